@@ -1,4 +1,4 @@
-//! Points that do not come from an order's basis: for what, under which program, and what cut them.
+//! Bonuses: points that no order earns, with their reasons and limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use chrono::NaiveDate;
 use crate::amount::Points;
 use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, TierId};
 
-/// A stretch of the shop's calendar. Weeks start on Monday.
+/// A period of the shop's calendar for which a limit is counted. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Span {
-    /// A day.
+    /// A calendar day.
     Day,
-    /// A week.
+    /// A calendar week.
     Week,
-    /// A month.
+    /// A calendar month.
     Month,
-    /// A year.
+    /// A calendar year.
     Year,
     /// All time.
     Ever,
 }
 
 impl Span {
-    /// The names of the wire.
+    /// All periods with their names in a program.
     pub const NAMES: [(&'static str, Self); 5] = [
         ("day", Self::Day),
         ("week", Self::Week),
@@ -35,7 +35,7 @@ impl Span {
         ("ever", Self::Ever),
     ];
 
-    /// The name on the wire.
+    /// The period's name in a program.
     pub fn name(self) -> &'static str {
         Self::NAMES
             .iter()
@@ -44,27 +44,35 @@ impl Span {
     }
 }
 
-/// How much something may pay.
+/// The number that a limit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Quota {
-    /// So often.
+    /// A number of times.
     Times(u32),
-    /// So many points.
+    /// A number of points.
     Points(Points),
 }
 
-/// How much something may pay in a stretch of the shop's calendar.
+/// A limit on a rule, an action or a reward, for each period of the shop's calendar.
+///
+/// # Example: a limit in words
+/// ```
+/// use loyalty_core::award::{Limit, Quota, Span};
+/// let limit = Limit { quota: Quota::Times(1), per: Span::Day, partial: false };
+/// assert_eq!(limit.to_string(), "once a day");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limit {
-    /// How much.
+    /// Number allowed in each period.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub quota: Quota,
-    /// In each of these.
+    /// Period of the count.
     pub per: Span,
-    /// What would be too much is cut to what is left, rather than refused.
+    /// If true, a grant above the limit is reduced to the allowance; otherwise it is
+    /// rejected.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub partial: bool,
 }
@@ -85,57 +93,68 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Why points were given.
+/// The reason of a bonus.
+///
+/// # Example: the action that a reason is for
+/// ```
+/// use loyalty_core::{ActionId, AwardReason, TierId};
+/// let review = ActionId::new("review").unwrap();
+/// let reason = AwardReason::Action { action: review.clone() };
+/// assert_eq!((reason.action(), reason.name()), (Some(&review), "action"));
+///
+/// let entry = AwardReason::TierEntry { tier: TierId::new("gold").unwrap() };
+/// assert_eq!((entry.action(), entry.to_string().as_str()), (None, "for entering tier gold"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum AwardReason {
-    /// The shop said that the customer did something.
+    /// The shop reported an action of the customer.
     Action {
         /// The action.
         action: ActionId,
     },
-    /// Years since the first order.
+    /// An anniversary of the first order.
     Anniversary {
         /// The action.
         action: ActionId,
-        /// How many years.
+        /// Number of years since the first order.
         years: u32,
     },
     /// A birthday.
     Birthday {
         /// The action.
         action: ActionId,
-        /// Of this year.
+        /// Year of the birthday.
         year: i32,
     },
-    /// A code that the customer typed.
+    /// A code that the customer entered.
     Code {
         /// The action.
         action: ActionId,
-        /// The code, folded.
+        /// The code, normalized.
         code: Arc<str>,
     },
-    /// A goal of spend or orders was reached.
+    /// The customer reached a goal of spend or orders.
     Goal {
         /// The action.
         action: ActionId,
     },
-    /// So many friends were brought.
+    /// The customer referred a number of others.
     ReferralMilestone {
-        /// How many.
+        /// Number of referees whose orders qualified.
         friends: u32,
     },
-    /// The customer was brought by a friend, and has ordered.
+    /// The customer was referred, and has ordered.
     ReferralReceived {
-        /// The order.
+        /// The order that qualified.
         order: OrderId,
     },
-    /// The customer brought a friend who has ordered.
+    /// The customer referred another, who has ordered.
     ReferralSent {
-        /// The friend's order.
+        /// The referee's order.
         order: OrderId,
-        /// The friend's account.
+        /// The referee's account.
         #[cfg_attr(feature = "json", serde(rename = "friend"))]
         referee: AccountId,
     },
@@ -152,7 +171,7 @@ pub enum AwardReason {
 }
 
 impl AwardReason {
-    /// The action of the program, where it is one.
+    /// The action of the program, if the reason is one.
     pub fn action(&self) -> Option<&ActionId> {
         match self {
             Self::Action { action }
@@ -168,17 +187,19 @@ impl AwardReason {
         }
     }
 
-    /// Whether what it was given for can be undone, and the points be taken back.
+    /// Returns true if the cause can be undone and the points be clawed back: all but
+    /// actions.
     pub(crate) fn is_reversible(&self) -> bool {
         self.action().is_none()
     }
 
-    /// Whether tiers by points earned count it: entry rewards they do not.
+    /// Returns true if tiers by points earned count the bonus: all but the entry rewards
+    /// of tiers.
     pub fn counts_for_tiers(&self) -> bool {
         !matches!(self, Self::TierEntry { .. })
     }
 
-    /// The name on the wire.
+    /// The reason's name in records and answers.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Action { .. } => "action",
@@ -219,42 +240,45 @@ impl fmt::Display for AwardReason {
     }
 }
 
-/// How an award came about.
+/// The origin of a bonus: its reason, its program and the limit that reduced it.
 ///
-/// # Example: one sentence why
+/// # Example: a bonus explained in one sentence
 /// ```
-/// use loyalty_core::award::{Award, AwardReason};
-/// use loyalty_core::{Points, ProgramVersion};
-/// let reason = AwardReason::Birthday { action: "birthday".parse().unwrap(), year: 2026 };
-/// let day = "2026-05-04".parse().unwrap();
-/// let award = Award { reason, program: ProgramVersion(1), day, wanted: Points::from(50), cut: None };
-/// assert_eq!(award.sentence(Points::from(50)), "50 points for the birthday in 2026.");
+/// use loyalty_core::{Award, AwardReason, Points, ProgramVersion};
+/// let award = Award {
+///     reason: AwardReason::Birthday { action: "birthday".parse().unwrap(), year: 2026 },
+///     program: ProgramVersion(1),
+///     day: "2026-05-04".parse().unwrap(),
+///     uncapped: Points::from(50),
+///     limited_by: None,
+/// };
+/// assert_eq!(award.explain(Points::from(50)), "50 points for the birthday in 2026.");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Award {
-    /// For what.
+    /// Reason of the bonus.
     pub reason: AwardReason,
-    /// Under which program.
+    /// Version of the program that granted it.
     pub program: ProgramVersion,
-    /// The shop's day, which limits count by.
+    /// Day in the shop's zone, for which limits count it.
     pub day: NaiveDate,
-    /// How many points it would have been without limits.
+    /// Points without limits.
     #[cfg_attr(feature = "json", serde(rename = "wanted"))]
     pub uncapped: Points,
-    /// The limit that cut it, where one did.
+    /// Limit that reduced the points, if one did.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "cut"))]
     pub limited_by: Option<Limit>,
 }
 
 impl Award {
-    /// Whether tiers by points earned count it.
+    /// Returns true if tiers by points earned count the bonus.
     pub fn counts_for_tiers(&self) -> bool {
         self.reason.counts_for_tiers()
     }
 
-    /// Why it was so many points, in one sentence.
+    /// Returns one sentence that explains why the bonus was this number of points.
     pub fn explain(&self, points: Points) -> String {
         match self.limited_by {
             None => format!("{points} points {}.", self.reason),

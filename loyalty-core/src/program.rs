@@ -1,8 +1,8 @@
 //! The program of a shop: its earning rules, tiers, actions, rewards and policies.
 //!
-//! A [`ProgramDefinition`] is plain data. [`Program::new`] validates it as a whole and returns all
-//! faults at once. With the `json` feature, [`Program::from_json`] does the same for a document.
-//! A [`Program`] is immutable; the store keeps its versions.
+//! A [`ProgramDefinition`] is plain data. [`Program::new`] validates it as a whole and
+//! returns all faults at once. With the `json` feature, [`Program::from_json`] does the
+//! same for a document. A [`Program`] is immutable; the store keeps its versions.
 
 mod action;
 mod campaign;
@@ -42,8 +42,8 @@ pub use tier::{Downgrade, EntryReward, Tier, TierMetric, TierWindow, Tiering};
 /// A valid program.
 ///
 /// # Example: the default program
-/// One point for each whole currency unit of the net subtotal, at `paid`, without expiry. A
-/// clawback beyond the balance makes a debt.
+/// One point for each whole currency unit of the net subtotal, at `paid`, without expiry.
+/// A clawback beyond the balance makes a debt.
 /// ```
 /// use loyalty_core::Program;
 /// let program = Program::default();
@@ -66,8 +66,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Validates a definition: unique ids, ranges, validities that begin before they end, and rules
-    /// that can apply.
+    /// Validates a definition: unique ids, ranges, validities that begin before they end,
+    /// and rules that can apply.
     ///
     /// # Errors
     /// A [`ProgramError`] with all faults of the definition.
@@ -141,7 +141,8 @@ impl Program {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct ProgramDefinition {
-    /// The earning gate of orders. By default `paid`, or `processing` for orders of a store plugin.
+    /// The earning gate of orders. By default `paid`, or `processing` for orders of a
+    /// store plugin.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub award_on: Option<Status>,
     /// The rounding of an order's points, applied once to their sum.
@@ -185,7 +186,8 @@ pub struct ProgramDefinition {
     /// The choice among several discount codes in one cart.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Stacking::is_default"))]
     pub stacking: Stacking,
-    /// The value of one point in the shop's currency, for reports of the liability. No rule uses it.
+    /// The value of one point in the shop's currency, for reports of the liability. No
+    /// rule uses it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub point_value: Option<Amount>,
 }
@@ -215,7 +217,8 @@ impl Default for ProgramDefinition {
     }
 }
 
-/// The parts of an order that count. Lines count net of discounts; gift cards never count.
+/// The parts of an order that count. Lines count net of discounts; gift cards never
+/// count.
 ///
 /// # Example: shipping counts, a category does not
 /// ```
@@ -251,8 +254,8 @@ pub enum RefundPolicy {
     ClawBack,
     /// Refunds leave an order its points; cancellations do not.
     ///
-    /// For tiers, goals and referrals, refunded money is still not spent, and an order refunded in
-    /// full does not count.
+    /// For tiers, goals and referrals, refunded money is still not spent, and an order
+    /// refunded in full does not count.
     Keep,
 }
 

@@ -63,6 +63,7 @@ mod vocabulary;
 mod check;
 mod exploits;
 mod invariant;
+mod runner;
 mod searches;
 mod transcript;
 
@@ -83,9 +84,7 @@ use crate::rules::entitle::entitlement;
 
 pub use crate::ledger::DecideFn;
 pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
-pub use check::{
-    CheckReport, Engine, EvaluateFn, InvariantOutcome, ProgramCheck, Violation, check_program,
-};
+pub use check::{CheckReport, InvariantOutcome, Violation, check_program};
 pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
 pub use discounts::{
     DiscountLedger, check_claims, check_equal_lines, check_exact_discounts, check_fair_allocation,
@@ -98,6 +97,7 @@ pub use properties::{
     check_spending_adds_no_debt,
 };
 pub use rewards::rewards;
+pub use runner::{Engine, EvaluateFn, ProgramCheck};
 pub use strategies::{
     arrival_orders, expiring_programs, facts, full_programs, histories, orders, programs,
     redeeming_histories, refunds,

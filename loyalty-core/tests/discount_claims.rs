@@ -135,9 +135,11 @@ fn reservations_end_on_whole_minutes_within_a_day() {
         checkout: CheckoutId::new("a").unwrap(),
         until: until.parse().unwrap(),
     };
+
     let reserve_until = |ledger: &mut DiscountLedger, until| {
         ledger.execute(CODE, &buyer(1), &command(until), at("12:00:00"))
     };
+
     assert_eq!(
         reserve_until(&mut ledger, "2026-03-02T12:00:01Z"),
         Err(DiscountRejection::ReservationPeriod)
@@ -240,6 +242,7 @@ fn an_order_uses_the_window_at_its_placement() {
     run_claims(window.clone(), &[("18:00:00", 1, placed("12:04:59"), CHANGED, 1)]);
     run_claims(window.clone(), &[("18:00:00", 1, placed("12:05:00"), "expired", 0)]);
     run_claims(window.clone(), &[("12:01:00", 1, placed("11:59:59"), "not_yet_valid", 0)]);
+
     // A placement in the future does not make a rule valid before its time.
     run_claims(window, &[("11:00:00", 1, placed("12:01:00"), "not_yet_valid", 0)]);
 }
@@ -251,6 +254,7 @@ fn codes_are_added_once_under_a_rule() {
         rule: PriceRuleId(rule),
         text: Code::new(text).unwrap(),
     };
+
     let now = at("12:00:00");
     let anonymous = Customer::default();
     assert_eq!(ledger.execute(CODE, &anonymous, &add("CODE1", 1), now), Ok(None));
@@ -276,12 +280,14 @@ fn codes_are_added_once_under_a_rule() {
         customer_usage: None,
         checkout_claim: None,
     };
+
     let added = decide_code(&context, None, &anonymous, &add("new", 1), now).unwrap();
     let expected = DiscountEvent::CodeAdded {
         code: CodeId(9),
         rule: PriceRuleId(1),
         text: Code::new("new").unwrap(),
     };
+
     assert_eq!(added, Some(expected));
 
     assert_eq!(
@@ -329,6 +335,7 @@ fn emails_stay_out_of_the_journal() {
         prerequisite_emails: emails.clone(),
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
+
     let complete = rule(parts);
     let event = decide_rule_save(&RuleState::default(), PriceRuleId(1), &complete)
         .unwrap()
@@ -346,10 +353,12 @@ fn emails_stay_out_of_the_journal() {
     let DiscountEvent::PriceRuleSaved { saved, .. } = serde_json::from_str(&text).unwrap() else {
         panic!("{text}")
     };
+
     let ada = Customer {
         email: Some(Email::new("ada@example.com").unwrap()),
         ..Customer::default()
     };
+
     assert!(complete.admits(&ada) && !saved.admits(&ada) && !saved.admits(&Customer::default()));
     assert_eq!(saved.with_emails(emails), complete);
     assert_eq!(serde_json::from_str::<PriceRule>(&direct).unwrap(), *saved);
@@ -375,6 +384,7 @@ fn a_damaged_rule_is_not_read() {
 fn a_code_stays_small() {
     let mut ledger = DiscountLedger::new([rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH))]);
     let start = at("00:00:00");
+
     for number in 0..5_000_i64 {
         let now = start + chrono::TimeDelta::seconds(number);
         let until = now + chrono::TimeDelta::minutes(15);
@@ -405,11 +415,13 @@ fn variants_of_listed_products_are_named() {
         },
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
+
     let rule = rule(parts);
     let variants_of = |product: &loyalty_core::ProductId| match product.as_str() {
         "shirt" => Ok(vec!["blue".parse().unwrap(), "red".parse().unwrap()]),
         other => Err(other.to_owned()),
     };
+
     let faults = rule.find_variant_faults(variants_of).unwrap();
     assert_eq!(faults.len(), 1);
     assert_eq!(
@@ -477,6 +489,7 @@ fn carts_beyond_the_limits_are_rejected_by_code() {
             ..cart(&[("a", "1.00", 1)])
         }
     };
+
     assert_eq!(evaluated(&shipping(Cart::MAX_SHIPPING_LINES)), Ok(()));
     assert_eq!(
         evaluated(&shipping(Cart::MAX_SHIPPING_LINES + 1)),
@@ -487,6 +500,7 @@ fn carts_beyond_the_limits_are_rejected_by_code() {
         codes: vec![Code::new("x").unwrap(); count],
         ..cart(&[("a", "1.00", 1)])
     };
+
     assert_eq!(evaluated(&codes(Cart::MAX_CODES)), Ok(()));
     assert_eq!(evaluated(&codes(Cart::MAX_CODES + 1)), Err("too_many_codes"));
 
@@ -496,6 +510,7 @@ fn carts_beyond_the_limits_are_rejected_by_code() {
         value: "-0.50".parse().unwrap(),
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
+
     let ledger = DiscountLedger::new([PriceRule::new(cents, 2).unwrap()]);
     let context = ledger.code_context(CODE, None, None);
     let evaluated = evaluate(&cart(&[("a", "1", 1)]), 0, Stacking::All, |_| context);
@@ -519,6 +534,7 @@ fn a_checkout_can_use_its_reservation() {
             .map(|applied| applied.discount)
             .map_err(|rejection| rejection.code())
     };
+
     assert_eq!(evaluated(Some("a")), Ok("10.00".parse().unwrap()));
     assert_eq!(evaluated(Some("b")), Err("used_up"));
     assert_eq!(evaluated(None), Err("used_up"));
@@ -532,10 +548,12 @@ fn every_outcome_is_one_sentence() {
         title: "Rule".to_owned(),
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
+
     let each = |parts: PriceRuleParts| PriceRuleParts {
         allocation_method: AllocationMethod::Each,
         ..parts
     };
+
     let bundle = each(PriceRuleParts {
         target_selection: TargetSelection::Entitled,
         entitled: ItemSelection {
@@ -560,6 +578,7 @@ fn every_outcome_is_one_sentence() {
         prerequisite_to_entitlement_purchase: Some("15.00".parse().unwrap()),
         ..bundle.clone()
     };
+
     let fixed = PriceRuleParts { value_type: ValueType::FixedAmount, ..percent("-2.50") };
     let free = each(PriceRuleParts { target_type: TargetType::ShippingLine, ..percent("-100") });
     let minimum = PriceRuleParts {
@@ -611,6 +630,7 @@ fn stored_events_keep_their_format() {
         value: (-10).into(),
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
+
     let saved = std::sync::Arc::new(PriceRule::new(parts, 2).unwrap());
 
     for (event, expected) in [

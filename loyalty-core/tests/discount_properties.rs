@@ -90,6 +90,7 @@ fn brute_force_bundle(
         }
         choices = more;
     }
+
     (1..=limit)
         .rev()
         .find_map(|times| {
@@ -129,6 +130,7 @@ proptest! {
             price: Amount::from(u32::try_from(*price).unwrap()),
             gift_card: false,
         };
+
         let selection = |name: &str| ItemSelection { collections: [category(name)].into(), ..ItemSelection::default() };
 
         let parts = PriceRuleParts {
@@ -146,6 +148,7 @@ proptest! {
             prerequisite_to_entitlement_purchase: spend.map(|spend| Amount::from(u32::try_from(spend).unwrap())),
             ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
         };
+
         let ledger = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);
         let lines: Vec<_> = groups.iter().enumerate().map(line).collect();
         let cart = Cart::new(lines, Timestamp::UNIX_EPOCH).with_codes([Code::new("code1").unwrap()]);
@@ -192,6 +195,7 @@ proptest! {
         for (line, (quantity, price)) in cart.lines.iter_mut().zip(&sizes) {
             (line.quantity, line.price) = (*quantity, price.parse().unwrap());
         }
+
         for (line, (_, price)) in cart.shipping.iter_mut().zip(sizes.iter().rev()) {
             line.price = price.parse().unwrap();
         }
@@ -209,6 +213,7 @@ proptest! {
             }
             PriceRule::new(parts, digits).ok()
         };
+
         ledger = DiscountLedger::new(rules.iter().filter_map(extreme).collect::<Vec<_>>());
 
         let by_text = |text: &Code| text.key().strip_prefix("code").and_then(|number| number.parse().ok());
@@ -283,11 +288,13 @@ fn broken_allocators_are_caught() {
         let sum: u64 = weights.iter().sum();
         weights.iter().map(|weight| total * weight / sum).collect()
     };
+
     let last_gets_the_remainder = |total: u64, weights: &[u64]| {
         let mut shares = floor(total, weights);
         *shares.last_mut().unwrap() += total - shares.iter().sum::<u64>();
         shares
     };
+
     let ties_to_later = |total: u64, weights: &[u64]| -> Vec<u64> {
         let reversed: Vec<_> = weights.iter().rev().copied().collect();
         allocate(total, &reversed).unwrap().into_iter().rev().collect()
@@ -307,6 +314,7 @@ fn broken_allocators_are_caught() {
             "{weights:?}"
         );
     }
+
     assert!(check_fair_allocation(2, &[1, 1, 1], &ties_to_later(2, &[1, 1, 1])).is_err());
 }
 

@@ -138,6 +138,7 @@ impl Records {
         }];
 
         let long_ago = at - chrono::TimeDelta::hours(20);
+
         for (count, account) in [(known.used, 900), (known.used_by_customer, 1)] {
             for order in 0..count {
                 events.push(DiscountEvent::CodeUsed {
@@ -150,6 +151,7 @@ impl Records {
                 });
             }
         }
+
         for (index, until) in known.held.iter().enumerate() {
             let checkout = CheckoutId::new(index.to_string()).unwrap();
             let account = Some(AccountId(901));
@@ -167,6 +169,7 @@ impl Records {
         if known.off {
             events.push(DiscountEvent::CodeSwitched { code, on: false });
         }
+
         if known.removed {
             events.push(DiscountEvent::CodeRemoved { code });
         }
@@ -175,6 +178,7 @@ impl Records {
             state.evolve(event);
             customer_usage.evolve(AccountId(1), event);
         }
+
         Self {
             id: code,
             rule: known.rule,
@@ -196,10 +200,12 @@ impl Case {
             price: line.price.parse().unwrap(),
             gift_card: line.gift_card,
         };
+
         let shipping = |(id, price): &(String, String)| ShippingLine {
             id: LineId::new(id).unwrap(),
             price: price.parse().unwrap(),
         };
+
         let Buyer { account, id, email, segments } = &self.customer;
         Cart {
             lines: self.lines.iter().map(line).collect(),
@@ -339,6 +345,7 @@ fn worked_cases() {
 fn cases_are_many_and_name_their_sources() {
     let (cases, mut names) = (cases(), BTreeSet::new());
     assert!(cases.len() >= 150, "{}", cases.len());
+
     for case in &cases {
         assert!(names.insert(&case.name), "duplicate case {}", case.name);
         assert!(case.source.contains(": "), "{} does not name a product and a topic", case.name);
@@ -350,6 +357,7 @@ fn cases_are_many_and_name_their_sources() {
             other => panic!("{}: {other}", case.name),
         }
     }
+
     assert!(cases.iter().any(|case| case.verdict != "agree"));
 }
 

@@ -32,11 +32,8 @@ mod tests;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use loyalty_store::Store;
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::EncodedResponse;
-use crate::problem::Problem;
 use crate::router::ROUTES;
 use operation::SharedComponents;
 
@@ -85,12 +82,6 @@ const CODES: &str = include_str!("../openapi/codes.json");
 pub fn document() -> &'static Bytes {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     DOCUMENT.get_or_init(|| Bytes::from(assemble().to_string()))
-}
-
-/// `GET /openapi.json`
-#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn show(_: &dyn Store) -> Result<EncodedResponse, Problem> {
-    Ok(EncodedResponse::json_text(document().clone()))
 }
 
 #[expect(

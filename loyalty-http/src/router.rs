@@ -1,7 +1,8 @@
-//! Every route, in one table.
+//! All routes, in one table.
 //!
-//! Where a word stands beside an id (`/v1/customers/count`), the word wins; a customer whose id is
-//! `count` is reached by writing a letter of it percent-encoded: `/v1/customers/%63ount`.
+//! If a path matches both a word and an id (`/v1/customers/count`), the word wins. A
+//! customer with the id `count` is reached by percent-encoding a letter:
+//! `/v1/customers/%63ount`.
 
 use std::collections::BTreeMap;
 
@@ -16,60 +17,70 @@ use crate::endpoint::{
     reminders, reports, saved_searches, tiers,
 };
 use crate::integration::webhook::WebhookEvent;
-use crate::openapi;
 use crate::problem::Problem;
 use crate::shopify;
 
 /// One operation.
+///
+/// # Example: the routes that need no key
+/// ```
+/// use loyalty_http::router::{Access, ROUTES};
+/// let open = ROUTES.iter().filter(|route| route.access() == Access::Open);
+/// let paths: Vec<_> = open.map(|route| route.pattern).collect();
+/// assert_eq!(paths, ["/livez", "/readyz", "/openapi.json"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The method. What answers to GET answers to HEAD as well.
+    /// The method. A route for GET also answers HEAD.
     pub method: Method,
     /// The path, with the names of its parameters in braces.
     pub pattern: &'static str,
-    /// The query parameters that it knows.
+    /// The known query parameters.
     pub query: &'static [&'static str],
     pub(crate) handler: RouteHandler,
 }
 
-/// Who may come in, and who receives them.
+/// The handler of a route, with the access that it requires.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RouteHandler {
-    /// Anybody.
+    /// A handler that needs no key.
     Open(fn(&dyn Store) -> Result<EncodedResponse, Problem>),
-    /// Whoever brings a key with this scope.
+    /// The OpenAPI document, which needs no key. The app serves it: a handler here could
+    /// not, since the document is built from this table.
+    OpenApi,
+    /// A handler that needs a key with this scope.
     Bearer(Scope, fn(&Call<'_>) -> Result<HandlerPlan, Problem>),
-    /// Whoever brings a key with this scope where Shopify's clients put theirs.
+    /// A handler that needs a key with this scope in the header of Shopify's clients.
     Shopify(Scope, fn(&Call<'_>) -> Result<HandlerPlan, Problem>),
-    /// A store plugin, whose body brings the key and a signature, and tells this.
+    /// An event of a store plugin. Its body has the key and a signature.
     Signed(WebhookEvent),
 }
 
-/// Who may come in.
+/// The access that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// No key.
     Open,
-    /// Whoever brings a key with this scope.
+    /// A key with this scope in `Authorization`.
     Bearer(Scope),
-    /// Whoever brings a key with this scope where Shopify's clients put theirs.
+    /// A key with this scope in the header of Shopify's clients.
     Shopify(Scope),
-    /// A store plugin, whose body brings the key and a signature.
+    /// A key and a signature in the body.
     Signed,
 }
 
 impl Route {
-    /// Who may come in.
+    /// The required access.
     pub fn access(&self) -> Access {
         match self.handler {
-            RouteHandler::Open(_) => Access::Open,
+            RouteHandler::Open(_) | RouteHandler::OpenApi => Access::Open,
             RouteHandler::Bearer(scope, _) => Access::Bearer(scope),
             RouteHandler::Shopify(scope, _) => Access::Shopify(scope),
             RouteHandler::Signed(_) => Access::Signed,
         }
     }
 
-    /// The scope that a key needs; none for what needs no key.
+    /// The scope that the key needs; `None` if no key is needed.
     pub fn scope(&self) -> Option<Scope> {
         match self.access() {
             Access::Open => None,
@@ -111,7 +122,7 @@ const fn write(method: Method, pattern: &'static str, scope: Scope, handler: Han
     }
 }
 
-/// What the rules decide. `?dry_run=true` asks what would happen.
+/// A write that the rules decide. With `?dry_run=true` it changes nothing.
 const fn dry_runnable(method: Method, pattern: &'static str, handler: Handler) -> Route {
     Route {
         method,
@@ -136,20 +147,25 @@ const fn shopify(
     }
 }
 
-const fn signed(pattern: &'static str, told: WebhookEvent) -> Route {
+const fn signed(pattern: &'static str, event: WebhookEvent) -> Route {
     Route {
         method: Method::POST,
         pattern,
         query: &[],
-        handler: RouteHandler::Signed(told),
+        handler: RouteHandler::Signed(event),
     }
 }
 
-/// The table.
+/// All routes.
 pub static ROUTES: &[Route] = &[
     open("/livez", health::live),
     open("/readyz", health::ready),
-    open("/openapi.json", openapi::show),
+    Route {
+        method: Method::GET,
+        pattern: "/openapi.json",
+        query: &[],
+        handler: RouteHandler::OpenApi,
+    },
     get("/v1/key", &[], key::show),
     // Customers.
     dry_runnable(Method::POST, "/v1/customers", customers::create),
@@ -158,7 +174,7 @@ pub static ROUTES: &[Route] = &[
     get("/v1/customers/search", &["query", "limit", "cursor"], customers::search),
     get("/v1/customers/{customer_id}", &[], customers::show),
     dry_runnable(Method::PATCH, "/v1/customers/{customer_id}", customers::update),
-    // Points. Asking for balances is reading, whatever the method.
+    // Points. A query for balances is a read, also with POST.
     dry_runnable(Method::POST, "/v1/points-add", points::add),
     dry_runnable(Method::POST, "/v1/points-subtract", points::subtract),
     get("/v1/customers/{customer_id}/point-balance", &["at"], points::balance),
@@ -181,7 +197,7 @@ pub static ROUTES: &[Route] = &[
     dry_runnable(Method::PUT, "/v1/orders/{order_id}", orders::put),
     get("/v1/orders/{order_id}", &[], orders::show),
     dry_runnable(Method::POST, "/v1/orders/{order_id}/refunds", orders::refund),
-    // Rewards, and what customers redeemed.
+    // Rewards and redemptions.
     get("/v1/rewards", &[], redemptions::rewards),
     get("/v1/customers/{customer_id}/rewards", &[], redemptions::customer_rewards),
     get(
@@ -193,19 +209,19 @@ pub static ROUTES: &[Route] = &[
     get("/v1/redemptions/{redemption_id}", &[], redemptions::show),
     dry_runnable(Method::POST, "/v1/redemptions/{redemption_id}/cancel", redemptions::cancel),
     dry_runnable(Method::POST, "/v1/redemptions/{redemption_id}/use", redemptions::mark_used),
-    // The program. Trying something out changes nothing.
+    // The program. To validate or simulate one is a read.
     get("/v1/program", &["version"], program::show),
     write(Method::PUT, "/v1/program", Scope::Admin, program::publish),
     write(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
     write(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
-    // What will end, and what was.
+    // Reminders and reports.
     get("/v1/reminders", &["from", "until", "limit", "cursor"], reminders::list),
     get(
         "/v1/reports/summary",
         &["from", "until", "format", "point_value"],
         reports::summary,
     ),
-    // Searches that are kept.
+    // Saved searches.
     write(
         Method::POST,
         "/v1/customer-saved-searches",
@@ -226,7 +242,7 @@ pub static ROUTES: &[Route] = &[
         &["limit", "cursor"],
         saved_searches::customers,
     ),
-    // What is sold.
+    // Products and categories.
     get("/v1/products", &["limit", "cursor"], products::list),
     get("/v1/products/count", &[], products::count),
     write(Method::POST, "/v1/products/bulk", Scope::Write, products::put_many),
@@ -292,7 +308,7 @@ pub static ROUTES: &[Route] = &[
         &["code", "customer_id", "email", "address"],
         discount_codes::lookup,
     ),
-    // Carts. Asking what codes would do is reading.
+    // Carts and checkouts. To evaluate a cart is a read.
     write(Method::POST, "/v1/carts/evaluate", Scope::Read, carts::evaluate),
     dry_runnable(Method::POST, "/v1/checkouts/{checkout_id}/codes", carts::reserve),
     get("/v1/checkouts/{checkout_id}/codes", &[], carts::show),
@@ -302,7 +318,7 @@ pub static ROUTES: &[Route] = &[
         query: &["code"],
         handler: RouteHandler::Bearer(Scope::Write, carts::release),
     },
-    // The same for Shopify's clients.
+    // Shopify's REST API.
     shopify(
         Method::POST,
         "/admin/api/{version}/customers.json",
@@ -506,7 +522,7 @@ pub static ROUTES: &[Route] = &[
         Scope::Read,
         shopify::discount_codes::lookup,
     ),
-    // What the store plugins tell. What they share, they ask for in one place.
+    // Events of the store plugins. The queries are the same for all platforms.
     signed("/integrations/webhooks/{platform}/key-verify", WebhookEvent::KeyVerify),
     signed("/integrations/webhooks/{platform}/app-installed", WebhookEvent::AppInstalled),
     signed(
@@ -545,7 +561,7 @@ pub(crate) struct Router {
     paths: matchit::Router<Vec<&'static Route>>,
 }
 
-/// A route and what its path holds, still percent-encoded.
+/// A route and the parameters of its path, still percent-encoded.
 pub(crate) struct MatchedRoute<'a> {
     pub(crate) route: &'static Route,
     pub(crate) params: Params<'a, 'a>,
@@ -554,34 +570,37 @@ pub(crate) struct MatchedRoute<'a> {
 impl Router {
     #[expect(clippy::expect_used, reason = "the table is fixed; the first test walks it")]
     pub(crate) fn new(routes: &'static [Route]) -> Self {
-        let mut methods: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
+        let mut by_pattern: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
         for route in routes {
-            methods.entry(route.pattern).or_default().push(route);
+            by_pattern.entry(route.pattern).or_default().push(route);
         }
+
         let mut paths = matchit::Router::new();
-        for (pattern, methods) in methods {
-            paths.insert(pattern, methods).expect("patterns that go together");
+        for (pattern, routes) in by_pattern {
+            paths.insert(pattern, routes).expect("patterns without conflicts");
         }
         Self { paths }
     }
 
-    /// The route of a method and a path: 404 where there is none, 405 where there is another method.
+    /// The route of a method and a path; 404 for an unknown path, 405 for another method.
     pub(crate) fn find<'a>(
         &'a self,
         method: &Method,
         path: &'a str,
     ) -> Result<MatchedRoute<'a>, Problem> {
-        let nothing = |_| Problem::not_found("There is nothing at this path.");
-        let matchit::Match { value: routes, params } = self.paths.at(path).map_err(nothing)?;
-        let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-        match routes.iter().find(|route| route.method == *wanted) {
+        let unknown = |_| Problem::not_found("Unknown path.");
+        let matchit::Match { value: routes, params } = self.paths.at(path).map_err(unknown)?;
+
+        // hyper drops the body of a response to HEAD.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        match routes.iter().find(|route| route.method == *method) {
             Some(route) => Ok(MatchedRoute { route, params }),
             None => Err(Problem::method_not_allowed(&allowed_methods(routes))),
         }
     }
 }
 
-/// What a path answers to, as `Allow` says it.
+/// The methods of a path, for `Allow`.
 fn allowed_methods(routes: &[&Route]) -> Vec<Method> {
     let mut methods = Vec::new();
     for route in routes {
@@ -598,7 +617,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// The pattern, and the first thing that the path holds.
+    /// The pattern and the first parameter of a path, or the code of the error.
     fn find(method: &Method, path: &str) -> Result<(&'static str, Option<String>), &'static str> {
         let router = Router::new(ROUTES);
         let matched = router.find(method, path).map_err(|problem| problem.code())?;
@@ -609,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_is_found_by_its_own_path() {
+    fn every_route_is_found_by_its_path() {
         for route in ROUTES {
             let path = route
                 .pattern

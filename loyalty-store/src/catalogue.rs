@@ -1,8 +1,8 @@
 //! The catalogue of a shop: products, categories and saved searches.
 //!
-//! The shop replaces these records as it likes. Points do not depend on them, so they have no
-//! journal. They are written in the same transactions as everything else, with the same
-//! idempotency.
+//! The shop replaces these records as it likes. Points do not depend on them, so they
+//! have no journal. They are written in the same transactions as everything else, with
+//! the same idempotency.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,8 +97,8 @@ pub struct ProductRecord {
     pub number: NumericId,
     /// The product.
     pub product: Product,
-    /// The numeric ids of the variants, in the order of [`Product::variants`]. A variant id has
-    /// the same number in every product.
+    /// The numeric ids of the variants, in the order of [`Product::variants`]. A variant
+    /// id has the same number in every product.
     pub variant_numbers: Vec<NumericId>,
     /// The time of the first report.
     pub created_at: Timestamp,
@@ -239,7 +239,8 @@ pub trait Catalogue {
         number: NumericId,
     ) -> Result<Option<VariantId>, Failure>;
 
-    /// Returns up to `limit` products in the order of their numbers, starting behind `after`.
+    /// Returns up to `limit` products in the order of their numbers, starting behind
+    /// `after`.
     fn products(
         &self,
         shop: ShopId,
@@ -257,7 +258,8 @@ pub trait Catalogue {
         id: &CategoryId,
     ) -> Result<Option<Arc<CategoryRecord>>, Failure>;
 
-    /// Returns up to `limit` categories in the order of their ids, starting behind `after`.
+    /// Returns up to `limit` categories in the order of their ids, starting behind
+    /// `after`.
     fn categories(
         &self,
         shop: ShopId,
@@ -275,8 +277,8 @@ pub trait Catalogue {
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
 
-    /// Returns up to `limit` saved searches in the order of their creation, starting behind
-    /// `after`.
+    /// Returns up to `limit` saved searches in the order of their creation, starting
+    /// behind `after`.
     fn saved_searches(
         &self,
         shop: ShopId,

@@ -24,7 +24,8 @@ pub trait Discounts {
     /// Returns a price rule with its e-mails.
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure>;
 
-    /// Returns up to `limit` price rules in the order of their creation, starting behind `after`.
+    /// Returns up to `limit` price rules in the order of their creation, starting behind
+    /// `after`.
     fn price_rules(
         &self,
         shop: ShopId,
@@ -41,8 +42,8 @@ pub trait Discounts {
     /// Returns the discount code with this text. Case is ignored.
     fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
 
-    /// Returns up to `limit` codes of a rule in the order of their creation, starting behind
-    /// `after`.
+    /// Returns up to `limit` codes of a rule in the order of their creation, starting
+    /// behind `after`.
     fn codes(
         &self,
         shop: ShopId,
@@ -65,8 +66,8 @@ pub trait Discounts {
         now: Timestamp,
     ) -> Result<CheckoutView, Failure>;
 
-    /// Reads everything needed to evaluate a cart, as of one commit. That includes the program
-    /// in force, which defines how codes combine.
+    /// Reads everything needed to evaluate a cart, as of one commit. That includes the
+    /// program in force, which defines how codes combine.
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
 
     /// Returns the codes that an order has used, in the order of their ids.
@@ -118,8 +119,8 @@ pub enum DiscountAction {
         /// The [`PriceRuleView::etag`] that the rule must still have.
         if_match: Option<String>,
     },
-    /// Changes a rule by a function of its current content, so that concurrent changes do not
-    /// overwrite each other.
+    /// Changes a rule by a function of its current content, so that concurrent changes do
+    /// not overwrite each other.
     ChangeRule {
         /// The rule.
         id: PriceRuleId,
@@ -140,7 +141,8 @@ pub enum DiscountAction {
         /// The text that a shopper types.
         text: Code,
     },
-    /// Creates a batch of codes. A code that cannot be created does not affect the others.
+    /// Creates a batch of codes. A code that cannot be created does not affect the
+    /// others.
     AddCodes {
         /// The rule of the codes.
         rule: PriceRuleId,
@@ -187,8 +189,8 @@ pub enum DiscountAction {
     },
 }
 
-/// A function that changes the content of a price rule. It runs inside the transaction, so it
-/// must be fast and must not call the store.
+/// A function that changes the content of a price rule. It runs inside the transaction,
+/// so it must be fast and must not call the store.
 #[derive(Clone)]
 pub struct RuleChange(Arc<dyn Fn(PriceRuleParts) -> PriceRuleParts + Send + Sync>);
 

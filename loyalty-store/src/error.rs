@@ -149,8 +149,8 @@ pub enum Failure {
     /// The request had no effect. Retry when the cause is resolved.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// The request may have taken effect: the reply was lost during the commit. Sending the
-    /// same request with the same idempotency key again returns its outcome.
+    /// The request may have taken effect: the reply was lost during the commit. Sending
+    /// the same request with the same idempotency key again returns its outcome.
     #[error("the outcome is unknown: {0}")]
     UnknownOutcome(String),
 }

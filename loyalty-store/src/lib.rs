@@ -7,10 +7,11 @@
 //! between calls. [`Store::execute`] performs these steps atomically:
 //!
 //! 1. Look up the idempotency key. A repeated request gets the first response again.
-//! 2. Find the customer by the shop's id or by e-mail. A guest with the customer's e-mail is
-//!    merged into the customer.
+//! 2. Find the customer by the shop's id or by e-mail. A guest with the customer's e-mail
+//!    is merged into the customer.
 //! 3. Load the account and the order, and let the rules of `loyalty-core` decide.
-//! 4. Append the events to the journal, update the customer's record, and store the response.
+//! 4. Append the events to the journal, update the customer's record, and store the
+//!    response.
 //!
 //! Products, categories and saved searches are changed the same way, but have no journal
 //! ([`CatalogueAction`]). They are read through [`Catalogue`].
@@ -43,6 +44,7 @@
 mod catalogue;
 mod customer_ref;
 mod discount;
+mod engine;
 mod error;
 mod memory;
 mod numeric_id;
@@ -99,20 +101,21 @@ use loyalty_core::{
 /// A transactional store of shops, customers, orders and points.
 ///
 /// # Contract
-/// - **Atomic.** A request takes effect completely or not at all. A rejected request changes
-///   nothing; only its response is stored, if it has an idempotency key.
+/// - **Atomic.** A request takes effect completely or not at all. A rejected request
+///   changes nothing; only its response is stored, if it has an idempotency key.
 /// - **Durable.** A reply means that the effect survives a crash. After
-///   [`Failure::UnknownOutcome`] the request may have taken effect: send the same request with
-///   the same idempotency key again.
-/// - **Ordered.** Requests for one account take effect one after the other. A read that starts
-///   after a reply sees its effect.
-/// - **Isolated.** Every lookup names the shop. No data of one shop is reachable from another.
-/// - **No clock.** Time is an argument. The clock of an account is monotonic: an earlier `now`
-///   is replaced by the time of the account's last event.
+///   [`Failure::UnknownOutcome`] the request may have taken effect: send the same request
+///   with the same idempotency key again.
+/// - **Ordered.** Requests for one account take effect one after the other. A read that
+///   starts after a reply sees its effect.
+/// - **Isolated.** Every lookup names the shop. No data of one shop is reachable from
+///   another.
+/// - **No clock.** Time is an argument. The clock of an account is monotonic: an earlier
+///   `now` is replaced by the time of the account's last event.
 ///
 /// # Example: a state of the past
 /// ```
-/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, TimeField, Zone};
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
 /// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Request, Store};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let store = MemoryStore::default();
@@ -135,10 +138,12 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;
 
-    /// Returns the stored response to an earlier request with the same key and fingerprint.
+    /// Returns the stored response to an earlier request with the same key and
+    /// fingerprint.
     ///
-    /// `None` means that the request has not been decided yet, or longer than 30 days ago. A
-    /// caller uses this if it cannot build the request again because its subject is deleted.
+    /// `None` means that the request has not been decided yet, or longer than 30 days
+    /// ago. A caller uses this if it cannot build the request again because its subject
+    /// is deleted.
     fn stored_response(
         &self,
         shop: ShopId,
@@ -154,16 +159,16 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         customer: &CustomerRef,
     ) -> Result<Option<CustomerView>, Failure>;
 
-    /// Returns the customer of an account. An account that was merged gives the customer it was
-    /// merged into.
+    /// Returns the customer of an account. An account that was merged gives the customer
+    /// it was merged into.
     fn customer_by_account(
         &self,
         shop: ShopId,
         account: AccountId,
     ) -> Result<Option<CustomerView>, Failure>;
 
-    /// Returns up to `limit` customers that match a search, in the order of their creation,
-    /// starting behind the account `after`.
+    /// Returns up to `limit` customers that match a search, in the order of their
+    /// creation, starting behind the account `after`.
     fn customers(
         &self,
         shop: ShopId,
@@ -180,8 +185,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// Returns up to `limit` journal rows of an account, newest first.
     ///
-    /// `before` is the [`JournalPage::next`] of the previous page of this account. Any other
-    /// position gives an empty page.
+    /// `before` is the [`JournalPage::next`] of the previous page of this account. Any
+    /// other position gives an empty page.
     fn account_journal(
         &self,
         shop: ShopId,
@@ -190,8 +195,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<JournalPage, Failure>;
 
-    /// Returns up to `limit` journal rows of a shop behind the position `after`, oldest first.
-    /// Scans the rows of all shops in between.
+    /// Returns up to `limit` journal rows of a shop behind the position `after`, oldest
+    /// first. Scans the rows of all shops in between.
     fn journal(
         &self,
         shop: ShopId,
@@ -199,10 +204,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure>;
 
-    /// Returns a customer as a read at `at` saw them, scheduled events up to `at` included.
+    /// Returns a customer as a read at `at` saw them, scheduled events up to `at`
+    /// included.
     ///
-    /// Folds the account's whole journal. Past birthdays and tags are not stored: the current
-    /// ones are used.
+    /// Folds the account's whole journal. Past birthdays and tags are not stored: the
+    /// current ones are used.
     fn customer_at(
         &self,
         shop: ShopId,
@@ -210,11 +216,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure>;
 
-    /// Returns up to `limit` accounts with a scheduled event due by `now`, earliest first,
-    /// starting behind `after`. Costs O(`limit`), whatever the number of accounts.
+    /// Returns up to `limit` accounts with a scheduled event due by `now`, earliest
+    /// first, starting behind `after`. Costs O(`limit`), whatever the number of accounts.
     ///
-    /// [`Action::CatchUp`] records the due events. Reads do not depend on it: they evaluate
-    /// scheduled events themselves.
+    /// [`Action::CatchUp`] records the due events. Reads do not depend on it: they
+    /// evaluate scheduled events themselves.
     fn due(
         &self,
         now: Timestamp,
@@ -222,12 +228,12 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<DueAccount>, Failure>;
 
-    /// Returns the shops that published a program and have accounts whose next due time is not
-    /// recomputed yet. [`Action::RescheduleDue`] recomputes some of them.
+    /// Returns the shops that published a program and have accounts whose next due time
+    /// is not recomputed yet. [`Action::RescheduleDue`] recomputes some of them.
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure>;
 
-    /// Returns the account as recorded by `at`, without scheduled events that were not recorded.
-    /// Folds the account's whole journal.
+    /// Returns the account as recorded by `at`, without scheduled events that were not
+    /// recorded. Folds the account's whole journal.
     fn account_at(
         &self,
         shop: ShopId,
@@ -262,8 +268,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
 
-    /// Returns the rewards of the program in force, each with its price for a customer at `now`
-    /// or the reason why it is not available.
+    /// Returns the rewards of the program in force, each with its price for a customer at
+    /// `now` or the reason why it is not available.
     fn rewards(
         &self,
         shop: ShopId,
@@ -296,8 +302,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Folds the whole journal and compares every stored state with the result.
     fn verify(&self) -> Result<VerificationReport, Failure>;
 
-    /// Checks that the store can execute requests. Fails after a failed write until a write
-    /// can succeed again.
+    /// Checks that the store can execute requests. Fails after a failed write until a
+    /// write can succeed again.
     fn check_ready(&self) -> Result<(), Failure>;
 
     /// Creates a shop with the default program.
@@ -315,7 +321,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Returns a valid API key by its public part.
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure>;
 
-    /// Records where a store plugin is installed, replacing the shop's earlier integration.
+    /// Records where a store plugin is installed, replacing the shop's earlier
+    /// integration.
     fn record_integration(
         &self,
         shop: ShopId,

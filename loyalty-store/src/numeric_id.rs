@@ -1,13 +1,14 @@
-//! Numeric ids for clients that require numbers: Shopify's REST clients read every id as a JSON
-//! number.
+//! Numeric ids for clients that require numbers: Shopify's REST clients read every id as
+//! a JSON number.
 //!
-//! Shops use texts as ids, and most of them are numbers: WooCommerce, Magento and Shopify count
-//! their products and customers. Such an id is also its numeric id. A price rule can therefore
-//! refer to a product or customer by the number that the shop displays, known to us or not.
+//! Shops use texts as ids, and most of them are numbers: WooCommerce, Magento and Shopify
+//! count their products and customers. Such an id is also its numeric id. A price rule
+//! can therefore refer to a product or customer by the number that the shop displays,
+//! known to us or not.
 //!
-//! Other records, such as guests, are assigned a number from 2⁵² on. Numbers of shops are below
-//! 2⁵², so the two ranges are disjoint. All numbers are below 2⁵³, which every JSON client
-//! reads exactly.
+//! Other records, such as guests, are assigned a number from 2⁵² on. Numbers of shops are
+//! below 2⁵², so the two ranges are disjoint. All numbers are below 2⁵³, which every JSON
+//! client reads exactly.
 
 use std::fmt;
 
@@ -46,8 +47,8 @@ impl NumericId {
             .unwrap_or(Self(FIRST_ASSIGNED.saturating_add(count).clamp(FIRST_ASSIGNED, MAX)))
     }
 
-    /// Returns the number of a customer. Guests, and customers whose id is not a number, get
-    /// one from their account.
+    /// Returns the number of a customer. Guests, and customers whose id is not a number,
+    /// get one from their account.
     pub fn from_customer(customer: &CustomerRecord) -> Self {
         Self::from_id(customer.id.as_ref().map(CustomerId::as_str), customer.account.0)
     }
@@ -63,7 +64,8 @@ impl NumericId {
         text.parse().ok().filter(|_| canonical).and_then(Self::new)
     }
 
-    /// Returns the position of an assigned number in its range, or `None` for a shop's number.
+    /// Returns the position of an assigned number in its range, or `None` for a shop's
+    /// number.
     pub fn assigned_index(self) -> Option<i64> {
         (self.0 >= FIRST_ASSIGNED).then(|| self.0.saturating_sub(FIRST_ASSIGNED))
     }

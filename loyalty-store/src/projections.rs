@@ -1,5 +1,5 @@
-//! Projections: small records folded from the journal, for price rules, codes and redemptions.
-//! All kinds share one cache, one table and one path through the store.
+//! Projections: small records folded from the journal, for price rules, codes and
+//! redemptions. All kinds share one cache, one table and one path through the store.
 //!
 //! | key | state |
 //! | --- | --- |
@@ -12,7 +12,8 @@
 //! | reward | the total usage by all customers |
 //! | account | the accounts merged into this one, whose uses count as its own |
 //!
-//! A missing record is the default. A record's size does not grow with the number of uses.
+//! A missing record is the default. A record's size does not grow with the number of
+//! uses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,7 +149,8 @@ impl Projection {
         }
     }
 
-    /// Folds the events of a row about this key. A row that is already folded changes nothing.
+    /// Folds the events of a row about this key. A row that is already folded changes
+    /// nothing.
     pub(crate) fn fold(&mut self, key: &ProjectionKey, row: &JournalRow) {
         if row.seq <= self.seq {
             return;

@@ -12,8 +12,8 @@ use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
 use crate::timeline::{ApplicablePrograms, ProgramTimeline, RuleSubject, caught_up_until};
 
-/// A customer with the account and the programs, from which balance and tier follow at every
-/// instant after the account's last event.
+/// A customer with the account and the programs, from which balance and tier follow at
+/// every instant after the account's last event.
 ///
 /// # Example: a balance of the future
 /// ```
@@ -59,14 +59,14 @@ impl CustomerView {
         &self.record
     }
 
-    /// Returns the account as last recorded. [`CustomerView::as_of`] includes scheduled events
-    /// since then.
+    /// Returns the account as last recorded. [`CustomerView::as_of`] includes scheduled
+    /// events since then.
     pub fn account(&self) -> &Account {
         &self.account.account
     }
 
-    /// Returns the account at `now`, scheduled events included. A `now` before the account's
-    /// last event counts as the time of that event.
+    /// Returns the account at `now`, scheduled events included. A `now` before the
+    /// account's last event counts as the time of that event.
     pub fn as_of(&self, now: Timestamp) -> Cow<'_, Account> {
         if self.is_unchanged_until(now) {
             return Cow::Borrowed(self.account());
@@ -74,7 +74,8 @@ impl CustomerView {
         Cow::Owned(self.with_context(now, loyalty_core::as_of))
     }
 
-    /// Returns true if no scheduled event is due by `now`; false also if that is not known.
+    /// Returns true if no scheduled event is due by `now`; false also if that is not
+    /// known.
     pub(crate) fn is_unchanged_until(&self, now: Timestamp) -> bool {
         self.programs.is_due_current() && self.account.due.is_none_or(|due| now < due)
     }
@@ -115,7 +116,8 @@ impl CustomerView {
             .map(|tier| CurrentTier { id: tier.id.clone(), until: tier.until })
     }
 
-    /// Returns the tier at `now`, with the progress needed to keep it and to reach the next.
+    /// Returns the tier at `now`, with the progress needed to keep it and to reach the
+    /// next.
     pub fn tier_status(&self, now: Timestamp) -> TierStatus {
         self.with_context(now, loyalty_core::tier_status)
     }
@@ -145,8 +147,8 @@ impl CustomerView {
         self.account.seq
     }
 
-    /// Returns an entity tag of this state. It changes with the record and with every journal
-    /// row of the account.
+    /// Returns an entity tag of this state. It changes with the record and with every
+    /// journal row of the account.
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.record.revision, self.account.seq)
     }

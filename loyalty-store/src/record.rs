@@ -8,6 +8,15 @@ use loyalty_core::account::AccountSegments;
 use loyalty_core::{
     Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
 };
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Serializes a record, or a part of one.
+pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+}
 
 /// A position in the journal, counted from 1 over all shops.
 pub type Seq = i64;
@@ -19,7 +28,8 @@ pub struct JournalRow {
     pub seq: Seq,
     /// The shop.
     pub shop: ShopId,
-    /// The account; `None` for events of price rules, codes, and orders without a customer.
+    /// The account; `None` for events of price rules, codes, and orders without a
+    /// customer.
     pub account: Option<AccountId>,
     /// The position of the account's previous row.
     pub previous: Option<Seq>,
@@ -38,14 +48,15 @@ pub(crate) struct AccountRecord {
     pub(crate) account: Account,
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
-    /// The time of the next scheduled event. Not part of the fold: it follows from the state,
-    /// the programs and the customer.
+    /// The time of the next scheduled event. Not part of the fold: it follows from the
+    /// state, the programs and the customer.
     pub(crate) due: Option<Timestamp>,
     pub(crate) persisted_segments: PersistedSegments,
 }
 
-/// The segments of an account that are stored in the file. All states of the account share it
-/// from its first read on, including states that are decided before an earlier write ends.
+/// The segments of an account that are stored in the file. All states of the account
+/// share it from its first read on, including states that are decided before an earlier
+/// write ends.
 #[derive(Clone, Default)]
 pub(crate) struct PersistedSegments(Arc<Mutex<AccountSegments>>);
 
@@ -87,7 +98,8 @@ impl AccountRecord {
         }
     }
 
-    /// Folds a row of this account's journal. A row that is already folded changes nothing.
+    /// Folds a row of this account's journal. A row that is already folded changes
+    /// nothing.
     pub(crate) fn fold(&mut self, row: &JournalRow) {
         if row.seq <= self.seq {
             return;
@@ -125,8 +137,8 @@ impl OrderRecord {
     }
 }
 
-/// A customer's identity and profile. It is personal data, so it has a table of its own and is
-/// never in the journal.
+/// A customer's identity and profile. It is personal data, so it has a table of its own
+/// and is never in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerRecord {
     /// The shop.
@@ -143,8 +155,8 @@ pub struct CustomerRecord {
     pub household: BTreeSet<String>,
     /// The time of the last change of the birthday.
     pub birthday_set_at: Option<Timestamp>,
-    /// The time of the last change of birthday or tags. Scheduled events before it were decided
-    /// with the earlier values.
+    /// The time of the last change of birthday or tags. Scheduled events before it were
+    /// decided with the earlier values.
     pub attributes_changed_at: Timestamp,
     /// The time of its creation.
     pub created_at: Timestamp,

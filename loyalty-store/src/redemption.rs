@@ -21,8 +21,9 @@ pub trait Redemptions {
     fn redemption(&self, shop: ShopId, id: RedemptionId)
     -> Result<Option<RedemptionView>, Failure>;
 
-    /// Returns up to `limit` redemptions of an account and of the accounts merged into it,
-    /// starting behind `after`. They are grouped by account, newest first within each.
+    /// Returns up to `limit` redemptions of an account and of the accounts merged into
+    /// it, starting behind `after`. They are grouped by account, newest first within
+    /// each.
     fn redemptions(
         &self,
         shop: ShopId,
@@ -98,9 +99,11 @@ pub enum RedemptionAction {
 /// A redemption as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedemptionView {
-    /// The account it was issued to. That account may have been merged into another since.
+    /// The account it was issued to. That account may have been merged into another
+    /// since.
     pub account: AccountId,
-    /// The recorded state. [`Redemption::state_at`] includes an expiration not yet recorded.
+    /// The recorded state. [`Redemption::state_at`] includes an expiration not yet
+    /// recorded.
     pub redemption: Redemption,
     /// The time of the last change.
     pub updated_at: Timestamp,
@@ -112,8 +115,8 @@ impl RedemptionView {
         self.redemption.issue().id
     }
 
-    /// Returns the price rule and the code of the redemption, if it has a code. Both have the
-    /// redemption's number.
+    /// Returns the price rule and the code of the redemption, if it has a code. Both have
+    /// the redemption's number.
     pub fn discount(&self) -> Option<(PriceRuleId, CodeId)> {
         let RedemptionId(number) = self.id();
         self.redemption
@@ -167,8 +170,8 @@ pub(crate) fn load_reward_usage(
     }))
 }
 
-/// Returns up to `limit` redemptions of an account and of the accounts merged into it, behind
-/// `after` or from the start. `last` returns the newest redemption of an account.
+/// Returns up to `limit` redemptions of an account and of the accounts merged into it,
+/// behind `after` or from the start. `last` returns the newest redemption of an account.
 pub(crate) fn list_redemptions<V: DiscountView>(
     view: &mut V,
     shop: ShopId,
@@ -191,7 +194,8 @@ pub(crate) fn list_redemptions<V: DiscountView>(
         }
     }
 
-    // Each redemption names the account's previous one: the accounts are walked one by one.
+    // Each redemption names the account's previous one: the accounts are walked one by
+    // one.
     loop {
         if next.is_none() {
             let Some(account) = rest.next() else {

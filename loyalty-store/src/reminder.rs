@@ -51,20 +51,21 @@ pub struct Reminder {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ReminderPage {
-    /// The reminders, in the order of the customers' creation. An empty page can be followed by
-    /// others.
+    /// The reminders, in the order of the customers' creation. An empty page can be
+    /// followed by others.
     pub items: Vec<Reminder>,
     /// The account behind which the next page starts; `None` on the last page.
     pub next: Option<AccountId>,
 }
 
 impl ReminderPage {
-    /// Finds up to `limit` customers of a shop, behind the account `after`, whose points expire
-    /// within a future period.
+    /// Finds up to `limit` customers of a shop, behind the account `after`, whose points
+    /// expire within a future period.
     ///
-    /// A page scans at most 5,000 customers, so all pages together scan the shop's customers
-    /// once. The due time of an account tells at once that nothing expires before it. The due
-    /// index would not help: it lists the earliest scheduled event of any kind.
+    /// A page scans at most 5,000 customers, so all pages together scan the shop's
+    /// customers once. The due time of an account tells at once that nothing expires
+    /// before it. The due index would not help: it lists the earliest scheduled event of
+    /// any kind.
     pub fn find(
         store: &dyn Store,
         shop: ShopId,
@@ -100,8 +101,8 @@ impl ReminderPage {
     }
 }
 
-/// Returns the points of a customer's balance that expire within a period, by time. Points that
-/// expire while pending are left out: they could never be spent.
+/// Returns the points of a customer's balance that expire within a period, by time.
+/// Points that expire while pending are left out: they could never be spent.
 fn find_expirations(
     customer: &CustomerView,
     period: &Range<Timestamp>,

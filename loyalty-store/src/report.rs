@@ -1,7 +1,7 @@
 //! Reports of a shop's program: the points of a period, and the liability of an instant.
 //!
-//! A report reads the whole journal and every customer, so it belongs on a thread of its own.
-//! Scheduled events that are due count even if they are not recorded yet.
+//! A report reads the whole journal and every customer, so it belongs on a thread of its
+//! own. Scheduled events that are due count even if they are not recorded yet.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -50,7 +50,8 @@ pub struct ProgramReport {
     pub awarded_as_bonuses: Points,
     /// Points added by the shop in the period.
     pub added_by_shop: Points,
-    /// Points spent in the period: for rewards, less returned points, and subtracted by the shop.
+    /// Points spent in the period: for rewards, less returned points, and subtracted by
+    /// the shop.
     pub redeemed: Points,
     /// Points that expired in the period.
     pub expired: Points,
@@ -60,8 +61,8 @@ pub struct ProgramReport {
     pub adjusted: Points,
     /// Points awarded by each action in the period.
     pub actions: BTreeMap<ActionId, ActionTotals>,
-    /// Usable points now, by the month of their expiration in the shop's calendar. `None` is for
-    /// points that do not expire.
+    /// Usable points now, by the month of their expiration in the shop's calendar. `None`
+    /// is for points that do not expire.
     pub outstanding: BTreeMap<Option<YearMonth>, Points>,
     /// Pending points now.
     pub pending: Points,
@@ -90,8 +91,8 @@ pub struct ActionTotals {
 }
 
 impl ProgramReport {
-    /// Computes the report of a shop for `period`, with balances at `now`. Reads the whole
-    /// journal and every customer.
+    /// Computes the report of a shop for `period`, with balances at `now`. Reads the
+    /// whole journal and every customer.
     pub fn compute(
         store: &dyn Store,
         shop: ShopId,
@@ -110,7 +111,8 @@ impl ProgramReport {
             let Some(last) = rows.last() else { break };
             after = last.seq;
 
-            // Events are never later than their row: rows before the period have none in it.
+            // Events are never later than their row: rows before the period have none in
+            // it.
             for row in rows.iter().filter(|row| row.at >= period.start) {
                 row.events.iter().for_each(|event| {
                     report.count_event(event, event.at().unwrap_or(row.at), period)

@@ -105,7 +105,8 @@ pub enum Action {
         email_conflict: EmailConflict,
         /// The [`CustomerView::etag`] that the customer must still have.
         if_match: Option<String>,
-        /// Commands for the rules, run in this order. If one is rejected, none takes effect.
+        /// Commands for the rules, run in this order. If one is rejected, none takes
+        /// effect.
         commands: Vec<Command>,
     },
     /// Runs a command of an order. Creates the customer if new.
@@ -151,7 +152,8 @@ pub enum Action {
 }
 
 impl Action {
-    /// Creates an action that runs commands for a customer and leaves the profile unchanged.
+    /// Creates an action that runs commands for a customer and leaves the profile
+    /// unchanged.
     pub fn for_customer(
         customer: CustomerRef,
         existence: Existence,
@@ -183,8 +185,8 @@ pub enum Existence {
 /// The treatment of an e-mail that belongs to another customer with an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailConflict {
-    /// Leave the e-mail with the other customer. Orders and store plugins use this, because
-    /// their reports must not be lost over an e-mail.
+    /// Leave the e-mail with the other customer. Orders and store plugins use this,
+    /// because their reports must not be lost over an e-mail.
     Ignore,
     /// Reject the request.
     Reject,
@@ -238,13 +240,13 @@ pub struct ProfileChange {
     pub country: FieldChange<String>,
     /// All tags, or `None` to keep them.
     pub tags: Option<BTreeSet<Tag>>,
-    /// All identifiers of the household, or `None` to keep them: a device, an address, a card,
-    /// in the shop's own format.
+    /// All identifiers of the household, or `None` to keep them: a device, an address, a
+    /// card, in the shop's own format.
     pub household: Option<BTreeSet<String>>,
 }
 
-/// An idempotency key: the request takes effect once, and its first response is stored with the
-/// effect and replayed for 30 days.
+/// An idempotency key: the request takes effect once, and its first response is stored
+/// with the effect and replayed for 30 days.
 ///
 /// # Example: a repeated request adds points once
 /// ```
@@ -278,8 +280,8 @@ pub struct Idempotency {
     pub key: [u8; 16],
     /// A hash of the request. The same key with another fingerprint is rejected.
     pub fingerprint: [u8; 16],
-    /// Renders the response to store, for rejections too. Runs inside the transaction, so it
-    /// must not call the store.
+    /// Renders the response to store, for rejections too. Runs inside the transaction, so
+    /// it must not call the store.
     pub render: Box<dyn FnOnce(&Outcome) -> Response + Send>,
 }
 
@@ -337,8 +339,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Returns the change of the balance by the request itself, without the expirations and
-    /// other scheduled events that it recorded.
+    /// Returns the change of the balance by the request itself, without the expirations
+    /// and other scheduled events that it recorded.
     pub fn points_changed(&self) -> Points {
         // A catch-up records scheduled events with their own, earlier time.
         let is_of_request = |event: &&Event| {
@@ -353,8 +355,8 @@ impl Receipt {
     }
 }
 
-/// A reply that may not have arrived yet: a future for async callers, [`Pending::wait`] for
-/// others.
+/// A reply that may not have arrived yet: a future for async callers, [`Pending::wait`]
+/// for others.
 ///
 /// # Example: a store that replies from another thread
 /// ```
@@ -380,8 +382,8 @@ impl Pending {
         Self(PendingState::Ready(Some(reply)))
     }
 
-    /// Creates a pending reply and its sender. A sender that is dropped without sending gives
-    /// [`Failure::UnknownOutcome`].
+    /// Creates a pending reply and its sender. A sender that is dropped without sending
+    /// gives [`Failure::UnknownOutcome`].
     pub fn channel() -> (oneshot::Sender<Result<Reply, Failure>>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(PendingState::Waiting(receiver)))

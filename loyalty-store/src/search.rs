@@ -14,23 +14,25 @@ use crate::record::CustomerRecord;
 ///
 /// - A bare word matches a part of id, e-mail or name. With a trailing `*` it matches the
 ///   beginning.
-/// - `field:value` matches the field's value, or its beginning with a trailing `*`. The fields
-///   are `id` (also `customer_id`), `email`, `first_name`, `last_name`, `tag`, `country` and
-///   `tier`.
+/// - `field:value` matches the field's value, or its beginning with a trailing `*`. The
+///   fields are `id` (also `customer_id`), `email`, `first_name`, `last_name`, `tag`,
+///   `country` and `tier`.
 /// - `points`, `created_at` and `updated_at` can be compared: `points:>=100`,
-///   `created_at:<2026-02-01`. A date is a day in the shop's zone; an instant is written as in
-///   RFC 3339.
-/// - Adjacent terms, or terms joined by `AND`, must all match. Of terms joined by `OR` one must
-///   match; `OR` binds less. `NOT` or `-` negates the term or parenthesis behind it.
-/// - Quotes (`"…"`, and `'…'` around a whole value) and `\` escape blanks, colons and operators.
+///   `created_at:<2026-02-01`. A date is a day in the shop's zone; an instant is written
+///   as in RFC 3339.
+/// - Adjacent terms, or terms joined by `AND`, must all match. Of terms joined by `OR`
+///   one must match; `OR` binds less. `NOT` or `-` negates the term or parenthesis behind
+///   it.
+/// - Quotes (`"…"`, and `'…'` around a whole value) and `\` escape blanks, colons and
+///   operators.
 ///
 /// Case is ignored except in ids. `id` also matches a customer's [`NumericId`].
 ///
 /// # Example: a valid search, and an unknown field
 /// ```
 /// use loyalty_store::SearchQuery;
-/// use loyalty_core::{TimeField, Zone};
-/// let parse = |text| SearchQuery::parse(text, TimeField::UNIX_EPOCH, Zone::UTC);
+/// use loyalty_core::{Timestamp, Zone};
+/// let parse = |text| SearchQuery::parse(text, Timestamp::UNIX_EPOCH, Zone::UTC);
 /// assert!(parse("tag:vip (points:>=100 OR tier:gold) -country:DE \"ada love\"").is_ok());
 /// assert_eq!(
 ///     parse("colour:red").unwrap_err().to_string(),
@@ -154,8 +156,9 @@ pub(crate) enum SearchKey {
 }
 
 impl SearchQuery {
-    /// Parses a search. Dates are days in the shop's `zone`; points and tiers are evaluated at
-    /// `now`. Fails if the text is longer than 500 characters or has more than 10 terms.
+    /// Parses a search. Dates are days in the shop's `zone`; points and tiers are
+    /// evaluated at `now`. Fails if the text is longer than 500 characters or has more
+    /// than 10 terms.
     pub fn parse(text: &str, now: Timestamp, zone: Zone) -> Result<Self, SearchError> {
         Ok(Self {
             text: text.to_owned(),
@@ -184,8 +187,8 @@ impl SearchQuery {
         (!self.expression.needs_account()).then(|| self.expression.matches(record, None))
     }
 
-    /// Returns keys of an index that find every customer who can match, or `None` if only a scan
-    /// does.
+    /// Returns keys of an index that find every customer who can match, or `None` if only
+    /// a scan does.
     pub(crate) fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
         self.expression.lookup_keys()
     }
@@ -215,7 +218,8 @@ impl Expression {
 
     fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
         match self {
-            // One part of a conjunction is enough, but a disjunction needs keys for all parts.
+            // One part of a conjunction is enough, but a disjunction needs keys for all
+            // parts.
             Self::All(parts) => parts.iter().find_map(Self::lookup_keys),
             Self::Any(parts) => {
                 let keys = parts.iter().map(Self::lookup_keys).collect::<Option<Vec<_>>>()?;
@@ -297,7 +301,8 @@ impl Pattern {
         if self.is_prefix { value.starts_with(&self.lowercase) } else { value == self.lowercase }
     }
 
-    /// Returns true if a value contains the text, or begins with it for a prefix. Ignores case.
+    /// Returns true if a value contains the text, or begins with it for a prefix. Ignores
+    /// case.
     fn matches_within(&self, value: &str) -> bool {
         let value = value.to_lowercase();
         if self.is_prefix {
@@ -314,7 +319,8 @@ impl Pattern {
         )
     }
 
-    /// Returns the index keys that the text can be in a field, or `None` without an index.
+    /// Returns the index keys that the text can be in a field, or `None` without an
+    /// index.
     fn lookup_keys(&self, field: TextField) -> Option<Vec<SearchKey>> {
         match field {
             TextField::Email => Some(
@@ -363,8 +369,8 @@ impl Comparison {
 }
 
 impl TimeRange {
-    /// Creates the range of instants from `first` until before `end`. Times are stored to the
-    /// microsecond.
+    /// Creates the range of instants from `first` until before `end`. Times are stored to
+    /// the microsecond.
     fn between(first: Timestamp, end: Timestamp) -> Option<Self> {
         Some(Self {
             first,

@@ -83,8 +83,8 @@ pub struct NewApiKey {
     pub id: String,
     /// A hash of the secret part. The secret itself is not stored.
     pub hash: [u8; 32],
-    /// The secret with which store plugins sign. Stored as it is, because verifying a signature
-    /// needs it.
+    /// The secret with which store plugins sign. Stored as it is, because verifying a
+    /// signature needs it.
     pub signing_secret: String,
     /// The permissions.
     pub scopes: Vec<Scope>,

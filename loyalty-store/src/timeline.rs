@@ -1,8 +1,8 @@
 //! The timeline of a shop's programs, and the programs that apply to an account.
 //!
-//! A scheduled event is decided by the program in force at its time ([`loyalty_core::as_of`]).
-//! For most accounts that is the newest one. Earlier programs are loaded only for accounts that
-//! had an event due before it.
+//! A scheduled event is decided by the program in force at its time
+//! ([`loyalty_core::as_of`]). For most accounts that is the newest one. Earlier programs
+//! are loaded only for accounts that had an event due before it.
 
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub(crate) struct ProgramTimeline {
     versions: Vec<(ProgramVersion, Timestamp)>,
     /// The program in force.
     current: Arc<ApplicablePrograms>,
-    /// The last account whose due time is recomputed under the newest program. `None` if all are.
+    /// The last account whose due time is recomputed under the newest program. `None` if
+    /// all are.
     reschedule_cursor: Option<AccountId>,
 }
 
@@ -93,7 +94,8 @@ impl ProgramTimeline {
         }
     }
 
-    /// Returns the timeline with accounts rescheduled up to `up_to`, or all of them for `None`.
+    /// Returns the timeline with accounts rescheduled up to `up_to`, or all of them for
+    /// `None`.
     pub(crate) fn with_reschedule_cursor(&self, up_to: Option<AccountId>) -> Self {
         let current =
             ApplicablePrograms { is_due_current: up_to.is_none(), ..(*self.current).clone() };
@@ -120,7 +122,8 @@ impl ProgramTimeline {
         self.versions.last().map_or(Timestamp::UNIX_EPOCH, |(_, from)| *from)
     }
 
-    /// Returns the programs that decide an account's scheduled events from its last event on.
+    /// Returns the programs that decide an account's scheduled events from its last event
+    /// on.
     pub(crate) fn programs_for(
         &self,
         account: &AccountRecord,
@@ -148,7 +151,8 @@ impl ProgramTimeline {
         customer: Option<&CustomerRecord>,
         load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
     ) -> Result<(), Failure> {
-        // The earliest due time makes `programs_for` return all programs that could apply.
+        // The earliest due time makes `programs_for` return all programs that could
+        // apply.
         record.due = Some(Timestamp::MIN_UTC);
         let programs = self.programs_for(record, customer, load)?;
 
@@ -233,7 +237,8 @@ impl ApplicablePrograms {
         let RuleSubject { id, account, customer } = *subject;
         let no_account = Account::default();
 
-        // Scheduled events before the last change of birthday or tags are already decided.
+        // Scheduled events before the last change of birthday or tags are already
+        // decided.
         let valid_from =
             customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.attributes_valid_from(now));
         let from = |published: &PublishedProgram| published.in_force_from.max(valid_from);
@@ -267,8 +272,8 @@ impl ApplicablePrograms {
         question(&context)
     }
 
-    /// Returns the time of an account's next scheduled event. An account that was merged into
-    /// another has none.
+    /// Returns the time of an account's next scheduled event. An account that was merged
+    /// into another has none.
     pub(crate) fn next_due(&self, subject: &RuleSubject<'_>) -> Option<Timestamp> {
         let merged = subject.account.is_none_or(|account| account.merged_into().is_some());
         // The due time does not depend on the instant of the context.
@@ -293,8 +298,9 @@ impl CustomerRecord {
         self.profile.birthday.map(|day| Birthday { day, set_at })
     }
 
-    /// Returns the time from which the current birthday and tags decide scheduled events, for
-    /// a read at `now`. A read before their last change uses them from the customer's creation.
+    /// Returns the time from which the current birthday and tags decide scheduled events,
+    /// for a read at `now`. A read before their last change uses them from the customer's
+    /// creation.
     fn attributes_valid_from(&self, now: Timestamp) -> Timestamp {
         if self.attributes_changed_at <= now {
             self.attributes_changed_at.max(self.created_at)

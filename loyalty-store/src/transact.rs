@@ -1,8 +1,8 @@
 //! Business transactions, decided completely before anything is written.
 //!
-//! [`transact`] reads through a [`TransactionView`] and returns a [`ChangeSet`] and a reply. It
-//! uses neither SQL nor threads, so that every store decides the same. It checks the idempotency
-//! key first, then finds the records, then runs the rules.
+//! [`transact`] reads through a [`TransactionView`] and returns a [`ChangeSet`] and a
+//! reply. It uses neither SQL nor threads, so that every store decides the same. It
+//! checks the idempotency key first, then finds the records, then runs the rules.
 
 mod catalogue;
 mod claim;
@@ -36,20 +36,21 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
 
-/// The state that a transaction reads: committed data, with the changes of earlier requests in
-/// the same group commit.
-pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
+/// State that a transaction reads. A view can lie over another one: the changes of earlier requests
+/// over the committed state.
+pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
-    /// Returns the versions of a shop's program with the times from which they are in force.
+    /// Returns the versions of a shop's program with the times from which they are in
+    /// force.
     fn timeline(&mut self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
-    /// Returns up to `limit` accounts of a shop's customers in the order of their ids, starting
-    /// behind `after`.
+    /// Returns up to `limit` accounts of a shop's customers in the order of their ids,
+    /// starting behind `after`.
     fn accounts(
         &mut self,
         shop: ShopId,
@@ -75,7 +76,11 @@ pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
         key: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<StoredResponse>, Failure>;
-    /// Returns the id of the next account and the position of the next journal row.
+}
+
+/// The view of one transaction: everything decided before it.
+pub(crate) trait TransactionView: StateView {
+    /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
 }
 
@@ -92,8 +97,8 @@ pub(crate) struct StoredResponse {
 impl StoredResponse {
     /// The number of days for which a response is replayed.
     pub(crate) const REPLAY_DAYS: i64 = 30;
-    /// The number of days after which a response may be deleted. Longer than the replay, so that
-    /// a clock that steps back still finds it.
+    /// The number of days after which a response may be deleted. Longer than the replay,
+    /// so that a clock that steps back still finds it.
     pub(crate) const RETENTION_DAYS: i64 = 40;
 
     /// Returns true if the response is replayed at `now`.
@@ -101,7 +106,8 @@ impl StoredResponse {
         now.signed_duration_since(self.at).num_days() < Self::REPLAY_DAYS
     }
 
-    /// Returns the response if it is replayed at `now` to a request with this fingerprint.
+    /// Returns the response if it is replayed at `now` to a request with this
+    /// fingerprint.
     pub(crate) fn replay(&self, fingerprint: &[u8; 16], now: Timestamp) -> Option<Response> {
         (self.is_replayable(now) && self.fingerprint == *fingerprint).then(|| self.response.clone())
     }
@@ -129,8 +135,8 @@ pub(crate) struct ChangeSet {
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
-/// A customer's record before and after a transaction. `before` is `None` for a new customer,
-/// `after` for one that was merged into another.
+/// A customer's record before and after a transaction. `before` is `None` for a new
+/// customer, `after` for one that was merged into another.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerChange {
     pub(crate) before: Option<Arc<CustomerRecord>>,
@@ -321,8 +327,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             self.change_profile(reported.account, change, EmailConflict::Ignore)?;
         }
 
-        // An order stays with the customer it was first reported for. A plugin does not repeat a
-        // rejected report, so its report counts for that customer.
+        // An order stays with the customer it was first reported for. A plugin does not
+        // repeat a rejected report, so its report counts for that customer.
         let from_plugin = matches!(command, Command::RecordOrder { origin: Origin::Plugin, .. });
         let is_of_another = reported
             .as_ref()
@@ -447,7 +453,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(Some(CustomerView::new(record, self.load_account(account)?, programs)))
     }
 
-    /// Returns the account that an account was finally merged into, or the account itself.
+    /// Returns the account that an account was finally merged into, or the account
+    /// itself.
     fn resolve_merged(&mut self, account: AccountId) -> Result<AccountId, Failure> {
         let mut account = account;
         while let Some(into) = self.load_account(account)?.account.merged_into() {
@@ -458,8 +465,9 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Customers.
 
-    /// Finds a customer by id, or else by e-mail. A guest with the e-mail of a customer is merged
-    /// into the customer. Creates a customer if none is found and `existence` allows it.
+    /// Finds a customer by id, or else by e-mail. A guest with the e-mail of a customer
+    /// is merged into the customer. Creates a customer if none is found and `existence`
+    /// allows it.
     fn resolve_customer(
         &mut self,
         customer: &CustomerRef,
@@ -510,8 +518,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// Adds a new id or e-mail to an existing customer, and merges the guest with that e-mail. An
-    /// e-mail that is `taken` is left out.
+    /// Adds a new id or e-mail to an existing customer, and merges the guest with that
+    /// e-mail. An e-mail that is `taken` is left out.
     fn attach_identity(
         &mut self,
         account: AccountId,
@@ -582,11 +590,12 @@ impl<V: TransactionView> Transaction<'_, V> {
         guest: &Arc<CustomerRecord>,
         into: AccountId,
     ) -> Result<(), TransactionError> {
+        // Scheduled events that are due belong to the accounts as they were before the
+        // merge.
         for account in [guest.account, into] {
             self.run_command(Some(account), &Command::CatchUp)?;
         }
 
-        // Scheduled events are recorded first, each by the program in force at its time.
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
@@ -644,8 +653,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    /// Returns the change of a customer's e-mail to `email`. A guest with the e-mail is merged into
-    /// the customer.
+    /// Returns the change of a customer's e-mail to `email`. A guest with the e-mail is
+    /// merged into the customer.
     fn claim_email(
         &mut self,
         account: AccountId,
@@ -686,8 +695,8 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Rules.
 
-    /// Decides a command and appends its events, then runs the follow-up commands for friends'
-    /// accounts.
+    /// Decides a command and appends its events, then runs the follow-up commands for
+    /// friends' accounts.
     fn run_command(
         &mut self,
         account: Option<AccountId>,
@@ -742,8 +751,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
         self.append_events(account, decision.events)?;
 
-        // Follow-ups change friends' accounts in the same transaction. They have no follow-ups of
-        // their own, and the customer's receipt does not show their events.
+        // Follow-ups change friends' accounts in the same transaction. They have no
+        // follow-ups of their own, and the customer's receipt does not show their events.
         let own_events = self.events.len();
         for (account, command) in decision.follow_ups {
             let account = self.resolve_merged(account)?;
@@ -753,14 +762,16 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    /// Returns the position of the next row. Records that a row creates get its number as id.
+    /// Returns the position of the next row. Records that a row creates get its number as
+    /// id.
     fn next_seq(&self) -> Seq {
         let (_, first) = self.view.next_numbers();
         let appended = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
         first.saturating_add(appended)
     }
 
-    /// Appends events to the journal as one row and folds them into all states they affect.
+    /// Appends events to the journal as one row and folds them into all states they
+    /// affect.
     fn append_events(
         &mut self,
         account: Option<AccountId>,
@@ -792,7 +803,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         for event in row.events.iter() {
             let Some(id) = event.order() else { continue };
 
-            // Removing the record releases this reference, so that `make_mut` does not copy it.
+            // Removing the record releases this reference, so that `make_mut` does not
+            // copy it.
             let changed = self.changes.orders.iter().position(|(known, _)| known == id);
             let (id, mut record) = match changed {
                 Some(at) => self.changes.orders.swap_remove(at),
@@ -821,7 +833,8 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 }
 
-/// Replaces the value of a key, or adds it. A linear search: a transaction changes few keys.
+/// Replaces the value of a key, or adds it. A linear search: a transaction changes few
+/// keys.
 fn upsert<K: PartialEq, T>(values: &mut Vec<(K, T)>, key: K, value: T) {
     match values.iter_mut().find(|(known, _)| *known == key) {
         Some((_, known)) => *known = value,

@@ -1,4 +1,5 @@
-//! Verification: folds the journal from its start and compares every stored state with the fold.
+//! Verification: folds the journal from its start and compares every stored state with
+//! the fold.
 
 use std::collections::HashMap;
 
@@ -26,8 +27,8 @@ pub(crate) struct StoredStates {
     pub(crate) index: DiscountIndex,
     /// The account of each claimed code. Written in the same transaction as the journal.
     pub(crate) claims: HashMap<(ShopId, CodeClaim), AccountId>,
-    /// The row up to which every state must be written. After it a state may be behind the
-    /// journal.
+    /// The row up to which every state must be written. After it a state may be behind
+    /// the journal.
     pub(crate) persisted_up_to: Seq,
 }
 
@@ -201,7 +202,8 @@ impl JournalVerifier {
 
     /// Checks the stored states that the fold has not reached, and returns the report.
     ///
-    /// `reschedule` recomputes the due time of an account, or leaves it if it is not known.
+    /// `reschedule` recomputes the due time of an account, or leaves it if it is not
+    /// known.
     pub(crate) fn finish(
         mut self,
         reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
@@ -313,8 +315,8 @@ impl<T: FoldedState> StateCheck<T> {
         Self { record, stored, required_seq: 0, is_compared: false }
     }
 
-    /// Records that a row was folded. Returns true if the stored state is of this row and differs
-    /// from the fold.
+    /// Records that a row was folded. Returns true if the stored state is of this row and
+    /// differs from the fold.
     fn check_row(&mut self, row: Seq, persisted_up_to: Seq) -> bool {
         if row <= persisted_up_to {
             self.required_seq = row;
@@ -325,8 +327,8 @@ impl<T: FoldedState> StateCheck<T> {
         stored.is_some_and(|stored| *stored != self.record)
     }
 
-    /// Returns the row of a stored state that opening the store would not repair: one that is not
-    /// a row of the record, or before the last row that must be persisted.
+    /// Returns the row of a stored state that opening the store would not repair: one
+    /// that is not a row of the record, or before the last row that must be persisted.
     fn misplaced_at(&self) -> Option<Seq> {
         let seq = self.stored.as_ref().map_or(0, T::seq);
         let is_misplaced = (self.stored.is_some() && !self.is_compared) || seq < self.required_seq;

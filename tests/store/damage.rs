@@ -67,28 +67,28 @@ fn every_kind_of_damage_is_reported() {
             "account 9 has no journal",
         ),
         (
-            r#"UPDATE purchase SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
+            r#"UPDATE orders SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
             "order o2 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET snapshot = 1 WHERE order_id = 'o2'",
+            "UPDATE orders SET snapshot = 1 WHERE order_id = 'o2'",
             "order o2 of shop 1 differs",
         ),
         (
-            r#"UPDATE purchase SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
+            r#"UPDATE orders SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
             "order o1 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET account = 1 WHERE order_id = 'o2'",
+            "UPDATE orders SET account = 1 WHERE order_id = 'o2'",
             "order o2 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'",
+            "UPDATE orders SET seq = seq - 1 WHERE order_id = 'o1'",
             "order o1 of shop 1 is at row 5",
         ),
-        ("DELETE FROM purchase WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
+        ("DELETE FROM orders WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
         (
-            "INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')",
+            "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}')",
             "order o9 of shop 1 has no journal",
         ),
         // The journal.
@@ -148,25 +148,25 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
         ("UPDATE discount_code SET id = 3", listed),
         ("UPDATE discount_code SET rule = 3", listed),
         (
-            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":0') WHERE kind = 2"#,
+            r#"UPDATE projection SET state = replace(state, '"used":1', '"used":0') WHERE kind = 2"#,
             "Code(CodeId(2)) of shop 1 differs",
         ),
         (
-            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":2') WHERE kind = 3"#,
+            r#"UPDATE projection SET state = replace(state, '"used":1', '"used":2') WHERE kind = 3"#,
             "Tally(CodeId(2), AccountId(1)) of shop 1 differs",
         ),
         (
-            "UPDATE keyed SET state = replace(state, '-10', '-11') WHERE kind = 1",
+            "UPDATE projection SET state = replace(state, '-10', '-11') WHERE kind = 1",
             "Rule(PriceRuleId(1)) of shop 1 differs",
         ),
         (
-            "UPDATE keyed SET created_at = created_at + 1 WHERE kind = 2",
+            "UPDATE projection SET created_at = created_at + 1 WHERE kind = 2",
             "Code(CodeId(2)) of shop 1 differs",
         ),
-        ("DELETE FROM keyed WHERE kind = 5", "of shop 1 is at row 0"),
-        ("DELETE FROM keyed WHERE kind = 4", "of shop 1 is at row 0"),
+        ("DELETE FROM projection WHERE kind = 5", "of shop 1 is at row 0"),
+        ("DELETE FROM projection WHERE kind = 4", "of shop 1 is at row 0"),
         (
-            "UPDATE keyed SET id = 3 WHERE kind = 2",
+            "UPDATE projection SET id = 3 WHERE kind = 2",
             "Code(CodeId(3)) of shop 1 has no journal",
         ),
     ] {
@@ -214,11 +214,11 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
     let claims = "the claimed names differ from the journal";
     let due = "account 1 is listed as due never, but is due 2026-05-04T00:00:00+00:00";
     for (damage, want) in [
-        ("DELETE FROM claim WHERE kind = 'code'", claims),
-        ("DELETE FROM claim WHERE kind = 'referral'", claims),
-        ("UPDATE claim SET account = 1 WHERE kind = 'code'", claims),
-        ("UPDATE claim SET name = 'B' WHERE kind = 'code'", claims),
-        ("INSERT INTO claim VALUES (1, 'code', 'B', 1)", claims),
+        ("DELETE FROM code_claim WHERE kind = 'code'", claims),
+        ("DELETE FROM code_claim WHERE kind = 'referral'", claims),
+        ("UPDATE code_claim SET account = 1 WHERE kind = 'code'", claims),
+        ("UPDATE code_claim SET name = 'B' WHERE kind = 'code'", claims),
+        ("INSERT INTO code_claim VALUES (1, 'code', 'B', 1)", claims),
         ("UPDATE account SET due = NULL WHERE id = 1", due),
         (
             "UPDATE account SET due = due + 1 WHERE id = 1",
@@ -242,7 +242,7 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
     let place = file_with_names();
     place
         .connect()
-        .execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", [])
+        .execute("INSERT INTO reschedule (shop, up_to_account) VALUES (1, 0)", [])
         .unwrap();
     place
         .connect()
@@ -259,7 +259,7 @@ fn a_moved_row_is_reported() {
             "journal row 4 does not follow row 3 of account 2",
         ),
         (
-            "UPDATE journal SET previous = 1 WHERE seq = 4",
+            "UPDATE journal SET previous_seq = 1 WHERE seq = 4",
             "journal row 4 does not follow row 2 of account 1",
         ),
         (
@@ -287,11 +287,11 @@ fn a_state_older_than_the_checkpoint_is_reported() {
             .unwrap()
     };
     let old_account = state("SELECT seq, state FROM account WHERE id = 1");
-    let old_order = state("SELECT seq, state FROM purchase WHERE order_id = 'o2'");
+    let old_order = state("SELECT seq, state FROM orders WHERE order_id = 'o2'");
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     for number in 0..3 {
@@ -307,7 +307,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     assert_eq!(differences(&place), Vec::<String>::new());
     db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account)
         .unwrap();
-    db.execute("UPDATE purchase SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
+    db.execute("UPDATE orders SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
         .unwrap();
     let found = differences(&place);
     for want in ["account 1 is at row 6", "order o2 of shop 1 is at row 8"] {
@@ -326,7 +326,7 @@ fn a_lost_state_is_a_failure() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     let told = store.execute(desk.request(Action::for_customer(
@@ -358,7 +358,7 @@ fn an_unreadable_record_is_a_failure() {
 fn an_unreadable_product_is_a_failure() {
     let place = TempDatabase::new();
     let store = place.open();
-    let shop = TestShop::new(&store).shop;
+    let shop = TestShop::new(&store).id;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -366,7 +366,7 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        let desk = TestShop { store: &store, id: shop, now: at("2026-01-02T00:00:00Z") };
         place.connect().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {

@@ -116,14 +116,17 @@ impl DiscountRejection {
 /// let mut state = CodeState::default();
 /// state.evolve(&DiscountEvent::CodeAdded { code: id, rule: PriceRuleId(1), text: Code::new("ONCE")? });
 ///
-/// let context = |state| CodeContext { id, state, rule: Some(&rule), customer_usage: None, checkout_claim: None };
+/// let context = CodeContext {
+///     id, state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
+/// };
 /// let anyone = Customer::default();
-/// assert!(context(&state).check_usable(&anyone, now, now).is_ok());
+/// assert!(context.check_usable(&anyone, now, now).is_ok());
 ///
 /// let record = CodeCommand::RecordUse { order: OrderId::new("1001")?, checkout: None, placed_at: None };
-/// let used = decide_code(&context(&state), None, &anyone, &record, now)?.unwrap();
-/// state.evolve(&used);
-/// assert_eq!(context(&state).check_usable(&anyone, now, now), Err(CodeRejection::UsedUp));
+/// let mut used_up = state.clone();
+/// used_up.evolve(&decide_code(&context, None, &anyone, &record, now)?.unwrap());
+/// let context = CodeContext { state: &used_up, ..context };
+/// assert_eq!(context.check_usable(&anyone, now, now), Err(CodeRejection::UsedUp));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -216,24 +219,22 @@ impl<'a> CodeContext<'a> {
 /// let starts_at = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let mut state = CodeState::default();
 /// let (id, text) = (CodeId(1), Code::new("FIVE")?);
-/// let (mut state, mut claim) = (CodeState::default(), CheckoutClaim::default());
 /// state.evolve(&DiscountEvent::CodeAdded { code: id, rule: PriceRuleId(1), text });
 ///
-/// let customer = Customer::default();
+/// let (customer, now) = (Customer::default(), "2026-03-01T12:00:00Z".parse()?);
 /// let reserve = CodeCommand::Reserve {
 ///     checkout: CheckoutId::new("c1")?, until: "2026-03-01T12:15:00Z".parse()?,
 /// };
-/// let decide = |state, claim| {
-///     let context = CodeContext {
-///         id, state, rule: Some(&rule), customer_usage: None, checkout_claim: Some(claim),
-///     };
-///     decide_code(&context, None, &customer, &reserve, "2026-03-01T12:00:00Z".parse().unwrap())
+/// let context = CodeContext {
+///     id, state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
 /// };
-/// let reserved = decide(&state, &claim)?.unwrap();
-/// state.evolve(&reserved);
-/// claim.evolve(&reserved);
-/// assert_eq!(decide(&state, &claim), Ok(None));
+/// let mut claim = CheckoutClaim::default();
+/// claim.evolve(&decide_code(&context, None, &customer, &reserve, now)?.unwrap());
+///
+/// let context = CodeContext { checkout_claim: Some(&claim), ..context };
+/// assert_eq!(decide_code(&context, None, &customer, &reserve, now)?, None);
 /// # Ok(()) }
 /// ```
 pub fn decide_code(

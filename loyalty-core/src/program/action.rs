@@ -70,7 +70,8 @@ pub enum ActionKind {
     Anniversary,
     /// Every birthday.
     Birthday {
-        /// Days of notice: a birthday set or changed later than that waits for the next year.
+        /// Days of notice: a birthday set or changed later than that waits for the next
+        /// year.
         notice_days: u32,
     },
     /// One code, which every customer can use.
@@ -132,7 +133,8 @@ impl ActionKind {
         matches!(self, Self::Code(_) | Self::Codes(_))
     }
 
-    /// Returns true if a normalized code is one of the action's codes; see [`normalize_code`].
+    /// Returns true if a normalized code is one of the action's codes; see
+    /// [`normalize_code`].
     pub fn has_code(&self, normalized: &str) -> bool {
         match self {
             Self::Code(code) => normalize_code(code) == normalized,
@@ -192,7 +194,8 @@ impl EligibilityConditions {
         *self == Self::default()
     }
 
-    /// Returns true if a customer with these tags and this tier meets the conditions at `at`.
+    /// Returns true if a customer with these tags and this tier meets the conditions at
+    /// `at`.
     pub fn are_met(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
@@ -222,7 +225,8 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
         check_tiers(&when.tiers, tiers, &at("when/tiers"), faults);
         check_limits(&action.limits, &at("limits"), faults);
 
-        // The engine detects the other kinds itself, and grants each of them once for its cause.
+        // The engine detects the other kinds itself, and grants each of them once for its
+        // cause.
         if !action.limits.is_empty() && !action.kind.is_reported_by_shop() && !action.kind.is_code()
         {
             let detail = "only an action that the shop reports, or a code, can have limits";
@@ -235,7 +239,8 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
     }
 }
 
-/// Checks the codes of an action, and that no action before it has them; `codes` are theirs.
+/// Checks the codes of an action, and that no action before it has them; `codes` are
+/// theirs.
 fn check_codes(
     kind: &ActionKind,
     pointer: &str,

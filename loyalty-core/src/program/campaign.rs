@@ -63,8 +63,8 @@ impl Campaign {
         !self.products.is_empty() || !self.categories.is_empty()
     }
 
-    /// Returns true if the campaign is for a customer with these tags and this tier, and for an
-    /// order placed at `at`.
+    /// Returns true if the campaign is for a customer with these tags and this tier, and
+    /// for an order placed at `at`.
     pub fn applies(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)

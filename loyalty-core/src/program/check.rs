@@ -9,7 +9,8 @@ use crate::calendar::Timestamp;
 use crate::fault::Fault;
 use crate::id::TierId;
 
-/// The largest number of items in each list of a program: earning rules, tiers, rewards and so on.
+/// The largest number of items in each list of a program: earning rules, tiers, rewards
+/// and so on.
 pub(super) const MAX_ITEMS: usize = 200;
 
 /// The largest number of limits of one rule, action or reward.

@@ -40,7 +40,8 @@ pub struct EarningRule {
     /// If true, its lines earn nothing from rules that name no product or category.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub replaces_base: bool,
-    /// Limits for each customer. The allowance at an order's first award stays the order's.
+    /// Limits for each customer. The allowance at an order's first award stays the
+    /// order's.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
 }

@@ -134,12 +134,14 @@ pub struct FreeProduct {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct FreeShipping {
-    /// Highest price of a delivery that is free: Shopify's `prerequisite_shipping_price_range`.
+    /// Highest price of a delivery that is free: Shopify's
+    /// `prerequisite_shipping_price_range`.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub maximum: Option<Amount>,
 }
 
-/// An amount that the customer chooses: a multiple of `step`, from `minimum` to `maximum`.
+/// An amount that the customer chooses: a multiple of `step`, from `minimum` to
+/// `maximum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct VariableAmount {
@@ -224,12 +226,12 @@ impl ProductScope {
 }
 
 impl Reward {
-    /// Returns the price in points and the benefit, for the amount that the customer chose, if any.
-    /// `minor_digits` are the decimals of the shop's currency.
+    /// Returns the price in points and the benefit, for the amount that the customer
+    /// chose, if any. `minor_digits` are the decimals of the shop's currency.
     ///
     /// # Errors
-    /// [`Rejection::InvalidAmount`] for an amount that is not on offer, or that has more decimals
-    /// than the currency.
+    /// [`Rejection::InvalidAmount`] for an amount that is not on offer, or that has more
+    /// decimals than the currency.
     ///
     /// # Example: the customer chooses the amount
     /// ```
@@ -278,8 +280,8 @@ impl Reward {
         }
     }
 
-    /// The largest amount that these points buy. `None` if the customer does not choose the amount,
-    /// or if the points are not enough.
+    /// The largest amount that these points buy. `None` if the customer does not choose
+    /// the amount, or if the points are not enough.
     pub fn largest_amount(&self, points: Points) -> Option<Amount> {
         let RewardPricing::Variable(variable) = &self.offer else {
             return None;
@@ -300,8 +302,8 @@ impl Reward {
         self.fields_finer_than(minor_digits).next().is_none()
     }
 
-    /// The fields whose amounts have more than `minor_digits` decimals, by their pointers in the
-    /// reward.
+    /// The fields whose amounts have more than `minor_digits` decimals, by their pointers
+    /// in the reward.
     fn fields_finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
         let offered = match &self.offer {
             RewardPricing::Fixed { benefit: Benefit::FixedAmount(amount), .. } => {
@@ -317,7 +319,8 @@ impl Reward {
                 vec![("gives/free_shipping/maximum", *maximum)]
             }
             RewardPricing::Fixed { .. } => Vec::new(),
-            // Minimum and maximum are multiples of the step, so that it has the most decimals.
+            // Minimum and maximum are multiples of the step, so that it has the most
+            // decimals.
             RewardPricing::Variable(variable) => {
                 vec![("gives/variable_amount/step", variable.step)]
             }
@@ -387,7 +390,8 @@ impl VariableAmount {
         amount.ten_thousandths().checked_rem(self.step.ten_thousandths()) == Some(0)
     }
 
-    /// The price of an amount, on offer or not. `None` if it is no whole number of points.
+    /// The price of an amount, on offer or not. `None` if it is no whole number of
+    /// points.
     fn price(&self, amount: Amount) -> Option<Points> {
         let ten_thousandths = i128::from(amount.ten_thousandths())
             .checked_mul(i128::from(self.points_per_unit.get()))?;
@@ -404,7 +408,8 @@ impl VariableAmount {
         let step = self.step.ten_thousandths();
         let affordable = affordable_steps.checked_mul(step).unwrap_or(i64::MAX);
 
-        // `Amount::MAX`, unlike a maximum of the program, need not be a multiple of the step.
+        // `Amount::MAX`, unlike a maximum of the program, need not be a multiple of the
+        // step.
         let maximum = self.maximum.unwrap_or(Amount::MAX).ten_thousandths();
         let maximum = maximum.checked_div(step)?.checked_mul(step)?;
         Amount::from_ten_thousandths(affordable.min(maximum))
@@ -568,7 +573,8 @@ fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &
     check_sizes(&reward.excluded, &at("excluded"), faults);
 }
 
-/// Checks Shopify's constraint on the scope of a discount: categories, or products and variants.
+/// Checks Shopify's constraint on the scope of a discount: categories, or products and
+/// variants.
 fn check_product_scope(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
     let singles = !goods.products.is_empty() || !goods.variants.is_empty();
     if singles && !goods.categories.is_empty() {
@@ -605,8 +611,8 @@ impl super::Program {
         self.definition.rewards.iter().find(|reward| reward.id == *id)
     }
 
-    /// Returns the faults of rewards whose amounts have more than `minor_digits` decimals, the
-    /// decimals of a shop's currency.
+    /// Returns the faults of rewards whose amounts have more than `minor_digits`
+    /// decimals, the decimals of a shop's currency.
     ///
     /// # Example: no cents in yen
     /// ```

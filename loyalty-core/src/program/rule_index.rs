@@ -1,7 +1,7 @@
 //! An index from products and categories to the earning rules that name them.
 //!
-//! A line costs one binary search for its product and for each of its categories, whatever the
-//! number of rules.
+//! A line costs one binary search for its product and for each of its categories,
+//! whatever the number of rules.
 
 use std::collections::BTreeMap;
 
@@ -81,8 +81,8 @@ impl RuleIndex {
     }
 }
 
-/// Names with the rules that have them, sorted by length first: comparing lengths is cheap, and
-/// decides nearly every step of a search.
+/// Names with the rules that have them, sorted by length first: comparing lengths is
+/// cheap, and decides nearly every step of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct NameIndex(Vec<(Box<str>, RuleSet)>);
 

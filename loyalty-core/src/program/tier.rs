@@ -41,7 +41,8 @@ pub struct Tier {
     pub name: String,
     /// Factor on the points of orders.
     pub multiplier: Rate,
-    /// Least value of the program's metric that qualifies. `None` for a tier that is only set by hand.
+    /// Least value of the program's metric that qualifies. `None` for a tier that is only
+    /// set by hand.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub threshold: Option<Amount>,
     /// Benefits in words for customers.
@@ -93,7 +94,8 @@ pub struct Tiering {
     /// The least time for which a customer has a tier.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub term: Option<Period>,
-    /// The time for which a customer keeps a tier after term and qualification have ended.
+    /// The time for which a customer keeps a tier after term and qualification have
+    /// ended.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub grace: Option<Period>,
     /// If true, a customer who skips a tier also gets its entry reward.
@@ -150,7 +152,8 @@ pub enum TierWindow {
     /// All time. The default.
     #[default]
     Lifetime,
-    /// A number of months before each instant: an order stops counting exactly this long after it.
+    /// A number of months before each instant: an order stops counting exactly this long
+    /// after it.
     Rolling(Period),
     /// The calendar year in the shop's zone. A tier lasts until the end of the next year.
     CalendarYear,

@@ -277,6 +277,7 @@ pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>
     let checkout =
         || numbered_texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
     let order = || numbered_texts("order").prop_filter_map("an id", |text| OrderId::new(text).ok());
+
     // Whole and half minutes after the command. A few reservations end immediately.
     let ends = || (0..60_i64).prop_map(|halves| TimeDelta::seconds(halves.saturating_mul(30)));
     let command = prop_oneof![
@@ -287,6 +288,7 @@ pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>
         2 => order().prop_map(|order| (None, CodeCommand::ReturnUse { order })),
         1 => any::<bool>().prop_map(|on| (None, CodeCommand::Switch { on })),
     ];
+
     let account = weighted(0.8, (1..3_i64).prop_map(AccountId));
     vec((0..20_i64, account, command), 1..40).prop_map(|claims| {
         let mut now = Timestamp::UNIX_EPOCH;

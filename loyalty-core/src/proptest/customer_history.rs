@@ -70,6 +70,7 @@ pub fn customer_histories_under(
         0.2,
         (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())),
     );
+
     (tags(&vocabulary), starts(&vocabulary), born, vec(step, 1..20)).prop_map(
         move |(tags, start, born, steps)| {
             let mut builder = CommandBuilder::new(&vocabulary, zone, start);
@@ -238,6 +239,7 @@ fn manual_commands(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTe
         let id = pick.and_then(|pick| pick_from(&for_tiers.tiers, pick).cloned());
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
+
     let command = prop_oneof![
         5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
         3 => points().prop_map(move |points| Command::SubtractPoints { points, reason: AdjustmentReason::default() }),
@@ -346,6 +348,7 @@ fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
         (1..4_u16).prop_map(Quantity::from),
         prop::bool::weighted(0.05),
     );
+
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
         let product = product.and_then(|pick| pick_from(&known.products, pick).cloned());
         let categories = categories

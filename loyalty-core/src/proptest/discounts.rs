@@ -69,6 +69,7 @@ impl DiscountLedger {
         if let Some(rule) = event.rule() {
             self.rules.entry(rule).or_default().evolve(&event);
         }
+
         if let Some(code) = event.code() {
             self.codes.entry(code).or_default().evolve(&event);
             for account in event.accounts() {
@@ -87,6 +88,7 @@ impl DiscountLedger {
                 self.orders.entry((code, order.clone())).or_default().evolve(&event);
             }
         }
+
         self.journal.push(event);
     }
 
@@ -288,6 +290,7 @@ pub fn check_rejected_codes(
         .filter(|code| code.outcome.is_ok())
         .cloned()
         .collect();
+
     let fewer = Cart {
         codes: applied.iter().map(|code| code.code.clone()).collect(),
         ..cart.clone()

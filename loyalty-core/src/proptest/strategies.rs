@@ -120,6 +120,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
             after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
         }),
     ];
+
     let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
     let stacking = select(&Stacking::NAMES[..]);
     let cases = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
@@ -133,6 +134,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
                 stacking,
                 ..program.definition().clone()
             };
+
             let (thresholds, mut tiering, entry) = tiering;
             (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
             let mut threshold = Amount::ZERO;
@@ -140,6 +142,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
                 threshold = threshold.checked_add(Amount::from(more))?;
                 (tier.threshold, tier.entry) = (Some(threshold), entry);
             }
+
             (parts.campaigns, parts.combine) = campaigns;
             parts
                 .earning
@@ -179,6 +182,7 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
+
     let combine =
         select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
@@ -259,6 +263,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
         }),
         1 => points().prop_map(EarningFormula::PerOrder),
     ];
+
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let spend = (
         weighted(0.2, amounts()),
@@ -278,6 +283,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
             until,
         }
     });
+
     (earn, when, any::<bool>()).prop_filter_map("an id", |(earn, when, replaces)| {
         Some(EarningRule {
             id: RuleId::new("rule").ok()?,
@@ -347,7 +353,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
         .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
     vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
-        let mut books = Ledger::new(Program::default());
+        let mut ledger = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
             order: id.clone(),
@@ -356,7 +362,8 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.execute(&record, instant_at_hour(0));
+        let recorded = ledger.execute(&record, instant_at_hour(0));
+
         let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, template)| {
             let refund = Refund {
@@ -369,7 +376,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
                 over_refund: OverRefund::Reject,
                 at,
             };
-            books.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
+            ledger.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
         templates.filter_map(refund).collect()
     })

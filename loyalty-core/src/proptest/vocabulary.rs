@@ -177,6 +177,7 @@ impl VocabularyBuilder {
             self.amounts.extend(reward.minimum_subtotal);
             self.periods.extend(reward.valid_for);
         }
+
         if !parts.rewards.is_empty() {
             self.periods.push(parts.redemption.grace);
         }

@@ -203,10 +203,12 @@ impl Model {
         if let Some(order) = lot.order {
             self.orders[order].expired += lot.points;
         }
+
         if lot.expires.is_none() && lot.order.is_none() {
             self.inactivity_expirations.push((self.now, lot.points));
             return;
         }
+
         for (points, ..) in self
             .entry_rewards
             .iter_mut()
@@ -222,18 +224,21 @@ impl Model {
         let Some(first) = self.pending.first().filter(|lot| lot.until.unwrap() <= self.now) else {
             return false;
         };
+
         let lot = first.clone();
         self.pending.remove(0);
         if lot.expires.is_some_and(|end| end <= lot.until.unwrap()) {
             self.note_expired(&lot);
             return true;
         }
+
         let paid = lot.points.min(self.debt);
         self.debt -= paid;
         let was_empty = self.lots.is_empty();
         if lot.points > paid {
             self.insert_lot(Lot { points: lot.points - paid, until: None, ..lot });
         }
+
         self.record_activity(false, was_empty);
         true
     }
@@ -247,9 +252,11 @@ impl Model {
         if self.lots.is_empty() || last.is_none_or(|last| last + Days::new(days) > self.now) {
             return false;
         }
+
         for lot in std::mem::take(&mut self.lots) {
             self.note_expired(&lot);
         }
+
         true
     }
 
@@ -263,11 +270,13 @@ impl Model {
                 sum += order.counts()[self.rules.metric];
             }
         }
+
         for (at, until, points) in &self.non_order_points {
             if self.rules.metric == 1 && counts(*at, *until) {
                 sum += points;
             }
         }
+
         sum
     }
 
@@ -283,6 +292,7 @@ impl Model {
         if self.rules.tiers.is_empty() {
             return None;
         }
+
         let year = self.now.year();
         let value = match self.rules.window {
             Window::Lifetime => self.sum(|_, _| true),
@@ -299,10 +309,12 @@ impl Model {
         let Some((rank, since, until)) = self.tier else {
             return qualified.map(|to| self.promote(to)).is_some();
         };
+
         if qualified > Some(rank) {
             self.promote(qualified.unwrap());
             return true;
         }
+
         let keeps_tier = self.rules.down == Downgrade::Never;
         if qualified == Some(rank) || keeps_tier {
             if until.is_some() {
@@ -310,17 +322,20 @@ impl Model {
             }
             return until.is_some();
         }
+
         let mut end = until.unwrap_or(self.now);
         if until.is_none() {
             end = end.max(self.rules.term.map_or(end, |days| since + Days::new(days)));
             end = end + Days::new(self.rules.grace.unwrap_or(0));
         }
+
         if end <= self.now {
             let below =
                 if self.rules.down == Downgrade::OneStep { rank.checked_sub(1) } else { None };
             self.tier = qualified.max(below).map(|rank| (rank, self.now, None));
             return true;
         }
+
         self.tier = Some((rank, since, Some(end)));
         until.is_none()
     }
@@ -328,6 +343,7 @@ impl Model {
     fn promote(&mut self, to: usize) {
         let from = self.tier.map(|(rank, ..)| rank);
         self.tier = Some((to, self.now, None));
+
         for rank in 0..=to {
             let Some((points, each_time, _)) = self.rules.tiers[rank].entry else {
                 continue;
@@ -346,7 +362,9 @@ impl Model {
         if before < Some(rank) || after >= Some(rank) {
             return;
         }
+
         self.tier = after.map(|rank| (rank, self.now, None));
+
         for lost in 0..=rank {
             let taken_back = self.rules.tiers[lost]
                 .entry
@@ -387,6 +405,7 @@ impl Model {
             self.award(points, None);
             return true;
         }
+
         if let Some(first) = self.orders.iter().map(|order| order.gate).min() {
             let years = u32::try_from(today.year() - first.year()).unwrap();
             let day = birthday_in(first.date(), today.year());
@@ -401,6 +420,7 @@ impl Model {
             |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
         let reached = [total(0) >= self.rules.goal_spend.0, total(2) >= self.rules.goal_orders.0];
         let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
+
         for goal in 0..2 {
             if reached[goal] && !self.goals[goal] {
                 self.goals[goal] = true;
@@ -408,6 +428,7 @@ impl Model {
                 return true;
             }
         }
+
         false
     }
 
@@ -454,6 +475,7 @@ impl Model {
                 Some(if to_month_end { month_end(end) } else { end })
             }
         };
+
         if let Some(until) = until.filter(|until| *until > self.now) {
             self.lots_opened += 1;
             let lot = Lot {
@@ -467,11 +489,13 @@ impl Model {
             self.pending.push(lot);
             return Some(self.lots_opened);
         }
+
         let paid = points.min(self.debt);
         self.debt -= paid;
         if points == paid {
             return None;
         }
+
         let id = self.lots_opened + 1;
         Some(self.insert_lot(Lot {
             id,
@@ -502,6 +526,7 @@ impl Model {
                 }
             }
         }
+
         let id = lot.id;
         self.lots_opened = self.lots_opened.max(id);
         self.lots.push(lot);
@@ -539,6 +564,7 @@ impl Model {
             self.orders[order].taken += taken;
             self.orders[order].forgiven += points - taken;
         }
+
         if taken > 0 {
             self.record_activity(false, false);
         }
@@ -564,9 +590,11 @@ impl Model {
         if points <= 0 {
             return Err("invalid_points");
         }
+
         if self.lots.iter().map(|lot| lot.points).sum::<i64>() < points {
             return Err("insufficient_points");
         }
+
         self.sort();
         let mut missing = points;
         for lot in &mut self.lots {
@@ -574,6 +602,7 @@ impl Model {
             lot.points -= part;
             missing -= part;
         }
+
         self.lots.retain(|lot| lot.points > 0);
         self.record_activity(!adjusts, false);
         self.settle();
@@ -697,6 +726,7 @@ impl Model {
         if (0..3).any(|metric| new[metric] < old[metric]) {
             self.review_tier_after_refund(before);
         }
+
         self.settle();
     }
 
@@ -710,6 +740,7 @@ impl Model {
             3 => day.year() == today.year(),
             _ => true,
         };
+
         let past: Vec<i64> = self
             .reviews
             .iter()
@@ -724,6 +755,7 @@ impl Model {
         } else {
             remaining <= 0 || (remaining < points && !partial)
         };
+
         if is_rejected {
             return Err("limit_reached");
         }

@@ -45,6 +45,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             .any(|id| parts.basis.excluded_categories.contains(id));
         !line.gift_card && !product && !category
     };
+
     let lines: Vec<&Line> = order.lines.iter().filter(is_counted).collect();
 
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
@@ -58,6 +59,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     if parts.basis.tax && !order.taxes_included {
         extras += money(order.tax);
     }
+
     if parts.basis.shipping {
         extras += money(order.shipping);
     }
@@ -213,6 +215,7 @@ fn is_fully_refunded(order: &Order, refunds: &[Refund]) -> bool {
             }
         };
     }
+
     !order.total.is_zero() && refunded >= money(order.total)
 }
 

@@ -1,11 +1,12 @@
-//! What the store plugins send, by event.
+//! The bodies of the store plugins, by event.
 //!
-//! Only what the engine uses is read; the plugins send more (an IP address, discounts, names of products,
-//! Magento's `guest` and `item_spent_amount`), which is passed over and never kept. What is read is typed
-//! strictly, and a fault is named with the JSON Pointer (RFC 6901) of its place. The tolerance is PHP's own:
-//! see [`scalar`](super::scalar).
+//! Only the members that the engine uses are read. The plugins send more (an IP address,
+//! discounts, names of products, Magento's `guest` and `item_spent_amount`), which is
+//! ignored and never stored. Values are typed strictly, except for PHP's type juggling:
+//! see [`scalar`](super::scalar). An error has the JSON Pointer (RFC 6901) of the value.
 //!
-//! Amounts are exact as sent, in the shop's currency, and may be finer than its minor unit.
+//! Amounts are exact, in the shop's currency, and may have more decimals than its minor
+//! unit.
 
 use chrono::NaiveDate;
 use loyalty_core::discount::Code;
@@ -18,20 +19,21 @@ use serde_path_to_error::{Path, Segment};
 
 use super::scalar;
 
-/// Why a verified body is not what its route takes: a member is missing, or of a wrong type or form.
+/// The reason why a verified body can't be parsed: a member is missing, or has a wrong
+/// type or form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {reason}")]
 pub struct WireError {
     /// The JSON Pointer of the value.
     pub pointer: String,
-    /// What is wrong, without the value itself.
+    /// A description of the error, without the value itself.
     pub reason: String,
 }
 
 /// `key-verify`: the merchant has entered the key and the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct KeyVerify {
-    /// When it was sent, in seconds since 1970.
+    /// The time of signing, in seconds since 1970.
     #[serde(deserialize_with = "scalar::unix_seconds")]
     pub t: i64,
 }
@@ -39,60 +41,63 @@ pub struct KeyVerify {
 /// `app-installed`: the store is connected.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct AppInstalled {
-    /// Where shoppers find the store.
+    /// The URL of the store for shoppers.
     #[serde(deserialize_with = "scalar::url")]
     pub shop_url: String,
-    /// Where the store answers requests for customers, products and codes, if it does.
+    /// The URL of the store's API for customers, products and codes, if it has one.
     #[serde(default, deserialize_with = "scalar::optional_url")]
     pub api_endpoint: Option<String>,
 }
 
-/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole order.
+/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole
+/// order.
 ///
-/// It has no currency, no time and no shipping: they are the shop's currency, the time of receipt, and
-/// total - subtotal - tax.
+/// It has no currency, no time and no shipping. They are the shop's currency, the time of
+/// receipt, and total - subtotal - tax.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Order {
     /// The store's id, as sent (Magento's has leading zeros).
     #[serde(deserialize_with = "scalar::id")]
     pub id: OrderId,
-    /// What the customer pays in all.
+    /// The amount that the customer pays.
     #[serde(deserialize_with = "scalar::amount")]
     pub total_price: Decimal,
     /// Tax; zero if not sent.
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     pub total_tax: Decimal,
-    /// Lines net of discounts, without tax and shipping. Magento also takes discounts on shipping off it
-    /// and can come below zero, which counts as zero.
+    /// The lines net of discounts, without tax and shipping. Magento also subtracts
+    /// discounts on shipping and can send a negative amount, which counts as zero.
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
     pub subtotal_price: Decimal,
-    /// Who ordered; none where neither an id nor an e-mail was sent.
+    /// The customer; `None` if neither an id nor an e-mail address was sent.
     #[serde(default, deserialize_with = "known_customer")]
     pub customer: Option<Customer>,
     /// The lines.
     #[serde(default, deserialize_with = "scalar::list")]
     pub products: Vec<Line>,
-    /// The discount codes that were used. What is none is passed over: the order must not be lost over it.
+    /// The discount codes that were used. Invalid ones are ignored, so that the order is
+    /// not lost.
     #[serde(default, deserialize_with = "scalar::codes")]
     pub discount_codes: Vec<Code>,
-    /// Magento's one code.
+    /// Magento's single code.
     #[serde(default, deserialize_with = "scalar::codes")]
     pub coupon_code: Vec<Code>,
 }
 
-/// One line of an order. Line prices are rounded per unit: their sum can differ from the subtotal.
+/// One line of an order. Prices are rounded per unit, so their sum can differ from the
+/// subtotal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
-    /// The store's id; none for a product that has been deleted.
+    /// The store's id; `None` for a product that has been deleted.
     #[serde(default, deserialize_with = "scalar::optional_id")]
     pub product_id: Option<ProductId>,
     /// The price of one unit; zero if not sent.
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     pub product_price: Decimal,
-    /// How many units; may be broken (by weight, by length).
+    /// The number of units, which may be a fraction (weight, length).
     #[serde(deserialize_with = "scalar::quantity")]
     pub quantity: Quantity,
-    /// The categories that the product is in.
+    /// The product's categories.
     #[serde(default, deserialize_with = "scalar::list")]
     pub categories: Vec<Category>,
 }
@@ -105,7 +110,7 @@ pub struct Category {
     pub category_id: CategoryId,
 }
 
-/// `orders-cancelled`, `orders-closed`: which order it is.
+/// `orders-cancelled`, `orders-closed`: the order's id.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct OrderRef {
     /// The order's id.
@@ -113,13 +118,13 @@ pub struct OrderRef {
     pub id: OrderId,
 }
 
-/// `refunds-create`: money went back. A refund has no id of its own: each delivery is one more.
+/// `refunds-create`: a refund. It has no id, so each delivery is a further refund.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Refund {
     /// The order's id.
     #[serde(deserialize_with = "scalar::id")]
     pub id: OrderId,
-    /// The payments; the refund is their sum.
+    /// The payments, whose sum is refunded.
     #[serde(deserialize_with = "scalar::list")]
     pub transactions: Vec<Transaction>,
 }
@@ -127,21 +132,22 @@ pub struct Refund {
 /// One payment of a refund.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Transaction {
-    /// How much.
+    /// The amount.
     #[serde(deserialize_with = "scalar::amount")]
     pub amount: Decimal,
 }
 
-/// A customer: the body of `customers-create` (which also brings changes), and part of an order.
+/// A customer: the body of `customers-create` (also sent for changes), and a part of an
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Customer {
-    /// The store's id; none for a guest.
+    /// The store's id; `None` for a guest.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     pub id: Option<CustomerId>,
     /// The e-mail address, as sent.
     #[serde(default, deserialize_with = "scalar::email")]
     pub email: Option<Email>,
-    /// The first name; `woocommerce` sends the user name where there is none.
+    /// The first name; WooCommerce sends the user name if there is none.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     pub first_name: Option<String>,
     /// The last name.
@@ -150,12 +156,12 @@ pub struct Customer {
     /// The birthday.
     #[serde(default, deserialize_with = "scalar::birthday")]
     pub birthday: Option<NaiveDate>,
-    /// The address, where one is sent.
+    /// The address, if one is sent.
     #[serde(default, deserialize_with = "scalar::optional_object")]
     pub default_address: Option<Address>,
 }
 
-/// `customer`: whose balance and rewards are asked for.
+/// `customer`: a query for a customer's balance and rewards.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct CustomerQuery {
     /// The store's id.
@@ -167,7 +173,8 @@ pub struct CustomerQuery {
 }
 
 impl CustomerQuery {
-    /// By the id where there is one: who asks changes nothing of whose an e-mail address is.
+    /// The reference by id, else by e-mail address. Not by both, since a query must not
+    /// link an e-mail address to an id.
     pub(super) fn into_customer_ref(self) -> Option<CustomerRef> {
         let email = self.customer_email.map(CustomerRef::Email);
         self.customer_id.map(CustomerRef::Id).or(email)
@@ -177,19 +184,19 @@ impl CustomerQuery {
 /// `redeem-reward`: a customer exchanges points for a reward.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RedeemReward {
-    /// Who, by e-mail address.
+    /// The customer's e-mail address.
     #[serde(default, deserialize_with = "scalar::email")]
     pub customer_email: Option<Email>,
-    /// Who, by the store's id.
+    /// The customer's id in the store.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     pub customer_id: Option<CustomerId>,
-    /// The program's reward.
+    /// The reward in the program.
     #[serde(deserialize_with = "scalar::id")]
     pub reward_id: RewardId,
-    /// How much, where the customer chooses.
+    /// The amount, if the reward lets the customer choose it.
     #[serde(default, deserialize_with = "amount_if_sent")]
     pub amount: Option<Decimal>,
-    /// When it was signed, in seconds since 1970.
+    /// The time of signing, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds_if_sent")]
     pub t: Option<i64>,
 }
@@ -206,7 +213,7 @@ fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
     scalar::unix_seconds(deserializer).map(Some)
 }
 
-/// What is read of an address.
+/// The parts of an address that are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Address {
     /// The postal code.
@@ -224,7 +231,7 @@ fn known_customer<'de, D: serde::Deserializer<'de>>(
     Ok(customer.filter(|customer| customer.id.is_some() || customer.email.is_some()))
 }
 
-/// Reads a body. The place of a fault is looked for only once there is one.
+/// Parses a body. It is parsed again with path tracking only to locate an error.
 pub(super) fn read<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     serde_json::from_str(body).or_else(|_| read_with_path(body))
 }
@@ -237,7 +244,8 @@ fn read_with_path<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     })
 }
 
-/// Turns serde's message into ours: without the value, and with the pointer of a missing member itself.
+/// Converts serde's message: removes the value, and extends the pointer to a missing
+/// member.
 fn to_wire_error(mut pointer: String, message: &str) -> WireError {
     let message = message.split(" at line ").next().unwrap_or_default();
     let reason = match message.rsplit_once(", expected ") {

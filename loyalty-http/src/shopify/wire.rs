@@ -1,4 +1,4 @@
-//! What Shopify's clients send and get.
+//! The request and response bodies of Shopify's clients.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,8 +8,7 @@ use loyalty_core::{
     Timestamp, VariantId,
 };
 use loyalty_store::{
-    CustomerRef, CustomerView, FieldChange as Changed, NumericId, ProductRecord, ProfileChange,
-    SavedSearch,
+    CustomerRef, CustomerView, FieldChange, NumericId, ProductRecord, ProfileChange, SavedSearch,
 };
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -28,8 +27,9 @@ pub(super) struct CustomerEnvelope {
     pub(super) customer: ShopifyCustomerBody,
 }
 
-/// A customer to be made or changed. What is absent stays, what is null is cleared. What stands behind the
-/// blank line can't be changed; it is part of the last answer, which clients send back.
+/// A customer to be created or changed. Absent members stay unchanged, null members are
+/// cleared. The fields below the blank line are ignored: clients send back the last
+/// response, which has them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ShopifyCustomerBody {
@@ -57,7 +57,8 @@ pub(super) struct ShopifyCustomerBody {
     _updated_at: IgnoredAny,
 }
 
-/// Of an address only the parts that rules can look at are kept; others are refused, not lost.
+/// The parts of an address that rules can use. Others are errors, since they would be
+/// lost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShopifyAddressBody {
@@ -67,7 +68,7 @@ struct ShopifyAddressBody {
     _default: Option<bool>,
 }
 
-/// Tags: a text with commas between them, or an array.
+/// Tags: a string separated by commas, or an array.
 #[derive(Debug)]
 enum TagList {
     Text(String),
@@ -103,7 +104,8 @@ impl<'de> Visitor<'de> for TagListVisitor {
 }
 
 impl TagList {
-    /// A text that is the customer's tags as they were answered changes nothing, whatever is in them.
+    /// Parses the tags; `None` for a string that equals the customer's tags in the last
+    /// response, which changes nothing, even if a tag contains a comma.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
             Self::Text(text) if profile.is_some_and(|profile| join_tags(&profile.tags) == text) => {
@@ -112,13 +114,15 @@ impl TagList {
             Self::Text(text) => text,
             Self::List(list) => return parse_tags(list).map(Some),
         };
+
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let parts = parts.map(|part| Tag::from_text(part).map(ParsedField));
-        let parts = parts.collect::<Result<_, _>>();
-        let refused = |refusal: FieldError| {
-            Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param("/tags")
+        let tags = parts
+            .map(|part| Tag::from_text(part).map(ParsedField))
+            .collect::<Result<_, _>>();
+        let invalid = |error: FieldError| {
+            Problem::unprocessable(error.code.as_str(), error.detail).with_param("/tags")
         };
-        parse_tags(parts.map_err(refused)?).map(Some)
+        parse_tags(tags.map_err(invalid)?).map(Some)
     }
 }
 
@@ -127,18 +131,18 @@ fn join_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
 }
 
 impl ShopifyCustomerBody {
-    /// A new customer, known by e-mail or the shop's own id at least.
+    /// A new customer, with an e-mail address or the shop's own id at least.
     pub(super) fn into_new(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {
             PatchField::Set(ParsedField(email)) => Some(email),
             PatchField::Keep | PatchField::Clear => None,
         };
-        let who =
+        let customer =
             CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(missing_email)?;
-        Ok((who, self.profile_change(None)?))
+        Ok((customer, self.profile_change(None)?))
     }
 
-    /// A change of a known customer, and how they are named for it.
+    /// A change of a known customer, with the reference to the customer.
     pub(super) fn into_change(
         mut self,
         customer: &CustomerView,
@@ -149,26 +153,27 @@ impl ShopifyCustomerBody {
             .take()
             .is_some_and(|ParsedField(id)| record.id.as_ref() != Some(&id))
         {
-            let detail = "An `own_id` can't be changed here.";
+            let detail = "The `own_id` can't be changed.";
             return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
                 .with_param("/own_id"));
         }
         if record.id.is_none() && matches!(self.email, PatchField::Clear) {
             return Err(missing_email());
         }
-        let who = record
+
+        let reference = record
             .id
             .clone()
             .map(CustomerRef::Id)
             .or_else(|| record.email.clone().map(CustomerRef::Email));
-        let nameless = || Problem::internal("a customer without id and e-mail");
-        Ok((who.ok_or_else(nameless)?, self.profile_change(Some(&record.profile))?))
+        let missing = || Problem::internal("the customer has neither id nor e-mail");
+        Ok((reference.ok_or_else(missing)?, self.profile_change(Some(&record.profile))?))
     }
 
     fn profile_change(self, profile: Option<&Profile>) -> Result<ProfileChange, Problem> {
         let (zip, country) = match self.addresses {
-            PatchField::Keep => (Changed::Keep, Changed::Keep),
-            PatchField::Clear => (Changed::Set(None), Changed::Set(None)),
+            PatchField::Keep => (FieldChange::Keep, FieldChange::Keep),
+            PatchField::Clear => (FieldChange::Set(None), FieldChange::Set(None)),
             PatchField::Set(addresses) => parse_address(addresses)?,
         };
         Ok(ProfileChange {
@@ -181,7 +186,7 @@ impl ShopifyCustomerBody {
             tags: match self.tags {
                 PatchField::Keep => None,
                 PatchField::Clear => Some(BTreeSet::new()),
-                PatchField::Set(labels) => labels.parse(profile)?,
+                PatchField::Set(tags) => tags.parse(profile)?,
             },
             household: None,
         })
@@ -189,30 +194,31 @@ impl ShopifyCustomerBody {
 }
 
 fn missing_email() -> Problem {
-    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer needs an `email`.")
+    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer must have an `email`.")
         .with_param("/email")
 }
 
 fn parse_address(
     addresses: Vec<ShopifyAddressBody>,
-) -> Result<(Changed<String>, Changed<String>), Problem> {
+) -> Result<(FieldChange<String>, FieldChange<String>), Problem> {
     if addresses.len() > 1 {
-        let detail = "A customer has one address here.";
+        let detail = "A customer can have only one address.";
         return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
             .with_param("/addresses"));
     }
+
     let (zip, country) = addresses
         .into_iter()
         .next()
-        .map(|only| (only.zip, only.country))
+        .map(|address| (address.zip, address.country))
         .unwrap_or_default();
     Ok((
-        Changed::Set(zip.map(Text::into_string)),
-        Changed::Set(country.map(Text::into_string)),
+        FieldChange::Set(zip.map(Text::into_string)),
+        FieldChange::Set(country.map(Text::into_string)),
     ))
 }
 
-/// A customer as they are answered.
+/// A customer in a response.
 #[derive(Debug, Serialize)]
 pub(super) struct ShopifyCustomerResponse<'a> {
     id: NumericId,
@@ -239,7 +245,7 @@ struct ShopifyAddressResponse<'a> {
 }
 
 impl<'a> ShopifyCustomerResponse<'a> {
-    /// The customer as of `now`, of a shop with this currency.
+    /// The customer as of `now`, in a shop with this currency.
     pub(super) fn new(customer: &'a CustomerView, currency: Currency, now: Timestamp) -> Self {
         let record = customer.record();
         let profile = &record.profile;
@@ -249,6 +255,7 @@ impl<'a> ShopifyCustomerResponse<'a> {
             country,
             default: true,
         });
+
         Self {
             id: NumericId::from_customer(record),
             own_id: record.id.as_ref(),
@@ -268,7 +275,7 @@ impl<'a> ShopifyCustomerResponse<'a> {
     }
 }
 
-/// A product as it is answered.
+/// A product in a response.
 #[derive(Debug, Serialize)]
 pub(super) struct ShopifyProductResponse<'a> {
     id: NumericId,
@@ -293,12 +300,12 @@ struct ShopifyVariantResponse<'a> {
     product_id: NumericId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
-    /// The product's, where the variant has none of its own.
+    /// The variant's price, else the product's.
     price: Option<Amount>,
 }
 
 impl<'a> ShopifyProductResponse<'a> {
-    /// A product of a shop with this currency.
+    /// A product in a shop with this currency.
     pub(super) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
         let variants = product
@@ -313,6 +320,7 @@ impl<'a> ShopifyProductResponse<'a> {
                 sku: variant.sku.as_deref(),
                 price: variant.price.or(product.price),
             });
+
         Self {
             id: record.number,
             own_id: &product.id,
@@ -338,7 +346,7 @@ pub(super) struct SavedSearchEnvelope {
     pub(super) customer_saved_search: ShopifySavedSearchBody,
 }
 
-/// A search to be saved.
+/// A saved search to be created.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShopifySavedSearchBody {
@@ -352,14 +360,14 @@ pub(super) struct ShopifySavedSearchBody {
 }
 
 impl ShopifySavedSearchBody {
-    /// The name, and the search as it is written.
+    /// The name, and the text of the search.
     pub(super) fn parse(self) -> Result<(String, String), Problem> {
         let name = require_text(self.name, "/name")?;
         Ok((name, self.query.map(Text::into_string).unwrap_or_default()))
     }
 }
 
-/// A saved search as it is answered.
+/// A saved search in a response.
 #[derive(Debug, Serialize)]
 pub(super) struct ShopifySavedSearchResponse<'a> {
     id: NumericId,

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::json::field::{Text, TimeField};
 use super::price_rule::AnyId;
 use super::value::ParsedField;
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// Who buys.
 #[derive(Debug, Default, Deserialize)]

@@ -20,8 +20,7 @@ use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
 use super::value::{ParsedField, QuantityField, prefix_pointer};
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// An order as it now is. With the status `cancelled` the rest can be left out.
 #[derive(Debug, Deserialize)]

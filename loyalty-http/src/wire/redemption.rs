@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::points::parse_single_customer_ref;
 use super::value::{IdText, ParsedField, TimeText};
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// Points to be exchanged for a reward.
 #[derive(Debug, Deserialize)]

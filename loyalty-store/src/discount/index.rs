@@ -1,5 +1,5 @@
-//! The index of rules and codes for lookups and lists. It is written in the same transaction as
-//! the journal.
+//! The index of rules and codes for lookups and lists. It is written in the same
+//! transaction as the journal.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub(crate) enum IndexChange {
 }
 
 impl IndexChange {
-    /// Returns the changes that an event causes. `known` returns the rule and key of a code
-    /// before the event.
+    /// Returns the changes that an event causes. `known` returns the rule and key of a
+    /// code before the event.
     pub(crate) fn from_event(
         event: &DiscountEvent,
         known: impl FnOnce(CodeId) -> Option<(PriceRuleId, String)>,

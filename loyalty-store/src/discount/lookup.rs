@@ -135,7 +135,8 @@ pub(crate) fn find_code_by_text(
     }
 }
 
-/// Returns accounts and all accounts merged into them, whose uses of codes count as their own.
+/// Returns accounts and all accounts merged into them, whose uses of codes count as their
+/// own.
 pub(crate) fn collect_merged_accounts(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -161,8 +162,8 @@ pub(crate) fn collect_merged_accounts(
     Ok(accounts)
 }
 
-/// Returns the numeric ids assigned to accounts, by which rules can refer to customers without
-/// an id of the shop.
+/// Returns the numeric ids assigned to accounts, by which rules can refer to customers
+/// without an id of the shop.
 pub(crate) fn numeric_customer_ids(accounts: &[AccountId]) -> BTreeSet<CustomerId> {
     let numbers = accounts.iter().map(|account| NumericId::from_id(None, account.0));
     numbers
@@ -232,8 +233,8 @@ pub(crate) struct CodeLookup {
 }
 
 impl CodeLookup {
-    /// Loads a code. Returns `None` if no code has this id. The uses of all `accounts` of the
-    /// customer are added up.
+    /// Loads a code. Returns `None` if no code has this id. The uses of all `accounts` of
+    /// the customer are added up.
     pub(crate) fn load(
         view: &mut impl DiscountView,
         shop: ShopId,
@@ -249,7 +250,8 @@ impl CodeLookup {
         };
         let rule = find_rule(view, shop, of_rule)?.map(|view| view.rule);
 
-        // Other rules do not limit uses per customer, so that their tallies need no reads.
+        // Other rules do not limit uses per customer, so that their tallies need no
+        // reads.
         let mut used_by_customer: Option<CodeUsage> = None;
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
             for account in accounts {
@@ -281,8 +283,8 @@ impl CodeLookup {
         })
     }
 
-    /// Returns the account under which the checkout reserved the code, if it is one of the
-    /// customer's. A customer may have reserved as a guest.
+    /// Returns the account under which the checkout reserved the code, if it is one of
+    /// the customer's. A customer may have reserved as a guest.
     pub(crate) fn reservation_account(
         &self,
         accounts: &[AccountId],
@@ -319,8 +321,9 @@ pub struct CartFacts {
     codes: HashMap<Code, CodeLookup>,
 }
 
-/// Returns true if a customer found by the id or the e-mail of a cart is the cart's customer.
-/// An e-mail alone finds any customer; an e-mail besides an id finds only a guest.
+/// Returns true if a customer found by the id or the e-mail of a cart is the cart's
+/// customer. An e-mail alone finds any customer; an e-mail besides an id finds only a
+/// guest.
 pub(crate) fn is_cart_customer(
     record: &CustomerRecord,
     named_by_id: bool,
@@ -329,12 +332,13 @@ pub(crate) fn is_cart_customer(
     by_id == Some(record.account) || record.id.is_none() || !named_by_id
 }
 
-/// The account of a customer who is referred to, but does not exist yet. No account has this
-/// number.
+/// The account of a customer who is referred to, but does not exist yet. No account has
+/// this number.
 const UNKNOWN_CUSTOMER: AccountId = AccountId(0);
 
 impl CartFacts {
-    /// Loads everything needed to evaluate a cart. `customers` are all records of its customer.
+    /// Loads everything needed to evaluate a cart. `customers` are all records of its
+    /// customer.
     pub(crate) fn load(
         view: &mut impl DiscountView,
         (of, program): (&Shop, &Program),
@@ -383,8 +387,8 @@ impl CartFacts {
         })
     }
 
-    /// Returns the discount of each code on each line, or the reason why the code does not
-    /// apply. Fails if the cart itself is invalid.
+    /// Returns the discount of each code on each line, or the reason why the code does
+    /// not apply. Fails if the cart itself is invalid.
     pub fn evaluate(&self) -> Result<Evaluation, CartError> {
         let find = |code: &Code| self.codes.get(code).and_then(CodeLookup::facts);
         evaluate(&self.cart, self.minor_digits, self.stacking, find)

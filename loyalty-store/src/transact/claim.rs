@@ -1,5 +1,5 @@
-//! Codes that belong to one account of a shop: referral codes, and manual codes that were entered.
-//! A code is claimed in the transaction that uses it.
+//! Codes that belong to one account of a shop: referral codes, and manual codes that were
+//! entered. A code is claimed in the transaction that uses it.
 
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ pub(crate) trait CodeClaimView {
 }
 
 impl<V: TransactionView> Transaction<'_, V> {
-    /// Returns a command with the facts that only the store has, or `None` if it needs none.
+    /// Returns a command with the facts that only the store has, or `None` if it needs
+    /// none.
     pub(super) fn complete_command(
         &mut self,
         command: &Command,
@@ -64,7 +65,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other }))
     }
 
-    /// Returns the command with other entropy if its events would claim a code that is taken.
+    /// Returns the command with other entropy if its events would claim a code that is
+    /// taken.
     pub(super) fn redraw_if_taken(
         &mut self,
         command: &Command,
@@ -96,7 +98,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(None)
     }
 
-    /// Notes what events claim. The first to use a code that all can use has it, which hurts nobody.
+    /// Claims the codes of events for an account. A manual code that every customer may
+    /// enter stays with the first: such a claim limits no one.
     pub(super) fn claim_codes(
         &mut self,
         account: AccountId,

@@ -1,5 +1,5 @@
-//! Scheduled events in transactions: recording those that are due, and recomputing the due times
-//! of accounts after changes and publications.
+//! Scheduled events in transactions: recording those that are due, and recomputing the
+//! due times of accounts after changes and publications.
 
 use std::sync::Arc;
 
@@ -44,8 +44,8 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     /// Recomputes the due times of the changed accounts.
     ///
-    /// After a crash the due time of an account with a journal row is recomputed. The due time of
-    /// any other account must be written with the transaction.
+    /// After a crash the due time of an account with a journal row is recomputed. The due
+    /// time of any other account must be written with the transaction.
     pub(super) fn reschedule_changed(&mut self) -> Result<(), Failure> {
         let mut accounts = std::mem::take(&mut self.to_reschedule);
         accounts.sort_unstable();
@@ -76,8 +76,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    /// Records the scheduled events that are due before birthday or tags change, because the
-    /// values until then decide them.
+    /// Records the scheduled events that are due before birthday or tags change, because
+    /// the values until then decide them.
     pub(super) fn catch_up_before_change(
         &mut self,
         before: &CustomerRecord,

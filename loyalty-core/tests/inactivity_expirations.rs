@@ -1,5 +1,5 @@
-//! What ran out is not taken again: also out of the lot without an end, where points are not told apart, after
-//! a program that lets points last gave way to one that ends them by inactivity; and after a merge.
+//! Expired points are not clawed back again. This includes points of the non-expiring lot, where
+//! a program that ends balances by inactivity follows one without expiry, and merged accounts.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,19 +10,19 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
 use loyalty_core::proptest::{check_conservation, check_order_entitlements};
 use loyalty_core::{Account, AccountId, Command, Event, Ledger, Points, merge};
-use story::*;
+use scenario::*;
 
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
 
-/// Points last until February; from then on a balance ends where nothing happens for a month.
+/// Points do not expire until February. From then on a balance ends after a month of inactivity.
 fn run_with_program_change(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Ledger {
-    let mut books = run_scenario(before, steps);
-    books.publish(parse_program(IDLE), at("02-01"));
-    continue_scenario(books, after)
+    let mut ledger = run_scenario(before, steps);
+    ledger.publish(parse_program(IDLE), at("02-01"));
+    continue_scenario(ledger, after)
 }
 
 fn report_again(order: &str, cost: &str, time: &str) -> Command {
@@ -32,20 +32,21 @@ fn report_again(order: &str, cost: &str, time: &str) -> Command {
 #[test]
 fn an_expired_order_is_not_clawed_back_again() {
     let hundred = [("01-01", record_paid_order("a", single_line_order("100")), Ok(100))];
-    let books = run_with_program_change(
+    let ledger = run_with_program_change(
         "{}",
         &hundred,
         &[
             ("02-20", catch_up(), Ok(0)),
             ("03-01", cancel("a"), Ok(0)),
             ("03-02", report_again("a", "100", "03-02"), Ok(0)),
-            // More than it had is given, and a second cancellation takes no more than that.
+            // The order earns more than before, and a second cancellation claws back no more than that.
             ("03-03", report_again("a", "120", "03-03"), Ok(20)),
             ("03-04", cancel("a"), Ok(0)),
         ],
     );
-    assert_eq!(books.orders()[&id("a")].posted().expired, Points::from(100));
-    // What was spent before the rest ran out is owed, and comes back with the order.
+    assert_eq!(ledger.orders()[&id("a")].posted().expired, Points::from(100));
+
+    // Points spent before the others expired are owed, and are returned with the order.
     run_with_program_change(
         "{}",
         &[hundred[0].clone(), ("01-02", spend(40), Ok(60))],
@@ -55,7 +56,8 @@ fn an_expired_order_is_not_clawed_back_again() {
             ("03-03", report_again("a", "100", "03-03"), Ok(-30)),
         ],
     );
-    // What debt was paid off with was in no lot, and did not run out.
+
+    // Points that paid debt were in no lot, and did not expire.
     run_with_program_change(
         "{}",
         &[
@@ -67,10 +69,11 @@ fn an_expired_order_is_not_clawed_back_again() {
         ],
         &[("03-01", cancel("a"), Ok(-40))],
     );
-    // Where it is forgiven, nothing is left to forgive.
+
+    // If debt is forgiven, nothing remains to forgive.
     let stop = r#"{"debt": "stop_at_zero"}"#;
-    let books = run_with_program_change(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
-    assert_eq!(books.orders()[&id("a")].posted().forgiven, Points::ZERO);
+    let ledger = run_with_program_change(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
+    assert_eq!(ledger.orders()[&id("a")].posted().forgiven, Points::ZERO);
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn an_inactivity_expiration_is_consumed_once() {
 
 #[test]
 fn only_the_first_end_after_the_award_counts() {
-    let books = run_with_program_change(
+    let ledger = run_with_program_change(
         "{}",
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
@@ -97,17 +100,17 @@ fn only_the_first_end_after_the_award_counts() {
         ],
         &[
             ("02-02", add(70), Ok(70)),
-            // These 70 were the shop's gift, and took the order's place in the lot.
+            // The shop added these 70 points, which replace those of the order in the lot.
             ("03-10", catch_up(), Ok(0)),
             ("03-11", add(30), Ok(30)),
         ],
     );
-    let mut books =
-        continue_scenario(books, &[("05-01", catch_up(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
-    // Points last again: a new lot, of which nothing has run out yet.
-    books.publish(parse_program("{}"), at("05-10"));
+    let mut ledger =
+        continue_scenario(ledger, &[("05-01", catch_up(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
+    // Points do not expire again: a new lot, of which nothing has expired yet.
+    ledger.publish(parse_program("{}"), at("05-10"));
     continue_scenario(
-        books,
+        ledger,
         &[
             ("05-11", record_paid_order("b", single_line_order("50")), Ok(20)),
             ("05-12", cancel("b"), Ok(-30)),
@@ -169,6 +172,7 @@ fn an_award_and_an_order_share_an_expiration() {
         [(undo_referral(), 0), (cancel("a"), -100)],
         [(cancel("a"), -50), (undo_referral(), -100)],
     ];
+
     for [(first, then), (second, end)] in ways {
         run_with_program_change(
             &before,
@@ -178,7 +182,7 @@ fn an_award_and_an_order_share_an_expiration() {
     }
 }
 
-/// Merges these books' account into another one, which goes on.
+/// Merges an account into another one, and returns the latter.
 fn merge_into(from: &Ledger, mut into: Ledger, now: &str) -> Ledger {
     let (_, come) =
         merge((AccountId(1), from.account()), (AccountId(2), into.account()), at(now)).unwrap();
@@ -190,6 +194,7 @@ fn merge_into(from: &Ledger, mut into: Ledger, now: &str) -> Ledger {
 #[test]
 fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
     let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
+
     for (program, hold) in
         [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
     {
@@ -205,7 +210,7 @@ fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
         let both =
             continue_unchecked(both, &[("03-01", catch_up(), 0), ("03-02", undo_referral(), 0)]);
         assert_eq!(both.account().totals().expired, Points::from(57), "{program}");
-        // What is still there is taken from where it went.
+        // Remaining points are clawed back from the lot that they were merged into.
         let guest = continue_scenario(
             Ledger::new(parse_program(&program)),
             &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
@@ -227,34 +232,41 @@ fn an_order_expired_around_a_merge_is_not_clawed_back_again() {
     let customer = || run_with_program_change("{}", &[("01-20", add(5), Ok(5))], &[]);
     let before = merge_into(&guest(&[("02-02", catch_up(), Ok(0))]), customer(), "02-03");
     let after = merge_into(&guest(&[]), customer(), "01-25");
+
     for both in [before, after] {
         let both = continue_unchecked(both, &[("04-01", catch_up(), 0), ("04-02", cancel("a"), 0)]);
         assert_eq!(both.account().totals().clawed_back, Points::ZERO);
     }
 }
 
-/// As [`continued`], for books whose journal begins with a merge.
-fn continue_unchecked(mut books: Ledger, steps: &[(&str, Command, i64)]) -> Ledger {
-    for (now, command, want) in steps {
-        books.execute(command, at(now)).unwrap();
-        assert_eq!(books.balance(at(now)).get(), *want, "{now} {command:?}: {:?}", books.account());
-        assert!(books.account().is_consistent());
-        check_order_entitlements(&books).unwrap();
+/// Continues like [`continue_scenario`], for a journal that begins with a merge.
+fn continue_unchecked(mut ledger: Ledger, steps: &[(&str, Command, i64)]) -> Ledger {
+    for (now, command, expected) in steps {
+        ledger.execute(command, at(now)).unwrap();
+        assert_eq!(
+            ledger.balance(at(now)).get(),
+            *expected,
+            "{now} {command:?}: {:?}",
+            ledger.account()
+        );
+        assert!(ledger.account().is_consistent());
+        check_order_entitlements(&ledger).unwrap();
     }
-    books
+
+    ledger
 }
 
 #[test]
 fn a_state_is_read_as_it_was_written() {
-    let books = run_with_program_change(
+    let ledger = run_with_program_change(
         "{}",
         &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
         &[("03-01", refund_amount("a", "r", "30"), Ok(0))],
     );
-    let text = serde_json::to_string(books.account()).unwrap();
+    let text = serde_json::to_string(ledger.account()).unwrap();
     assert!(text.contains(r#""ran_out":{"ended":{"2026-02-01T00:00:00Z":70}}"#), "{text}");
-    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), *books.account());
-    let found = books
+    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), *ledger.account());
+    let found = ledger
         .events()
         .iter()
         .find(|event| matches!(event, Event::PointsTakenBack { .. }))
@@ -262,10 +274,11 @@ fn a_state_is_read_as_it_was_written() {
     let text = serde_json::to_string(found).unwrap();
     assert!(text.contains(r#""ran_out":[["2026-02-01T00:00:00Z",30]]"#), "{text}");
     assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *found);
-    check_conservation(&books).unwrap();
+    check_conservation(&ledger).unwrap();
 }
 
-/// Only a damaged row has two; what it is read as does not hang on how it was written.
+/// Only a damaged record has two non-expiring lots. How they are read does not depend on their
+/// order.
 #[test]
 fn two_non_expiring_lots_merge_the_same_in_any_order() {
     let first = r#"{"id": 1, "points": 185, "earned_at": "2026-09-27T23:51:00Z"}"#;

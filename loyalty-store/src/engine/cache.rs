@@ -1,7 +1,8 @@
-//! Committed state in memory: what the writer wrote last, and what readers read last.
+//! A bounded map of committed state, with CLOCK eviction.
 //!
-//! The writer publishes after each commit. What has not reached its table yet is pinned, so that a miss
-//! means that the table is up to date. Everything else may be dropped when there is too much of it.
+//! The writer publishes values after each commit. A value that has not reached its table yet is
+//! pinned, so a miss means that the table is current. Other values are evicted when there are too
+//! many.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -10,14 +11,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use foldhash::quality::RandomState;
 
-use super::Map;
+use super::map::Map;
 use crate::error::Failure;
 
 const SHARDS: usize = 16;
 
-/// A bounded map with its own locks.
+/// A bounded map with a lock for each of its shards.
 #[derive(Debug)]
-pub(super) struct Cache<K, V> {
+pub(crate) struct Cache<K, V> {
     shards: Vec<RwLock<Shard<K, V>>>,
     capacity: usize,
     hasher: RandomState,
@@ -26,10 +27,10 @@ pub(super) struct Cache<K, V> {
 #[derive(Debug)]
 struct Shard<K, V> {
     slots: Map<K, Slot<V>>,
-    /// The keys as a clock: the hand is at the front.
+    /// The keys in the order of the clock's hand, which is at the front.
     clock: VecDeque<K>,
-    /// How often the writer changed something here. A reader that loaded an old value in the meantime
-    /// sees by it that it must not keep it.
+    /// The number of changes by the writer. A reader that has loaded a value meanwhile may have
+    /// loaded an old one, and must not cache it.
     write_count: u64,
 }
 
@@ -41,7 +42,7 @@ struct Slot<V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
-    /// A cache of about so many values, beyond those pinned.
+    /// A cache of about `capacity` values, besides the pinned ones.
     pub(super) fn new(capacity: usize) -> Self {
         let shard = || {
             RwLock::new(Shard {
@@ -58,11 +59,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<V> {
+    pub(crate) fn get(&self, key: &K) -> Option<V> {
         self.read(key)?.slots.get(key).map(Slot::touch)
     }
 
-    /// The value, where it has not reached its table.
+    /// Returns the value if it is newer than its table.
     pub(super) fn get_pinned(&self, key: &K) -> Option<V> {
         self.read(key)?
             .slots
@@ -71,7 +72,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
             .map(|slot| slot.value.clone())
     }
 
-    /// The value, loaded where it is not there, and kept if the writer changed nothing meanwhile.
+    /// Returns the value, loaded on a miss. It is cached unless the writer has changed something of
+    /// its shard meanwhile.
     pub(super) fn get_or_load(
         &self,
         key: &K,
@@ -81,28 +83,32 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         if let Some(slot) = shard.slots.get(key) {
             return Ok(Some(slot.touch()));
         }
-        let changes = shard.write_count;
+        let write_count = shard.write_count;
         drop(shard);
+
+        // Not under the lock: loading can take as long as the disk does.
         let Some(value) = load()? else { return Ok(None) };
+
         if let Some(mut shard) = self.write(key)
-            && shard.write_count == changes
+            && shard.write_count == write_count
         {
             shard.insert(key, value.clone(), false, self.capacity);
         }
         Ok(Some(value))
     }
 
-    /// Takes a committed value. A pinned one stays until [`Cache::unpin`].
+    /// Stores a committed value. A pinned one stays until [`Cache::unpin`].
     pub(super) fn publish(&self, key: &K, value: V, pinned: bool) {
         let Some(mut shard) = self.write(key) else { return };
         shard.write_count = shard.write_count.wrapping_add(1);
         let before = shard.insert(key, value, pinned, self.capacity);
-        // Nobody waits for an old account to be taken to pieces.
+
+        // An old account takes long to drop: not under the lock.
         drop(shard);
         drop(before);
     }
 
-    /// Lets go of a value that has reached its table as it is.
+    /// Makes a value evictable once it has reached its table.
     pub(super) fn unpin(&self, key: &K) {
         if let Some(mut shard) = self.write(key)
             && let Some(slot) = shard.slots.get_mut(key)
@@ -127,7 +133,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    /// How many values it holds.
+    /// The number of cached values, or of keys where too many are left over.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let locked = self
@@ -137,7 +143,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         locked.map(|shard| shard.slots.len().max(shard.clock.len() / 2)).sum()
     }
 
-    // Nothing panics while a lock is held, so a poisoned one is as good as any.
+    // Nothing panics while a lock is held, so a poisoned lock is usable.
 
     fn read(&self, key: &K) -> Option<RwLockReadGuard<'_, Shard<K, V>>> {
         Some(self.shard(key)?.read().unwrap_or_else(PoisonError::into_inner))
@@ -154,19 +160,21 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Shard<K, V> {
-    /// Answers what stood there before.
+    /// Returns the replaced slot.
     fn insert(&mut self, key: &K, value: V, pinned: bool, capacity: usize) -> Option<Slot<V>> {
         let slot = Slot { value, pinned, recently_used: AtomicBool::new(true) };
         let before = self.slots.insert(key.clone(), slot);
+
         if before.is_none() {
             self.clock.push_back(key.clone());
             self.compact_clock();
         }
+
         self.evict(capacity);
         before
     }
 
-    /// Takes keys off the clock that were removed, once they are more than those that stand.
+    /// Drops removed keys from the clock once they outnumber the others.
     fn compact_clock(&mut self) {
         if self.clock.len() > self.slots.len().saturating_mul(2).max(16) {
             let mut seen = HashSet::new();
@@ -175,7 +183,8 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
         }
     }
 
-    /// Moves the hand until there is room: who was used since it last came by is spared once.
+    /// Moves the hand until there is capacity, or it has moved far. A value that was used since the
+    /// hand last passed it stays for another turn.
     fn evict(&mut self, capacity: usize) {
         let mut steps = self.clock.len().saturating_mul(2).min(64);
         while self.slots.len() > capacity && steps > 0 {
@@ -184,7 +193,7 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
             match self.slots.get(&key) {
                 None => {}
                 Some(slot) if slot.pinned || slot.recently_used.swap(false, Ordering::Relaxed) => {
-                    self.clock.push_back(key)
+                    self.clock.push_back(key);
                 }
                 Some(_) => {
                     self.slots.remove(&key);
@@ -195,7 +204,9 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
 }
 
 impl<V: Clone> Slot<V> {
+    /// Returns the value and marks it as used.
     fn touch(&self) -> V {
+        // Most are marked already, and a store would take the cache line from other readers.
         if !self.recently_used.load(Ordering::Relaxed) {
             self.recently_used.store(true, Ordering::Relaxed);
         }

@@ -1,13 +1,14 @@
-//! Redemptions of a file: records behind the journal, as price rules and codes are.
+//! Redemptions of rewards, read as projections.
 
 use loyalty_core::account::Usage;
 use loyalty_core::{AccountId, RedemptionId, RewardId, ShopId};
 
 use super::SqliteStore;
-use super::committed::CommittedState;
+use crate::engine::CommittedState;
 use crate::error::Failure;
 use crate::query::Page;
 use crate::redemption::{self, RedemptionView, Redemptions};
+use crate::sqlite::backend::SqliteFile;
 
 impl Redemptions for SqliteStore {
     fn redemption(
@@ -15,7 +16,7 @@ impl Redemptions for SqliteStore {
         shop: ShopId,
         id: RedemptionId,
     ) -> Result<Option<RedemptionView>, Failure> {
-        let _well = self.committed.ensure_available()?;
+        let _available = self.committed.ensure_available()?;
         redemption::find_redemption(&mut &*self.committed, shop, id)
     }
 
@@ -26,17 +27,18 @@ impl Redemptions for SqliteStore {
         after: Option<RedemptionId>,
         limit: usize,
     ) -> Result<Page<RedemptionView>, Failure> {
-        let _well = self.committed.ensure_available()?;
-        let _one_commit = self.committed.pause_publication();
-        let last = |shared: &mut &CommittedState, account| {
-            let record = shared.account(account)?.filter(|record| record.shop == shop);
+        let _available = self.committed.ensure_available()?;
+        let _paused = self.committed.pause_publication();
+        let last = |committed: &mut &CommittedState<SqliteFile>, account| {
+            let record = committed.account(account)?;
+            let record = record.filter(|record| record.shop == shop);
             Ok(record.and_then(|record| record.account.last_redemption()))
         };
         redemption::list_redemptions(&mut &*self.committed, shop, account, after, limit, last)
     }
 
     fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
-        let _well = self.committed.ensure_available()?;
+        let _available = self.committed.ensure_available()?;
         redemption::load_reward_usage(&mut &*self.committed, shop, reward)
     }
 }

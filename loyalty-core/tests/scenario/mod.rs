@@ -1,4 +1,4 @@
-//! Stories: a program, then what happens at which instant and the balance after it.
+//! Scenarios: a program, and commands at instants with the balance after each.
 
 use std::sync::Arc;
 
@@ -8,46 +8,50 @@ use loyalty_core::{
     OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
 };
 
-/// One point per full ten, and the same with lots of nine months.
+/// One point per full ten units of currency.
 pub const TENS: &str =
     r#"{"earning": [{"id": "tens", "earn": {"per_increment": {"amount": "10", "points": 1}}}]}"#;
+/// Points expire after nine months.
 pub const NINE_MONTHS: &str = r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#;
 
-/// An instant, what happens, and the balance after it or the code of the refusal.
+/// An instant, a command, and the balance after it or the code of its rejection.
 pub type Step<'a> = (&'a str, Command, Result<i64, &'a str>);
 
-/// Plays a story in new books under a program's document.
+/// Runs a scenario with a new customer under a program's document.
 pub fn run_scenario(program: &str, steps: &[Step<'_>]) -> Ledger {
     continue_scenario(Ledger::new(parse_program(program)), steps)
 }
 
-/// Plays a story on. After each step the books must add up and hold what the orders are worth; a refused
-/// step changes nothing; writing expiry down changes no balance.
-pub fn continue_scenario(mut books: Ledger, steps: &[Step<'_>]) -> Ledger {
-    for (number, (now, command, want)) in steps.iter().enumerate() {
+/// Continues a scenario.
+///
+/// After each step the journal must sum to the state, and orders must match their entitlement.
+/// A rejected step changes nothing, and recording expiry changes no balance.
+pub fn continue_scenario(mut ledger: Ledger, steps: &[Step<'_>]) -> Ledger {
+    for (number, (now, command, expected)) in steps.iter().enumerate() {
         let now = at(now);
-        let before = books.balance(now);
-        let told = books.execute(command, now);
-        let got = told
+        let before = ledger.balance(now);
+        let result = ledger.execute(command, now);
+        let actual = result
             .as_ref()
-            .map(|_| books.balance(now).get())
+            .map(|_| ledger.balance(now).get())
             .map_err(loyalty_core::Rejection::code);
-        assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account());
-        if told.is_err() || *command == Command::CatchUp {
-            assert_eq!(books.balance(now), before, "step {number}: {command:?}");
+        assert_eq!(actual, *expected, "step {number}: {command:?} on {:?}", ledger.account());
+        if result.is_err() || *command == Command::CatchUp {
+            assert_eq!(ledger.balance(now), before, "step {number}: {command:?}");
         }
-        check_conservation(&books).unwrap();
-        check_order_entitlements(&books).unwrap();
-        check_calculations(&books).unwrap();
+        check_conservation(&ledger).unwrap();
+        check_order_entitlements(&ledger).unwrap();
+        check_calculations(&ledger).unwrap();
     }
-    books
+
+    ledger
 }
 
 pub fn parse_program(document: &str) -> Program {
     Program::from_json(document).unwrap()
 }
 
-/// `MM-DD` is a midnight of 2026; anything else an instant in full.
+/// Parses `MM-DD` as a midnight of 2026, and anything else as a complete instant.
 pub fn at(text: &str) -> Timestamp {
     match text.len() {
         5 => format!("2026-{text}T00:00:00Z").parse().unwrap(),
@@ -78,7 +82,7 @@ pub fn line(id: &str, quantity: &str, cost: &str) -> Line {
     }
 }
 
-/// An order of these lines and nothing more.
+/// An order of these lines without tax and shipping.
 pub fn order_with_lines(lines: Vec<Line>) -> Order {
     let order = Order { lines, ..Order::default() };
     Order { total: order.subtotal().unwrap(), ..order }
@@ -143,7 +147,7 @@ pub fn catch_up() -> Command {
     Command::CatchUp
 }
 
-/// The command with the shop's own time of it.
+/// Returns the command dated by the shop.
 pub fn with_time(time: &str, mut command: Command) -> Command {
     if let Command::RecordOrder { at, .. }
     | Command::RefundOrder { at, .. }
@@ -154,9 +158,9 @@ pub fn with_time(time: &str, mut command: Command) -> Command {
     command
 }
 
-/// The points that single events moved, in order.
-pub fn point_changes(books: &Ledger) -> Vec<i64> {
-    books
+/// The points of each event that changes the balance, in order.
+pub fn point_changes(ledger: &Ledger) -> Vec<i64> {
+    ledger
         .events()
         .iter()
         .map(Event::points)

@@ -1,12 +1,12 @@
-//! Where requests are decided: by whoever asks, one after the other, each on top of all before it, while the writer
-//! commits the batch before.
+//! Decides requests on the threads that call, one at a time and each on top of all before it, while
+//! the writer commits the previous batch (group commit).
 //!
-//! What is decided waits in the open batch, which the writer takes whole as soon as it is free. What is decided
-//! while a commit is under way rests on it: its answers go out after both, and where that commit fails all of it is
-//! void: nothing of it has happened, and whoever waits is told so.
+//! What was decided is collected in the open batch. The writer takes it whole as soon as it is
+//! free. A batch depends on the one in flight before it: its replies are sent after both commits,
+//! and if that commit fails, nothing of the batch has happened and its callers get an error.
 //!
-//! An ill store decides nothing. The writer looks at its file for each request that comes, and the request is
-//! decided when the store is well again, or refused.
+//! While the store is failed, nothing is decided. Each new request has the writer try to recover
+//! the store; the request is then decided, or fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -14,45 +14,49 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::batch::{Batch, BatchState, BatchView, Sequences};
+use super::backend::Backend;
+use super::batch::view::BatchView;
+use super::batch::{Batch, BatchState, Sequences};
 use super::committed::CommittedState;
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
 use crate::transact::{ChangeSet, transact};
 
-/// How often who finds another one deciding lets others go first, before waiting to be woken.
+/// Attempts to lock the state, yielding after each, before the thread blocks on the mutex.
 const SPIN_LIMIT: usize = 16;
 
-/// A request with the place where its reply is awaited.
+/// A request with the sender of its reply.
 pub(super) struct QueuedRequest {
     request: Request,
     reply: oneshot::Sender<Result<Reply, Failure>>,
 }
 
 impl QueuedRequest {
-    /// Whoever no longer waits needs no answer.
+    /// Replies with a failure.
     pub(super) fn fail(self, failure: Failure) {
+        // The caller may have gone.
         let _ = self.reply.send(Err(failure));
     }
 }
 
-pub(super) struct Executor {
-    committed: Arc<CommittedState>,
-    /// How many requests may wait.
+/// Decides requests and hands them to the writer in batches.
+pub(crate) struct Executor<B: Backend> {
+    committed: Arc<CommittedState<B>>,
+    /// The number of requests that may be queued.
     capacity: usize,
     state: Mutex<ExecutorState>,
-    /// Tells the writer that there is something to do.
+    /// Wakes the writer when there is work.
     writer_wakeup: Condvar,
 }
 
 struct ExecutorState {
     open_batch: Batch<BatchState>,
-    /// The batch that the writer has.
+    /// The batch that is being committed.
     in_flight: Option<Arc<BatchState>>,
-    /// What came while the store was ill.
+    /// Requests that came while the store was failed.
     deferred: Vec<QueuedRequest>,
     writer_state: WriterState,
-    /// Whether nobody can ask any more.
+    /// Set when the store is dropped, so that no more requests can come.
     closed: bool,
 }
 
@@ -63,37 +67,35 @@ enum WriterState {
     Stopped,
 }
 
-/// What the writer does next.
+/// The writer's next task.
 pub(super) enum WriterTask {
     Commit(Box<Batch>),
-    /// The store is ill, and somebody asks.
+    /// The store is failed, and these requests want it.
     Recover(Vec<QueuedRequest>),
     Idle,
-    /// And nobody can ask any more.
+    /// The store is closed, and nothing is left to do.
     Stop,
 }
 
-impl Executor {
-    pub(super) fn new(committed: Arc<CommittedState>, room: usize) -> Self {
-        let open = Batch::following(Sequences::default());
-        let (undecided, writer) = (Vec::new(), WriterState::Working);
-        let state = Mutex::new(ExecutorState {
-            open_batch: open,
+impl<B: Backend> Executor<B> {
+    pub(crate) fn new(committed: Arc<CommittedState<B>>, capacity: usize) -> Self {
+        let state = ExecutorState {
+            open_batch: Batch::following(Sequences::default()),
             in_flight: None,
-            deferred: undecided,
-            writer_state: writer,
+            deferred: Vec::new(),
+            writer_state: WriterState::Working,
             closed: false,
-        });
+        };
         Self {
             committed,
-            capacity: room.max(1),
-            state,
+            capacity: capacity.max(1),
+            state: Mutex::new(state),
             writer_wakeup: Condvar::new(),
         }
     }
 
-    /// Decides a request. Its reply comes when all that it rests on is committed.
-    pub(super) fn submit(&self, request: Request) -> Pending {
+    /// Decides a request. Its reply is sent when everything that it depends on is committed.
+    pub(crate) fn submit(&self, request: Request) -> Pending {
         let state = self.lock_state();
         if state.writer_state == WriterState::Stopped {
             return Pending::ready(Err(writer_stopped()));
@@ -101,14 +103,15 @@ impl Executor {
         if state.queue_length() >= self.capacity {
             return Pending::ready(Err(Failure::Busy));
         }
+
         let (reply, pending) = Pending::channel();
         self.decide(state, QueuedRequest { request, reply });
         pending
     }
 
-    /// Decides a request that has waited for the store to be well.
-    pub(super) fn retry(&self, job: QueuedRequest) {
-        self.decide(self.lock_state(), job);
+    /// Decides a request that was deferred until the store recovered.
+    pub(super) fn retry(&self, request: QueuedRequest) {
+        self.decide(self.lock_state(), request);
     }
 
     fn decide(
@@ -116,15 +119,17 @@ impl Executor {
         mut state: MutexGuard<'_, ExecutorState>,
         QueuedRequest { request, reply }: QueuedRequest,
     ) {
-        // Held to the end: memory is not thrown away in the middle of a decision.
-        if let Ok(_well) = self.committed.ensure_available() {
-            let answer = state.decide(&self.committed, request);
+        // The guard is held to the end, so that memory is not discarded during a decision.
+        if let Ok(_available) = self.committed.ensure_available() {
+            let result = state.decide(&self.committed, request);
+
+            // A reply that depends on nothing uncommitted needs no commit.
             if state.is_idle() {
                 drop(state);
-                let _ = reply.send(answer);
+                let _ = reply.send(result);
                 return;
             }
-            state.open_batch.replies.push((reply, answer));
+            state.open_batch.replies.push((reply, result));
         } else {
             state.deferred.push(QueuedRequest { request, reply });
         }
@@ -140,23 +145,27 @@ impl Executor {
 
     // The writer's side.
 
-    /// What is to be done now; nothing, where for so long nobody asked for anything. What was flying is committed,
-    /// and shown.
-    pub(super) fn next_task(&self, patience: Duration) -> WriterTask {
+    /// Waits up to `timeout` for work and returns it; [`WriterTask::Idle`] if there was none. The
+    /// batch returned before must be committed and published.
+    pub(super) fn next_task(&self, timeout: Duration) -> WriterTask {
         let mut state = self.lock_state();
-        let landed = state.in_flight.take();
-        if landed.is_some() {
-            // Nobody waits for it to be taken to pieces.
+
+        // What the batch in flight has changed is in the committed state now. It takes long to
+        // drop, so that is done without the lock.
+        let committed = state.in_flight.take();
+        if committed.is_some() {
             drop(state);
-            drop(landed);
+            drop(committed);
             state = self.lock_state();
         }
+
         if state.queue_length() == 0 && !state.closed {
             state.writer_state = WriterState::Idle;
-            let woken = self.writer_wakeup.wait_timeout(state, patience);
+            let woken = self.writer_wakeup.wait_timeout(state, timeout);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
             state.writer_state = WriterState::Working;
         }
+
         if !state.deferred.is_empty() {
             return WriterTask::Recover(std::mem::take(&mut state.deferred));
         }
@@ -168,44 +177,46 @@ impl Executor {
         if state.closed { WriterTask::Stop } else { WriterTask::Idle }
     }
 
-    /// The store is ill: what is flying may not have happened, and what was decided since has not.
+    /// Discards what was decided on top of a failed commit, and fails its requests. The batch in
+    /// flight itself is the writer's.
     pub(super) fn fail_batch(&self, failure: &Failure) {
-        let void = {
+        let discarded = {
             let mut state = self.lock_state();
             state.in_flight = None;
             state.replace_open_batch()
         };
-        void.fail(&Failure::Unavailable(format!(
-            "nothing happened, since the store could not write: {failure}"
+        discarded.fail(&Failure::Unavailable(format!(
+            "the store could not write, and nothing was changed: {failure}"
         )));
     }
 
-    /// Nothing is decided that is not committed, up to these numbers.
+    /// Continues from the committed state, whose last numbers these are.
     pub(super) fn reset(&self, last: Sequences) {
         self.lock_state().open_batch = Batch::following(last);
     }
 
-    /// Nobody can ask any more.
-    pub(super) fn close(&self) {
+    /// Has the writer stop once nothing is queued. No requests may come any more.
+    pub(crate) fn close(&self) {
         let mut state = self.lock_state();
         state.closed = true;
         self.wake_writer(&mut state);
     }
 
-    /// The writer has gone: nothing more happens.
+    /// Fails all queued requests and those to come, since the writer has ended.
     pub(super) fn shut_down(&self) {
-        let (void, undecided) = {
+        let (discarded, deferred) = {
             let mut state = self.lock_state();
             (state.writer_state, state.in_flight) = (WriterState::Stopped, None);
             (state.replace_open_batch(), std::mem::take(&mut state.deferred))
         };
-        void.fail(&writer_stopped());
-        for job in undecided {
-            job.fail(writer_stopped());
+        discarded.fail(&writer_stopped());
+        for request in deferred {
+            request.fail(writer_stopped());
         }
     }
 
-    /// A decision takes less time than falling asleep and being woken. What panics in one is caught.
+    /// Locks the state. A decision takes less time than blocking and being woken, so it spins
+    /// first. A poisoned lock is usable: a panic of a decision is caught before it changes anything.
     fn lock_state(&self) -> MutexGuard<'_, ExecutorState> {
         for _ in 0..SPIN_LIMIT {
             match self.state.try_lock() {
@@ -223,17 +234,16 @@ fn writer_stopped() -> Failure {
 }
 
 impl Batch<BatchState> {
-    /// None of it has happened.
+    /// Fails all requests of the batch.
     fn fail(self, failure: &Failure) {
         for (reply, _) in self.replies {
-            // Whoever no longer waits needs no answer.
             let _ = reply.send(Err(failure.clone()));
         }
     }
 }
 
 impl ExecutorState {
-    /// What waits for a commit; the next one rests on it.
+    /// Takes the open batch; the next one depends on it.
     fn replace_open_batch(&mut self) -> Batch<BatchState> {
         let next = Batch::following(self.open_batch.state.sequences);
         std::mem::replace(&mut self.open_batch, next)
@@ -243,41 +253,46 @@ impl ExecutorState {
         self.open_batch.replies.len().saturating_add(self.deferred.len())
     }
 
-    /// Whether nothing waits for a commit, so that what is known is committed.
+    /// Returns `true` if nothing awaits a commit, so that all that was decided is committed.
     fn is_idle(&self) -> bool {
         self.in_flight.is_none()
             && self.open_batch.replies.is_empty()
             && self.open_batch.writes.is_empty()
     }
 
-    fn decide(&mut self, shared: &CommittedState, request: Request) -> Result<Reply, Failure> {
+    fn decide<B: Backend>(
+        &mut self,
+        committed: &CommittedState<B>,
+        request: Request,
+    ) -> Result<Reply, Failure> {
         let (shop, now) = (request.shop, request.now);
-        let Batch { state: staged, writes, .. } = &mut self.open_batch;
+        let Batch { state, writes, .. } = &mut self.open_batch;
         let mut view = BatchView {
-            committed: shared,
-            batch: staged,
+            committed,
+            batch: state,
             in_flight: self.in_flight.as_deref(),
         };
+
         let (changes, reply) = catch_panic(|| transact(&mut view, request))?;
-        staged.apply(writes, shop, changes)?;
+        state.apply(writes, shop, changes)?;
         self.open_batch.now = now;
         Ok(reply)
     }
 }
 
-impl std::fmt::Debug for Executor {
+impl<B: Backend> std::fmt::Debug for Executor<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decider").finish_non_exhaustive()
+        f.debug_struct("Executor").finish_non_exhaustive()
     }
 }
 
-/// A panic would be a bug of ours; it must not take the store with it. Nothing is changed before all is
-/// decided.
+/// Turns a panic, which would be a bug, into a failure of its own request. Nothing is changed before
+/// the decision is complete.
 fn catch_panic(
     decide: impl FnOnce() -> Result<(ChangeSet, Reply), Failure>,
 ) -> Result<(ChangeSet, Reply), Failure> {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
-        tracing::error!("a decision panicked; nothing of it happened");
+        tracing::error!("a decision panicked; none of its changes were made");
         Err(Failure::Corrupt("the request could not be decided".to_owned()))
     })
 }
