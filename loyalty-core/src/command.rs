@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, Origin, Refund, Status};
 use crate::referral::ReferralParty;
+use crate::tier::ManualTier;
 
 /// A request to the rules about one account, and possibly one of its orders.
 ///

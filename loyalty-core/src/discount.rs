@@ -64,7 +64,6 @@
 
 mod allocate;
 mod cart;
-mod code;
 mod price_rule_parts;
 
 mod price_rule;
@@ -81,9 +80,9 @@ mod evaluate;
 mod evaluation;
 mod plan;
 
+pub use crate::code::{Code, CodeError};
 pub use allocate::allocate;
 pub use cart::{Cart, CartError, CartLine, Customer, ShippingLine};
-pub use code::{Code, CodeError};
 pub use code_rejection::CodeRejection;
 pub use decide::{
     CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,

@@ -20,8 +20,9 @@ use crate::account::{Account, Usage};
 use crate::amount::Currency;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
+use crate::context::{Context, Decision, ProgramPeriod};
 use crate::customer::Birthday;
-use crate::decide::{Context, Decision, Former, decide};
+use crate::decide::decide;
 use crate::event::Event;
 use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RewardId, Tag};
 use crate::order::OrderState;
@@ -312,14 +313,15 @@ impl Ledger {
 
         let (mut version, mut program) = (version_of(0), &*self.first_program);
         let mut from = Timestamp::UNIX_EPOCH;
-        let mut earlier_programs = Vec::new();
+        let mut earlier_periods = Vec::new();
         for (index, (until, next)) in self.later_programs.iter().enumerate() {
             if *until > now {
                 break;
             }
             // A program that the account has caught up with decides nothing any more.
             if self.account.last_event_at().is_none_or(|at| at < *until) {
-                earlier_programs.push(Former { version, program, from, until: *until });
+                let until = Some(*until);
+                earlier_periods.push(ProgramPeriod { version, program, from, until });
             }
             (version, program, from) = (version_of(index.saturating_add(1)), next, *until);
         }
@@ -327,9 +329,8 @@ impl Ledger {
         look(&Context {
             zone: self.zone,
             minor_digits: self.minor_digits,
-            program: (version, program),
-            in_force_since: from,
-            earlier_programs: &earlier_programs,
+            period: ProgramPeriod { version, program, from, until: None },
+            earlier_periods: &earlier_periods,
             pinned_program,
             account_id: self.account_id,
             birthday: self.birthday,
@@ -344,7 +345,10 @@ impl Ledger {
         self.account.evolve(&event);
 
         if let Some(id) = event.order() {
-            self.orders.entry(id.clone()).or_default().evolve(&event);
+            self.orders
+                .entry(id.clone())
+                .or_insert_with_key(|id| OrderState::new(id.clone()))
+                .evolve(&event);
         }
 
         if let Some(reward) = event.reward()

@@ -73,7 +73,7 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::command::{Command, OverRefund};
-use crate::decide::Decision;
+use crate::context::Decision;
 use crate::event::Event;
 use crate::exact::Fraction;
 use crate::id::OrderId;

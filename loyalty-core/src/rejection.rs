@@ -1,10 +1,10 @@
 //! Rejections: the results of commands that the rules do not allow.
 
 use crate::amount::{Amount, Points};
-use crate::award::Limit;
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
+use crate::limit::Limit;
 use crate::order::{OrderError, Quantity};
 use crate::referral::ReferralRejection;
 
@@ -65,6 +65,12 @@ pub enum Rejection {
     NoPointsOverride {
         /// The action.
         action: ActionId,
+    },
+    /// The context's order is not the order of the command.
+    #[error("the context's order is not order {order}")]
+    OrderMismatch {
+        /// The command's order.
+        order: OrderId,
     },
     /// The amounts overflow exact arithmetic, or a time is outside of the calendar.
     #[error("the amounts or times are too large to be calculated exactly")]
@@ -191,6 +197,7 @@ impl Rejection {
             Self::InvalidPoints { .. } => "invalid_points",
             Self::LimitReached { .. } => "limit_reached",
             Self::NoPointsOverride { .. } => "no_points_override",
+            Self::OrderMismatch { .. } => "order_mismatch",
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
             Self::RedemptionNotOpen { .. } => "redemption_not_open",

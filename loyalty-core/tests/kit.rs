@@ -225,7 +225,7 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
         };
         decision
             .events
-            .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
+            .extend(decide(&context.with_account(Some(&account)), &more)?.events);
     }
 
     Ok(decision)
@@ -311,10 +311,8 @@ fn spends_a_minute_too_long(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    let late = Context {
-        now: context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap(),
-        ..*context
-    };
+    let mut late = *context;
+    late.now = context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap();
     let spends = matches!(command, Command::SubtractPoints { .. });
     decide(if spends { &late } else { context }, command)
 }

@@ -591,12 +591,13 @@ fn manual_tiers_last_until_their_end() {
 
 #[test]
 fn an_order_without_customer_earns_once_it_has_one() {
-    let (program, state) = (parse_program(NINE_MONTHS), loyalty_core::OrderState::default());
+    let program = parse_program(NINE_MONTHS);
+    let state = loyalty_core::OrderState::new("a".parse().unwrap());
     let account = Account::default();
     let mut ledger = Ledger::new(program.clone());
-    let mut context =
-        loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
-    context.account = None;
+    let context = loyalty_core::Context::new(&program, &account, at("01-01"))
+        .with_order(&state)
+        .with_account(None);
     let decision =
         loyalty_core::decide(&context, &record_paid_order("a", single_line_order("10"))).unwrap();
     ledger.fold_all(&decision.events);

@@ -17,7 +17,8 @@ mod scenario;
 use loyalty_core::proptest::check_conservation;
 use loyalty_core::{
     Account, AccountId, Command, Context, Counts, Email, Event, Ledger, Line, ManualTier, Order,
-    Points, Program, ReferralParty, Rejection, Tag, TierReason, Timestamp, decide, next_due,
+    Points, Program, ProgramPeriod, ReferralParty, Rejection, Tag, TierReason, Timestamp, decide,
+    next_due,
 };
 use scenario::*;
 
@@ -240,18 +241,13 @@ fn lots_expire_after_the_clock_is_set_back_before_a_publication() {
     let (since, now) = (at("06-01"), at("01-01"));
     let empty = Account::default();
     let mut account = Account::default();
-    for event in
-        decide(&Context { in_force_since: since, ..Context::new(&lots, &empty, now) }, &add(5))
-            .unwrap()
-            .events
-    {
+    let first = Context::new(&lots, &empty, now);
+    let period = ProgramPeriod { from: since, ..first.period };
+    for event in decide(&first.with_periods(&[], period), &add(5)).unwrap().events {
         account.evolve(&event);
     }
 
-    let later = Context {
-        in_force_since: since,
-        ..Context::new(&lots, &account, at("02-01"))
-    };
+    let later = Context::new(&lots, &account, at("02-01")).with_periods(&[], period);
     assert!(matches!(loyalty_core::due(&later)[..], [Event::PointsExpired { .. }]));
 }
 
@@ -1427,7 +1423,7 @@ fn old_journals_and_states_are_still_read() {
     // A command on an account from before events had instants.
     let ledger = Ledger::new(Program::default());
     let decision = ledger.inspect(None, at("09-01"), |context| {
-        decide(&loyalty_core::Context { account: Some(&account), ..*context }, &spend(3))
+        decide(&context.with_account(Some(&account)), &spend(3))
     });
     assert_eq!(decision.unwrap().points().get(), -3);
 }

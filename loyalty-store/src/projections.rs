@@ -177,12 +177,12 @@ impl Projection {
             (ProjectionKey::Rule(id), ProjectionState::Rule(state))
                 if event.rule() == Some(*id) =>
             {
-                state.evolve(event)
+                state.evolve(event);
             }
             (ProjectionKey::Code(id), ProjectionState::Code(state))
                 if event.code() == Some(*id) =>
             {
-                state.evolve(event)
+                state.evolve(event);
             }
             (ProjectionKey::Tally(id, account), ProjectionState::Tally(tally))
                 if event.code() == Some(*id) =>
@@ -192,12 +192,12 @@ impl Projection {
             (ProjectionKey::Checkout(id), ProjectionState::Checkout(codes))
                 if event.checkout() == Some(id) =>
             {
-                codes.evolve(event, at)
+                codes.evolve(event, at);
             }
             (ProjectionKey::Order(id), ProjectionState::Order(codes))
                 if event.order() == Some(id) =>
             {
-                codes.evolve(event)
+                codes.evolve(event);
             }
             _ => {}
         }

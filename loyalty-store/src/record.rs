@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
-    Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
+    Account, AccountId, CustomerId, Email, Event, OrderId, OrderState, Points, Profile, ShopId,
+    Timestamp,
 };
 use serde::Serialize;
 
@@ -112,7 +113,7 @@ impl AccountRecord {
 }
 
 /// The state of an order, folded up to the journal row `seq`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRecord {
     /// The account of the order's customer, if known.
     pub account: Option<AccountId>,
@@ -125,6 +126,16 @@ pub struct OrderRecord {
 }
 
 impl OrderRecord {
+    /// An order without any journal row.
+    pub(crate) fn new(id: OrderId) -> Self {
+        Self {
+            account: None,
+            state: OrderState::new(id),
+            snapshot: None,
+            seq: Seq::default(),
+        }
+    }
+
     /// Folds an event about this order from a journal row.
     pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
         // Events may arrive before the customer of the order is known.

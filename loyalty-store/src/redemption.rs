@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use loyalty_core::RewardOffer;
 use loyalty_core::account::Usage;
-use loyalty_core::redemption::{Redemption, RewardOffer};
+use loyalty_core::redemption::Redemption;
 use loyalty_core::{
     AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
     ShopId, Timestamp,

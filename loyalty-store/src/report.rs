@@ -114,9 +114,9 @@ impl ProgramReport {
             // Events are never later than their row: rows before the period have none in
             // it.
             for row in rows.iter().filter(|row| row.at >= period.start) {
-                row.events.iter().for_each(|event| {
-                    report.count_event(event, event.at().unwrap_or(row.at), period)
-                });
+                for event in row.events.iter() {
+                    report.count_event(event, event.at().unwrap_or(row.at), period);
+                }
             }
         }
 
@@ -150,7 +150,7 @@ impl ProgramReport {
                 self.count_action(award.reason.action(), *points);
             }
             Event::PointsAdded { points, reason, .. } if reason.sets_balance => {
-                add_to(&mut self.adjusted, *points)
+                add_to(&mut self.adjusted, *points);
             }
             Event::PointsAdded { points, reason, .. } => {
                 add_to(&mut self.added_by_shop, *points);

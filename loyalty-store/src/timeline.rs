@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, AccountId, Birthday, Context, Former, Program, ProgramVersion, ShopId, Timestamp,
-    Zone, next_due,
+    Account, AccountId, Birthday, Context, Program, ProgramPeriod, ProgramVersion, ShopId,
+    Timestamp, Zone, next_due,
 };
 
 use crate::Store;
@@ -245,31 +245,30 @@ impl ApplicablePrograms {
 
         // Each earlier program is in force until the next one.
         let next = self.previous.iter().skip(1).chain([&self.current]);
-        let earlier_programs: Vec<Former<'_>> = self
+        let earlier_periods: Vec<ProgramPeriod<'_>> = self
             .previous
             .iter()
             .zip(next)
             .map(|(one, next)| {
-                let (from, until) = (from(one), from(next));
-                Former { version: one.version, program: &one.program, from, until }
+                let (from, until) = (from(one), Some(from(next)));
+                ProgramPeriod { version: one.version, program: &one.program, from, until }
             })
             .collect();
 
-        let plain = Context::new(self.current_program(), &no_account, now);
-        let context = Context {
-            zone: self.zone,
-            minor_digits: self.minor_digits,
-            program: (self.current.version, self.current_program()),
-            in_force_since: from(&self.current),
-            earlier_programs: &earlier_programs,
-            account,
-            account_id: id,
-            birthday: customer.and_then(CustomerRecord::birthday),
-            tags: customer.map_or(plain.tags, |customer| &customer.profile.tags),
-            ..plain
-        };
+        let (version, program) = (self.current.version, self.current_program());
+        let current = ProgramPeriod { version, program, from: from(&self.current), until: None };
+        let context = Context::new(program, &no_account, now)
+            .with_zone(self.zone)
+            .with_minor_digits(self.minor_digits)
+            .with_periods(&earlier_periods, current)
+            .with_account(account)
+            .with_account_id(id)
+            .with_birthday(customer.and_then(CustomerRecord::birthday));
 
-        question(&context)
+        question(&match customer {
+            Some(customer) => context.with_tags(&customer.profile.tags),
+            None => context,
+        })
     }
 
     /// Returns the time of an account's next scheduled event. An account that was merged

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use loyalty_core::{
-    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program,
-    ProgramVersion, ShopId, Timestamp, decide, merge,
+    AccountId, Command, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
+    Timestamp, decide, merge,
 };
 
 use crate::customer_ref::CustomerRef;
@@ -426,7 +426,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         if let Some((_, record)) = self.changes.orders.iter().find(|(id, _)| id == order) {
             return Ok(Arc::clone(record));
         }
-        Ok(self.view.order(self.shop.id, order)?.unwrap_or_default())
+        let known = self.view.order(self.shop.id, order)?;
+        Ok(known.unwrap_or_else(|| Arc::new(OrderRecord::new(order.clone()))))
     }
 
     fn load_customer(
@@ -736,13 +737,13 @@ impl<V: TransactionView> Transaction<'_, V> {
             customer: customer.as_deref(),
         };
         let decision = programs.with_context(&subject, now, |context| {
-            let context = Context {
-                pinned_program: pinned.as_ref().map(|(_, program)| &**program),
-                order: order.as_ref().map(|order| &order.state),
-                redemption: redemption.as_ref(),
-                total_usage: total_usage.as_ref(),
-                ..*context
-            };
+            let pinned = pinned.as_ref().map(|(_, program)| &**program);
+            let order = order.as_ref().map(|order| &order.state);
+            let context = order
+                .map_or(*context, |order| context.with_order(order))
+                .with_pinned_program(pinned)
+                .with_redemption(redemption.as_ref())
+                .with_total_usage(total_usage.as_ref());
             decide(&context, command)
         })?;
 

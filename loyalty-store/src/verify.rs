@@ -150,7 +150,7 @@ impl JournalVerifier {
         for event in row.events.iter() {
             let Some(order) = event.order() else { continue };
             let check = orders.entry((row.shop, order.clone())).or_insert_with_key(|key| {
-                StateCheck::new(OrderRecord::default(), stored.orders.remove(key))
+                StateCheck::new(OrderRecord::new(key.1.clone()), stored.orders.remove(key))
             });
             check.record.fold(row, event);
         }

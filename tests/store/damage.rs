@@ -230,7 +230,7 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
         ),
         (
             "UPDATE customer SET profile = replace(profile, '1990-05-04', '1990-05-05') WHERE account = 1",
-            "and is due 2026-05-05",
+            "but is due 2026-05-05",
         ),
     ] {
         let place = file_with_names();

@@ -1,4 +1,4 @@
-//! What a customer has done so far, as tiers and goals count it.
+//! The counts of a customer: in total, and by instant for the windows of tiers.
 
 pub(super) mod codec;
 #[cfg(feature = "json")]
@@ -6,89 +6,12 @@ mod json;
 
 use chrono::TimeDelta;
 
-use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::tree::{Nodes, Summarize, Tree};
+use crate::counts::Counts;
+use crate::tree::{Nodes, Tree};
 
-/// Money spent, points earned and orders made. A difference of two can be negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
-pub struct Counts {
-    /// The earning basis, refunds deducted, in ten-thousandths of the currency unit.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
-    pub spend: i64,
-    /// Points earned, net of what was taken back.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
-    pub points: i64,
-    /// Orders; one that was refunded in full is none.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
-    pub orders: i64,
-}
-
-#[cfg(feature = "json")]
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-fn is_zero(count: &i64) -> bool {
-    *count == 0
-}
-
-impl Counts {
-    /// Nothing.
-    pub const ZERO: Self = Self { spend: 0, points: 0, orders: 0 };
-
-    /// One order of this spend and these points.
-    pub fn order(spend: Amount, points: Points) -> Self {
-        Self {
-            spend: spend.ten_thousandths(),
-            points: points.get(),
-            orders: 1,
-        }
-    }
-
-    /// Points alone.
-    pub fn points(points: Points) -> Self {
-        Self { points: points.get(), ..Self::ZERO }
-    }
-
-    /// Whether there is nothing.
-    pub fn is_zero(&self) -> bool {
-        *self == Self::ZERO
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            spend: self.spend.saturating_add(other.spend),
-            points: self.points.saturating_add(other.points),
-            orders: self.orders.saturating_add(other.orders),
-        }
-    }
-
-    /// What this is more than the other.
-    #[must_use]
-    pub fn minus(self, other: Self) -> Self {
-        Self {
-            spend: self.spend.saturating_sub(other.spend),
-            points: self.points.saturating_sub(other.points),
-            orders: self.orders.saturating_sub(other.orders),
-        }
-    }
-}
-
-impl Summarize for Counts {
-    type Summary = Self;
-
-    fn summary(&self) -> Self {
-        *self
-    }
-
-    fn sum(one: Self, other: Self) -> Self {
-        one.plus(other)
-    }
-}
-
-/// What was done, in all and by instant. Instants further back than any window looks are forgotten.
+/// Counts in total and by instant. Instants before the longest window of a program are
+/// dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -109,20 +32,21 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How far back instants are kept, in days: longer than the longest window of a program.
+    /// How far back instants are kept, in days: longer than the longest window of a
+    /// program.
     const RETENTION_DAYS: i64 = 1_200;
 
-    /// All that was ever done.
+    /// The counts of all time.
     pub fn lifetime(&self) -> Counts {
         self.lifetime
     }
 
-    /// When the first order that counted passed the gate.
+    /// The instant at which the first counted order reached the earning gate.
     pub fn first_order(&self) -> Option<Timestamp> {
         self.first_order
     }
 
-    /// Whether nothing was done yet.
+    /// Returns true if nothing was counted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -141,8 +65,10 @@ impl Progress {
         &self.by_instant
     }
 
-    /// Adds what was done at an instant, and became known at another. Only time that has passed by then lets
-    /// instants be forgotten: the shop's own clock may be far ahead.
+    /// Adds counts at an instant.
+    ///
+    /// Instants are dropped by the time at which the counts were received: the shop's
+    /// clock, which `at` is of, may be far ahead.
     pub(crate) fn add(&mut self, at: Timestamp, counts: Counts, received: Option<Timestamp>) {
         self.lifetime = self.lifetime.plus(counts);
         if counts.orders > 0 {
@@ -164,7 +90,7 @@ impl Progress {
         }
     }
 
-    /// Adds all that another account brings at an instant.
+    /// Adds the counts of a merged account, received at an instant.
     pub(crate) fn absorb(&mut self, other: &Self, received: Option<Timestamp>) {
         let (ever, first) = (self.lifetime.plus(other.lifetime), other.first_order);
         for (at, counts) in other.by_instant.iter() {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::customer::Email;
 use crate::id::{
     AccountId, CategoryId, CountryId, CustomerId, LineId, ProductId, SegmentId, VariantId,

@@ -1,8 +1,8 @@
 //! The reasons why a code does not apply.
 
-use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 
 /// The reason why a code does not apply to a cart, or cannot be reserved or used.
 ///

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use chrono::{DurationRound, TimeDelta};
 
 use super::cart::Customer;
-use super::code::Code;
 use super::code_rejection::CodeRejection;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use super::usage::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{CheckoutId, CodeId, OrderId, PriceRuleId};
 
 /// A command about one code.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::basket::{Basket, LineDiscounts};
 use super::cart::{Cart, CartError};
-use super::code::Code;
 use super::code_rejection::CodeRejection;
 use super::decide::CodeContext;
 use super::evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
 use super::plan::{Plan, PlanError};
 use super::price_rule::PriceRule;
 use super::price_rule_parts::DiscountClass;
+use crate::code::Code;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// The policy that selects codes if several are usable.

@@ -4,10 +4,10 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::code::Code;
 use super::code_rejection::CodeRejection;
 use super::price_rule_parts::{AllocationMethod, DiscountClass, DiscountValue, QuantityRatio};
 use crate::amount::Amount;
+use crate::code::Code;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// A cart after its codes are applied.

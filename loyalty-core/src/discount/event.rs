@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::code::Code;
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
 /// A change of one price rule or one code, as a journal records it.

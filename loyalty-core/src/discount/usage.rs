@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::code::Code;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, OrderId, PriceRuleId};
 
 /// The uses of a code, and its reservations by the instant of their end.

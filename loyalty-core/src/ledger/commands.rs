@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::command::{Command, OverRefund};
-use crate::decide::Decision;
+use crate::context::Decision;
 use crate::event::AdjustmentReason;
 use crate::id::{ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, OrderState, Origin, Refund, Status};

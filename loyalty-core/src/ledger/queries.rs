@@ -11,11 +11,9 @@ use crate::explain::Explanation;
 use crate::id::{OrderId, ProgramVersion, RedemptionId, RewardId, Tag};
 use crate::order::{OrderState, Pin};
 use crate::program::Program;
-use crate::redemption::{Redemption, RewardOffer};
+use crate::query::{RewardOffer, as_of, next_due, reward_offers, tier_status};
+use crate::redemption::Redemption;
 use crate::rules::entitle::entitlement;
-use crate::rules::redeem::reward_offers;
-use crate::rules::scheduled::{as_of, next_due};
-use crate::rules::tier::tier_status;
 use crate::tier::TierStatus;
 
 impl Ledger {

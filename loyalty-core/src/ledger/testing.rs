@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::account::Account;
 use crate::calendar::Timestamp;
 use crate::command::Command;
-use crate::decide::{Context, Decision};
+use crate::context::{Context, Decision};
 use crate::event::Event;
 use crate::id::{OrderId, RedemptionId};
 use crate::order::OrderState;

@@ -7,10 +7,10 @@ use super::check::{
     POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
 };
 use crate::amount::{Amount, Points};
-use crate::award::Limit;
 use crate::calendar::{Period, Timestamp};
 use crate::fault::Fault;
 use crate::id::{ActionId, Tag, TierId};
+use crate::limit::Limit;
 
 /// The largest number of characters of a code that customers enter.
 const MAX_CODE_CHARS: usize = 100;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::amount::Points;
-use crate::award::{Limit, Quota};
 use crate::calendar::Timestamp;
 use crate::fault::Fault;
 use crate::id::TierId;
+use crate::limit::{Limit, Quota};
 
 /// The largest number of items in each list of a program: earning rules, tiers, rewards
 /// and so on.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::check::{POINTS_RANGE, check_limits, check_validity, points_in_range};
 use crate::amount::{Amount, Points, Rate};
-use crate::award::Limit;
 use crate::calendar::Timestamp;
 use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RuleId, Tag};
+use crate::limit::Limit;
 
 /// One way to earn from an order. The points of all rules that apply are added up.
 ///

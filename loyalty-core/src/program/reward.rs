@@ -10,12 +10,12 @@ use super::check::{
     POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
 };
 use crate::amount::{Amount, Points, Rate};
-use crate::award::Limit;
 use crate::calendar::Period;
-use crate::discount::{Code, ItemSelection, PriceRuleParts};
+use crate::code::Code;
+use crate::discount::{ItemSelection, PriceRuleParts};
 use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
-use crate::rejection::Rejection;
+use crate::limit::Limit;
 
 /// A reward that points buy.
 ///
@@ -226,50 +226,6 @@ impl ProductScope {
 }
 
 impl Reward {
-    /// Returns the price in points and the benefit, for the amount that the customer
-    /// chose, if any. `minor_digits` are the decimals of the shop's currency.
-    ///
-    /// # Errors
-    /// [`Rejection::InvalidAmount`] for an amount that is not on offer, or that has more
-    /// decimals than the currency.
-    ///
-    /// # Example: the customer chooses the amount
-    /// ```
-    /// use loyalty_core::{Points, Program, program::Benefit};
-    /// # #[cfg(feature = "json")] {
-    /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
-    ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
-    /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
-    ///
-    /// let fifteen = "15".parse().unwrap();
-    /// let quote = (Points::from(1_500), Benefit::FixedAmount(fifteen));
-    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok(quote));
-    /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
-    /// # }
-    /// ```
-    pub fn quote(
-        &self,
-        amount: Option<Amount>,
-        minor_digits: u32,
-    ) -> Result<(Points, Benefit), Rejection> {
-        let invalid = |expected: String| Rejection::InvalidAmount { expected };
-        match (&self.offer, amount) {
-            (RewardPricing::Fixed { cost, benefit }, None) => Ok((*cost, benefit.clone())),
-            (RewardPricing::Fixed { .. }, Some(_)) => {
-                Err(invalid("absent, since this reward has a fixed cost".to_owned()))
-            }
-            (RewardPricing::Variable(variable), None) => Err(invalid(variable.to_string())),
-            (RewardPricing::Variable(variable), Some(amount)) => {
-                let fits = amount.get().normalize().scale() <= minor_digits;
-                let cost = variable
-                    .cost(amount)
-                    .filter(|_| fits)
-                    .ok_or_else(|| invalid(variable.to_string()))?;
-                Ok((cost, Benefit::FixedAmount(amount)))
-            }
-        }
-    }
-
     /// The lowest price in points.
     pub fn minimum_cost(&self) -> Points {
         match &self.offer {
@@ -380,7 +336,7 @@ impl fmt::Display for Benefit {
 
 impl VariableAmount {
     /// The price of an amount. `None` if the amount is not on offer.
-    fn cost(&self, amount: Amount) -> Option<Points> {
+    pub(crate) fn cost(&self, amount: Amount) -> Option<Points> {
         let in_range =
             amount >= self.minimum && self.maximum.is_none_or(|maximum| amount <= maximum);
         self.price(amount).filter(|_| in_range && self.is_multiple(amount))

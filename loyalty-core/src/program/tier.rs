@@ -1,9 +1,9 @@
 //! VIP tiers: their thresholds, their terms and their benefits.
 
 use super::check::{POINTS_RANGE, points_in_range};
-use crate::account::Counts;
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Period;
+use crate::counts::Counts;
 use crate::fault::Fault;
 use crate::id::TierId;
 

@@ -16,8 +16,9 @@ use super::discounts::DiscountLedger;
 use super::vocabulary::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
+use crate::code::Code;
 use crate::discount::{
-    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, ItemSelection, PriceRule,
+    AllocationMethod, Cart, CartLine, CodeCommand, Customer, ItemSelection, PriceRule,
     PriceRuleParts, QuantityRatio, ShippingLine, TargetSelection, TargetType, ValueType,
 };
 use crate::id::{

@@ -18,10 +18,11 @@ use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp, Zone};
 use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
+use crate::tier::ManualTier;
 
 /// The history of one customer: commands with their instants. Some of them are rejected.
 #[derive(Clone, Debug)]

@@ -7,8 +7,9 @@ use ::proptest::test_runner::TestCaseResult;
 
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Code, CodeCommand, CodeContext, CodeState, CodeUsage, Customer,
+    Cart, CartError, CheckoutClaim, CodeCommand, CodeContext, CodeState, CodeUsage, Customer,
     DiscountClass, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
     Stacking, decide_code, decide_rule_save, evaluate,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::award::{Limit, Quota};
+use crate::limit::{Limit, Quota};
 use crate::program::{Expiry, Program, TierMetric};
 
 /// A property of the engine under every program to which it applies.

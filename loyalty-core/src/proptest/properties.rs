@@ -4,16 +4,16 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::ensure_equal;
-use crate::account::Lot;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
-use crate::decide::Decision;
-use crate::event::{Event, LotCredit};
+use crate::context::Decision;
+use crate::event::Event;
 use crate::ledger::Ledger;
+use crate::lot::{Lot, LotCredit};
 use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
+use crate::query::due;
 use crate::rejection::Rejection;
-use crate::rules::scheduled::due;
 
 /// Checks that lots and posted points of orders are not negative.
 ///

@@ -7,10 +7,10 @@ use ::proptest::sample::select;
 
 use super::values::{amounts, categories, ids, products};
 use crate::amount::{Amount, Points, Rate};
-use crate::award::{Limit, Quota, Span};
 use crate::calendar::Period;
 use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
+use crate::limit::{Limit, Quota, Span};
 use crate::program::{
     Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope,
     RedemptionTerms, Reward, RewardPricing, VariableAmount,

@@ -26,7 +26,7 @@ use super::{
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::{Command, OverRefund};
-use crate::decide::Decision;
+use crate::context::Decision;
 use crate::discount::{Cart, PriceRule, Stacking};
 use crate::id::{OrderId, RefundId, Tag};
 use crate::ledger::Ledger;

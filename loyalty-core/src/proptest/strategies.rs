@@ -13,13 +13,13 @@ use super::values::{
     amounts, categories, ids, instant_at_hour, instants, products, rates, tags, tier_ids,
 };
 use crate::amount::{Amount, Points, Rate, Rounding};
-use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, RuleId, TierId};
 use crate::ledger::Ledger;
+use crate::limit::{Limit, Quota, Span};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
@@ -27,6 +27,7 @@ use crate::program::{
     MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier,
     TierMetric, TierWindow, Tiering,
 };
+use crate::tier::ManualTier;
 
 /// Generates orders in which `count` facts arrive: all permutations of up to five facts, 60
 /// random ones of more.

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{
     Account, Command, Context, Explanation, ManualTier, OrderId, OrderState, Pin, Program,
-    ProgramVersion, Rejection as RuleRejection, TierId, decide, entitlement,
+    ProgramPeriod, ProgramVersion, Rejection as RuleRejection, TierId, decide, entitlement,
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
@@ -96,13 +96,12 @@ pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let program = trial.program.as_ref().unwrap_or(&current);
 
     let (shop, new_account) = (call.shop()?, Account::default());
-    let context = Context {
-        zone: shop.zone,
-        minor_digits: shop.minor_digits(),
-        program: (version, program),
-        tags: &trial.tags,
-        ..Context::new(program, &new_account, call.now)
-    };
+    let context = Context::new(program, &new_account, call.now);
+    let context = context
+        .with_zone(shop.zone)
+        .with_minor_digits(shop.minor_digits())
+        .with_periods(&[], ProgramPeriod { version, ..context.period })
+        .with_tags(&trial.tags);
     let explanation = simulate_order(&context, trial.order, trial.tier, &shop)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(
         &explanation,
@@ -119,7 +118,7 @@ fn simulate_order(
 ) -> Result<Explanation, Problem> {
     let id = OrderId::new("dry-run").map_err(Problem::internal)?;
     let report = order
-        .parse(id, shop)
+        .parse(id.clone(), shop)
         .map_err(|problem| prefix_pointer("/order", problem))?;
     let pointer = report.error_pointer();
 
@@ -131,14 +130,14 @@ fn simulate_order(
     let decision = decide(context, &set_tier).map_err(unknown_tier)?;
     decision.events.iter().for_each(|event| account.evolve(event));
 
-    let context = Context { account: Some(&account), ..*context };
+    let context = context.with_account(Some(&account));
     let decision = decide(&context, &report.command).map_err(|rejection| {
         let rejection = Rejection::Rules(rejection);
         let pointer = pointer(&rejection).map(|pointer| format!("/order{pointer}"));
         error::from_rejection(&rejection, pointer)
     })?;
-    let (version, program) = context.program;
-    let mut state = OrderState::default();
+    let ProgramPeriod { version, program, .. } = context.period;
+    let mut state = OrderState::new(id);
     decision.events.iter().for_each(|event| state.evolve(event));
 
     // An order without a pin is below the gate or cancelled. Its entitlement is zero

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use loyalty_core::event::{AdjustmentReason, Clawback};
+use loyalty_core::event::AdjustmentReason;
+use loyalty_core::lot::Clawback;
 use loyalty_core::{
     ActionId, Calculation, Event, ManualTier, OrderId, Points, RedemptionId, RewardId, TierId,
 };

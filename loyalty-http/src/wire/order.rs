@@ -359,7 +359,7 @@ impl<'a> OrderResponse<'a> {
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         let answer = match &receipt.order {
             Some(order) => Self::new(order_id, &order.state, customer, at),
-            None => Self::new(order_id, &OrderState::default(), customer, at),
+            None => Self::new(order_id, &OrderState::new(order_id.clone()), customer, at),
         };
         let moved = receipt
             .events

@@ -1,12 +1,12 @@
 //! Rewards and redemptions on the wire.
 
-use loyalty_core::award::Limit;
 use loyalty_core::program::{
     Benefit, EligibilityConditions, ProductScope, Reward, RewardPricing, VariableAmount,
 };
-use loyalty_core::redemption::{RedemptionState, RewardOffer};
+use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{
-    Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
+    Amount, CustomerId, Email, Limit, OrderId, Points, Program, Rejection, RewardId, RewardOffer,
+    Timestamp,
 };
 use loyalty_store::{CustomerRef, CustomerView, Receipt, RedemptionView, RewardsView};
 use serde::{Deserialize, Serialize};

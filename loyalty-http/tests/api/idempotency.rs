@@ -211,11 +211,11 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
         "idempotency_key_reused",
         "Idempotency-Key",
     );
-    let body = r#"{"customer_id":"1"}"#;
+    let customer = r#"{"customer_id":"1"}"#;
     let elsewhere = server
         .request("POST", "/v1/customers")
         .key(&server.other)
-        .body(body)
+        .body(customer)
         .idempotency_key("k")
         .send();
     assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);

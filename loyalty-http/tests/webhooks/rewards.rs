@@ -64,7 +64,7 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
         (redeemed.status, redeemed.reason.as_str(), server.balance("31")),
         (200, "OK", 150)
     );
-    // The same delivery redelivered, from any sender, is the same redemption.
+    // The same delivery again, from any sender, is the same redemption.
     let redelivered = server.deliver("common/redeem-reward", &members);
     assert_eq!(
         (redelivered.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")),

@@ -223,7 +223,7 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
         .map(|receipt| receipt.customer.unwrap().record().account)
         .collect();
     let acknowledged: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
-    let stop = StopFlag::default();
+    let ended = StopFlag::default();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4_usize)
             .map(|writer| {
@@ -240,11 +240,11 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
             })
             .collect();
         for reader in 0..3 {
-            let (customers, acknowledged, stop, accounts) =
-                (&customers, &acknowledged, &stop, &accounts);
+            let (customers, acknowledged, ended, accounts) =
+                (&customers, &acknowledged, &ended, &accounts);
             scope.spawn(move || {
                 let mut seen = [0; 40];
-                for turn in (reader..).take_while(|_| !stop.is_set()) {
+                for turn in (reader..).take_while(|_| !ended.is_set()) {
                     let at = turn * 7 % 40;
                     let least = acknowledged[at].load(Ordering::SeqCst);
                     let (one, other) = &customers[at];
@@ -275,7 +275,7 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
                 }
             });
         }
-        let _stop_guard = stop.set_on_drop();
+        let _end = ended.set_on_drop();
         for writer in writers {
             writer.join().unwrap();
         }
@@ -289,12 +289,12 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
 pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
     let shop = TestShop::new(store);
     let name = |number: i64| (number.to_string(), format!("{number}@x.org"));
-    let (stop, current) = (StopFlag::default(), AtomicI64::new(-1));
+    let (ended, current) = (StopFlag::default(), AtomicI64::new(-1));
     std::thread::scope(|scope| {
-        let _stop_guard = stop.set_on_drop();
+        let _end = ended.set_on_drop();
         for _ in 0..3 {
             scope.spawn(|| {
-                while !stop.is_set() {
+                while !ended.is_set() {
                     let number = current.load(Ordering::SeqCst);
                     assert!(number < 0 || shop.balance(&email(&name(number).1)) >= 5);
                 }

@@ -282,7 +282,7 @@ pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
 
     let offered = |customer: &CustomerRef| {
         let rewards = store.rewards(shop.id, customer, shop.now).unwrap().unwrap();
-        let why = |reward: &loyalty_core::redemption::RewardOffer| {
+        let why = |reward: &loyalty_core::RewardOffer| {
             let codes: Vec<_> =
                 reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
             (reward.missing_points.get(), codes)

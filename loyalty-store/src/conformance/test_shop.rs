@@ -104,7 +104,7 @@ pub fn expect_decided(reply: Result<Reply, Failure>) -> Outcome {
 pub fn execute_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
     let mut waiting: VecDeque<Pending> = VecDeque::new();
     let done = |reply| {
-        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}")
+        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}");
     };
 
     for request in requests {

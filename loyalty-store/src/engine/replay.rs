@@ -16,7 +16,7 @@ use super::states::StateChanges;
 use crate::discount::index;
 use crate::error::Failure;
 use crate::projections::{self, Projection};
-use crate::record::{AccountRecord, JournalRow};
+use crate::record::{AccountRecord, JournalRow, OrderRecord};
 
 /// Reads the journal and the responses after the checkpoint. Returns the states that are newer than
 /// their tables, and the last numbers in use. Costs the rows after the checkpoint.
@@ -86,7 +86,9 @@ fn fold_row(
     for event in row.events.iter() {
         let Some(id) = event.order() else { continue };
         let key = (row.shop, id.clone());
-        let record = load_once::<Orders>(&mut states.orders, tables, key, |_| Arc::default())?;
+        let record = load_once::<Orders>(&mut states.orders, tables, key, |(_, id)| {
+            Arc::new(OrderRecord::new(id.clone()))
+        })?;
         if record.seq < row.seq || folded.contains(id) {
             Arc::make_mut(record).fold(row, event);
             folded.insert(id);

@@ -49,6 +49,18 @@ impl SqliteAdmin {
     ///
     /// # Errors
     /// Fails if there is no file, it was written by a newer program, or it cannot be read.
+    ///
+    /// # Example: a wrong path creates no file
+    /// ```
+    /// use loyalty_store::{Failure, SqliteAdmin};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("loyalty.db");
+    /// let opened = SqliteAdmin::open_existing(&file);
+    /// assert!(matches!(opened, Err(Failure::Unavailable(_))));
+    /// assert!(!file.exists());
+    /// # Ok(()) }
+    /// ```
     pub fn open_existing(path: &Path) -> Result<Self, Failure> {
         if !path.exists() {
             return Err(Failure::Unavailable(format!("there is no file {}", path.display())));

@@ -70,6 +70,20 @@ impl SqliteStore {
     /// # Errors
     /// Fails if another process serves the file, it was written by a newer program, or it cannot be
     /// read.
+    ///
+    /// # Example: one store serves a file
+    /// ```
+    /// use loyalty_store::{SqliteStore, StoreSettings};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("loyalty.db");
+    /// let store = SqliteStore::open(&file, &StoreSettings::default())?;
+    /// assert!(SqliteStore::open(&file, &StoreSettings::default()).is_err());
+    ///
+    /// drop(store);
+    /// assert!(SqliteStore::open(&file, &StoreSettings::default()).is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, Failure> {
         let lock = lock_file(path)?;
         let admin = SqliteAdmin::open(path)?;

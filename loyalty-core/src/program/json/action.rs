@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Faults, NodeRef};
-use crate::award::{Limit, Quota, Span};
+use crate::limit::{Limit, Quota, Span};
 use crate::program::action::{ActionKind, ActionRule, EligibilityConditions};
 
 impl NodeRef<'_> {

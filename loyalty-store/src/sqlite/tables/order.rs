@@ -20,7 +20,7 @@ pub(crate) fn read_order(
     id: &OrderId,
 ) -> Result<Option<OrderRecord>, Failure> {
     let sql = "SELECT account, seq, snapshot, state FROM orders WHERE shop = ? AND order_id = ?";
-    let record = query_one(db, sql, params![shop.0, id.as_str()], |row| decode_order(row, 0))?;
+    let record = query_one(db, sql, params![shop.0, id.as_str()], |row| decode_order(row, 0, id))?;
     let Some(record) = record else { return Ok(None) };
     let Some(seq) = record.snapshot else { return Ok(Some(record)) };
 
@@ -29,17 +29,21 @@ pub(crate) fn read_order(
     Ok(Some(OrderRecord { state: record.state.with_snapshot(&snapshot), ..record }))
 }
 
-fn decode_order(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
+fn decode_order(row: &Row<'_>, from: usize, id: &OrderId) -> Result<OrderRecord, Failure> {
     let column = |offset: usize| from.saturating_add(offset);
+
+    // The stored state has no id: the id is the row's key.
+    let state: OrderState = from_json(
+        row.get_ref(column(3))?
+            .as_str()
+            .map_err(|error| corrupt("an order", &error))?,
+    )?;
+
     Ok(OrderRecord {
         account: row.get::<_, Option<i64>>(column(0))?.map(AccountId),
         seq: row.get(column(1))?,
         snapshot: row.get(column(2))?,
-        state: from_json(
-            row.get_ref(column(3))?
-                .as_str()
-                .map_err(|error| corrupt("an order", &error))?,
-        )?,
+        state: state.with_id(id.clone()),
     })
 }
 
@@ -68,7 +72,7 @@ pub(crate) fn for_each_order(
         |row| {
             let id: String = row.get(1)?;
             let id = OrderId::new(&id).map_err(|error| corrupt("an order's id", &error))?;
-            let mut record = decode_order(row, 2)?;
+            let mut record = decode_order(row, 2, &id)?;
             let snapshot = record.snapshot.map(|seq| read_snapshot(db, &id, seq));
             let snapshot = snapshot.transpose()?.flatten();
             record.state = snapshot.iter().fold(record.state, OrderState::with_snapshot);

@@ -54,11 +54,13 @@ pub(crate) fn read_timeline(
             Ok(())
         },
     )?;
-    let Some((_, in_force_from)) = versions.last().copied() else {
+    let Some((version, in_force_from)) = versions.last().copied() else {
         return Ok(None);
     };
-    let Some((version, program)) = read_program(db, id, None)? else {
-        return Ok(None);
+
+    // This version and not the newest: another one may have been published by now.
+    let Some((_, program)) = read_program(db, id, Some(version))? else {
+        return Err(corrupt("a program of shop", &id));
     };
 
     let sql = "SELECT up_to_account FROM reschedule WHERE shop = ?";
