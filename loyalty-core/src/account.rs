@@ -1,4 +1,5 @@
-//! The state of a customer's account: a compact fold of its journal. The fold itself is in `fold`.
+//! The state of a customer's account: a compact fold of its journal. The fold itself is
+//! in `fold`.
 
 mod activity;
 mod inactivity;
@@ -29,18 +30,19 @@ pub use open_redemptions::OpenRedemptions;
 pub use progress::Progress;
 pub use segments::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
 
-/// A customer's points: the lots that can be spent, those that are pending, or the debt where more was
-/// taken than there was; and what tiers, limits and referrals need to know.
+/// A customer's points: usable lots, pending lots or debt; and what tiers, limits and
+/// referrals depend on.
 ///
-/// A copy costs nearly nothing, however many lots there are: copies share what neither has changed.
+/// Copy-on-write: a clone costs a constant, however many lots there are, and shares what
+/// neither changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct Account {
-    /// In spending order; none is empty; all are empty while there is debt.
+    /// In spending order. No lot is empty, and there are none while there is debt.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Lots::is_empty"))]
     lots: Lots,
-    /// Held back: visible, not to be spent.
+    /// Pending lots: visible, but not yet usable.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Lots::is_empty"))]
     pending: Lots,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
@@ -55,7 +57,7 @@ pub struct Account {
     manual_tier: Option<ManualTier>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     merged_into: Option<AccountId>,
-    /// The last instant at which anything happened.
+    /// The instant of the last event.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -65,7 +67,7 @@ pub struct Account {
     )]
     #[cfg_attr(feature = "json", serde(rename = "at"))]
     last_event_at: Option<Timestamp>,
-    /// The last change of the balance, other than by running out of time.
+    /// The last change of the balance, expiries aside.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -75,7 +77,7 @@ pub struct Account {
     )]
     #[cfg_attr(feature = "json", serde(rename = "changed_at"))]
     balance_changed_at: Option<Timestamp>,
-    /// The last time that points were earned or redeemed.
+    /// The last instant at which points were earned or redeemed.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -85,7 +87,7 @@ pub struct Account {
     )]
     #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
     last_activity_at: Option<Timestamp>,
-    /// The last time that the balance ended by inactivity.
+    /// The last instant at which the balance expired by inactivity.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -95,7 +97,7 @@ pub struct Account {
     )]
     #[cfg_attr(feature = "json", serde(rename = "ended_idle_at"))]
     inactivity_expired_at: Option<Timestamp>,
-    /// The newest redemption; each knows the one before it. Stays when the account is merged into another.
+    /// The newest redemption, which names the one before it. A merge does not change it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     last_redemption: Option<RedemptionId>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
@@ -108,22 +110,22 @@ pub struct Account {
 }
 
 #[cfg(feature = "json")]
-fn is_default(deeds: &Arc<AccountActivity>) -> bool {
-    **deeds == AccountActivity::default()
+fn is_default(activity: &Arc<AccountActivity>) -> bool {
+    **activity == AccountActivity::default()
 }
 
-/// What has gone in and out of an account since it was opened.
+/// All points that have moved in and out of an account since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct Totals {
-    /// Awarded by orders.
+    /// Earned by orders.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub awarded: Points,
     /// Added by the shop.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub added: Points,
-    /// Taken back for refunds and cancellations.
+    /// Clawed back for refunds and cancellations.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     #[cfg_attr(feature = "json", serde(rename = "taken"))]
     pub clawed_back: Points,
@@ -133,43 +135,47 @@ pub struct Totals {
     /// Expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
-    /// Brought by merged accounts, less what went with this one into another.
+    /// From accounts merged into this one, less those that left with this one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub merged: Points,
-    /// Given for actions, tiers and referrals.
+    /// Granted as bonuses.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     #[cfg_attr(feature = "json", serde(rename = "given"))]
     pub granted: Points,
     /// Paid for redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub redeemed: Points,
-    /// Come back from redemptions.
+    /// Returned by redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub returned: Points,
-    /// What of all that is pending now.
+    /// The part of all these that is pending now.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub pending: Points,
 }
 
 impl Totals {
-    /// What the balance must be: all that came in less all that went out or is still pending.
+    /// The balance that they add up to, clamped to the range of points.
     pub fn balance(&self) -> Points {
         let sum =
             |parts: [Points; 5]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
-        let came = sum([self.awarded, self.added, self.merged, self.granted, self.returned]);
-        let went =
+        let credited = sum([self.awarded, self.added, self.merged, self.granted, self.returned]);
+        let debited =
             sum([self.clawed_back, self.subtracted, self.expired, self.redeemed, self.pending]);
-        let count = came.saturating_sub(went);
+        let count = credited.saturating_sub(debited);
         Points::new(count).unwrap_or(if count > 0 { Points::MAX } else { Points::MIN })
     }
 }
 
 impl Account {
-    /// The balance as of `now`: what can be spent, less what is owed. Right without any job having
-    /// written down which lots have ended or were released; what else time does to a balance (inactivity,
-    /// birthdays) is in [`as_of`](crate::as_of).
+    /// The balance at `now`: usable points less debt.
+    ///
+    /// Lots that have expired or were released by `now` are counted so without an event.
+    /// For everything else that becomes due (inactivity, birthdays) see
+    /// [`as_of`](crate::as_of).
     pub fn balance(&self, now: Timestamp) -> Points {
         let usable = self.lots.points().saturating_sub(self.lots.points_ended_by(now));
+
+        // Mostly nothing is pending, and the first lot shows it.
         let released = if self.pending.first().is_some_and(|lot| !lot.is_pending(now)) {
             let released = self.pending.iter().take_while(|lot| !lot.is_pending(now));
             let usable = released.filter(|lot| lot.is_usable(now));
@@ -180,13 +186,13 @@ impl Account {
         usable.saturating_add(released).saturating_sub(self.debt)
     }
 
-    /// What is pending at `now`: earned, visible, and not to be spent yet.
+    /// The points pending at `now`: earned and visible, but not yet usable.
     pub fn pending(&self, now: Timestamp) -> Points {
-        let held = self.pending.ending_after(now).filter(|lot| lot.is_usable(now));
-        held.fold(Points::ZERO, |sum, lot| sum.saturating_add(lot.points))
+        let pending = self.pending.ending_after(now).filter(|lot| lot.is_usable(now));
+        pending.fold(Points::ZERO, |sum, lot| sum.saturating_add(lot.points))
     }
 
-    /// What can be spent at `now`: the balance, or nothing where there is debt.
+    /// The points that can be spent at `now`: the balance, or zero if that is negative.
     pub fn available(&self, now: Timestamp) -> Points {
         self.balance(now).max(Points::ZERO)
     }
@@ -196,44 +202,45 @@ impl Account {
         self.lots.ending_after(now)
     }
 
-    /// All lots that are neither pending nor written off yet, in spending order.
+    /// All lots that are not pending, in spending order. Includes those that have expired
+    /// without an event yet.
     pub fn lots(&self) -> &Lots {
         &self.lots
     }
 
-    /// All lots that are pending, by their release.
+    /// All pending lots, by their release.
     pub fn pending_lots(&self) -> &Lots {
         &self.pending
     }
 
-    /// What ran out of the lot without an end.
+    /// Expiries of the non-expiring lot.
     pub(crate) fn inactivity_expirations(&self) -> &InactivityExpirations {
         &self.inactivity_expirations
     }
 
-    /// What is owed; then there is nothing to spend.
+    /// The debt. If there is any, no lot is left.
     pub fn debt(&self) -> Points {
         self.debt
     }
 
-    /// What has gone in and out.
+    /// All points that have moved in and out.
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// The tier set by hand, while it holds.
+    /// The tier set by hand, as long as it is in effect.
     pub fn manual_tier(&self, now: Timestamp) -> Option<&ManualTier> {
         self.manual_tier
             .as_ref()
             .filter(|tier| tier.until.is_none_or(|until| now < until))
     }
 
-    /// The tier that was earned, whether or not one set by hand holds in its place.
+    /// The earned tier, even if one set by hand replaces it.
     pub fn earned_tier(&self) -> Option<&EarnedTier> {
         self.activity.earned_tier.as_ref()
     }
 
-    /// The tier that holds at `now`: the one set by hand, else the earned one.
+    /// The tier at `now`: the one set by hand, else the earned one.
     pub fn current_tier_id(&self, now: Timestamp) -> Option<&TierId> {
         self.manual_tier(now)
             .map(|tier| &tier.id)
@@ -250,42 +257,43 @@ impl Account {
         self.merged_into
     }
 
-    /// The last instant at which anything happened; none where its journal is of before events had one.
+    /// The instant of the last event. `None` if its journal is from before events had
+    /// instants.
     pub fn last_event_at(&self) -> Option<Timestamp> {
         self.last_event_at
     }
 
-    /// The last change of the balance, other than by running out of time.
+    /// The last change of the balance, expiries aside.
     pub fn balance_changed_at(&self) -> Option<Timestamp> {
         self.balance_changed_at
     }
 
-    /// The last time that points were earned or redeemed.
+    /// The last instant at which points were earned or redeemed.
     pub fn last_activity_at(&self) -> Option<Timestamp> {
         self.last_activity_at
     }
 
-    /// The last time that the balance ended by inactivity.
+    /// The last instant at which the balance expired by inactivity.
     pub fn inactivity_expired_at(&self) -> Option<Timestamp> {
         self.inactivity_expired_at
     }
 
-    /// The newest redemption that was issued to this account, while it was one. Each knows the one before it.
+    /// The newest redemption issued to this account. Each names the one before it.
     pub fn last_redemption(&self) -> Option<RedemptionId> {
         self.last_redemption
     }
 
-    /// Redemptions that can still be used, and will end.
+    /// Redemptions that can still be used, and that expire.
     pub fn redemptions(&self) -> &OpenRedemptions {
         &self.redemptions
     }
 
-    /// What counts for tiers and goals.
+    /// The counts for tiers and goals.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// How often actions paid, and what is known of referrals.
+    /// Usage of limits, bonuses, tier and referrals.
     pub fn activity(&self) -> &AccountActivity {
         &self.activity
     }
@@ -295,7 +303,7 @@ impl Account {
         LotId(self.lots_opened.saturating_add(1))
     }
 
-    /// What a merge takes along.
+    /// The state that a merge hands over.
     pub(crate) fn merged_state(&self) -> MergedState {
         MergedState {
             progress: self.progress.clone(),
@@ -307,26 +315,26 @@ impl Account {
         }
     }
 
-    /// Whether the books of this account add up: the parts are those of the balance, nothing is
-    /// negative, nobody who owes has something to spend, and what has no end and no order is in one lot.
+    /// Returns true if all invariants hold: the lots and the debt add up to the totals,
+    /// no lot is empty, there is no lot beside a debt, and at most one non-expiring lot.
     pub fn is_consistent(&self) -> bool {
-        let (held, pending) = (self.lots.points(), self.pending.points());
-        let alike = self
+        let (usable, pending) = (self.lots.points(), self.pending.points());
+        let non_expiring = self
             .lots
             .iter()
             .filter(|lot| lot.expires_at.is_none() && lot.order.is_none())
             .count();
-        let whole = self
+        let has_points = self
             .lots
             .iter()
             .chain(self.pending.iter())
             .all(|lot| lot.points.is_positive());
-        let apart = self.lots.iter().all(|lot| lot.pending_until.is_none())
+        let is_split = self.lots.iter().all(|lot| lot.pending_until.is_none())
             && self.pending.iter().all(|lot| lot.pending_until.is_some());
-        let one_side = self.debt.is_zero() || (self.debt.is_positive() && held.is_zero());
-        let adds_up = held.saturating_sub(self.debt) == self.totals.balance()
+        let one_side = self.debt.is_zero() || (self.debt.is_positive() && usable.is_zero());
+        let adds_up = usable.saturating_sub(self.debt) == self.totals.balance()
             && pending == self.totals.pending;
-        whole && apart && alike <= 1 && one_side && adds_up
+        has_points && is_split && non_expiring <= 1 && one_side && adds_up
     }
 
     /// Adds to the points that are pending.
@@ -421,7 +429,8 @@ impl Account {
         self.remove_from_lots(lots);
     }
 
-    /// Removes points that expired: by the end of their lot, or all of them by inactivity.
+    /// Removes points that expired: by the end of their lot, or all of them by
+    /// inactivity.
     pub(crate) fn expire(&mut self, lot: LotId, points: Points, at: Timestamp, inactive: bool) {
         if inactive {
             self.inactivity_expired_at = Some(at);
@@ -437,7 +446,8 @@ impl Account {
         self.remove_from_lots(&[(lot, points)]);
     }
 
-    /// Moves pending points to the usable lot `into`. What does not go there pays off debt.
+    /// Moves pending points to the usable lot `into`. What does not go there pays off
+    /// debt.
     pub(crate) fn release(
         &mut self,
         lot: LotId,
@@ -451,7 +461,8 @@ impl Account {
         self.relocate_bonus(lot, into, at);
     }
 
-    /// Counts points for tiers by points earned. Journals from before events had an instant count none.
+    /// Counts points for tiers by points earned. Journals from before events had an
+    /// instant count none.
     pub(crate) fn count_points(&mut self, points: Points, at: Option<Timestamp>) {
         if let Some(at) = at {
             self.progress.add(at, Counts::points(points), Some(at));
@@ -561,7 +572,8 @@ impl Account {
         self.activity_mut().absorb(&state.activity, &state.lot_ids);
     }
 
-    /// Settles the debts of both accounts of a merge, and takes over lots and manual tier.
+    /// Settles the debts of both accounts of a merge, and takes over lots and manual
+    /// tier.
     pub(crate) fn take_over(
         &mut self,
         lots: &[Lot],

@@ -1,7 +1,7 @@
 //! The inputs of a decision and its result.
 //!
-//! The rules have no clock and read no store: a [`Context`] carries everything that a decision depends on,
-//! a [`Decision`] everything that follows from it.
+//! The rules have no clock and read no store: a [`Context`] carries everything that a
+//! decision depends on, a [`Decision`] everything that follows from it.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,8 @@ pub struct ProgramPeriod<'a> {
 }
 
 impl ProgramPeriod<'_> {
-    /// The first instant at which something can be due that the account does not contain yet.
+    /// The first instant at which something can be due that the account does not contain
+    /// yet.
     pub(crate) fn earliest(&self, account: &Account) -> Timestamp {
         account.last_event_at().map_or(self.from, |at| at.max(self.from))
     }
@@ -62,9 +63,11 @@ pub struct Context<'a> {
     pub zone: Zone,
     /// The number of decimals of the shop's currency.
     pub minor_digits: u32,
-    /// The program in force. What was due before its start is decided under an earlier one.
+    /// The program in force. What was due before its start is decided under an earlier
+    /// one.
     pub period: ProgramPeriod<'a>,
-    /// Earlier programs, oldest first: those replaced after [`Account::last_event_at`]. Mostly empty.
+    /// Earlier programs, oldest first: those replaced after [`Account::last_event_at`].
+    /// Mostly empty.
     pub earlier_periods: &'a [ProgramPeriod<'a>],
     /// The program that the command's order is pinned to, if it is pinned.
     pub pinned_program: Option<&'a Program>,
@@ -87,7 +90,8 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// A context in UTC with two decimals, for version 1 of a program that was always in force.
+    /// A context in UTC with two decimals, for version 1 of a program that was always in
+    /// force.
     pub fn new(program: &'a Program, account: &'a Account, now: Timestamp) -> Self {
         const NO_TAGS: &BTreeSet<Tag> = &BTreeSet::new();
         let from = Timestamp::UNIX_EPOCH;
@@ -144,8 +148,8 @@ impl<'a> Context<'a> {
         Self { birthday, ..self }
     }
 
-    /// Sets the state of the command's order. If it is pinned, then to the program in force:
-    /// see [`Context::with_pinned_program`].
+    /// Sets the state of the command's order. If it is pinned, then to the program in
+    /// force: see [`Context::with_pinned_program`].
     #[must_use]
     pub fn with_order(self, order: &'a OrderState) -> Self {
         let pinned_program = order.pin().map(|_| self.period.program);
@@ -187,7 +191,8 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The result of a command: events to fold, in order. Empty if the command changes nothing.
+/// The result of a command: events to fold, in order. Empty if the command changes
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The events.

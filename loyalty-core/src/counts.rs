@@ -4,7 +4,7 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::tree::Summarize;
 
-/// Money spent, points earned and orders made. A difference of two can be negative.
+/// Money spent, points earned and orders made. A difference can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -12,10 +12,10 @@ pub struct Counts {
     /// The earning basis, refunds deducted, in ten-thousandths of the currency unit.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub spend: i64,
-    /// Points earned, net of what was taken back.
+    /// Points earned, less clawbacks.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub points: i64,
-    /// Orders; one that was refunded in full is none.
+    /// Orders. One that was refunded in full does not count.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub orders: i64,
 }
@@ -27,10 +27,10 @@ fn is_zero(count: &i64) -> bool {
 }
 
 impl Counts {
-    /// Nothing.
+    /// No spend, no points, no orders.
     pub const ZERO: Self = Self { spend: 0, points: 0, orders: 0 };
 
-    /// One order of this spend and these points.
+    /// One order with its spend and points.
     pub fn order(spend: Amount, points: Points) -> Self {
         Self {
             spend: spend.ten_thousandths(),
@@ -39,17 +39,17 @@ impl Counts {
         }
     }
 
-    /// Points alone.
+    /// Points without an order.
     pub fn points(points: Points) -> Self {
         Self { points: points.get(), ..Self::ZERO }
     }
 
-    /// Whether there is nothing.
+    /// Returns true if all three are zero.
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
     }
 
-    /// Both together.
+    /// The sum, clamped to the range.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Counts {
         }
     }
 
-    /// What this is more than the other.
+    /// The difference, clamped to the range.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self {
@@ -82,14 +82,14 @@ impl Summarize for Counts {
     }
 }
 
-/// What more or less of an order counts, and for which instant.
+/// A change of what an order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CountsDelta {
-    /// When the order passed the gate.
+    /// The instant that it counts at: when the order reached the earning gate.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     #[cfg_attr(feature = "json", serde(rename = "gate"))]
     pub gate_at: Timestamp,
-    /// The difference to what counted before.
+    /// The difference to what the order counted before.
     pub counts: Counts,
 }

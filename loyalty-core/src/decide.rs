@@ -8,7 +8,8 @@ use crate::rules::work::DecisionBuilder;
 /// Decides a command: a pure function of the context and the command.
 ///
 /// The events begin with what became due by `context.now`. Fold them, in order, with
-/// [`Account::evolve`](crate::Account::evolve) and [`OrderState::evolve`](crate::OrderState::evolve).
+/// [`Account::evolve`](crate::Account::evolve) and
+/// [`OrderState::evolve`](crate::OrderState::evolve).
 ///
 /// # Example: an order earns, a refund takes back
 /// ```

@@ -1,7 +1,8 @@
-//! Journal events: what happened, for ever. State is a fold of them.
+//! Journal events: facts that never change. All state is a fold of them.
 //!
-//! [`Event`] is exhaustive on purpose: a new event breaks every `match` that does not handle it.
-//! Events carry their own instants; those of old journals, from before they did, carry none.
+//! [`Event`] is exhaustive on purpose: a new event breaks every `match` that does not
+//! handle it. Events carry their own instants. Some of old journals have none: they were
+//! written before events had instants.
 
 mod accessors;
 
@@ -20,132 +21,133 @@ use crate::order::{Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
 use crate::tier::{ManualTier, TierChange};
 
-/// Why a shop changed a balance.
+/// The reason of a shop for changing a balance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct AdjustmentReason {
-    /// The shop's action.
+    /// The shop's name of the action.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub action: Option<ActionId>,
-    /// The shop's words.
+    /// The shop's text.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "reason"))]
     pub text: Option<Arc<str>>,
-    /// Whether the balance was set to a number rather than changed by one.
+    /// The balance was set to a number, not changed by one. That is no activity of the
+    /// customer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     #[cfg_attr(feature = "json", serde(rename = "adjustment"))]
     pub sets_balance: bool,
 }
 
-/// One thing that happened to one account or one order. Holds no personal data.
+/// One fact about one account or one order. Contains no personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Event {
     /// Another account was merged into this one, which takes over its lots and its debt.
     AccountAbsorbed {
-        /// The account that is no more.
+        /// The account that was merged into this one.
         from: AccountId,
-        /// What of its lots is left after paying this account's debt, with their ids here.
+        /// Its lots with their new ids, after paying this account's debt.
         lots: Vec<Lot>,
-        /// What this account's lots paid of the other's debt.
+        /// The parts of this account's lots that paid the other's debt.
         paid: Vec<(LotId, Points)>,
-        /// What is still owed.
+        /// The debt left.
         debt: Points,
-        /// What the other's balance was.
+        /// The balance of the other account.
         points: Points,
-        /// The other's tier, where this account has none.
+        /// The other's tier set by hand, if this account has none.
         tier: Option<ManualTier>,
-        /// What the other had done.
+        /// The rest of the other's state, if it has any.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         #[cfg_attr(feature = "json", serde(rename = "brought"))]
         merged_state: Option<Arc<MergedState>>,
-        /// When.
+        /// The instant.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         at: Option<Timestamp>,
     },
-    /// This account was merged into another one and holds nothing any more.
+    /// This account was merged into another one and is empty.
     AccountMerged {
-        /// Where everything went.
+        /// The other account.
         into: AccountId,
-        /// What the balance was.
+        /// The balance that left.
         points: Points,
-        /// What was pending beside it.
+        /// The pending points that left.
         #[cfg_attr(
             feature = "json",
             serde(default, skip_serializing_if = "crate::amount::is_zero")
         )]
         pending: Points,
     },
-    /// Points were given for something else than an order's basis.
+    /// A bonus was granted: points for anything but an order's basis.
     AwardGiven {
-        /// How many.
+        /// The points.
         points: Points,
-        /// The lot that was opened or grew; none where all of it paid off debt.
+        /// The lot that they were credited to. `None` if all of them paid off debt.
         lot: Option<LotCredit>,
-        /// How they came about.
+        /// The reason of the bonus, and its limit.
         award: Arc<Award>,
-        /// When.
+        /// The instant.
         #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
         at: Timestamp,
     },
-    /// What was given is taken back: what it was given for is undone.
+    /// A bonus was clawed back: its reason was undone.
     AwardTakenBack {
-        /// For what it had been given.
+        /// The reason of the bonus.
         reason: AwardReason,
-        /// Where the points were taken from.
+        /// The points clawed back, by where they were taken from.
         #[cfg_attr(feature = "json", serde(rename = "taking"))]
         clawback: Clawback,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// A customer, or a guest known by e-mail, got an account.
+    /// An account was opened, for a customer or for a guest known by e-mail.
     CustomerAdded,
-    /// Something happened to a price rule or a discount code. Changes neither points nor orders.
+    /// A fact about a price rule or a discount code. Changes neither points nor orders.
     Discount(DiscountEvent),
     /// An order was cancelled.
     OrderCancelled {
         /// The order.
         order: OrderId,
-        /// The shop's time of it, else the receipt's.
+        /// The shop's time of it, else that of the receipt.
         at: Timestamp,
     },
-    /// An order was closed (archived) by its shop. Changes no points.
+    /// The shop closed (archived) an order. Moves no points.
     OrderClosed {
         /// The order.
         order: OrderId,
-        /// The shop's time of it, else the receipt's.
+        /// The shop's time of it, else that of the receipt.
         at: Timestamp,
     },
-    /// What counts of an order for tiers and goals changed, without any points moving.
+    /// The counts of an order for tiers and goals changed, without any points moving.
     OrderCounted {
         /// The order.
         order: OrderId,
-        /// The difference.
+        /// The change.
         counted: CountsDelta,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// An order passed the gate: what it earns under is settled for good.
+    /// An order reached the earning gate: what it earns under is fixed.
     OrderPinned {
         /// The order.
         order: OrderId,
-        /// What stays as it was.
+        /// What it earns under.
         pin: Pin,
     },
     /// A shop reported an order.
     OrderRecorded {
         /// The order.
         order: OrderId,
-        /// What it holds, where that is the latest known and differs from what was known.
+        /// The snapshot, if it is the latest one and differs from the one before.
         snapshot: Option<Arc<Order>>,
-        /// How far it has come.
+        /// The status.
         status: Status,
-        /// The shop's time of it, else the receipt's.
+        /// The shop's time of it, else that of the receipt.
         #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
         at: Timestamp,
-        /// What told us.
+        /// The source of the report.
         origin: Origin,
     },
     /// A shop reported a refund.
@@ -157,14 +159,14 @@ pub enum Event {
     },
     /// Points were added by the shop, or the balance was set higher.
     PointsAdded {
-        /// How many.
+        /// The points.
         points: Points,
-        /// The lot that was opened or grew; none where all of it paid off debt.
+        /// The lot that they were credited to. `None` if all of them paid off debt.
         lot: Option<LotCredit>,
-        /// Why.
+        /// The shop's reason.
         #[cfg_attr(feature = "json", serde(rename = "grounds"))]
         reason: AdjustmentReason,
-        /// When.
+        /// The instant.
         #[cfg_attr(
             feature = "json",
             serde(
@@ -179,17 +181,17 @@ pub enum Event {
     PointsAwarded {
         /// The order.
         order: OrderId,
-        /// How many.
+        /// The points.
         points: Points,
-        /// The lot that was opened or grew; none where all of it paid off debt.
+        /// The lot that they were credited to. `None` if all of them paid off debt.
         lot: Option<LotCredit>,
-        /// How the number came about.
+        /// The calculation of the points.
         #[cfg_attr(feature = "json", serde(rename = "reckoning"))]
         calculation: Arc<Calculation>,
-        /// What more or less of the order counts for tiers and goals.
+        /// The change of its counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         counted: Option<CountsDelta>,
-        /// When.
+        /// The instant.
         #[cfg_attr(
             feature = "json",
             serde(
@@ -200,44 +202,44 @@ pub enum Event {
         )]
         at: Option<Timestamp>,
     },
-    /// Points of a lot ran out of time unspent.
+    /// Points of a lot expired unspent.
     PointsExpired {
         /// The lot.
         lot: LotId,
-        /// How many.
+        /// The points.
         points: Points,
         /// The order that had earned them.
         order: Option<OrderId>,
-        /// The instant from which they were no longer usable.
+        /// The instant from which they are no longer usable.
         expired_at: Timestamp,
-        /// The whole balance ended, since nothing had happened on the account for so long.
+        /// The whole balance expired by inactivity.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
         inactive: bool,
         /// They were still pending.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
         pending: bool,
     },
-    /// Pending points can be spent from now on.
+    /// Pending points became usable.
     PointsReleased {
         /// The lot that was pending.
         lot: LotId,
-        /// How many.
+        /// The points.
         points: Points,
         /// The order that had earned them.
         order: Option<OrderId>,
-        /// The lot that they went into; none where all of it paid off debt.
+        /// The lot that they were credited to. `None` if all of them paid off debt.
         into: Option<LotCredit>,
-        /// When.
+        /// The instant.
         released_at: Timestamp,
     },
     /// Points were subtracted by the shop, or the balance was set lower.
     PointsSubtracted {
-        /// From which lots.
+        /// The parts of lots that they were taken from.
         lots: Vec<(LotId, Points)>,
-        /// Why.
+        /// The shop's reason.
         #[cfg_attr(feature = "json", serde(rename = "grounds"))]
         reason: AdjustmentReason,
-        /// When.
+        /// The instant.
         #[cfg_attr(
             feature = "json",
             serde(
@@ -248,20 +250,20 @@ pub enum Event {
         )]
         at: Option<Timestamp>,
     },
-    /// An order is worth less than was awarded for it.
+    /// Points of an order were clawed back: it earns less than was awarded.
     PointsTakenBack {
         /// The order.
         order: OrderId,
-        /// Where the points were taken from.
+        /// The points clawed back, by where they were taken from.
         #[cfg_attr(feature = "json", serde(rename = "taking"))]
         clawback: Clawback,
-        /// How the number came about.
+        /// The calculation of the points.
         #[cfg_attr(feature = "json", serde(rename = "reckoning"))]
         calculation: Arc<Calculation>,
-        /// What more or less of the order counts for tiers and goals.
+        /// The change of its counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         counted: Option<CountsDelta>,
-        /// When.
+        /// The instant.
         #[cfg_attr(
             feature = "json",
             serde(
@@ -272,129 +274,130 @@ pub enum Event {
         )]
         at: Option<Timestamp>,
     },
-    /// A redemption was cancelled, or the order that had used it was: its points came back.
+    /// A redemption was cancelled, or the order that had used it was: its points were
+    /// returned.
     RedemptionCancelled {
         /// The redemption.
         redemption: RedemptionId,
-        /// The order that had used it, where there was one.
+        /// The order that had used it, if any.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         order: Option<OrderId>,
-        /// What came back.
+        /// The points returned.
         returned: Arc<RedemptionReturn>,
-        /// What limits get back.
+        /// The usage to take off limits.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         #[cfg_attr(feature = "json", serde(rename = "slot"))]
         counted_usage: Option<CountedUsage>,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// A redemption ended unused.
+    /// A redemption expired unused.
     RedemptionExpired {
         /// The redemption.
         redemption: RedemptionId,
-        /// What came back, where its reward says so.
+        /// The points returned, if its reward returns them.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         returned: Option<Arc<RedemptionReturn>>,
-        /// What limits get back then.
+        /// The usage to take off limits, if points are returned.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         #[cfg_attr(feature = "json", serde(rename = "slot"))]
         counted_usage: Option<CountedUsage>,
-        /// When it ended.
+        /// The instant of its end.
         at: Timestamp,
     },
     /// The order that had used a redemption was cancelled: it can be used again.
     RedemptionReopened {
-        /// The redemption, as it is from now on.
+        /// The new state of the redemption.
         redemption: Arc<Redemption>,
         /// The order.
         order: OrderId,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
     /// A redemption was used.
     RedemptionUsed {
         /// The redemption.
         redemption: RedemptionId,
-        /// By this order, where it was one.
+        /// The order that used it, if any.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         order: Option<OrderId>,
-        /// What was taken for it again, where its points had come back before.
+        /// The points charged again, if they had been returned before.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         #[cfg_attr(feature = "json", serde(rename = "taken"))]
         payment: Option<Arc<RedemptionPayment>>,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// The customer was given a code for friends.
+    /// The customer got a referral code.
     ReferralCodeIssued {
         /// The code.
         code: Arc<str>,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// A customer who was brought by a friend made the first order that qualifies. The friend's account
-    /// gets its part by [`Command::RewardReferral`](crate::Command::RewardReferral).
+    /// A referee's first qualifying order completed the referral. The referrer's bonus
+    /// follows by [`Command::RewardReferral`](crate::Command::RewardReferral).
     ReferralCompleted {
-        /// The friend.
+        /// The referrer.
         #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
         /// The order.
         order: OrderId,
-        /// When it passed the gate.
+        /// The instant at which it reached the earning gate.
         #[cfg_attr(feature = "json", serde(rename = "gate"))]
         gate_at: Timestamp,
-        /// When it became known.
+        /// The instant at which that became known.
         at: Timestamp,
     },
-    /// A customer came by a friend's code.
+    /// A customer came by a referrer's code.
     ReferralJoined {
-        /// The friend.
+        /// The referrer.
         #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// The order that completed a referral is worth nothing any more.
+    /// The order that completed a referral no longer qualifies.
     ReferralUndone {
-        /// The friend.
+        /// The referrer.
         #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
         /// The order.
         order: OrderId,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
-    /// Points were exchanged for a reward.
+    /// Points were redeemed for a reward.
     RewardRedeemed {
-        /// What was exchanged.
+        /// The terms of the redemption.
         issue: Arc<Issuance>,
     },
-    /// A tier was entered or left by what the customer did.
+    /// The earned tier changed.
     TierChanged {
-        /// From what to what, and why.
+        /// The change.
         change: TierChange,
     },
-    /// The customer no longer qualifies for the tier, and keeps it for a while.
+    /// The customer no longer qualifies for the tier, but keeps it until a later instant.
     TierLapsed {
         /// The tier.
         tier: TierId,
-        /// When.
+        /// The instant.
         at: Timestamp,
-        /// Until when it is kept.
+        /// The instant at which it ends.
         until: Timestamp,
     },
-    /// The customer qualifies again for a tier that would have ended.
+    /// The customer qualifies again for a tier that was about to end.
     TierRetained {
         /// The tier.
         tier: TierId,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
     /// The tier was set by hand.
     TierSet {
-        /// The tier; none ends one that was set before.
+        /// The tier. `None` ends one that was set before.
         tier: Option<ManualTier>,
-        /// When.
+        /// The instant.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         at: Option<Timestamp>,
     },

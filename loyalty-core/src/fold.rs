@@ -1,8 +1,10 @@
-//! The fold: state is what the journal's events, applied one after the other, make of an empty state.
+//! The fold: state is what the journal's events, applied one after the other, make of an
+//! empty state.
 //!
-//! Every match over [`Event`] that changes state is here, one `evolve` for each aggregate. An arm calls the
-//! transitions of the state by their names; the fields stay private to it. All folds are total: an event
-//! that is not about the state leaves it as it is.
+//! Every match over [`Event`] that changes state is here, one `evolve` for each
+//! aggregate. An arm calls the transitions of the state by their names; the fields stay
+//! private to it. All folds are total: an event that is not about the state leaves it as
+//! it is.
 
 use crate::account::{Account, Usage};
 use crate::event::Event;
@@ -10,7 +12,8 @@ use crate::order::OrderState;
 use crate::redemption::Redemption;
 
 impl Account {
-    /// Folds one event of this account's journal. Events about orders alone change nothing.
+    /// Folds one event of this account's journal. Events about orders alone change
+    /// nothing.
     ///
     /// # Example: points are added
     /// ```
@@ -192,8 +195,8 @@ impl Account {
 }
 
 impl Usage {
-    /// Folds an event that counts for a reward's limits: of one customer, or of all customers of a shop.
-    /// `None` is no usage yet.
+    /// Folds an event that counts for a reward's limits: of one customer, or of all
+    /// customers of a shop. `None` is no usage yet.
     #[must_use]
     pub fn evolve(usage: Option<Self>, event: &Event) -> Option<Self> {
         let mut usage = usage;

@@ -1,9 +1,9 @@
 //! The rules of a loyalty program, pure: no I/O, no clock, no randomness.
 //!
-//! A [`Ledger`] is one customer's points, orders and redemptions at one shop. A shop reports facts to
-//! it: orders, refunds, points added or subtracted. Each is decided into [`Event`]s or one
-//! [`Rejection`], and the ledger's state is a fold of the events (event sourcing). Time is an argument,
-//! money is exact, and every award explains itself.
+//! A [`Ledger`] is one customer's points, orders and redemptions at one shop. A shop
+//! reports facts to it: orders, refunds, points added or subtracted. Each is decided into
+//! [`Event`]s or one [`Rejection`], and the ledger's state is a fold of the events (event
+//! sourcing). Time is an argument, money is exact, and every award explains itself.
 //!
 //! # Example: an order, its points and the reason
 //! ```
@@ -21,17 +21,20 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The [`guide`] goes through it in short pages. A store that loads and saves the parts one by one, as
-//! `loyalty-store` does, calls [`decide`] with a [`Context`] and folds the events itself.
+//! The [`guide`] goes through it in short pages. A store that loads and saves the parts
+//! one by one, as `loyalty-store` does, calls [`decide`] with a [`Context`] and folds the
+//! events itself.
 //!
 //! # Where to look
 //! The modules read down: each uses only those before it.
-//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`], [`lot`], [`limit`],
-//!   [`tier`], [`customer`], [`award`], [`referral`].
+//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`],
+//!   [`lot`], [`limit`], [`tier`], [`customer`], [`award`], [`referral`].
 //! - What a shop reports and a merchant configures: [`order`], [`discount`], [`program`].
-//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold of the one by the other.
+//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold
+//!   of the one by the other.
 //! - Requests and results: [`rejection`], [`command`], [`context`].
-//! - The rules, one family a file; then [`decide`], which dispatches to them, and [`query`], which reads.
+//! - The rules, one family a file; then [`decide`], which dispatches to them, and
+//!   [`query`], which reads.
 
 pub mod account;
 pub mod amount;

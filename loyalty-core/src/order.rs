@@ -15,16 +15,16 @@ use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
 
-/// How far an order has come. The furthest one reached since the last cancellation counts.
+/// The status of an order. The furthest one reached since the last cancellation counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Status {
-    /// Placed, and being worked on.
+    /// Placed and in progress.
     Processing,
     /// Paid for.
     Paid,
-    /// Handed over.
+    /// Delivered.
     Fulfilled,
     /// Done.
     Completed,
@@ -45,7 +45,8 @@ impl Status {
     }
 }
 
-/// A non-negative number of units, with at most three decimals (goods by weight), at most 1,000,000.
+/// A non-negative number of units, with at most three decimals (goods by weight), at most
+/// 1,000,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(transparent))]
@@ -59,7 +60,11 @@ impl Quantity {
     /// One unit.
     pub const ONE: Self = Self { thousandths: 1_000 };
 
-    /// Checks sign, size and decimals.
+    /// Validates sign, size and decimals.
+    ///
+    /// # Errors
+    /// [`AmountError`] if it is negative, larger than 1,000,000 or has more than three
+    /// decimals.
     pub fn new(units: Decimal) -> Result<Self, AmountError> {
         if units.is_sign_negative() && !units.is_zero() {
             return Err(AmountError::Negative);
@@ -78,17 +83,17 @@ impl Quantity {
         Ok(Self { thousandths })
     }
 
-    /// The units in thousandths: a whole number.
+    /// The quantity in thousandths of a unit.
     pub const fn thousandths(self) -> i64 {
         self.thousandths
     }
 
-    /// No units at all.
+    /// Returns true if it is zero.
     pub const fn is_zero(&self) -> bool {
         self.thousandths == 0
     }
 
-    /// The sum, held at the largest number there is.
+    /// The sum, clamped to the range.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self {
@@ -126,21 +131,21 @@ impl fmt::Display for Quantity {
 pub struct Line {
     /// The shop's id of the line, unique within its order.
     pub id: LineId,
-    /// What was bought.
+    /// The product, if the shop names one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub product: Option<ProductId>,
     /// The product's categories.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub categories: Vec<CategoryId>,
-    /// How many. Real orders hold lines of none.
+    /// The units. Zero is valid: real orders contain such lines.
     #[cfg_attr(
         feature = "json",
         serde(default = "default_quantity", skip_serializing_if = "is_one")
     )]
     pub quantity: Quantity,
-    /// What the whole line costs, net of its discounts.
+    /// The price of the whole line, less its discounts.
     pub amount: Amount,
-    /// A gift card is money in another shape: it never earns.
+    /// The line is a gift card. Those never earn: they are paid with again.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub gift_card: bool,
 }
@@ -209,7 +214,7 @@ impl Line {
     }
 }
 
-// What nearly every line says is not written.
+// A quantity of one, as of nearly every line, is left out of the stored form.
 
 #[cfg(feature = "json")]
 fn default_quantity() -> Quantity {
@@ -217,16 +222,18 @@ fn default_quantity() -> Quantity {
 }
 
 #[cfg(feature = "json")]
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_one(quantity: &Quantity) -> bool {
     *quantity == default_quantity()
 }
 
-/// A snapshot of an order: all that the shop says of it at one time, in the shop's currency.
+/// A snapshot of an order: its content as the shop reports it at one time, in the shop's
+/// currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Order {
-    /// When the customer placed it. Conditions on dates look at this, else at when it first earned.
+    /// The instant at which the customer placed it. Conditions on dates compare it, else
+    /// the first award.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -236,36 +243,37 @@ pub struct Order {
         )
     )]
     pub placed_at: Option<Timestamp>,
-    /// What was bought.
+    /// The lines.
     pub lines: Vec<Line>,
-    /// All tax.
+    /// The sum of all taxes.
     pub tax: Amount,
-    /// Whether the lines' amounts hold the tax already.
+    /// The lines' amounts include the tax.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub taxes_included: bool,
-    /// Shipping.
+    /// The price of shipping.
     pub shipping: Amount,
-    /// What the customer pays in all, by whatever means.
+    /// The total that the customer pays, by any means.
     pub total: Amount,
-    /// The part of the total that is paid with a redeemed reward.
+    /// The part of the total paid with a redeemed reward.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
     pub redeemed: Amount,
-    /// The discount codes that the customer typed. They change nothing of what the order earns.
+    /// The discount codes that the customer entered. They do not change the order's
+    /// points.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub codes: Vec<Code>,
-    /// The checkout that became the order, where that is said.
+    /// The checkout that became the order, if the shop names one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub checkout: Option<CheckoutId>,
 }
 
-/// Why a snapshot contradicts itself.
+/// A contradiction in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrderError {
-    /// Two lines of one id.
+    /// Two lines have the same id.
     #[error("two lines have the id {0}")]
     DuplicateLine(LineId),
-    /// More is paid with rewards than there is to pay.
+    /// The part paid with a reward exceeds the total.
     #[error("the redeemed part is more than the total of {total}")]
     RedeemedBeyondTotal {
         /// The order's total.
@@ -289,9 +297,9 @@ pub enum OrderError {
 }
 
 impl Order {
-    /// How many lines an order can have.
+    /// The most lines that an order can have.
     pub const MAX_LINES: usize = 2_000;
-    /// How many discount codes an order can bring.
+    /// The most discount codes that an order can have.
     pub const MAX_CODES: usize = 100;
 
     /// An order of these lines, whose total is their sum: without tax and shipping.
@@ -351,9 +359,11 @@ impl Order {
         self.sum_up()
     }
 
-    /// Sets the total as the shop counts it. Call it after the other setters, which sum up anew.
+    /// Sets the total as the shop counts it. Call it after the other setters, which sum
+    /// up anew.
     ///
-    /// [`Order::validate`] accepts a total that differs from the sum by what rounding explains.
+    /// [`Order::validate`] accepts a total that differs from the sum by what rounding
+    /// explains.
     #[must_use]
     pub fn with_total(mut self, total: Amount) -> Self {
         self.total = total;
@@ -367,8 +377,8 @@ impl Order {
         self
     }
 
-    /// Sets the part of the total that is paid with a redeemed reward. It earns nothing, unless
-    /// the program counts it.
+    /// Sets the part of the total that is paid with a redeemed reward. It earns nothing,
+    /// unless the program counts it.
     #[must_use]
     pub fn with_redeemed(mut self, redeemed: Amount) -> Self {
         self.redeemed = redeemed;
@@ -401,30 +411,40 @@ impl Order {
         self.subtotal()?.checked_add(tax)?.checked_add(self.shipping)
     }
 
-    /// The sum of the lines, without tax (unless they include it) and shipping.
+    /// The sum of the lines, without shipping, and without tax unless they include it.
+    /// `None` beyond the range.
     pub fn subtotal(&self) -> Option<Amount> {
         self.lines
             .iter()
             .try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount))
     }
 
-    /// Checks that line ids are unique and that the parts are those of the total.
+    /// Validates that line ids are unique and that the parts add up to the total.
     ///
-    /// Each amount may have been rounded to the currency's minor unit by itself, so the sum may differ
-    /// from the total by half a minor unit for each of them.
+    /// Each amount may have been rounded to the currency's minor unit by itself. So the
+    /// sum may differ from the total by half a minor unit for each amount.
+    ///
+    /// # Errors
+    /// The first [`OrderError`].
     pub fn validate(&self, minor_digits: u32) -> Result<(), OrderError> {
         self.validate_shape()?;
         let sum = self.sum_of_parts().ok_or(OrderError::TooLarge)?;
-        let apart = sum.ten_thousandths().abs_diff(self.total.ten_thousandths());
+
+        // Compare twice the difference with the sum of all half units.
+        let difference = sum.ten_thousandths().abs_diff(self.total.ten_thousandths());
         let minor = 10_u64.pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
         let amounts = u64::try_from(self.lines.len()).unwrap_or(u64::MAX).saturating_add(2);
-        if apart.saturating_mul(2) > amounts.saturating_mul(minor) {
+        if difference.saturating_mul(2) > amounts.saturating_mul(minor) {
             return Err(OrderError::TotalsDisagree { sum, total: self.total });
         }
         Ok(())
     }
 
-    /// The part of [`SourceOrder::validate`] that holds even where a wire format cannot say how totals add up.
+    /// The part of [`Order::validate`] without the totals, for sources whose totals do
+    /// not add up.
+    ///
+    /// # Errors
+    /// The first [`OrderError`].
     pub fn validate_shape(&self) -> Result<(), OrderError> {
         if self.lines.len() > Self::MAX_LINES || self.subtotal().is_none() {
             return Err(OrderError::TooLarge);
@@ -432,6 +452,7 @@ impl Order {
         if self.redeemed > self.total {
             return Err(OrderError::RedeemedBeyondTotal { total: self.total });
         }
+
         let mut seen = BTreeSet::new();
         match self.lines.iter().find(|line| !seen.insert(&line.id)) {
             Some(line) => Err(OrderError::DuplicateLine(line.id.clone())),
@@ -444,30 +465,31 @@ impl Order {
     }
 }
 
-/// What a refund gives back.
+/// The content of a refund.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum RefundContent {
-    /// Money, of no line in particular: takes its share of the total off the whole basis.
+    /// Money, of no line in particular. It reduces the whole basis by its share of the
+    /// total.
     Amount(Amount),
-    /// Units of lines: takes those lines' share off the basis. `amount` is what was paid out for them,
-    /// where the shop says it.
+    /// Units of lines. They reduce the basis by their share of their lines. `amount` is
+    /// the money paid out for them, if the shop names it.
     Lines {
-        /// The lines, each with how many of its units.
+        /// The lines, each with the refunded units.
         lines: Vec<(LineId, Quantity)>,
         /// The money paid out, tax and shipping included.
         amount: Option<Amount>,
     },
 }
 
-/// One refund of an order, by the shop's id of it.
+/// One refund of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Refund {
     /// The shop's id, unique within the order.
     pub id: RefundId,
-    /// What it gives back.
+    /// Its content.
     pub refunded: RefundContent,
 }
 
@@ -498,16 +520,17 @@ impl Refund {
     }
 }
 
-/// What told us of an order. Its program can leave the gate to it.
+/// The source of a report. It sets the earning gate if the program names none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Origin {
-    /// The shop itself: points are earned from `paid` on, unless the program names another gate.
+    /// The shop itself: an order earns from `paid` on, unless the program names another
+    /// gate.
     #[default]
     Shop,
-    /// A store plugin, whose own setting decides when it sends: any status earns, unless the program
-    /// names a gate.
+    /// A store plugin, whose own settings decide when it reports: any status earns,
+    /// unless the program names a gate.
     Plugin,
 }
 

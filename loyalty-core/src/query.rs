@@ -1,6 +1,7 @@
 //! The read functions: an account as it is, or will be, at an instant.
 //!
-//! A stored account is as its last command left it. These functions apply to a copy what became due since.
+//! A stored account is as its last command left it. These functions apply to a copy what
+//! became due since.
 
 use crate::account::{Account, Usage};
 use crate::amount::{Amount, Points};
@@ -15,8 +16,8 @@ use crate::rules::tier::{counts_at, qualification_lost_at};
 use crate::rules::work::DecisionBuilder;
 use crate::tier::TierStatus;
 
-/// The account at `context.now`: the stored one with everything that became due since. If `now` is in the
-/// future, the account as it will be without further commands.
+/// The account at `context.now`: the stored one with everything that became due since. If
+/// `now` is in the future, the account as it will be without further commands.
 ///
 /// # Example: a balance that expires by inactivity
 /// ```
@@ -42,8 +43,9 @@ pub fn as_of(context: &Context<'_>) -> Account {
     work.account
 }
 
-/// The events that are due by `context.now` and that the account does not contain yet, each at its own
-/// instant. What was due under an earlier program is decided under that program.
+/// The events that are due by `context.now` and that the account does not contain yet,
+/// each at its own instant. What was due under an earlier program is decided under that
+/// program.
 ///
 /// # Example: points expire
 /// ```
@@ -69,8 +71,8 @@ pub fn due(context: &Context<'_>) -> Vec<Event> {
     work.events
 }
 
-/// The next instant at which something is due on this account, before or after `context.now`. A store need
-/// not look at the account earlier. `None` if nothing is.
+/// The next instant at which something is due on this account, before or after
+/// `context.now`. A store need not look at the account earlier. `None` if nothing is.
 ///
 /// # Example: the end of a lot
 /// ```
@@ -172,7 +174,8 @@ pub struct RewardOffer {
     pub largest_amount: Option<Amount>,
     /// The points missing to the lowest price.
     pub missing_points: Points,
-    /// All reasons why the customer cannot redeem it, as `decide` would give them one by one.
+    /// All reasons why the customer cannot redeem it, as `decide` would give them one by
+    /// one.
     pub rejections: Vec<Rejection>,
 }
 
@@ -183,8 +186,8 @@ impl RewardOffer {
     }
 }
 
-/// All rewards of the program as the customer sees them at `context.now`, in the program's order.
-/// `total_usage` is the usage of a reward by all customers of the shop.
+/// All rewards of the program as the customer sees them at `context.now`, in the
+/// program's order. `total_usage` is the usage of a reward by all customers of the shop.
 ///
 /// # Example: the points that are missing
 /// ```

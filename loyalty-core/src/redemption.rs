@@ -1,9 +1,11 @@
-//! One customer's exchange of points for a reward: issued, then used, cancelled or expired.
+//! One customer's exchange of points for a reward: issued, then used, cancelled or
+//! expired.
 //!
-//! The points leave with the issue, and the parts that they were taken in are remembered with their ends. They
-//! come back in the same parts: when a redemption is cancelled, when it ends unused and the reward says so, or
-//! with the cancelled order that used it, where the program gives points back rather than the code. At any
-//! time either the points are taken or the code is dead, never neither and never both.
+//! The issue takes the points and records the lots that they came from, with their
+//! expiry. The points return to the same lots: if the redemption is cancelled, if it
+//! expires unused and its reward returns points then, or with the cancellation of the
+//! order that used it, if the program returns points rather than the code. At any time
+//! either the points are taken or the code is unusable, never neither and never both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
 use crate::lot::Lot;
 use crate::program::{Benefit, FreeShipping, OrderCancelledPolicy, Reward};
 
-/// What was exchanged, settled when it was.
+/// The terms of a redemption, fixed at its issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Issuance {
@@ -35,42 +37,44 @@ pub struct Issuance {
     pub previous: Option<RedemptionId>,
     /// The program's reward.
     pub reward: RewardId,
-    /// Its name for customers, as it was then.
+    /// Its name for customers, as it was at the issue.
     pub name: Arc<str>,
-    /// Under which program.
+    /// The program in force at the issue.
     pub program: ProgramVersion,
-    /// How many points were paid.
+    /// The points paid.
     pub points: Points,
-    /// The lots that they were taken from, in spending order: of each what was taken, with its end.
+    /// The parts of lots that they were taken from, in spending order, each with its
+    /// expiry.
     pub parts: Vec<Lot>,
-    /// What they bought.
+    /// The benefit that they bought.
     #[cfg_attr(feature = "json", serde(rename = "gives"))]
     pub benefit: Benefit,
-    /// What the customer shows for it, where a code stands for it.
+    /// The code that the customer shows, if there is one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub code: Option<Code>,
     /// When.
     pub at: Timestamp,
-    /// The shop's day, which limits count by.
+    /// The shop's day of the issue, for limits.
     pub day: NaiveDate,
-    /// From when on it can no longer be used.
+    /// The instant from which it can no longer be used.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub ends_at: Option<Timestamp>,
-    /// Whether it gives its points back where it was not used by then.
+    /// It returns its points if it expires unused.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub points_back_when_expired: bool,
-    /// What the cancellation of the order that used it brings back.
+    /// What the cancellation of the order that used it returns.
     pub order_cancelled: OrderCancelledPolicy,
-    /// How long points that come back can be used at least.
+    /// The period for which returned points can be used at least.
     pub grace: Period,
 }
 
 impl Issuance {
-    /// The price rule behind its code: one use, for this customer, for as long as the redemption can be used;
-    /// none where no code stands for it. Its title is the code, as stores know it by that.
+    /// The price rule behind its code: one use, for this customer, as long as the
+    /// redemption can be used. `None` without a code. Its title is the code, by which
+    /// stores find it.
     ///
     /// # Errors
-    /// Faults of [`PriceRule::new`]; none where the program fits the currency.
+    /// Faults of [`PriceRule::new`]. There are none if the program fits the currency.
     pub fn price_rule(
         &self,
         reward: &Reward,
@@ -126,7 +130,7 @@ impl Issuance {
     }
 }
 
-/// What was bought for how many points, in one sentence.
+/// One sentence: the points, the reward and its end.
 impl fmt::Display for Issuance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} points for {}: {}", self.points, self.name, self.benefit)?;
@@ -137,7 +141,7 @@ impl fmt::Display for Issuance {
     }
 }
 
-/// One redemption, as it stands.
+/// The state of one redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Redemption {
@@ -145,15 +149,15 @@ pub struct Redemption {
     state: RedemptionState,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     ends_at: Option<Timestamp>,
-    /// What is taken for it now.
+    /// The points that are taken for it now.
     #[cfg_attr(feature = "json", serde(rename = "taken"))]
     payment: RedemptionPayment,
-    /// Limits count it.
+    /// It counts for the limits of its reward.
     #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts_toward_limits: bool,
 }
 
-/// How far a redemption has come.
+/// The state of a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
@@ -162,25 +166,25 @@ pub enum RedemptionState {
     Issued,
     /// It was used.
     Used {
-        /// By this order, where it was one.
+        /// The order that used it, if any.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         order: Option<OrderId>,
-        /// When that became known.
+        /// The instant at which that became known.
         at: Timestamp,
     },
-    /// It was cancelled, and its points came back.
+    /// It was cancelled, and its points were returned.
     Cancelled {
-        /// With this order that had used it, where there was one.
+        /// The cancelled order that had used it, if any.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         order: Option<OrderId>,
-        /// When.
+        /// The instant.
         at: Timestamp,
     },
     /// It ended unused.
     Expired {
-        /// When.
+        /// The instant.
         at: Timestamp,
-        /// Whether its points came back.
+        /// Its points were returned.
         points_back: bool,
     },
 }
@@ -197,13 +201,13 @@ impl RedemptionState {
     }
 }
 
-/// Points that are taken for a redemption.
+/// Points taken for a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RedemptionPayment {
-    /// From lots: of each what was taken, with its end.
+    /// The parts of lots that they are taken from, each with its expiry.
     pub parts: Vec<Lot>,
-    /// Taken as debt: a redemption whose points had come back was used after all.
+    /// Taken as debt, if a redemption was used after its points had been returned.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
     pub debt: Points,
     /// When.
@@ -211,7 +215,7 @@ pub struct RedemptionPayment {
 }
 
 impl RedemptionPayment {
-    /// How many.
+    /// The sum of the points.
     pub fn points(&self) -> Points {
         self.parts
             .iter()
@@ -219,11 +223,11 @@ impl RedemptionPayment {
     }
 }
 
-/// Points of a redemption that came back.
+/// Points that a redemption returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RedemptionReturn {
-    /// Into lots, which are there again or grow.
+    /// The parts returned to lots, existing ones or new ones.
     pub lots: Vec<Lot>,
     /// Paid off debt.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
@@ -231,7 +235,7 @@ pub struct RedemptionReturn {
 }
 
 impl RedemptionReturn {
-    /// How many.
+    /// The sum of the points.
     pub fn points(&self) -> Points {
         self.lots
             .iter()
@@ -239,7 +243,7 @@ impl RedemptionReturn {
     }
 }
 
-/// What came back, and until when it can be used, in one sentence.
+/// One sentence: the points returned and their expiry.
 impl fmt::Display for RedemptionReturn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} points came back", self.points())?;
@@ -260,7 +264,7 @@ impl fmt::Display for RedemptionReturn {
     }
 }
 
-/// What limits have counted, and get back.
+/// The usage that a redemption counted for limits, to be taken off again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CountedUsage {
@@ -268,7 +272,7 @@ pub struct CountedUsage {
     pub reward: RewardId,
     /// The shop's day on which it was counted.
     pub day: NaiveDate,
-    /// How many points it cost.
+    /// The points paid.
     pub points: Points,
 }
 
@@ -286,27 +290,30 @@ impl Redemption {
         }
     }
 
-    /// What was exchanged.
+    /// Its terms.
     pub fn issue(&self) -> &Issuance {
         &self.issue
     }
 
-    /// How far it has come, as far as that is written down.
+    /// The state after the last event. See [`Redemption::state_at`] for one that may have
+    /// expired since.
     pub fn state(&self) -> &RedemptionState {
         &self.state
     }
 
-    /// From when on it can no longer be used. Later than at its issue where a cancelled order gave it back.
+    /// The instant from which it can no longer be used. Later than at its issue where a
+    /// cancelled order gave it back.
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.ends_at
     }
 
-    /// What is taken for it now; nothing where its points came back.
+    /// The points taken for it now. None of them if they were returned.
     pub fn payment(&self) -> &RedemptionPayment {
         &self.payment
     }
 
-    /// How far it has come at `now`: right without any job having written down that it ended.
+    /// The state at `now`. A redemption whose end has passed is expired, even without an
+    /// event.
     pub fn state_at(&self, now: Timestamp) -> RedemptionState {
         match (&self.state, self.ends_at) {
             (RedemptionState::Issued, Some(at)) if at <= now => {
@@ -316,7 +323,7 @@ impl Redemption {
         }
     }
 
-    /// What limits get back where its points do.
+    /// The usage to take off limits if its points are returned.
     pub(crate) fn counted_usage(&self) -> Option<CountedUsage> {
         let Issuance { reward, day, points, .. } = &*self.issue;
         self.counts_toward_limits.then(|| CountedUsage {
@@ -331,7 +338,8 @@ impl Redemption {
         Self { state: RedemptionState::Issued, ends_at, ..self.clone() }
     }
 
-    /// Marks it as used. `payment` is what is charged again, if its points had been returned.
+    /// Marks it as used. `payment` is what is charged again, if its points had been
+    /// returned.
     pub(crate) fn mark_used(
         &mut self,
         order: Option<&OrderId>,

@@ -1,8 +1,9 @@
-//! Referrals: who may bring whom, and the codes for it.
+//! Referrals: who may refer whom, and the codes for it.
 //!
-//! Two accounts are involved, each decided by itself in one transaction of the store: what the friend's
-//! order brings about is told by [`Decision::follow_ups`](crate::Decision::follow_ups) as commands for the
-//! account of who brought them. The order's id is the key of all of it.
+//! A customer, the referrer, refers another, the referee. Each account is decided by
+//! itself, in one transaction of the store: the referee's order leads to
+//! [`Decision::follow_ups`](crate::Decision::follow_ups) for the referrer's account. The
+//! id of that order is the key of a referral.
 
 use std::collections::BTreeSet;
 
@@ -14,25 +15,25 @@ use crate::id::AccountId;
 pub struct ReferralParty {
     /// The account.
     pub account: AccountId,
-    /// The e-mail, where one is known.
+    /// The e-mail address, if known.
     pub email: Option<Email>,
-    /// What the shop sends to tell households apart: a device, an address, a card; in its own words.
+    /// Signs of the household, as the shop sends them: a device, an address, a card.
     pub household: BTreeSet<String>,
 }
 
-/// Why somebody cannot be brought by somebody.
+/// Why one customer cannot refer another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferralRejection {
-    /// They have ordered before, or were brought by somebody else.
+    /// The referee has ordered before, or was referred by another customer.
     #[error("the customer is known already")]
     ExistingCustomer,
-    /// Both have the same mailbox, in whatever spelling.
+    /// Both have the same mailbox, however it is spelled.
     #[error("both have the same e-mail address")]
     SameAddress,
     /// Both share a sign of their household.
     #[error("both are of the same household")]
     SameHousehold,
-    /// Nobody brings themselves.
+    /// Both are the same account.
     #[error("nobody can bring themselves")]
     SelfReferral,
 }
@@ -50,7 +51,10 @@ impl ReferralRejection {
 }
 
 impl ReferralParty {
-    /// Whether one can bring the other.
+    /// Checks whether this customer may refer the other.
+    ///
+    /// # Errors
+    /// The [`ReferralRejection`] if both are one customer or one household.
     pub fn may_refer(&self, other: &Self) -> Result<(), ReferralRejection> {
         let mailbox = |party: &Self| party.email.as_ref().map(Email::mailbox);
         if self.account == other.account {
@@ -65,7 +69,8 @@ impl ReferralParty {
     }
 }
 
-/// A code of 16 letters and digits without look-alikes: the 80 bits of `entropy`, five for each.
+/// A code of 16 letters and digits without look-alikes: the 80 bits of `entropy`, five
+/// for each.
 pub(crate) fn generate_code(entropy: [u8; 10]) -> String {
     const LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
     let bits = entropy

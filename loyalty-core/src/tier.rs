@@ -1,4 +1,4 @@
-//! Tiers of a customer: which one, since when, and why.
+//! The tier of a customer, and why it changed.
 
 use std::fmt;
 
@@ -12,9 +12,10 @@ use crate::id::TierId;
 pub struct EarnedTier {
     /// The tier.
     pub id: TierId,
-    /// When it was entered.
+    /// The instant at which it was entered.
     pub since: Timestamp,
-    /// When it ends, where the customer no longer qualifies for it and keeps it for a while.
+    /// The instant at which it ends, if the customer no longer qualifies for it but keeps
+    /// it for a while.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
 }
@@ -25,7 +26,7 @@ pub struct EarnedTier {
 pub struct ManualTier {
     /// The tier.
     pub id: TierId,
-    /// Until when; for good where nothing is said.
+    /// The instant at which it ends. `None` if it does not end by itself.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
 }
@@ -35,17 +36,17 @@ pub struct ManualTier {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum TierReason {
-    /// What was done is enough for it.
+    /// The counts reach its threshold.
     Qualified,
     /// A refund undid the qualification for the tier before.
     Refunded,
     /// The window moved on, and term and grace were over.
     Lapsed,
-    /// The program has the tier before no more.
+    /// The program no longer has the tier before.
     Removed,
 }
 
-/// A tier was entered or left by what the customer did.
+/// A change of the earned tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct TierChange {
@@ -55,13 +56,13 @@ pub struct TierChange {
     /// The tier after.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub to: Option<TierId>,
-    /// When.
+    /// The instant of the change.
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: TierReason,
-    /// What counted for it then.
+    /// The counts at that instant.
     pub counts: Counts,
-    /// A tier set by hand ends with it.
+    /// The change also ends a tier set by hand.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub ends_manual: bool,
 }
@@ -83,24 +84,25 @@ impl fmt::Display for TierChange {
     }
 }
 
-/// What a customer's tier is, and what it takes.
+/// The tier of a customer, and what is missing to rise and to keep it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct TierStatus {
-    /// The tier that holds.
+    /// The tier in effect: the one set by hand, else the earned one.
     pub tier: Option<TierId>,
-    /// Since when; not known of a tier set by hand.
+    /// The instant at which it was entered. `None` for a tier set by hand.
     pub since: Option<Timestamp>,
-    /// Until when at most, where an end is known.
+    /// The instant at which it ends without further activity, if that is known.
     pub until: Option<Timestamp>,
-    /// The tier that the shop set, where it holds.
+    /// The tier set by hand, if one is in effect.
     pub manual: Option<ManualTier>,
-    /// What counts now.
+    /// The counts now.
     pub counts: Counts,
-    /// The next tier, and how much is missing to it in the program's metric.
+    /// The next tier, and how much is missing to it: ten-thousandths of the currency unit
+    /// for spend.
     pub next: Option<(TierId, i64)>,
-    /// How much is missing to keep the earned tier; nothing where it is safe.
+    /// How much is missing to keep the earned tier. Zero if it is safe.
     pub missing_to_keep: i64,
-    /// The last change by what the customer did.
+    /// The last change of the earned tier.
     pub last_change: Option<TierChange>,
 }

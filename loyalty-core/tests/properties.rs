@@ -297,8 +297,8 @@ proptest! {
 
         prop_assert_eq!(&through_json(ledger.account()), ledger.account());
 
-        for order in ledger.orders().values() {
-            prop_assert_eq!(&through_json(order), order);
+        for (id, order) in ledger.orders() {
+            prop_assert_eq!(&through_json(order).with_id(id.clone()), order);
         }
 
         for redemption in ledger.redemptions().values() {

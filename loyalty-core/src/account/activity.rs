@@ -1,4 +1,5 @@
-//! What an account remembers beside its points: how often actions paid, its tier, its friends.
+//! The activity of an account: usage of limits, bonuses that can be clawed back, tier and
+//! referrals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use crate::limit::Span;
 use crate::lot::LotCredit;
 use crate::tier::{EarnedTier, TierChange};
 
-/// How often, and how much.
+/// A usage in one period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct UsageCount {
-    /// How often.
+    /// The number of times.
     pub times: u32,
-    /// How many points.
+    /// The points.
     pub points: Points,
 }
 
@@ -41,11 +42,11 @@ impl UsageCount {
     }
 }
 
-/// What one action or rule has paid, by the shop's days.
+/// The usage of one action, rule or reward in the current periods of the shop's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Usage {
-    /// The last day on which it paid.
+    /// The last day of use. The periods below are those that contain it.
     #[cfg_attr(feature = "json", serde(rename = "last"))]
     last_day: NaiveDate,
     day: UsageCount,
@@ -62,7 +63,7 @@ impl Usage {
         Self { last_day: day, day: day_tally, week, month, year, ever }
     }
 
-    /// What was paid in the span that this day lies in.
+    /// The usage in the period that contains `day`.
     pub(crate) fn tally(&self, span: Span, day: NaiveDate) -> UsageCount {
         let tally = match span {
             Span::Day => self.day,
@@ -80,7 +81,8 @@ impl Usage {
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
                 let mut tally = self.tally(span, last);
-                // A clock was put back: what is of an earlier span leaves this one alone.
+                // If the clock was put back, an earlier day may be outside the current
+                // period.
                 if span.contains_both(last, day) {
                     tally.add(points);
                 }
@@ -111,7 +113,7 @@ impl Usage {
         }
     }
 
-    /// The usage of two accounts that became one.
+    /// The usage of two accounts together.
     fn merge_with(self, other: Self) -> Self {
         let last = self.last_day.max(other.last_day);
         let [day, week, month, year, ever] =
@@ -121,33 +123,33 @@ impl Usage {
     }
 }
 
-/// Points that were given once and may be taken back.
+/// A bonus that can be clawed back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Bonus {
-    /// How many.
+    /// The points granted.
     pub points: Points,
-    /// The lot that they went into.
+    /// The lot that they were credited to.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub lot: Option<LotId>,
-    /// Since when they are in the lot without an end, where they are.
+    /// The instant since which they are in the non-expiring lot, if they are.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "lasting"))]
     pub non_expiring_since: Option<Timestamp>,
-    /// How many of them ran out unspent; of those in the lot without an end that shows when they are taken
-    /// back.
+    /// The points of them that expired. In the non-expiring lot this is known only at a
+    /// clawback.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
-    /// When.
+    /// The instant of the grant.
     pub at: Timestamp,
-    /// Taken back since.
+    /// It was clawed back.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     #[cfg_attr(feature = "json", serde(rename = "returned"))]
     pub taken_back: bool,
 }
 
 impl Bonus {
-    /// What of it has not run out: what there is to take back.
+    /// The points that have not expired, and can be clawed back.
     pub fn remaining(&self) -> Points {
         self.points.saturating_sub(self.expired)
     }
@@ -157,11 +159,11 @@ impl Bonus {
     }
 }
 
-/// Who brought this customer, and what became of it.
+/// The referral by which this customer came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct ReferralLink {
-    /// The account of who brought them.
+    /// The referrer's account.
     #[cfg_attr(feature = "json", serde(rename = "by"))]
     pub referrer: AccountId,
     /// The order that completed it.
@@ -169,7 +171,7 @@ pub struct ReferralLink {
     pub order: Option<OrderId>,
 }
 
-/// All of it. Copied only when it changes.
+/// Everything that an account remembers besides its points. Copied only on change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -210,37 +212,37 @@ pub struct AccountActivity {
 }
 
 impl AccountActivity {
-    /// What an action has paid.
+    /// The usage of an action.
     pub fn action(&self, action: &ActionId) -> Option<&Usage> {
         self.actions.get(action)
     }
 
-    /// What an order rule with a limit has paid.
+    /// The usage of an earning rule with a limit.
     pub fn rule(&self, rule: &RuleId) -> Option<&Usage> {
         self.rules.get(rule)
     }
 
-    /// How much of a reward this customer has had.
+    /// The usage of a reward.
     pub fn reward(&self, reward: &RewardId) -> Option<&Usage> {
         self.rewards.get(reward)
     }
 
-    /// Whether this customer has used a manual code. Codes are folded.
+    /// Returns true if the customer has used a code. `code` must be normalized.
     pub fn has_used_code(&self, code: &str) -> bool {
         self.codes.contains(code)
     }
 
-    /// The last year whose birthday was given points for.
+    /// The last year whose birthday got a bonus.
     pub fn last_birthday_year(&self) -> Option<i32> {
         self.last_birthday_year
     }
 
-    /// The last anniversary, in years.
+    /// The last anniversary that got a bonus, in years.
     pub fn last_anniversary(&self) -> Option<u32> {
         self.last_anniversary
     }
 
-    /// What was given for entering a tier.
+    /// The bonus for entering a tier.
     pub fn tier_entry(&self, tier: &TierId) -> Option<&Bonus> {
         self.tier_entries.get(tier)
     }
@@ -250,38 +252,38 @@ impl AccountActivity {
         self.referral_code.as_deref()
     }
 
-    /// Who brought this customer.
+    /// The referral by which this customer came.
     pub fn referral(&self) -> Option<&ReferralLink> {
         self.referral.as_ref()
     }
 
-    /// What this customer got for the order by which their referral was completed.
+    /// The bonus for the order that completed this customer's referral.
     pub fn received(&self, order: &OrderId) -> Option<&Bonus> {
         self.received.get(order)
     }
 
-    /// What this customer got for bringing friends, by the friend's order.
+    /// The bonuses for referring others, by the referee's order.
     pub fn sent(&self) -> &BTreeMap<OrderId, Bonus> {
         &self.sent
     }
 
-    /// What was given for a number of friends.
+    /// The bonus for a number of referrals.
     pub fn milestone(&self, friends: u32) -> Option<&Bonus> {
         self.milestones.get(&friends)
     }
 
-    /// The numbers of friends above this one that something was given for.
+    /// The milestones above a number of referrals whose bonus was granted.
     pub(crate) fn milestones_above(&self, friends: u32) -> impl Iterator<Item = u32> {
         let above = self
             .milestones
             .iter()
-            .filter(move |(count, given)| **count > friends && !given.taken_back);
+            .filter(move |(count, bonus)| **count > friends && !bonus.taken_back);
         above.map(|(count, _)| *count)
     }
 
-    /// How many friends were brought and stayed.
+    /// The number of completed referrals that were not undone.
     pub fn referral_count(&self) -> u32 {
-        let stayed = self.sent.values().filter(|given| !given.taken_back).count();
+        let stayed = self.sent.values().filter(|bonus| !bonus.taken_back).count();
         u32::try_from(stayed).unwrap_or(u32::MAX)
     }
 
@@ -347,12 +349,12 @@ impl AccountActivity {
                 .or_insert_with(|| Usage::new(award.day))
                 .add(award.day, points);
         }
-        let lasting = lot.filter(|lot| lot.is_non_expiring()).map(|_| at);
+        let non_expiring_since = lot.filter(|lot| lot.is_non_expiring()).map(|_| at);
         let lot = lot.map(|lot| lot.id);
-        let given = Bonus {
+        let bonus = Bonus {
             points,
             lot,
-            non_expiring_since: lasting,
+            non_expiring_since,
             expired: Points::ZERO,
             at,
             taken_back: false,
@@ -368,49 +370,54 @@ impl AccountActivity {
                 self.codes.insert(Arc::clone(code));
             }
             AwardReason::ReferralMilestone { friends } => {
-                self.milestones.insert(*friends, given);
+                self.milestones.insert(*friends, bonus);
             }
             AwardReason::ReferralReceived { order } => {
-                self.received.insert(order.clone(), given);
+                self.received.insert(order.clone(), bonus);
             }
             AwardReason::ReferralSent { order, .. } => {
-                self.sent.insert(order.clone(), given);
+                self.sent.insert(order.clone(), bonus);
             }
             AwardReason::TierEntry { tier } => {
-                self.tier_entries.insert(tier.clone(), given);
+                self.tier_entries.insert(tier.clone(), bonus);
             }
             AwardReason::Action { .. } | AwardReason::Goal { .. } | AwardReason::SignUp { .. } => {}
         }
     }
 
-    /// Whether something that can be taken back went into this lot.
+    /// Returns true if the lot contains a bonus that can be clawed back.
     pub(super) fn has_bonus_in(&self, lot: LotId) -> bool {
         self.bonus_lots().any(|known| known == lot)
     }
 
     fn bonuses_in(&mut self, lot: LotId) -> impl Iterator<Item = &mut Bonus> {
-        let Self { received, sent, milestones, tier_entries: entered, .. } = self;
+        let Self { received, sent, milestones, tier_entries, .. } = self;
         let orders = received.values_mut().chain(sent.values_mut());
-        let all = orders.chain(milestones.values_mut()).chain(entered.values_mut());
-        all.filter(move |given| given.is_in(lot))
+        let all = orders.chain(milestones.values_mut()).chain(tier_entries.values_mut());
+        all.filter(move |bonus| bonus.is_in(lot))
     }
 
-    /// Points of a lot with an end ran out. It holds one thing that was given.
+    /// Notes that points of a bonus expired with its lot. Such a lot contains one bonus.
     pub(super) fn expire(&mut self, lot: LotId, points: Points) {
-        for given in self.bonuses_in(lot) {
-            given.expired = given.expired.saturating_add(points.min(given.remaining()));
+        for bonus in self.bonuses_in(lot) {
+            bonus.expired = bonus.expired.saturating_add(points.min(bonus.remaining()));
         }
     }
 
-    /// What was in a lot is in another one now, or in none.
-    pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>, lasting: Option<Timestamp>) {
+    /// Notes that a lot's bonus is in another lot now, or in none.
+    pub(super) fn relocate(
+        &mut self,
+        lot: LotId,
+        into: Option<LotId>,
+        non_expiring_since: Option<Timestamp>,
+    ) {
         self.bonuses_in(lot)
-            .for_each(|given| (given.lot, given.non_expiring_since) = (into, lasting));
+            .for_each(|bonus| (bonus.lot, bonus.non_expiring_since) = (into, non_expiring_since));
     }
 
-    /// What was given is taken back.
+    /// Marks a bonus as clawed back.
     pub(super) fn mark_taken_back(&mut self, reason: &AwardReason) {
-        let given = match reason {
+        let bonus = match reason {
             AwardReason::ReferralMilestone { friends } => self.milestones.get_mut(friends),
             AwardReason::ReferralReceived { order } => self.received.get_mut(order),
             AwardReason::ReferralSent { order, .. } => self.sent.get_mut(order),
@@ -422,14 +429,14 @@ impl AccountActivity {
             | AwardReason::Goal { .. }
             | AwardReason::SignUp { .. } => None,
         };
-        if let Some(given) = given {
-            given.taken_back = true;
+        if let Some(bonus) = bonus {
+            bonus.taken_back = true;
         }
     }
 
-    /// What was given, for as long as it was not taken back.
+    /// The bonus for a reason, unless it was clawed back.
     pub(crate) fn bonus(&self, reason: &AwardReason) -> Option<&Bonus> {
-        let given = match reason {
+        let bonus = match reason {
             AwardReason::ReferralMilestone { friends } => self.milestones.get(friends),
             AwardReason::ReferralReceived { order } => self.received.get(order),
             AwardReason::ReferralSent { order, .. } => self.sent.get(order),
@@ -441,24 +448,24 @@ impl AccountActivity {
             | AwardReason::Goal { .. }
             | AwardReason::SignUp { .. } => None,
         };
-        given.filter(|given| !given.taken_back)
+        bonus.filter(|bonus| !bonus.taken_back)
     }
 
-    /// The lots that hold something that was given and not taken back.
+    /// The lots that contain a bonus that can be clawed back.
     pub(crate) fn bonus_lots(&self) -> impl Iterator<Item = LotId> {
-        let Self { received, sent, milestones, tier_entries: entered, .. } = self;
+        let Self { received, sent, milestones, tier_entries, .. } = self;
         let all = received
             .values()
             .chain(sent.values())
             .chain(milestones.values())
-            .chain(entered.values());
+            .chain(tier_entries.values());
         all.into_iter()
-            .filter(|given| !given.taken_back)
-            .filter_map(|given| given.lot)
+            .filter(|bonus| !bonus.taken_back)
+            .filter_map(|bonus| bonus.lot)
     }
 
-    /// What a merged account brings, without its tier: that follows from its progress. Lots have other
-    /// numbers now.
+    /// Adds the activity of a merged account, without its tier: that follows from the
+    /// progress. `lots` maps its lots to their new numbers.
     pub(super) fn absorb(&mut self, other: &Self, lots: &BTreeMap<LotId, LotId>) {
         Usage::merge_all(&mut self.actions, &other.actions);
         Usage::merge_all(&mut self.rules, &other.rules);
@@ -467,23 +474,23 @@ impl AccountActivity {
         self.last_birthday_year = self.last_birthday_year.max(other.last_birthday_year);
         self.last_anniversary = self.last_anniversary.max(other.last_anniversary);
         self.referral = self.referral.take().or_else(|| other.referral.clone());
-        let moved = |given: &Bonus| Bonus {
-            lot: given.lot.and_then(|lot| lots.get(&lot).copied()),
-            ..*given
+        let moved = |bonus: &Bonus| Bonus {
+            lot: bonus.lot.and_then(|lot| lots.get(&lot).copied()),
+            ..*bonus
         };
         self.received.extend(
             other
                 .received
                 .iter()
-                .map(|(order, given)| (order.clone(), moved(given))),
+                .map(|(order, bonus)| (order.clone(), moved(bonus))),
         );
         self.sent
-            .extend(other.sent.iter().map(|(order, given)| (order.clone(), moved(given))));
-        for (tier, given) in &other.tier_entries {
-            self.tier_entries.entry(tier.clone()).or_insert_with(|| moved(given));
+            .extend(other.sent.iter().map(|(order, bonus)| (order.clone(), moved(bonus))));
+        for (tier, bonus) in &other.tier_entries {
+            self.tier_entries.entry(tier.clone()).or_insert_with(|| moved(bonus));
         }
-        for (friends, given) in &other.milestones {
-            self.milestones.entry(*friends).or_insert_with(|| moved(given));
+        for (friends, bonus) in &other.milestones {
+            self.milestones.entry(*friends).or_insert_with(|| moved(bonus));
         }
     }
 }

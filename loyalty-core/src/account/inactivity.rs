@@ -1,4 +1,4 @@
-//! What ran out of the lot without an end.
+//! Expiries of the non-expiring lot by inactivity.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,30 +6,35 @@ use std::ops::Bound;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 
-/// The lot without an end can run out by inactivity, where a program begins to ask for that. Points of orders
-/// and awards are not told apart in it: how many of them ran out shows when one is to be taken back. All that
-/// ran out first after they went in counts as theirs, as all that is in the lot does, and nothing twice.
+/// The record of what expired from the non-expiring lot, for later clawbacks.
+///
+/// The lot has no end of its own, but a later program can let the balance expire by
+/// inactivity. The lot does not track which of its points came from which order or bonus.
+/// So it is decided at the clawback how many of them expired: the first expiry after they
+/// were credited is attributed to them, up to its points. Points that were attributed
+/// once are consumed, so that no expiry counts for two clawbacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct InactivityExpirations {
-    /// Whether anything is in the lot that may be taken back: otherwise nobody will ask how it ended.
+    /// The lot contains points that can be clawed back. Otherwise its expiry need not be
+    /// recorded.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     #[cfg_attr(feature = "json", serde(rename = "awaited"))]
     has_reclaimable: bool,
-    /// How much ran out when, less what was found since.
+    /// Expired points by instant, less those consumed by clawbacks.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "ended"))]
     expired: BTreeMap<Timestamp, Points>,
 }
 
 impl InactivityExpirations {
-    /// Whether there is nothing to know.
+    /// Returns true if nothing is recorded.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the lot ran out since then.
+    /// Returns true if the lot expired after `since`.
     pub(crate) fn has_expired_since(&self, since: Timestamp) -> bool {
         self.first_after(since).is_some()
     }
@@ -39,7 +44,8 @@ impl InactivityExpirations {
         self.expired.range(after).next().map(|(at, points)| (*at, *points))
     }
 
-    /// How many of so many points, which went into the lot in these parts, ran out, and when.
+    /// The expiries to attribute to `points` that were credited in `parts`, each with its
+    /// instant.
     pub(crate) fn attribute(
         &self,
         parts: impl Iterator<Item = (Timestamp, Points)>,
@@ -47,28 +53,30 @@ impl InactivityExpirations {
     ) -> Vec<(Timestamp, Points)> {
         let (mut found, mut missing) = (BTreeMap::<_, Points>::new(), points);
         for (since, part) in parts {
-            let Some((at, ran_out)) = self.first_after(since) else { continue };
+            let Some((at, expired)) = self.first_after(since) else { continue };
+
+            // An earlier part may have used up some of the same expiry.
             let known = found.entry(at).or_default();
-            let part = part.min(missing).min(ran_out.saturating_sub(*known));
+            let part = part.min(missing).min(expired.saturating_sub(*known));
             *known = known.saturating_add(part);
             missing = missing.saturating_sub(part);
         }
         found.into_iter().filter(|(_, points)| points.is_positive()).collect()
     }
 
-    /// Something that may be taken back went into the lot.
+    /// Notes that the lot contains points that can be clawed back.
     pub(super) fn mark_reclaimable(&mut self) {
         self.has_reclaimable = true;
     }
 
-    /// The lot ran out.
+    /// Records an expiry of the lot, if anything in it can be clawed back.
     pub(super) fn record(&mut self, at: Timestamp, points: Points) {
         if std::mem::take(&mut self.has_reclaimable) {
             self.expired.insert(at, points);
         }
     }
 
-    /// It was found whose some of it were.
+    /// Takes attributed points off the record.
     pub(super) fn consume(&mut self, found: &[(Timestamp, Points)]) {
         for (at, points) in found {
             self.expired
@@ -77,7 +85,7 @@ impl InactivityExpirations {
         }
     }
 
-    /// What a merged account brings.
+    /// Adds the record of an account that was merged into this one.
     pub(super) fn absorb(&mut self, other: &Self) {
         self.has_reclaimable |= other.has_reclaimable;
         for (at, points) in &other.expired {

@@ -8,7 +8,7 @@ use crate::id::{LotId, OrderId};
 use crate::lot::{Lot, SpendingKey};
 use crate::tree::{Nodes, Summarize, Tree};
 
-/// Lots in spending order. Copies are cheap: they share what neither has changed.
+/// Lots in spending order. Copy-on-write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lots {
     by_key: Tree<SpendingKey, Lot>,
@@ -24,32 +24,32 @@ impl Summarize for SpendingKey {
 }
 
 impl Lots {
-    /// In spending order; pending ones by their release.
+    /// The lots in spending order, pending ones by their release.
     pub fn iter(&self) -> impl Iterator<Item = &Lot> {
         self.by_key.iter().map(|(_, lot)| lot)
     }
 
-    /// How many there are.
+    /// The number of lots.
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
 
-    /// The points in all of them.
+    /// The points of all lots. Costs a constant.
     pub fn points(&self) -> Points {
         self.by_key.summary()
     }
 
-    /// The lot of this number.
+    /// The lot with a number.
     pub fn get(&self, id: LotId) -> Option<&Lot> {
         self.by_key.get(self.keys_by_id.get(&id)?)
     }
 
-    /// The lots that an order opened, first first.
+    /// The lots that an order opened, in the order of their numbers.
     pub fn of_order(&self, order: &OrderId) -> impl Iterator<Item = &Lot> {
         let ids = self
             .by_order
@@ -59,34 +59,34 @@ impl Lots {
             .filter_map(|(_, id)| self.get(*id))
     }
 
-    /// The one lot without an end and without an order of its own.
+    /// The lot without expiry and without an order of its own.
     pub(crate) fn non_expiring_lot(&self) -> Option<&Lot> {
         self.non_expiring.and_then(|id| self.get(id))
     }
 
-    /// The one that ends, or is released, next.
+    /// The lot that expires, or is released, first.
     pub(crate) fn first(&self) -> Option<&Lot> {
         self.by_key.first().map(|(_, lot)| lot)
     }
 
-    /// The points of the lots that end, or are released, at `now` or before.
+    /// The points of the lots that expire, or are released, at `now` or before.
     pub(crate) fn points_ended_by(&self, now: Timestamp) -> Points {
         let after = now.checked_add_signed(chrono::TimeDelta::nanoseconds(1));
         let after = (false, after, Timestamp::MIN_UTC, LotId(0));
-        // Mostly there is none, and the first one tells: sooner than the sum of nothing is found, which looks into a
-        // chunk on every level of the tree.
+        // Mostly there is none, and the first lot shows it. The sum would look into a
+        // chunk on every level.
         let is_none =
             after.1.is_none() || self.by_key.first().is_none_or(|(first, _)| *first >= after);
         if is_none { Points::ZERO } else { self.by_key.summary_below(&after) }
     }
 
-    /// The lots that end, or are released, after `now`.
+    /// The lots that expire, or are released, after `now`.
     pub(crate) fn ending_after(&self, now: Timestamp) -> impl Iterator<Item = &Lot> {
         let last = (false, Some(now), Timestamp::MAX_UTC, LotId(u32::MAX));
         self.by_key.iter_from(&last).map(|(_, lot)| lot)
     }
 
-    /// A lot grows, or a new one takes its place.
+    /// Adds a lot, or its points to the one of the same number.
     pub(crate) fn add(&mut self, mut lot: Lot) {
         if let Some(known) = self.get(lot.id).cloned() {
             lot = Lot { points: known.points.saturating_add(lot.points), ..known };
@@ -95,13 +95,14 @@ impl Lots {
         self.by_key.insert(lot.spending_key(), lot);
     }
 
-    /// Has a lot found by its number and its order.
+    /// Indexes a lot by its number and its order.
     fn index(&mut self, lot: &Lot) {
         let place = lot.spending_key();
         if let Some(order) = &lot.order {
             self.by_order.insert((order.clone(), lot.id), ());
         } else if lot.expires_at.is_none() && lot.pending_until.is_none() {
-            // There is one at most. Of those that a damaged row has, it is the same in whatever order they come.
+            // There is at most one. If a damaged row has more, the first in spending
+            // order is chosen.
             let known = self.non_expiring.and_then(|id| self.keys_by_id.get(&id));
             if known.is_none_or(|known| place < *known) {
                 self.non_expiring = Some(lot.id);
@@ -110,7 +111,8 @@ impl Lots {
         self.keys_by_id.insert(lot.id, place);
     }
 
-    /// Takes points off a lot; an empty one is no more. Answers the lot as it was.
+    /// Deducts points from a lot and removes it if it is empty. Returns the lot as it was
+    /// before.
     pub(crate) fn deduct(&mut self, id: LotId, points: Points) -> Option<Lot> {
         let place = *self.keys_by_id.get(&id)?;
         let lot = self.by_key.get(&place)?.clone();
@@ -131,13 +133,14 @@ impl Lots {
 
 /// Apart from those that end before.
 impl Lots {
-    /// The last chunk alone, to be written: nothing in it is found by its number or its order. And the chunks before it.
+    /// The last chunk alone, to be written: nothing in it is found by its number or its
+    /// order. And the chunks before it.
     pub(super) fn split(&self) -> (Self, &Nodes<SpendingKey, Lot>) {
         (Self { by_key: self.by_key.newest(), ..Self::default() }, self.by_key.older())
     }
 
-    /// The same with chunks before its own, and all lots found in every way. None where they are not before these, or
-    /// one number is there twice.
+    /// The same with chunks before its own, and all lots found in every way. None where
+    /// they are not before these, or one number is there twice.
     pub(super) fn with_older(self, older: &Nodes<SpendingKey, Lot>) -> Option<Self> {
         let in_order = self.by_key.with_older(older)?;
         if self.keys_by_id.len() == in_order.len() {

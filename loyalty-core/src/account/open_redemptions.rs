@@ -1,4 +1,4 @@
-//! Redemptions of an account that can still be used, and will end.
+//! The redemptions of an account that can still be used, and that expire.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use crate::id::RedemptionId;
 use crate::redemption::Redemption;
 use crate::tree::{Summarize, Tree};
 
-/// Redemptions by their ends. Copies are cheap: they share what neither has changed.
+/// Open redemptions by their end. Copy-on-write.
 ///
-/// Those without an end are not in it: nothing happens to them by itself, so that an account does not grow
-/// with what nobody ever uses.
+/// Those without an end are left out: nothing becomes due for them, and an account must
+/// not grow with redemptions that are never used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenRedemptions {
     by_id: Tree<RedemptionId, Arc<Redemption>>,
@@ -24,17 +24,17 @@ impl Summarize for Arc<Redemption> {
 }
 
 impl OpenRedemptions {
-    /// By number.
+    /// The redemptions by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Redemption>> {
         self.by_id.iter().map(|(_, redemption)| redemption)
     }
 
-    /// Whether there is none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// The one that ends next, with its end.
+    /// The one that ends first, with its end.
     pub(crate) fn first(&self) -> Option<(Timestamp, &Arc<Redemption>)> {
         let ((end, id), ()) = self.by_end.first()?;
         self.by_id.get(id).map(|redemption| (*end, redemption))

@@ -1,4 +1,4 @@
-//! What a customer has done so far, as tiers and goals count it.
+//! The counts of a customer: in total, and by instant for the windows of tiers.
 
 pub(super) mod codec;
 #[cfg(feature = "json")]
@@ -10,7 +10,8 @@ use crate::calendar::Timestamp;
 use crate::counts::Counts;
 use crate::tree::{Nodes, Tree};
 
-/// What was done, in all and by instant. Instants further back than any window looks are forgotten.
+/// Counts in total and by instant. Instants before the longest window of a program are
+/// dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -31,20 +32,21 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How far back instants are kept, in days: longer than the longest window of a program.
+    /// How far back instants are kept, in days: longer than the longest window of a
+    /// program.
     const RETENTION_DAYS: i64 = 1_200;
 
-    /// All that was ever done.
+    /// The counts of all time.
     pub fn lifetime(&self) -> Counts {
         self.lifetime
     }
 
-    /// When the first order that counted passed the gate.
+    /// The instant at which the first counted order reached the earning gate.
     pub fn first_order(&self) -> Option<Timestamp> {
         self.first_order
     }
 
-    /// Whether nothing was done yet.
+    /// Returns true if nothing was counted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -63,8 +65,10 @@ impl Progress {
         &self.by_instant
     }
 
-    /// Adds what was done at an instant, and became known at another. Only time that has passed by then lets
-    /// instants be forgotten: the shop's own clock may be far ahead.
+    /// Adds counts at an instant.
+    ///
+    /// Instants are dropped by the time at which the counts were received: the shop's
+    /// clock, which `at` is of, may be far ahead.
     pub(crate) fn add(&mut self, at: Timestamp, counts: Counts, received: Option<Timestamp>) {
         self.lifetime = self.lifetime.plus(counts);
         if counts.orders > 0 {
@@ -86,7 +90,7 @@ impl Progress {
         }
     }
 
-    /// Adds all that another account brings at an instant.
+    /// Adds the counts of a merged account, received at an instant.
     pub(crate) fn absorb(&mut self, other: &Self, received: Option<Timestamp>) {
         let (ever, first) = (self.lifetime.plus(other.lifetime), other.first_order);
         for (at, counts) in other.by_instant.iter() {

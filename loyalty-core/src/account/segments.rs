@@ -1,8 +1,9 @@
 //! What hardly changes of an account, as records of its own.
 //!
-//! Of a customer of many years nearly all instants, and nearly all lots, stay as they are, while the account changes with
-//! each order. So a store can keep them apart from the account, in chapters: each is written once, and again only
-//! where something in it comes or goes.
+//! Of a customer of many years nearly all instants, and nearly all lots, stay as they
+//! are, while the account changes with each order. So a store can keep them apart from
+//! the account, in chapters: each is written once, and again only where something in it
+//! comes or goes.
 
 use super::{Account, lots, progress};
 use crate::calendar::Timestamp;
@@ -11,12 +12,14 @@ use crate::id::LotId;
 use crate::lot::{Lot, SpendingKey};
 use crate::tree::{Diff, Nodes, Summarize};
 
-/// All that an account has done but for its newest instants, and all that it can spend but for the lots that end last,
-/// in chapters. A copy costs nothing: it shares what it holds with the account.
+/// All that an account has done but for its newest instants, and all that it can spend
+/// but for the lots that end last, in chapters. A copy costs nothing: it shares what it
+/// holds with the account.
 ///
-/// A store keeps three things: the account's [`AccountHeader`], the chapters, and how many they are, so that it notices
-/// where one is lost. And it remembers, for each account in memory, the chapters that it has written or read last, so
-/// that it need only write what has changed since.
+/// A store keeps three things: the account's [`AccountHeader`], the chapters, and how
+/// many they are, so that it notices where one is lost. And it remembers, for each
+/// account in memory, the chapters that it has written or read last, so that it need only
+/// write what has changed since.
 ///
 /// ```
 /// use loyalty_core::account::{Account, AccountSegments, AccountSegmentKey};
@@ -61,7 +64,8 @@ pub enum AccountSegmentKey {
 pub struct AccountSegment {
     /// What it begins with.
     pub key: AccountSegmentKey,
-    /// What it holds, for [`AccountSegments::decode`]. None where no chapter begins there any more.
+    /// What it holds, for [`AccountSegments::decode`]. None where no chapter begins there
+    /// any more.
     pub text: Option<String>,
 }
 
@@ -76,9 +80,10 @@ impl AccountSegments {
         self.len() == 0
     }
 
-    /// The chapters that are not as they were, to be written in this order: of a start that is gone and stands again, in
-    /// another place, both are told. Where the account has grown out of the one whose chapters `before` are, that
-    /// costs what has changed, not what there is: what both share in memory is passed over. Of chapters that were
+    /// The chapters that are not as they were, to be written in this order: of a start
+    /// that is gone and stands again, in another place, both are told. Where the account
+    /// has grown out of the one whose chapters `before` are, that costs what has changed,
+    /// not what there is: what both share in memory is passed over. Of chapters that were
     /// read by themselves, each counts as changed.
     pub fn changed_since(&self, before: &Self) -> Vec<AccountSegment> {
         let of_instants = diff_segments(
@@ -102,7 +107,8 @@ impl AccountSegments {
         chapters
     }
 
-    /// Chapters, in any order. None where the text of one is of no chapter that begins so, or two of them overlap.
+    /// Chapters, in any order. None where the text of one is of no chapter that begins
+    /// so, or two of them overlap.
     pub fn decode<T: AsRef<str>>(
         chapters: impl IntoIterator<Item = (AccountSegmentKey, T)>,
     ) -> Option<Self> {
@@ -157,15 +163,16 @@ fn join_segments<K: Ord + Copy, V: Summarize + Clone>(
         .then_some(nodes)
 }
 
-/// An account but for its chapters, as a record of its own. Nothing can be asked of it, or decided on it: it is no
-/// account before it has its chapters again, be they none.
+/// An account but for its chapters, as a record of its own. Nothing can be asked of it,
+/// or decided on it: it is no account before it has its chapters again, be they none.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(transparent))]
 pub struct AccountHeader(Account);
 
 impl Account {
-    /// The account with its newest instants and the lots that end last alone, at most sixteen of each, and all others.
+    /// The account with its newest instants and the lots that end last alone, at most
+    /// sixteen of each, and all others.
     pub fn split_segments(&self) -> (AccountHeader, AccountSegments) {
         let ((progress, instants), (own, lots)) = (self.progress.split(), self.lots.split());
         let chapters = AccountSegments { instants: instants.clone(), lots: lots.clone() };
@@ -174,8 +181,8 @@ impl Account {
 }
 
 impl AccountHeader {
-    /// The account again. None where the chapters are not before the head's own instants and lots, or one lot's number is
-    /// there twice.
+    /// The account again. None where the chapters are not before the head's own instants
+    /// and lots, or one lot's number is there twice.
     pub fn with_segments(self, chapters: &AccountSegments) -> Option<Account> {
         let Self(account) = self;
         let lots = account.lots.with_older(&chapters.lots)?;
@@ -247,7 +254,8 @@ mod tests {
     #[test]
     fn lots_are_found_by_every_index_after_segments_are_attached() {
         let mut account = account(100);
-        // The one without an end was earned first; the others, of orders, have none either, and come behind it.
+        // The one without an end was earned first; the others, of orders, have none
+        // either, and come behind it.
         let lot = |number: u32| {
             let order = (number > 1).then(|| OrderId::new(format!("o{}", number / 2)).unwrap());
             let earned_at = at(i64::from(number), 0);
@@ -358,8 +366,9 @@ mod tests {
                 "cut",
                 vec![(AccountSegmentKey::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())],
             ),
-            // By hand: number 1, 5 points, of 1970; ends neither nor never, an order of a control character, one of
-            // more bytes than there are, too many points, 2³² and 1 more.
+            // By hand: number 1, 5 points, of 1970; ends neither nor never, an order of a
+            // control character, one of more bytes than there are, too many points, 2³²
+            // and 1 more.
             ("unknown", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAACAA")]),
             ("no order", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAAAAB\n")]),
             ("too short", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAAAACx")]),

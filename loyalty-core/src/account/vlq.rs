@@ -1,8 +1,10 @@
-//! Numbers, instants and words as digits of one text: a third of the bytes and a fifth of the time that JSON takes.
+//! Numbers, instants and words as digits of one text: a third of the bytes and a fifth of
+//! the time that JSON takes.
 //!
-//! A number is digits of five bits, the lowest first; a digit of 32 and more says that another follows. Negative numbers
-//! take the odd places: 0, -1, 1, -2. An instant is the seconds since the one before, and what is beyond them. Words
-//! are their length in bytes, and they themselves.
+//! A number is digits of five bits, the lowest first; a digit of 32 and more says that
+//! another follows. Negative numbers take the odd places: 0, -1, 1, -2. An instant is the
+//! seconds since the one before, and what is beyond them. Words are their length in
+//! bytes, and they themselves.
 
 use crate::calendar::Timestamp;
 
@@ -40,7 +42,8 @@ impl VlqWriter {
         }
     }
 
-    /// An instant after another, of which `before` knows the seconds: then it knows this one's.
+    /// An instant after another, of which `before` knows the seconds: then it knows this
+    /// one's.
     pub(super) fn write_instant(&mut self, at: Timestamp, before: &mut i64) {
         self.write_signed(at.timestamp().saturating_sub(*before));
         *before = at.timestamp();
@@ -64,7 +67,8 @@ fn decode_nanos(beyond: u64) -> Option<u32> {
     if beyond & 1 == 0 { number.checked_mul(1_000) } else { Some(number) }
 }
 
-/// What is left of a text of digits. Whatever it is asked for, it answers none where something else stands there.
+/// What is left of a text of digits. Whatever it is asked for, it answers none where
+/// something else stands there.
 pub(super) struct VlqReader<'a>(&'a [u8]);
 
 impl<'a> VlqReader<'a> {

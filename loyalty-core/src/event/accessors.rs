@@ -1,4 +1,4 @@
-//! What is asked of every event: whose it is, what it moves, and when it was.
+//! Questions about an event: its order, its points, its instant.
 
 use super::Event;
 use crate::amount::Points;
@@ -6,7 +6,7 @@ use crate::calendar::Timestamp;
 use crate::id::{OrderId, RedemptionId, RewardId};
 
 impl Event {
-    /// The order that the event is of.
+    /// The order that the event is about.
     pub fn order(&self) -> Option<&OrderId> {
         match self {
             Self::OrderCancelled { order, .. }
@@ -44,7 +44,7 @@ impl Event {
         }
     }
 
-    /// The redemption that the event is of.
+    /// The redemption that the event is about.
     pub fn redemption(&self) -> Option<RedemptionId> {
         if let Self::RewardRedeemed { issue } = self {
             return Some(issue.id);
@@ -61,33 +61,33 @@ impl Event {
         None
     }
 
-    /// The reward whose limits the event counts for.
+    /// The reward whose limits the event counts for, or is taken off.
     pub fn reward(&self) -> Option<&RewardId> {
         if let Self::RewardRedeemed { issue } = self {
             return Some(&issue.reward);
         }
-        if let Self::RedemptionCancelled { counted_usage: slot, .. }
-        | Self::RedemptionExpired { counted_usage: slot, .. } = self
+        if let Self::RedemptionCancelled { counted_usage, .. }
+        | Self::RedemptionExpired { counted_usage, .. } = self
         {
-            return slot.as_ref().map(|slot| &slot.reward);
+            return counted_usage.as_ref().map(|usage| &usage.reward);
         }
         None
     }
 
-    /// What the event does to the balance of its account.
+    /// The change of the balance.
     pub fn points(&self) -> Points {
         self.points_delta().available
     }
 
-    /// What the event does to the points that are pending.
+    /// The change of the pending points.
     pub fn pending_points(&self) -> Points {
         self.points_delta().pending
     }
 
     fn points_delta(&self) -> PointsDelta {
         match self {
-            Self::AccountAbsorbed { points, merged_state: brought, .. } => {
-                let pending = brought.as_ref().map_or(Points::ZERO, |brought| brought.pending);
+            Self::AccountAbsorbed { points, merged_state, .. } => {
+                let pending = merged_state.as_ref().map_or(Points::ZERO, |state| state.pending);
                 PointsDelta { available: *points, pending }
             }
             Self::AccountMerged { points, pending, .. } => {
@@ -99,11 +99,12 @@ impl Event {
                 *points,
                 lot.as_ref().is_some_and(|part| part.pending_until.is_some()),
             ),
-            Self::AwardTakenBack { clawback: taking, .. }
-            | Self::PointsTakenBack { clawback: taking, .. } => PointsDelta {
-                available: taking.from_balance().negated(),
-                pending: taking.from_pending().negated(),
-            },
+            Self::AwardTakenBack { clawback, .. } | Self::PointsTakenBack { clawback, .. } => {
+                PointsDelta {
+                    available: clawback.from_balance().negated(),
+                    pending: clawback.from_pending().negated(),
+                }
+            }
             Self::PointsExpired { points, pending, .. } => {
                 PointsDelta::new(points.negated(), *pending)
             }
@@ -118,8 +119,10 @@ impl Event {
             Self::RedemptionExpired { returned, .. } => PointsDelta::available(
                 returned.as_ref().map_or(Points::ZERO, |returned| returned.points()),
             ),
-            Self::RedemptionUsed { payment: taken, .. } => PointsDelta::available(
-                taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated()),
+            Self::RedemptionUsed { payment, .. } => PointsDelta::available(
+                payment
+                    .as_ref()
+                    .map_or(Points::ZERO, |payment| payment.points().negated()),
             ),
             Self::RewardRedeemed { issue } => PointsDelta::available(issue.points.negated()),
             Self::CustomerAdded
@@ -142,7 +145,8 @@ impl Event {
         }
     }
 
-    /// When it happened on the account. Facts of orders have the shop's own times and say nothing here.
+    /// The instant of the event on the account. `None` for facts of orders, which have
+    /// the shop's times, and for some events of old journals.
     pub fn at(&self) -> Option<Timestamp> {
         match self {
             Self::AccountAbsorbed { at, .. }
@@ -180,7 +184,7 @@ impl Event {
     }
 }
 
-/// What an event does to an account's points.
+/// The change of an account's points.
 #[derive(Default)]
 struct PointsDelta {
     available: Points,

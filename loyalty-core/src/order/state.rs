@@ -1,4 +1,4 @@
-//! What the engine knows of one order: the facts so far, what was pinned, and what was posted.
+//! The state of one order: the facts reported so far, the pin, and the posted points.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::id::{OrderId, ProgramVersion, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
 use chrono::NaiveDate;
 
-/// All facts of one order, in a form that does not depend on the sequence in which they came.
+/// All facts of one order, in a form that does not depend on the sequence in which they
+/// came.
 ///
 /// Its stored form leaves the id out, since a store keeps an order by its id anyway: see
 /// [`OrderState::with_id`].
@@ -53,7 +54,7 @@ pub struct OrderState {
     refunds: BTreeMap<RefundId, RefundContent>,
     pin: Option<Pin>,
     posted: PostedPoints,
-    /// Points that went into the account's lot without an end, by instant, less what was taken off it.
+    /// Points credited to the account's non-expiring lot, by instant, less clawbacks.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "lasting"))]
     non_expiring: BTreeMap<Timestamp, Points>,
@@ -69,10 +70,10 @@ pub struct RecordedSnapshot {
     /// The snapshot.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_stored_separately"))]
     pub order: Arc<Order>,
-    /// Its time: the shop's, else when it was received.
+    /// Its time: the shop's, else that of its receipt.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     pub at: Timestamp,
-    /// What told us.
+    /// Its source.
     pub origin: Origin,
 }
 
@@ -81,8 +82,10 @@ fn is_stored_separately(order: &Arc<Order>) -> bool {
     **order == Order::default()
 }
 
-/// When a status was reported. Two instants are enough to know whether, and nearly always since when,
-/// it was reached after the last cancellation, however late that cancellation becomes known.
+/// The first and the last report of a status.
+///
+/// Two instants suffice to know whether the status was reached after the last
+/// cancellation, however late that becomes known, and nearly always since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 struct StatusTimes {
@@ -92,33 +95,33 @@ struct StatusTimes {
     last: Timestamp,
 }
 
-/// What stays as it was at the first award, whatever changes later.
+/// Everything that an order earns under, fixed when it reaches the earning gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pin {
     /// The program that the order earns under.
     pub program: ProgramVersion,
-    /// When the order passed the gate. Expiry counts from here.
+    /// The instant at which the order reached the gate. Expiry runs from here.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     #[cfg_attr(feature = "json", serde(rename = "at"))]
     pub gate_at: Timestamp,
-    /// The customer's tags that the program looks at.
+    /// The customer's tags, of those that the program's rules mention.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]
     pub tags: BTreeSet<Tag>,
     /// The customer's tier.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub tier: Option<TierId>,
-    /// The campaigns that it is in.
+    /// The campaigns that apply to it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub campaigns: Vec<RuleId>,
-    /// How much rules with a limit may pay for it.
+    /// The allowances of rules with limits.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "rooms"))]
     pub allowances: BTreeMap<RuleId, Allowance>,
 }
 
 impl Pin {
-    /// A pin of an order that is nobody's.
+    /// A pin without tags, tier, campaigns and allowances.
     pub fn new(program: ProgramVersion, gate_at: Timestamp) -> Self {
         Self {
             program,
@@ -131,17 +134,17 @@ impl Pin {
     }
 }
 
-/// How much a rule with a limit may pay for one order.
+/// The allowance of a rule with limits for one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Allowance {
-    /// At most so many points.
+    /// The most points that it may pay.
     pub points: Points,
-    /// The shop's day that it counts for.
+    /// The shop's day that its usage counts for.
     pub day: NaiveDate,
 }
 
-/// What an order has put on its account so far. All but what was forgiven only grow.
+/// The points that an order has posted so far. All but the forgiven ones only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -149,15 +152,15 @@ pub struct PostedPoints {
     /// Points awarded.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub awarded: Points,
-    /// Points taken back.
+    /// Points clawed back.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     #[cfg_attr(feature = "json", serde(rename = "taken"))]
     pub clawed_back: Points,
     /// Points that expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
-    /// Points not taken back since the program stops at zero. They stay with the customer, until the
-    /// order deserves an award again and with it all that it holds.
+    /// Points not clawed back since the program stops at zero. The customer keeps them
+    /// until a new award, which includes them.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub forgiven: Points,
 }
@@ -196,24 +199,25 @@ impl OrderState {
         Self { id: Some(id), ..self }
     }
 
-    /// The order's id. `None` only after reading the stored form, before [`OrderState::with_id`].
+    /// The order's id. `None` only after reading the stored form, before
+    /// [`OrderState::with_id`].
     pub fn id(&self) -> Option<&OrderId> {
         self.id.as_ref()
     }
 
-    /// The latest snapshot, where one is known. A refund can come before its order.
+    /// The latest snapshot. `None` if only a refund or a cancellation is known.
     pub fn snapshot(&self) -> Option<&RecordedSnapshot> {
         self.snapshot.as_ref()
     }
 
-    /// The same without what the order holds, for a store that keeps the snapshot elsewhere. Nothing else
-    /// should be asked of it before [`OrderState::with_snapshot`].
+    /// The state without the content of its snapshot, for a store that keeps the snapshot
+    /// elsewhere. Restore it by [`OrderState::with_snapshot`] before anything else.
     #[must_use]
     pub fn without_snapshot(&self) -> Self {
         self.clone().with_snapshot(&Arc::default())
     }
 
-    /// The same with this as the latest snapshot, where there is one.
+    /// Restores the content of the latest snapshot, if there is one.
     #[must_use]
     pub fn with_snapshot(mut self, order: &Arc<Order>) -> Self {
         if let Some(recorded) = &mut self.snapshot {
@@ -222,28 +226,28 @@ impl OrderState {
         self
     }
 
-    /// What was pinned at the gate.
+    /// The pin. `None` before the order reaches the earning gate.
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()
     }
 
-    /// What was posted.
+    /// The posted points.
     pub fn posted(&self) -> PostedPoints {
         self.posted
     }
 
-    /// What of it counts for tiers and goals.
+    /// What the order counts for tiers and goals.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The refunds by the shop's id of them.
+    /// The refunds by their ids.
     pub fn refunds(&self) -> &BTreeMap<RefundId, RefundContent> {
         &self.refunds
     }
 
-    /// Points of it that went into the account's lot without an end, where they are not told apart from
-    /// others, and when; none of those that were taken back.
+    /// Its points in the account's non-expiring lot, which does not track orders, by
+    /// instant; less clawbacks.
     pub(crate) fn non_expiring_points(&self) -> impl Iterator<Item = (Timestamp, Points)> {
         self.non_expiring.iter().map(|(at, points)| (*at, *points))
     }
@@ -258,17 +262,19 @@ impl OrderState {
         reached.map(|(status, _)| *status)
     }
 
-    /// When the last cancellation was, whether or not the order was reopened since.
+    /// The instant of the last cancellation, even if the order was reopened since.
     pub fn cancelled_at(&self) -> Option<Timestamp> {
         self.cancelled_at
     }
 
-    /// Cancelled, and nothing has reopened it. At the same instant the cancellation wins.
+    /// Returns true if it was cancelled and not reopened since. At the same instant the
+    /// cancellation wins.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled_at.is_some() && self.status().is_none()
     }
 
-    /// When this or a further status was first reached since the last cancellation.
+    /// The instant at which this or a further status was first reached since the last
+    /// cancellation.
     pub fn reached_at(&self, gate: Status) -> Option<Timestamp> {
         let since = |reached: &StatusTimes| {
             [reached.first, reached.last]
@@ -281,7 +287,8 @@ impl OrderState {
             .min()
     }
 
-    /// When this or a further status was first reached, cancelled since or not.
+    /// The instant at which this or a further status was first reached, cancelled since
+    /// or not.
     pub fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
         self.status_times
             .range(gate..)
@@ -289,13 +296,13 @@ impl OrderState {
             .min()
     }
 
-    /// When a report without a time of its own counts as made: now, and later than all that is known.
+    /// The time of a report that names none: now, but later than all that is known.
     pub(crate) fn next_report_time(&self, now: Timestamp) -> Timestamp {
-        let told = self.status_times.values().map(|reached| reached.last);
-        let told = told
+        let reports = self.status_times.values().map(|reached| reached.last);
+        let reports = reports
             .chain(self.snapshot.as_ref().map(|recorded| recorded.at))
             .chain(self.cancelled_at);
-        let after = told
+        let after = reports
             .max()
             .and_then(|last| last.checked_add_signed(TimeDelta::microseconds(1)));
         after.map_or(now, |after| now.max(after))
@@ -305,14 +312,15 @@ impl OrderState {
         self.cancelled_at.is_none_or(|cancelled_at| at > cancelled_at)
     }
 
-    /// Whether a report at this instant would tell nothing new.
+    /// Returns true if a report of this status at this instant adds nothing.
     pub(crate) fn has_report(&self, status: Status, at: Timestamp) -> bool {
         self.status_times
             .get(&status)
             .is_some_and(|reached| reached.first <= at && at <= reached.last)
     }
 
-    /// Whether a snapshot of this time, content and origin is later than the one that is known.
+    /// Returns true if a snapshot is later than the known one, by time, then content,
+    /// then origin.
     pub(crate) fn is_superseded_by(&self, order: &Order, origin: Origin, at: Timestamp) -> bool {
         self.snapshot
             .as_ref()

@@ -1,4 +1,5 @@
-//! Actions that the shop tells of, codes that customers type, and the limits of both.
+//! Bonuses for actions that the shop reports and for codes that customers enter; limits
+//! of actions, rules and rewards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,38 +18,40 @@ use crate::rejection::Rejection;
 use crate::rules::bonus::BonusGrant;
 use crate::rules::work::DecisionBuilder;
 
-/// How many of the wanted points limits leave, and the limit that cut them. The limit that refuses, where
-/// one does.
+/// Applies limits to points: what they leave, and the limit that lowered them, if any.
+///
+/// # Errors
+/// The first limit that allows none, or not all of them without being `partial`.
 pub(crate) fn apply_limits(
     limits: &[Limit],
     usage: Option<&Usage>,
     day: NaiveDate,
-    wanted: Points,
+    points: Points,
 ) -> Result<(Points, Option<Limit>), Limit> {
-    let mut left = (wanted, None);
+    let mut allowed = (points, None);
     for limit in limits {
-        let tally = usage.map(|usage| usage.tally(limit.per, day)).unwrap_or_default();
+        let used = usage.map(|usage| usage.tally(limit.per, day)).unwrap_or_default();
         match limit.quota {
-            Quota::Times(times) if tally.times >= times => return Err(*limit),
+            Quota::Times(times) if used.times >= times => return Err(*limit),
             Quota::Times(_) => {}
-            Quota::Points(points) => {
-                let room = points.saturating_sub(tally.points);
-                if !room.is_positive() || (room < wanted && !limit.partial) {
+            Quota::Points(most) => {
+                let left = most.saturating_sub(used.points);
+                if !left.is_positive() || (left < points && !limit.partial) {
                     return Err(*limit);
                 }
-                if room < left.0 {
-                    left = (room, Some(*limit));
+                if left < allowed.0 {
+                    allowed = (left, Some(*limit));
                 }
             }
         }
     }
-    Ok(left)
+    Ok(allowed)
 }
 
-/// The room that each rule with a limit has for an order.
+/// The allowance of each rule with limits, for one order.
 pub(crate) fn allowances(
     program: &Program,
-    deeds: &AccountActivity,
+    activity: &AccountActivity,
     day: NaiveDate,
 ) -> BTreeMap<RuleId, Allowance> {
     let limited = program
@@ -56,15 +59,16 @@ pub(crate) fn allowances(
         .earning
         .iter()
         .filter(|rule| !rule.limits.is_empty());
-    let room = |rule: &EarningRule| {
-        // As much as there may be at most; what is too much for a limit that refuses is found later.
-        let points = remaining_allowance(rule.limits.iter(), deeds.rule(&rule.id), day);
+    let allowance = |rule: &EarningRule| {
+        // The most that may be left. Limits that are not partial come later: they need
+        // the order's points.
+        let points = remaining_allowance(rule.limits.iter(), activity.rule(&rule.id), day);
         (rule.id.clone(), Allowance { points, day })
     };
-    limited.map(room).collect()
+    limited.map(allowance).collect()
 }
 
-/// What these limits leave, if each of them cuts.
+/// The points that limits leave if all of them are partial.
 fn remaining_allowance<'a>(
     limits: impl Iterator<Item = &'a Limit>,
     usage: Option<&Usage>,
@@ -74,27 +78,30 @@ fn remaining_allowance<'a>(
     apply_limits(&partial, usage, day, Points::MAX).map_or(Points::ZERO, |(left, _)| left)
 }
 
-/// Closes the rooms of rules that would be cut by a limit that refuses. `wanted` is what each rule would
-/// give without limits.
+/// Sets the allowance of a rule to zero if a limit that is not partial cannot hold all of
+/// its points. `uncapped` are the points of each rule without limits.
 pub(crate) fn exhaust_allowances(
     program: &Program,
-    deeds: &AccountActivity,
+    activity: &AccountActivity,
     pin: &mut Pin,
-    wanted: &BTreeMap<RuleId, Fraction>,
+    uncapped: &BTreeMap<RuleId, Fraction>,
 ) {
     for rule in &program.definition().earning {
-        let Some(room) = pin.allowances.get_mut(&rule.id) else { continue };
-        let refusing = rule.limits.iter().filter(|limit| !limit.partial);
-        let most =
-            Fraction::from_points(remaining_allowance(refusing, deeds.rule(&rule.id), room.day));
-        if wanted.get(&rule.id).is_some_and(|wanted| !most.is_at_least(wanted)) {
-            room.points = Points::ZERO;
+        let Some(allowance) = pin.allowances.get_mut(&rule.id) else {
+            continue;
+        };
+
+        let strict = rule.limits.iter().filter(|limit| !limit.partial);
+        let usage = activity.rule(&rule.id);
+        let most = Fraction::from_points(remaining_allowance(strict, usage, allowance.day));
+        if uncapped.get(&rule.id).is_some_and(|points| !most.is_at_least(points)) {
+            allowance.points = Points::ZERO;
         }
     }
 }
 
 impl DecisionBuilder<'_> {
-    /// The shop says that the customer did something.
+    /// Grants the bonus of an action that the shop reports.
     pub(crate) fn perform_action(
         &mut self,
         id: &ActionId,
@@ -105,6 +112,7 @@ impl DecisionBuilder<'_> {
             .iter()
             .find(|action| action.id == *id && action.kind.is_reported_by_shop());
         let action = action.ok_or_else(|| Rejection::UnknownAction { action: id.clone() })?;
+
         if points.is_some() && !action.points_override {
             return Err(Rejection::NoPointsOverride { action: id.clone() });
         }
@@ -112,41 +120,46 @@ impl DecisionBuilder<'_> {
         if !points.is_positive() {
             return Err(Rejection::InvalidPoints { expected: "more than zero" });
         }
+
         self.grant_for_action(action, points, AwardReason::Action { action: id.clone() })
     }
 
-    /// The customer signed up: each sign-up action pays once.
+    /// Grants the bonus of each sign-up action, once per customer.
     pub(crate) fn sign_up(&mut self) -> Result<(), Rejection> {
         let actions = &self.context.program().definition().actions;
         for action in actions.iter().filter(|action| action.kind == ActionKind::SignUp) {
-            let done = self.account.activity().action(&action.id).is_some();
-            if !done && self.is_open(action) {
-                self.grant_for_action(
-                    action,
-                    action.points,
-                    AwardReason::SignUp { action: action.id.clone() },
-                )?;
+            let is_done = self.account.activity().action(&action.id).is_some();
+            if !is_done && self.is_open(action) {
+                let reason = AwardReason::SignUp { action: action.id.clone() };
+                self.grant_for_action(action, action.points, reason)?;
             }
         }
         Ok(())
     }
 
-    /// The customer types a code. Whatever is wrong with it, the answer is the same.
-    pub(crate) fn enter_code(&mut self, code: &str, taken: bool) -> Result<(), Rejection> {
-        let folded = normalize_code(code);
+    /// Grants the bonus of a code. `used_by_other` is true if another customer has used
+    /// it.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownCode`] for any reason to reject the code, so that nobody
+    /// learns which codes exist.
+    pub(crate) fn enter_code(&mut self, code: &str, used_by_other: bool) -> Result<(), Rejection> {
+        let code = normalize_code(code);
         let actions = &self.context.program().definition().actions;
         let action = actions
             .iter()
-            .find(|action| action.kind.has_code(&folded))
+            .find(|action| action.kind.has_code(&code))
             .ok_or(Rejection::UnknownCode)?;
-        let single = matches!(action.kind, ActionKind::Codes(_));
-        if (single && taken)
-            || self.account.activity().has_used_code(&folded)
+
+        let is_single_use = matches!(action.kind, ActionKind::Codes(_));
+        if (is_single_use && used_by_other)
+            || self.account.activity().has_used_code(&code)
             || !self.is_open(action)
         {
             return Err(Rejection::UnknownCode);
         }
-        let reason = AwardReason::Code { action: action.id.clone(), code: Arc::from(folded) };
+
+        let reason = AwardReason::Code { action: action.id.clone(), code: Arc::from(code) };
         self.grant_for_action(action, action.points, reason)
     }
 
@@ -160,22 +173,23 @@ impl DecisionBuilder<'_> {
     fn grant_for_action(
         &mut self,
         action: &ActionRule,
-        wanted: Points,
+        uncapped: Points,
         reason: AwardReason,
     ) -> Result<(), Rejection> {
         let (context, id) = (self.context, || action.id.clone());
         if !self.is_open(action) {
             return Err(Rejection::ActionNotOpen { action: id() });
         }
+
         let day = context.zone.local(context.now)?.date();
         let usage = self.account.activity().action(&action.id);
-        let found = apply_limits(&action.limits, usage, day, wanted);
-        let (points, cut) =
-            found.map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
+        let (points, limited_by) = apply_limits(&action.limits, usage, day, uncapped)
+            .map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
+
         let bonus = BonusGrant {
-            uncapped: wanted,
+            uncapped,
             hold: action.hold,
-            limited_by: cut,
+            limited_by,
             ..BonusGrant::new(context.now, points, reason)
         };
         if self.grant(bonus, &context.period) { Ok(()) } else { Err(Rejection::PointsOutOfRange) }

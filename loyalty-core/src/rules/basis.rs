@@ -1,7 +1,8 @@
 //! The basis of an order: the money of it that a program's rules look at.
 //!
-//! Lines less their refunded units, and tax and shipping if the program counts them. Refunds by amount and
-//! the part paid with a reward leave a share of it. Everything here is an exact fraction.
+//! Lines less their refunded units, and tax and shipping if the program counts them.
+//! Refunds by amount and the part paid with a reward leave a share of it. Everything here
+//! is an exact fraction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +15,14 @@ use crate::order::{Allowance, Line, Order, OrderState, Pin, Quantity};
 use crate::program::{EarningFormula, EarningRule, Program, RuleSet};
 use crate::rules::refund;
 
-/// A rule that applies to an order, with its place in the program.
+/// A rule that applies to an order, with its index in the program.
 pub(super) struct ApplicableRule<'a> {
     index: usize,
     pub(super) rule: &'a EarningRule,
 }
 
 impl<'a> ApplicableRule<'a> {
-    /// The rules whose conditions on the customer, the date and the whole basis hold.
+    /// The rules whose conditions on the customer, the date and the whole basis are met.
     pub(super) fn all_for(
         program: &'a Program,
         pin: &Pin,
@@ -46,7 +47,7 @@ impl<'a> ApplicableRule<'a> {
         rules
     }
 
-    /// Whether the rule looks at this line.
+    /// Returns true if the rule applies to this line.
     fn covers(&self, share: &BasisLine<'_>) -> bool {
         if self.rule.when.is_scoped() {
             share.rules.contains(self.index)
@@ -55,7 +56,8 @@ impl<'a> ApplicableRule<'a> {
         }
     }
 
-    /// The money that the rule looks at: what is `unclaimed`, where it names no product or category.
+    /// The rule's part of the basis. A rule without products and categories gets the
+    /// `unclaimed` part.
     pub(super) fn basis_of(
         &self,
         basis: &OrderBasis<'_>,
@@ -70,16 +72,16 @@ impl<'a> ApplicableRule<'a> {
         }
     }
 
-    /// What the rule gives, within its room.
+    /// The rule's points, within its allowance.
     pub(super) fn compute_points(
         &self,
         basis: &OrderBasis<'_>,
-        looked_at: &Fraction,
-        room: Option<Allowance>,
+        basis_of_rule: &Fraction,
+        allowance: Option<Allowance>,
     ) -> Result<Fraction, Overflow> {
         let points = match self.rule.earn {
-            EarningFormula::PerUnit(rate) => Fraction::from_rate(rate).times(looked_at)?,
-            EarningFormula::PerIncrement { amount, points } => looked_at
+            EarningFormula::PerUnit(rate) => Fraction::from_rate(rate).times(basis_of_rule)?,
+            EarningFormula::PerIncrement { amount, points } => basis_of_rule
                 .div_floor(&Fraction::from_amount(amount))?
                 .times(&Fraction::from_points(points))?,
             EarningFormula::PerOrder(_)
@@ -90,12 +92,12 @@ impl<'a> ApplicableRule<'a> {
             }
             EarningFormula::PerOrder(points) => Fraction::from_points(points),
         };
-        let most = room.map(|room| Fraction::from_points(room.points));
+        let most = allowance.map(|allowance| Fraction::from_points(allowance.points));
         Ok(most.filter(|most| !most.is_at_least(&points)).unwrap_or(points))
     }
 }
 
-/// Whether a line is of one of these products or categories.
+/// Returns true if the line has one of these products or categories.
 pub(super) fn matches_scope(
     line: &Line,
     products: &BTreeSet<ProductId>,
@@ -107,29 +109,29 @@ pub(super) fn matches_scope(
         || line.categories.iter().any(|category| categories.contains(category))
 }
 
-/// The money of an order that a program looks at.
+/// The money of an order that a program counts.
 pub(super) struct OrderBasis<'a> {
     lines: Vec<BasisLine<'a>>,
-    /// What of the lines is not tax.
+    /// The share of the lines that is not tax.
     net: Fraction,
-    /// Tax and shipping, where they count.
+    /// Tax and shipping, if they count.
     extras: Fraction,
     pub(super) extras_amount: Amount,
-    /// What is left of all that: 1, less refunds by amount and the redeemed part.
+    /// The share left after refunds by amount and the redeemed part: 1 without any.
     remaining_share: Fraction,
     pub(super) remaining: Option<RemainingBasis>,
 }
 
-/// A line with the units of it that went back.
+/// A line with its refunded units.
 pub(super) struct BasisLine<'a> {
     pub(super) line: &'a Line,
-    /// What it cost, in ten-thousandths.
+    /// Its amount, in ten-thousandths.
     cost: i64,
     refunded: Quantity,
     excluded: Option<Exclusion>,
-    /// The rules that name it.
+    /// The rules that name its product or one of its categories.
     rules: RuleSet,
-    /// One of them leaves nothing of it to rules that name no product or category.
+    /// One of them replaces the rules without products and categories.
     excluded_from_base: bool,
 }
 
@@ -175,25 +177,26 @@ impl<'a> OrderBasis<'a> {
         Ok(whole)
     }
 
-    /// All that counts.
+    /// The whole basis.
     pub(super) fn total(&self) -> Result<Fraction, Overflow> {
         self.sum(|_| true)?.plus(&self.extras)?.times(&self.remaining_share)
     }
 
-    /// What is left for rules that name no product or category, where others claim lines of theirs.
+    /// The part of the basis left to rules without products and categories, after rules
+    /// that replace them.
     pub(super) fn base_rule_basis(
         &mut self,
         rules: &[ApplicableRule<'_>],
         total: &Fraction,
     ) -> Result<Fraction, Overflow> {
-        let mut claiming = RuleSet::default();
+        let mut replacing = RuleSet::default();
         rules
             .iter()
             .filter(|applied| applied.rule.replaces_base)
-            .for_each(|applied| claiming.insert(applied.index));
+            .for_each(|applied| replacing.insert(applied.index));
         self.lines
             .iter_mut()
-            .for_each(|share| share.excluded_from_base = share.rules.intersects(&claiming));
+            .for_each(|share| share.excluded_from_base = share.rules.intersects(&replacing));
         if self.lines.iter().any(|share| share.excluded_from_base) {
             self.sum(|share| !share.excluded_from_base)?
                 .plus(&self.extras)?
@@ -203,13 +206,16 @@ impl<'a> OrderBasis<'a> {
         }
     }
 
-    /// Deducts refunds by amount and the part paid with a reward, as a share of what is left of the basis:
+    /// Deducts refunds by amount and the part paid with a reward, as a share of what is
+    /// left of the basis:
     ///
-    /// `remaining_share = ((total - redeemed) / total * current - refunded / total * original) / current`
+    /// `remaining_share = ((total - redeemed) / total * current - refunded / total *
+    /// original) / current`
     ///
-    /// `original` is the basis before any refund, `current` the basis less refunded units. Of a total of
-    /// 100, all of it basis, 20 paid with a reward and 30 refunded by amount leave a share of 0.5. If units
-    /// worth 40 are refunded as well, `current` is 60 and `0.8 * 60 - 30 = 18` of it remain: a share of 0.3.
+    /// `original` is the basis before any refund, `current` the basis less refunded
+    /// units. Of a total of 100, all of it basis, 20 paid with a reward and 30 refunded
+    /// by amount leave a share of 0.5. If units worth 40 are refunded as well, `current`
+    /// is 60 and `0.8 * 60 - 30 = 18` of it remain: a share of 0.3.
     fn deduct_money(
         &mut self,
         refunded: Amount,
@@ -224,23 +230,25 @@ impl<'a> OrderBasis<'a> {
         let counted = self.lines.iter().filter(|share| share.excluded.is_none());
         let original = counted.fold(0, |sum: i64, share| sum.saturating_add(share.cost));
         let original = Fraction::new(original, 10_000).times(&self.net)?.plus(&self.extras)?;
-        let standing = self.sum(|_| true)?.plus(&self.extras)?;
+        let current = self.sum(|_| true)?.plus(&self.extras)?;
         let total = order.total.ten_thousandths();
         let paid = Fraction::new(total.saturating_sub(redeemed.ten_thousandths()), total);
         let taken = original.times(&Fraction::new(refunded.ten_thousandths(), total))?;
-        self.remaining_share =
-            paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduce();
+        self.remaining_share = paid.times(&current)?.minus(&taken)?.divided_by(&current)?.reduce();
         self.remaining = Some(RemainingBasis { refunded, redeemed, total: order.total });
         Ok(())
     }
 
-    /// What is left of the counted lines that are asked for.
-    pub(super) fn sum(&self, asked: impl Fn(&BasisLine<'_>) -> bool) -> Result<Fraction, Overflow> {
+    /// The sum of the counted lines that `select` accepts, less refunded units and tax.
+    pub(super) fn sum(
+        &self,
+        select: impl Fn(&BasisLine<'_>) -> bool,
+    ) -> Result<Fraction, Overflow> {
         let (mut whole, mut parts) = (0_i64, Fraction::ZERO);
         for share in self
             .lines
             .iter()
-            .filter(|share| share.excluded.is_none() && asked(share))
+            .filter(|share| share.excluded.is_none() && select(share))
         {
             if share.refunded.is_zero() {
                 whole = whole.saturating_add(share.cost);
@@ -252,17 +260,17 @@ impl<'a> OrderBasis<'a> {
         Fraction::new(whole, 10_000).plus(&parts)?.times(&self.net)
     }
 
-    /// Whether any counted line that is asked for is not wholly refunded.
-    pub(super) fn has_line(&self, asked: impl Fn(&BasisLine<'_>) -> bool) -> bool {
-        let there = |share: &BasisLine<'_>| {
+    /// Returns true if `select` accepts a counted line that is not fully refunded.
+    pub(super) fn has_line(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> bool {
+        let is_left = |share: &BasisLine<'_>| {
             share.refunded.is_zero() || share.refunded < share.line.quantity
         };
         self.lines
             .iter()
-            .any(|share| share.excluded.is_none() && there(share) && asked(share))
+            .any(|share| share.excluded.is_none() && is_left(share) && select(share))
     }
 
-    /// The lines that count.
+    /// The lines that are not excluded.
     pub(super) fn counted_lines(&self) -> impl Iterator<Item = &Line> {
         self.lines
             .iter()
@@ -270,17 +278,17 @@ impl<'a> OrderBasis<'a> {
             .map(|share| share.line)
     }
 
-    /// The share of a rule's points that lines asked for have: those of its lines, by what is left of them.
+    /// The share of a rule's points that comes from the lines that `select` accepts.
     pub(super) fn rule_share(
         &self,
         applied: &ApplicableRule<'_>,
-        looked_at: &Fraction,
-        asked: impl Fn(&Line) -> bool,
+        basis_of_rule: &Fraction,
+        select: impl Fn(&Line) -> bool,
     ) -> Result<Fraction, Overflow> {
         let part = self
-            .sum(|share| applied.covers(share) && asked(share.line))?
+            .sum(|share| applied.covers(share) && select(share.line))?
             .times(&self.remaining_share)?;
-        part.divided_by(looked_at)
+        part.divided_by(basis_of_rule)
     }
 
     pub(super) fn explain_lines(&self) -> Vec<LineBasis> {
@@ -313,7 +321,7 @@ fn find_exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
     excluded.then_some(Exclusion::Category)
 }
 
-/// The part of line amounts that is not tax, where they include it.
+/// The share of the line amounts that is not tax, if they include it.
 fn untaxed_share(order: &Order) -> Result<Fraction, Overflow> {
     let gross = order.subtotal().ok_or(Overflow)?.ten_thousandths();
     Ok(Fraction::new(gross.saturating_sub(order.tax.ten_thousandths()), gross))

@@ -1,4 +1,5 @@
-//! Bonuses: points for anything but an order's basis. All of them are granted, and clawed back, here.
+//! Bonuses: points for anything but an order's basis. All of them are granted, and clawed
+//! back, here.
 
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ impl BonusGrant {
 }
 
 impl DecisionBuilder<'_> {
-    /// Grants a bonus under a program. Returns false, and grants nothing, if the points cannot be counted.
+    /// Grants a bonus under a program. Returns false, and grants nothing, if the points
+    /// cannot be counted.
     pub(crate) fn grant(&mut self, bonus: BonusGrant, period: &ProgramPeriod<'_>) -> bool {
         let BonusGrant { at, counts_from, points, uncapped, hold, reason, limited_by } = bonus;
         let zone = self.context.zone;
@@ -71,8 +73,8 @@ impl DecisionBuilder<'_> {
         true
     }
 
-    /// Claws back a bonus, unless it was not granted or has been clawed back before. Points that expired
-    /// are not taken again.
+    /// Claws back a bonus, unless it was not granted or has been clawed back before.
+    /// Points that expired are not taken again.
     pub(crate) fn claw_back_award(&mut self, reason: AwardReason) -> Result<(), Rejection> {
         let Some(bonus) = self.account.activity().bonus(&reason).copied() else {
             return Ok(());

@@ -1,8 +1,8 @@
-//! What campaigns add to the points of an order.
+//! The points that campaigns add to an order.
 //!
-//! Lines that the same campaigns are about are taken together. Each such group has its part of what the
-//! rules give; on it the factors of its campaigns and of the tier go together as the program says. All of
-//! it is exact; the order is rounded once, later.
+//! Lines that the same campaigns cover form a group. On each group's part of the rules'
+//! points, the factors of its campaigns and of the tier are combined by the program's
+//! policy. All of it is exact: the order is rounded once, later.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ impl Campaign {
     }
 }
 
-/// What each of the order's campaigns adds, before rounding. `rules` are those that apply; each has at most
-/// one share.
+/// The points that each of the order's campaigns adds, before rounding. `rules` are those
+/// that apply. Each has at most one of the `shares`.
 pub(super) fn campaign_shares(
     basis: &OrderBasis<'_>,
     program: &Program,
@@ -43,6 +43,8 @@ pub(super) fn campaign_shares(
             *sum = more.plus(sum)?;
         }
     }
+
+    // A campaign's bonus is multiplied by nothing.
     for (index, campaign) in pinned.iter().enumerate() {
         if let CampaignEffect::Bonus(points) = campaign.effect
             && (!campaign.is_scoped() || basis.has_line(|share| campaign.covers(share.line)))
@@ -50,6 +52,7 @@ pub(super) fn campaign_shares(
             added.insert(index, Fraction::from_points(points));
         }
     }
+
     let share = |(index, points): (usize, Fraction)| {
         let campaign = pinned.get(index)?;
         Some(CampaignShare {
@@ -65,24 +68,26 @@ pub(super) fn campaign_shares(
         .collect())
 }
 
-/// Campaigns that multiply, by their place, with their factors.
+/// Campaigns that multiply: their indexes and factors.
 type Factors = Vec<(usize, Rate)>;
 
-/// The points of the rules in parts, each with the campaigns that multiply it.
+/// The points of the rules by groups of lines, each with the campaigns that multiply it.
 fn group_points(
     basis: &OrderBasis<'_>,
     pinned: &[&Campaign],
     rules: &[ApplicableRule<'_>],
     shares: &[RuleShare],
 ) -> Result<Vec<(Factors, Fraction)>, Overflow> {
-    let factors = |about: &dyn Fn(&Campaign) -> bool| -> Factors {
-        let about = pinned.iter().enumerate().filter(|(_, campaign)| about(campaign));
+    let factors = |select: &dyn Fn(&Campaign) -> bool| -> Factors {
+        let selected = pinned.iter().enumerate().filter(|(_, campaign)| select(campaign));
         let factor = |(index, campaign): (usize, &&Campaign)| match campaign.effect {
             CampaignEffect::Multiplier(factor) => Some((index, factor)),
             CampaignEffect::Bonus(_) => None,
         };
-        about.filter_map(factor).collect()
+        selected.filter_map(factor).collect()
     };
+
+    // Groups other than that of the campaigns for all lines.
     let everywhere = factors(&|campaign| !campaign.is_scoped());
     let of_line = |line: &Line| factors(&|campaign| campaign.covers(line));
     let mut kinds: Vec<Factors> = Vec::new();
@@ -92,6 +97,9 @@ fn group_points(
             kinds.push(kind);
         }
     }
+
+    // What no group takes, points per order among it, is multiplied by campaigns for all
+    // lines alone.
     let mut rest = shares
         .iter()
         .try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points))?;
@@ -115,7 +123,7 @@ fn group_points(
     Ok(groups)
 }
 
-/// What the campaigns add to points that the tier multiplies anyway.
+/// The points that campaigns add beyond the tier's multiplication.
 fn combine(
     combine: MultiplierPolicy,
     tier: &Fraction,

@@ -1,4 +1,4 @@
-//! Spending and taking back: from which lots points leave.
+//! Spending and clawing back: the lots that points are taken from.
 
 use crate::account::{Account, Bonus};
 use crate::amount::Points;
@@ -8,7 +8,8 @@ use crate::lot::{Clawback, Lot};
 use crate::order::OrderState;
 use crate::program::DebtPolicy;
 
-/// Takes up to `points` from `lots`, one after the other; answers the parts and what is missing.
+/// Draws up to `points` from `lots`, one lot after the other. Returns the parts and the
+/// points missing.
 pub(crate) fn draw_points<'a>(
     lots: impl Iterator<Item = &'a Lot>,
     points: Points,
@@ -26,11 +27,11 @@ pub(crate) fn draw_points<'a>(
     (parts, missing)
 }
 
-/// Takes points of an order back: first what is left of its own lots, then others that are pending, then
-/// others in spending order, then by policy as debt or not at all.
+/// Claws back points of an order: from its own lots, its own pending lots, other pending
+/// lots, other lots in spending order; the rest by policy as debt or not at all.
 ///
-/// In the lot without an end an order's points are not told apart; all of it counts as its own. So does what
-/// ran out of it: that is not taken again.
+/// The non-expiring lot does not track orders: all of it counts as the order's own if the
+/// order put points in it. Points that expired from it are not taken again.
 pub(crate) fn claw_back_order(
     account: &Account,
     now: Timestamp,
@@ -38,50 +39,49 @@ pub(crate) fn claw_back_order(
     points: Points,
     policy: DebtPolicy,
 ) -> Clawback {
-    let mut lasting = order.non_expiring_points().map(|(since, _)| since);
-    let lasting = lasting.any(|since| !account.inactivity_expirations().has_expired_since(since));
-    let lasting = account
-        .lots()
-        .non_expiring_lot()
-        .filter(|_| lasting)
-        .map(|lot| lot.id);
-    let is_own = |lot: &&Lot| lot.order.as_ref() == Some(id) || Some(lot.id) == lasting;
+    // Once the shared lot has expired, what is in it now came later.
+    let expirations = account.inactivity_expirations();
+    let is_in_shared = order
+        .non_expiring_points()
+        .any(|(since, _)| !expirations.has_expired_since(since));
+    let shared = account.lots().non_expiring_lot().filter(|_| is_in_shared);
+
     let own = account.lots().of_order(id).filter(|lot| lot.is_usable(now));
-    let own = own.chain(lasting.and_then(|lasting| account.lots().get(lasting)));
-    let ran_out = account
-        .inactivity_expirations()
-        .attribute(order.non_expiring_points(), points);
+    let shared_id = shared.map(|lot| lot.id);
+    let is_own = |lot: &&Lot| lot.order.as_ref() == Some(id) || Some(lot.id) == shared_id;
+    let already_expired = expirations.attribute(order.non_expiring_points(), points);
     claw_back(
         account,
         now,
-        (own, account.pending_lots().of_order(id)),
+        (own.chain(shared), account.pending_lots().of_order(id)),
         is_own,
-        (points, ran_out),
+        (points, already_expired),
         policy,
     )
 }
 
-/// Takes points back that were given for something else than an order, in the same sequence.
+/// Claws back a bonus, in the same sequence.
 pub(crate) fn claw_back_bonus(
     account: &Account,
     now: Timestamp,
-    given: &Bonus,
+    bonus: &Bonus,
     policy: DebtPolicy,
 ) -> Clawback {
-    let (lot, points) = (given.lot, given.remaining());
+    let (lot, points) = (bonus.lot, bonus.remaining());
     let is_own = |other: &&Lot| Some(other.id) == lot;
-    let available = lot.and_then(|lot| account.lots().get(lot));
+    let usable = lot.and_then(|lot| account.lots().get(lot));
     let pending = lot.and_then(|lot| account.pending_lots().get(lot));
-    let lasting = given.non_expiring_since.map(|since| (since, points));
-    let ran_out = account
+
+    let in_shared = bonus.non_expiring_since.map(|since| (since, points));
+    let already_expired = account
         .inactivity_expirations()
-        .attribute(lasting.into_iter(), points);
+        .attribute(in_shared.into_iter(), points);
     claw_back(
         account,
         now,
-        (available.into_iter(), pending.into_iter()),
+        (usable.into_iter(), pending.into_iter()),
         is_own,
-        (points, ran_out),
+        (points, already_expired),
         policy,
     )
 }
@@ -91,33 +91,27 @@ fn claw_back<'a>(
     now: Timestamp,
     (own, own_pending): (impl Iterator<Item = &'a Lot>, impl Iterator<Item = &'a Lot>),
     is_own: impl Fn(&&Lot) -> bool,
-    (points, ran_out): (Points, Vec<(Timestamp, Points)>),
+    (points, already_expired): (Points, Vec<(Timestamp, Points)>),
     policy: DebtPolicy,
 ) -> Clawback {
-    let points = ran_out
+    let points = already_expired
         .iter()
-        .fold(points, |left, (_, points)| left.saturating_sub(*points));
+        .fold(points, |left, (_, expired)| left.saturating_sub(*expired));
+
     let (mut lots, missing) = draw_points(own, points);
     let (mut pending, missing) = draw_points(own_pending, missing);
-    let (more, missing) =
-        draw_points(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
-    pending.extend(more);
-    let (more, missing) = draw_points(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
-    lots.extend(more);
-    match policy {
-        DebtPolicy::Allow => Clawback {
-            lots,
-            pending,
-            debt: missing,
-            forgiven: Points::ZERO,
-            already_expired: ran_out,
-        },
-        DebtPolicy::StopAtZero => Clawback {
-            lots,
-            pending,
-            debt: Points::ZERO,
-            forgiven: missing,
-            already_expired: ran_out,
-        },
-    }
+
+    // Other pending points come before usable ones: they cannot be spent yet.
+    let others = account.pending_lots().iter().filter(|lot| !is_own(lot));
+    let (parts, missing) = draw_points(others, missing);
+    pending.extend(parts);
+    let others = account.usable_lots(now).filter(|lot| !is_own(lot));
+    let (parts, missing) = draw_points(others, missing);
+    lots.extend(parts);
+
+    let (debt, forgiven) = match policy {
+        DebtPolicy::Allow => (missing, Points::ZERO),
+        DebtPolicy::StopAtZero => (Points::ZERO, missing),
+    };
+    Clawback { lots, pending, debt, forgiven, already_expired }
 }

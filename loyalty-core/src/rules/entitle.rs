@@ -1,8 +1,9 @@
-//! What an order deserves, given all that is known of it now.
+//! The entitlement of an order: the points that it earns, given all that is known of it
+//! now.
 //!
-//! Lines less their refunded units make the basis; refunds by amount and the part paid with a reward
-//! leave a share of it; each rule looks at its lines of what is left; the sum is multiplied, and rounded
-//! once. Everything before the rounding is an exact fraction.
+//! Each rule is applied to its part of the [basis](super::basis). The sum is multiplied
+//! by tier and campaigns, then rounded once. Everything before the rounding is an exact
+//! fraction.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +17,14 @@ use crate::program::{Program, RefundPolicy};
 use crate::rules::basis::{ApplicableRule, OrderBasis};
 use crate::rules::{campaign, refund};
 
-/// The points that an order deserves under the program that it was pinned to, with the reasons.
+/// The points that an order earns under the program that it is pinned to, with the
+/// reasons.
 ///
-/// A function of the facts and the pin alone: the order of arrival and what was posted so far do not
-/// enter.
+/// Depends on the facts and the pin alone, not on their order of arrival nor on the
+/// points posted so far.
 ///
 /// # Errors
-/// [`Overflow`] where absurd amounts leave 256 bits.
+/// [`Overflow`] if amounts are too large for fractions of 256 bits.
 pub fn entitlement(
     state: &OrderState,
     program: &Program,
@@ -31,31 +33,32 @@ pub fn entitlement(
     let order = state.snapshot().map(|recorded| &*recorded.order);
     let origin = state.snapshot().map_or(Origin::Shop, |recorded| recorded.origin);
     let gate = program.gate(origin);
-    let standing = if state.is_cancelled() {
+    let status = if state.is_cancelled() {
         EarningStatus::Cancelled
-    } else if state.status().is_none_or(|status| status < gate) {
+    } else if state.status().is_none_or(|reached| reached < gate) {
         EarningStatus::BelowGate { gate }
     } else if claws_back_refunds(program) && refund::is_fully_refunded(state)? {
         EarningStatus::Refunded
     } else {
         EarningStatus::Entitled
     };
+
     match order {
-        Some(order) if standing == EarningStatus::Entitled => {
+        Some(order) if status == EarningStatus::Entitled => {
             explain_entitled(state, order, gate, program, pin)
         }
-        _ => Ok(no_entitlement(standing, program, pin)),
+        _ => Ok(no_entitlement(status, program, pin)),
     }
 }
 
-/// What each rule would give for an order if none had a limit, before rounding.
+/// The points of each rule without limits, before rounding.
 pub(crate) fn unlimited_points(
     state: &OrderState,
     program: &Program,
     pin: &Pin,
 ) -> Result<BTreeMap<RuleId, Fraction>, Overflow> {
-    let free = Pin { allowances: BTreeMap::new(), ..pin.clone() };
-    let shares = entitlement(state, program, &free)?.rules;
+    let unlimited = Pin { allowances: BTreeMap::new(), ..pin.clone() };
+    let shares = entitlement(state, program, &unlimited)?.rules;
     Ok(shares.into_iter().map(|share| (share.rule, share.points)).collect())
 }
 
@@ -63,10 +66,10 @@ fn claws_back_refunds(program: &Program) -> bool {
     program.definition().refunds == RefundPolicy::ClawBack
 }
 
-fn no_entitlement(standing: EarningStatus, program: &Program, pin: &Pin) -> Explanation {
+fn no_entitlement(status: EarningStatus, program: &Program, pin: &Pin) -> Explanation {
     Explanation {
         program: pin.program,
-        status: standing,
+        status,
         lines: Vec::new(),
         extras: Amount::ZERO,
         remaining: None,
@@ -97,39 +100,43 @@ fn explain_entitled(
     let mut exact = Fraction::ZERO;
     for applied in &rules {
         let rule = applied.rule;
-        let looked_at = applied.basis_of(&basis, &unclaimed)?;
-        let room = pin.allowances.get(&rule.id).copied();
-        let points = applied.compute_points(&basis, &looked_at, room)?;
+        let basis_of_rule = applied.basis_of(&basis, &unclaimed)?;
+        let allowance = pin.allowances.get(&rule.id).copied();
+        let points = applied.compute_points(&basis, &basis_of_rule, allowance)?;
         exact = exact.plus(&points)?;
         if !points.is_zero() || !rule.when.is_scoped() {
             shares.push(RuleShare {
                 rule: rule.id.clone(),
                 earn: rule.earn,
-                basis: looked_at,
+                basis: basis_of_rule,
                 points,
-                allowance: room,
+                allowance,
             });
         }
     }
+
     let multipliers = multipliers(program, pin);
     let campaigns = if pin.campaigns.is_empty() {
         Vec::new()
     } else {
         campaign::campaign_shares(&basis, program, pin, &rules, &shares, multipliers.first())?
     };
+
+    // Campaign shares are computed on the points before the tier multiplies them.
     for multiplier in &multipliers {
         exact = exact.times(&Fraction::from_rate(multiplier.factor))?;
     }
     for share in &campaigns {
         exact = exact.plus(&share.points)?;
     }
+
     let points = exact.round(program.definition().rounding)?;
     let explanation = no_entitlement(EarningStatus::Entitled, program, pin);
-    let (extras, left) = (basis.extras_amount, basis.remaining);
+    let (extras, remaining) = (basis.extras_amount, basis.remaining);
     Ok(Explanation {
         lines: basis.explain_lines(),
         extras,
-        remaining: left,
+        remaining,
         rules: shares,
         multipliers,
         campaigns,
@@ -140,7 +147,8 @@ fn explain_entitled(
     })
 }
 
-/// What tiers and goals count as spent: refunds are deducted, also where the program lets their points stay.
+/// The spend that tiers and goals count. Refunds are deducted even if the program lets
+/// their points stay.
 fn qualifying_spend(
     state: &OrderState,
     order: &Order,
@@ -156,7 +164,8 @@ fn qualifying_spend(
     }
 }
 
-/// When an order counts as placed.
+/// The instant at which an order counts as placed: the shop's, else when it first reached
+/// the gate.
 pub(crate) fn placed_at(state: &OrderState, order: &Order, gate: Status) -> Option<Timestamp> {
     order.placed_at.or_else(|| state.first_reached_at(gate))
 }

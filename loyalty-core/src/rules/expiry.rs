@@ -1,11 +1,12 @@
-//! When points end, and when they can be spent.
+//! The expiry of points, and the end of their hold.
 
 use crate::calendar::{CalendarError, Period, Timestamp, Zone};
 use crate::event::Event;
 use crate::lot::Lot;
 use crate::program::Expiry;
 
-/// The instant from which points earned at `earned_at` are no longer usable, where they end by themselves.
+/// The instant from which points earned at `earned_at` are no longer usable. `None` if
+/// they do not expire by themselves.
 pub(crate) fn expires_at(
     expiry: Expiry,
     zone: Zone,
@@ -22,7 +23,8 @@ pub(crate) fn expires_at(
     }
 }
 
-/// The instant until which points are pending, where that is still to come.
+/// The instant until which points are pending. `None` without a hold, or if it is over at
+/// `now`.
 pub(crate) fn pending_until(
     hold: Option<Period>,
     zone: Zone,
@@ -34,7 +36,7 @@ pub(crate) fn pending_until(
         .map(|until| Some(until).filter(|until| now < *until))
 }
 
-/// A lot ran out of time.
+/// The expiry of all that is left in a lot.
 pub(crate) fn expiry_event(lot: &Lot, at: Timestamp, inactive: bool, pending: bool) -> Event {
     let (points, order) = (lot.points, lot.order.clone());
     Event::PointsExpired {

@@ -1,4 +1,4 @@
-//! Two accounts become one: a guest known by e-mail turns out to be a customer.
+//! The merge of two accounts: a guest known by e-mail turns out to be a customer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,12 +11,15 @@ use crate::lot::Lot;
 use crate::rejection::Rejection;
 use crate::rules::{clawback, expiry};
 
-/// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
-/// side is paid by the lots of the other. Both must have caught up with `now`: see
-/// [`Command::CatchUp`](crate::Command::CatchUp). An account is itself already: nothing happens.
+/// The events of both accounts when `from` is merged into `into`.
+///
+/// Lots keep their expiry. A debt of one account is paid by the lots of the other. Both
+/// must have caught up with `now` before: see
+/// [`Command::CatchUp`](crate::Command::CatchUp). An account is not merged into itself:
+/// then there are no events.
 ///
 /// # Errors
-/// [`Rejection::PointsOutOfRange`] where the sum of both would be.
+/// [`Rejection::PointsOutOfRange`] if the sum of both leaves the range.
 pub fn merge(
     (from_id, from): (AccountId, &Account),
     (into_id, into): (AccountId, &Account),
@@ -25,16 +28,17 @@ pub fn merge(
     if from_id == into_id {
         return Ok((Vec::new(), Vec::new()));
     }
+
     let (mut from_events, mut into_events) = (expiry_events(from, now), expiry_events(into, now));
     let points = from.balance(now);
     let pending = from.pending_lots().points();
     into.balance(now)
         .checked_add(points)
         .ok_or(Rejection::PointsOutOfRange)?;
-    let come = points.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
+    let moved = points.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
     into.totals()
         .merged
-        .checked_add(come)
+        .checked_add(moved)
         .ok_or(Rejection::PointsOutOfRange)?;
     into.totals()
         .pending
@@ -42,12 +46,14 @@ pub fn merge(
         .ok_or(Rejection::PointsOutOfRange)?;
     from.totals()
         .merged
-        .checked_sub(come)
+        .checked_sub(moved)
         .ok_or(Rejection::PointsOutOfRange)?;
 
     let (spent, into_debt) = clawback::draw_points(from.usable_lots(now), into.debt());
     let (paid, from_debt) = clawback::draw_points(into.usable_lots(now), from.debt());
     let debt = into_debt.checked_add(from_debt).ok_or(Rejection::PointsOutOfRange)?;
+
+    // What is left of `from` after paying the debt of `into`.
     let mut left = from.clone();
     let spent =
         Event::PointsSubtracted { lots: spent, reason: AdjustmentReason::default(), at: None };
@@ -59,11 +65,14 @@ pub fn merge(
         .cloned();
     let all = || left.usable_lots(now).chain(left.pending_lots().iter());
     let lots = renumber(all(), into);
+
+    // Bonuses that can be clawed back must find their lots under the new numbers.
     let remembered: BTreeSet<LotId> = from.activity().bonus_lots().collect();
-    let numbers = all().zip(&lots).map(|(was, is)| (was.id, is.id));
-    let numbers = numbers.filter(|(was, _)| remembered.contains(was)).collect();
-    let brought = MergedState { pending, lot_ids: numbers, ..from.merged_state() };
-    let brought = Some(Arc::new(brought)).filter(|brought| **brought != MergedState::default());
+    let numbers = all().zip(&lots).map(|(old, new)| (old.id, new.id));
+    let numbers = numbers.filter(|(old, _)| remembered.contains(old)).collect();
+    let state = MergedState { pending, lot_ids: numbers, ..from.merged_state() };
+    let state = Some(Arc::new(state)).filter(|state| **state != MergedState::default());
+
     from_events.push(Event::AccountMerged { into: into_id, points, pending });
     let at = Some(now);
     into_events.push(Event::AccountAbsorbed {
@@ -73,27 +82,28 @@ pub fn merge(
         debt,
         points,
         tier,
-        merged_state: brought,
+        merged_state: state,
         at,
     });
     Ok((from_events, into_events))
 }
 
-/// What has ended by now.
+/// Expiries by `now`, before anything is moved.
 fn expiry_events(account: &Account, now: Timestamp) -> Vec<Event> {
     let lots = account.lots().iter().take_while(|lot| !lot.is_usable(now));
     lots.filter_map(|lot| Some(expiry::expiry_event(lot, lot.expires_at?, false, false)))
         .collect()
 }
 
-/// The lots with numbers of the account that they come to. Its lot without an end, if any, takes theirs.
+/// The lots with new numbers, those of the account that takes them over. Its non-expiring
+/// lot, if it has one, takes the points of theirs.
 fn renumber<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
     let mut next = into.next_lot_id();
     let mut renumber = |lot: &Lot| {
-        let lasting =
+        let is_shared =
             lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
-        if let (true, Some(lasting)) = (lasting, into.lots().non_expiring_lot()) {
-            return Lot { id: lasting.id, ..lot.clone() };
+        if let (true, Some(shared)) = (is_shared, into.lots().non_expiring_lot()) {
+            return Lot { id: shared.id, ..lot.clone() };
         }
         let id = next;
         next = LotId(next.0.saturating_add(1));

@@ -1,8 +1,9 @@
 //! Reports of orders: recorded, then reconciled with what the order has posted.
 //!
-//! Each report ends in [`DecisionBuilder::reconcile`]: it computes the entitlement again from all facts and
-//! posts the difference to what the order has posted. From this alone it follows that a report can be
-//! repeated, that reports can come in any order, and that no refund leaks points.
+//! Each report ends in [`DecisionBuilder::reconcile`]: it computes the entitlement again
+//! from all facts and posts the difference to what the order has posted. From this alone
+//! it follows that a report can be repeated, that reports can come in any order, and that
+//! no refund leaks points.
 
 use std::sync::Arc;
 
@@ -24,9 +25,10 @@ impl DecisionBuilder<'_> {
     ///
     /// A report without a time of its own:
     /// - that repeats the known snapshot and status is a redelivery and records nothing;
-    /// - that repeats the snapshot of a cancelled order is a redelivery too, and does not reopen it;
-    /// - that is the first one of an order whose cancellation came earlier counts as made at the
-    ///   cancellation, and does not reopen it either.
+    /// - that repeats the snapshot of a cancelled order is a redelivery too, and does not
+    ///   reopen it;
+    /// - that is the first one of an order whose cancellation came earlier counts as made
+    ///   at the cancellation, and does not reopen it either.
     pub(crate) fn record_order(
         &mut self,
         id: &OrderId,
@@ -87,8 +89,8 @@ impl DecisionBuilder<'_> {
     /// Records a refund. The same refund again changes nothing.
     ///
     /// # Errors
-    /// [`Rejection::RefundDiffers`] if the refund is known with other content; the rejections of
-    /// [`refund::check_fits`] if it exceeds what is left of its order.
+    /// [`Rejection::RefundDiffers`] if the refund is known with other content; the
+    /// rejections of [`refund::check_fits`] if it exceeds what is left of its order.
     pub(crate) fn refund_order(
         &mut self,
         id: &OrderId,
@@ -105,7 +107,8 @@ impl DecisionBuilder<'_> {
             None => {}
         }
 
-        // A refund can come before its order. Then there is nothing yet to compare it with.
+        // A refund can come before its order. Then there is nothing yet to compare it
+        // with.
         let mut refund = refund.clone();
         if let Some(recorded) = self.order.snapshot() {
             if let (OverRefund::Clamp, RefundContent::Amount(amount)) =
@@ -120,10 +123,11 @@ impl DecisionBuilder<'_> {
         self.reconcile(id, at.unwrap_or(self.context.now))
     }
 
-    /// Posts the difference between the order's entitlement and its posted points, and between what it
-    /// counts for tiers and goals and what it has counted so far.
+    /// Posts the difference between the order's entitlement and its posted points, and
+    /// between what it counts for tiers and goals and what it has counted so far.
     ///
-    /// Does nothing as long as the order's customer is unknown or it has not reached the earning gate.
+    /// Does nothing as long as the order's customer is unknown or it has not reached the
+    /// earning gate.
     fn reconcile(&mut self, id: &OrderId, at: Timestamp) -> Result<(), Rejection> {
         if self.context.account.is_none() {
             return Ok(());
@@ -138,7 +142,8 @@ impl DecisionBuilder<'_> {
         let counted = (!difference.is_zero())
             .then_some(CountsDelta { gate_at: pin.gate_at, counts: difference });
 
-        // A tier is lost at once only if this report undoes its qualification: compare before and after.
+        // A tier is lost at once only if this report undoes its qualification: compare
+        // before and after.
         let is_less = difference.spend < 0 || difference.points < 0 || difference.orders < 0;
         let qualified = if is_less { self.current_qualified_rank() } else { None };
         self.post_difference(id, &pin, at, program, explanation.clone(), counted)?;
@@ -185,7 +190,8 @@ impl DecisionBuilder<'_> {
         let calculation = || Arc::new(Calculation { explanation, posted_before: posted });
         if entitled > standing {
             let points = entitled.saturating_sub(standing);
-            // The first award counts from the gate, a later one from the report that brought it.
+            // The first award counts from the gate, a later one from the report that
+            // brought it.
             let earned_at = if posted.awarded.is_zero() { pin.gate_at } else { at };
             let hold = program.definition().hold;
             let pending_until = expiry::pending_until(hold, self.context.zone, pin.gate_at, now)?;
@@ -221,8 +227,8 @@ impl DecisionBuilder<'_> {
         Ok(())
     }
 
-    /// Pins everything that the order earns under, when it reaches the earning gate. An order that earns
-    /// nothing is pinned too: a later program must not change that.
+    /// Pins everything that the order earns under, when it reaches the earning gate. An
+    /// order that earns nothing is pinned too: a later program must not change that.
     fn pin_order(&mut self, id: &OrderId) -> Result<(), Rejection> {
         let Some(recorded) = self.order.snapshot().filter(|_| self.order.pin().is_none()) else {
             return Ok(());

@@ -70,7 +70,8 @@ impl DecisionBuilder<'_> {
         Ok(())
     }
 
-    /// Sets the balance: adds or subtracts the difference. An equal balance changes nothing.
+    /// Sets the balance: adds or subtracts the difference. An equal balance changes
+    /// nothing.
     pub(crate) fn set_balance(
         &mut self,
         to: Points,
@@ -92,12 +93,12 @@ impl DecisionBuilder<'_> {
         }
     }
 
-    /// The lot that points go to: a pending lot if they are held back; else they pay off debt first and the
-    /// rest goes to a usable lot. `None` if all of them pay off debt.
+    /// The lot that points go to: a pending lot if they are held back; else they pay off
+    /// debt first and the rest goes to a usable lot. `None` if all of them pay off debt.
     ///
     /// # Errors
-    /// [`Rejection::PointsOutOfRange`] if the balance cannot hold them, [`Rejection::OutOfRange`] if their
-    /// expiry is no instant.
+    /// [`Rejection::PointsOutOfRange`] if the balance cannot hold them,
+    /// [`Rejection::OutOfRange`] if their expiry is no instant.
     pub(crate) fn lot_credit(
         &self,
         program: &Program,
@@ -130,7 +131,8 @@ impl DecisionBuilder<'_> {
             return Ok(None);
         }
 
-        // A balance that can expire by inactivity must show which order its points are of.
+        // A balance that can expire by inactivity must show which order its points are
+        // of.
         let is_separate = order.is_some() && matches!(policy, Expiry::Inactivity { .. });
         let shared = self
             .account

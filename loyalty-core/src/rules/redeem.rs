@@ -1,4 +1,5 @@
-//! Points for rewards, and back: what a customer can have, what it takes, and what comes back when.
+//! Rewards: points are redeemed for them, and returned when a redemption is cancelled or
+//! expires.
 
 use std::sync::Arc;
 
@@ -65,11 +66,11 @@ impl Reward {
 }
 
 impl DecisionBuilder<'_> {
-    /// All that stands between the customer and a reward.
+    /// All reasons why the customer cannot redeem a reward now. Empty if they can.
     pub(crate) fn rejections_for(
         &self,
         reward: &Reward,
-        had_in_all: Option<&Usage>,
+        total_usage: Option<&Usage>,
         points: Points,
     ) -> Vec<Rejection> {
         let (context, id, when) = (self.context, || reward.id.clone(), &reward.when);
@@ -79,31 +80,34 @@ impl DecisionBuilder<'_> {
         {
             found.push(Rejection::RewardNotOpen { reward: id() });
         }
-        let tagged = when.customer_tags.is_empty()
+        let has_tag = when.customer_tags.is_empty()
             || when.customer_tags.iter().any(|tag| context.tags.contains(tag));
         let tier = self.account.current_tier_id(now);
-        if !tagged || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier)))
+        if !has_tag
+            || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier)))
         {
             found.push(Rejection::RewardNotForCustomer { reward: id() });
         }
+
         match context.zone.local(now).map(|local| local.date()) {
             Ok(day) => {
-                let had = self.account.activity().reward(&reward.id);
-                if let Err(limit) = actions::apply_limits(&reward.limits, had, day, points) {
+                let usage = self.account.activity().reward(&reward.id);
+                if let Err(limit) = actions::apply_limits(&reward.limits, usage, day, points) {
                     found.push(Rejection::RewardLimitReached { reward: id(), limit });
                 }
-                // What has just run out of time is free again before anybody has written it down.
-                let given_back =
+                // Redemptions that this very decision let expire no longer count.
+                let released =
                     self.events.iter().filter(|event| event.reward() == Some(&reward.id));
-                let had_in_all = given_back.fold(had_in_all.copied(), Usage::evolve);
+                let total_usage = released.fold(total_usage.copied(), Usage::evolve);
                 if let Err(limit) =
-                    actions::apply_limits(&reward.total_limits, had_in_all.as_ref(), day, points)
+                    actions::apply_limits(&reward.total_limits, total_usage.as_ref(), day, points)
                 {
                     found.push(Rejection::RewardSoldOut { reward: id(), limit });
                 }
             }
             Err(error) => found.push(error.into()),
         }
+
         let have = self.account.balance(now);
         if have < points {
             found.push(Rejection::InsufficientPoints { have, need: points });
@@ -111,7 +115,7 @@ impl DecisionBuilder<'_> {
         found
     }
 
-    /// Points go, and what they buy is issued, all at once.
+    /// Takes the points and issues the redemption, in one event.
     pub(crate) fn redeem(
         &mut self,
         id: RedemptionId,
@@ -129,7 +133,8 @@ impl DecisionBuilder<'_> {
         if !reward.fits_currency(context.minor_digits) {
             return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
         }
-        let (points, gives) = reward.quote(amount, context.minor_digits)?;
+
+        let (points, benefit) = reward.quote(amount, context.minor_digits)?;
         if let Some(obstacle) = self
             .rejections_for(reward, context.total_usage, points)
             .into_iter()
@@ -137,16 +142,20 @@ impl DecisionBuilder<'_> {
         {
             return Err(obstacle);
         }
+
         let now = context.now;
         let ends_at = reward
             .valid_for
             .map(|period| context.zone.after(now, period))
             .transpose()?;
-        let code = gives
+        let code = benefit
             .has_code()
             .then(|| Code::generate(&reward.code_prefix, entropy))
             .transpose();
         let (parts, _) = self.select_parts(points, now);
+
+        // The issue keeps the program's terms of today: later programs do not change a
+        // redemption.
         let issue = Issuance {
             id,
             previous: self.account.last_redemption(),
@@ -155,8 +164,8 @@ impl DecisionBuilder<'_> {
             program: context.period.version,
             points,
             parts,
-            benefit: gives,
-            // The prefix was checked with the program.
+            benefit,
+            // The program's validation has checked the prefix.
             code: code.map_err(|_| Rejection::OutOfRange)?,
             at: now,
             day: context.zone.local(now)?.date(),
@@ -169,7 +178,7 @@ impl DecisionBuilder<'_> {
         Ok(())
     }
 
-    /// What of which lots makes so many points, and what is missing.
+    /// The lots that points are taken from, each with its part, and the points missing.
     fn select_parts(&self, points: Points, now: Timestamp) -> (Vec<Lot>, Points) {
         let (parts, missing) = clawback::draw_points(self.account.usable_lots(now), points);
         let lot = |(id, points): (LotId, Points)| {
@@ -179,11 +188,15 @@ impl DecisionBuilder<'_> {
     }
 
     /// The command's redemption.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownRedemption`] if the account has no such redemption.
     fn require_redemption(&self) -> Result<Redemption, Rejection> {
         self.redemption.clone().ok_or(Rejection::UnknownRedemption)
     }
 
-    /// Cancelled twice is cancelled.
+    /// Cancels an unused redemption and returns its points. Cancelling again changes
+    /// nothing.
     pub(crate) fn cancel_redemption(&mut self) -> Result<(), Rejection> {
         let redemption = self.require_redemption()?;
         match redemption.state() {
@@ -204,18 +217,18 @@ impl DecisionBuilder<'_> {
         let returned = self
             .compute_return(redemption, at, &period)
             .ok_or(Rejection::PointsOutOfRange)?;
-        let (returned, slot) = (Arc::new(returned), redemption.counted_usage());
+        let (returned, counted_usage) = (Arc::new(returned), redemption.counted_usage());
         self.emit(Event::RedemptionCancelled {
             redemption: redemption.issue().id,
             order,
             returned,
-            counted_usage: slot,
+            counted_usage,
             at,
         });
         Ok(())
     }
 
-    /// The shop handed over what it is for.
+    /// Notes that the shop handed over the reward. The same report again changes nothing.
     pub(crate) fn use_redemption(&mut self, order: Option<&OrderId>) -> Result<(), Rejection> {
         let redemption = self.require_redemption()?;
         match redemption.state() {
@@ -232,18 +245,18 @@ impl DecisionBuilder<'_> {
         }
     }
 
-    /// An order brought the code. Where the points had come back before, they are taken again: who has the
-    /// discount has paid for it.
+    /// Notes that an order used the code. An order is a fact: if the points had been
+    /// returned before, they are charged again.
     pub(crate) fn claim_redemption(&mut self, order: &OrderId) {
         let Some(redemption) = self.redemption.clone() else { return };
-        let back = match redemption.state() {
+        let is_returned = match redemption.state() {
             RedemptionState::Issued => false,
             RedemptionState::Used { .. } => return,
             RedemptionState::Cancelled { .. } => true,
             RedemptionState::Expired { points_back, .. } => *points_back,
         };
-        let taken = back.then(|| Arc::new(self.charge_again(redemption.issue().points)));
-        self.record_use(&redemption, Some(order.clone()), taken);
+        let payment = is_returned.then(|| Arc::new(self.charge_again(redemption.issue().points)));
+        self.record_use(&redemption, Some(order.clone()), payment);
     }
 
     fn charge_again(&self, points: Points) -> RedemptionPayment {
@@ -261,24 +274,29 @@ impl DecisionBuilder<'_> {
         &mut self,
         redemption: &Redemption,
         order: Option<OrderId>,
-        taken: Option<Arc<RedemptionPayment>>,
+        payment: Option<Arc<RedemptionPayment>>,
     ) {
         let (redemption, at) = (redemption.issue().id, self.context.now);
-        self.emit(Event::RedemptionUsed { redemption, order, payment: taken, at });
+        self.emit(Event::RedemptionUsed { redemption, order, payment, at });
     }
 
-    /// The order that had used it is no more: the code again, or the points, never both. A code whose time is
-    /// over gets the grace that points get.
+    /// Undoes the use by an order that was cancelled: the code can be used again, or the
+    /// points are returned, as the program was at the issue. A code that has ended
+    /// meanwhile gets the grace period.
     pub(crate) fn release_redemption(&mut self, order: &OrderId) -> Result<(), Rejection> {
         let Some(redemption) = self.redemption.clone() else { return Ok(()) };
-        let by_it = matches!(redemption.state(), RedemptionState::Used { order: Some(by), .. } if by == order);
-        if !by_it {
+        let RedemptionState::Used { order: Some(user), .. } = redemption.state() else {
+            return Ok(());
+        };
+        if user != order {
             return Ok(());
         }
+
         let (issue, at) = (redemption.issue(), self.context.now);
         if issue.order_cancelled == OrderCancelledPolicy::Points {
             return self.return_points(&redemption, Some(order.clone()));
         }
+
         let grace = self.context.zone.after(at, issue.grace)?;
         let ends_at = redemption.ends_at().map(|end| if end <= at { grace } else { end });
         let redemption = Arc::new(redemption.reopen(ends_at));
@@ -286,35 +304,41 @@ impl DecisionBuilder<'_> {
         Ok(())
     }
 
-    /// A redemption ran out of time unused. Points that could not be counted any more do not come back.
+    /// Ends the next redemption unused. Points that cannot be counted are not returned.
     pub(crate) fn expire_redemption(&mut self, at: Timestamp, period: &ProgramPeriod<'_>) {
         let Some((_, redemption)) = self.account.redemptions().first() else {
             return;
         };
         let redemption = Arc::clone(redemption);
-        let back = redemption.issue().points_back_when_expired;
-        let returned =
-            if back { self.compute_return(&redemption, at, period).map(Arc::new) } else { None };
-        let slot = redemption.counted_usage().filter(|_| returned.is_some());
+        let is_returned = redemption.issue().points_back_when_expired;
+        let returned = if is_returned {
+            self.compute_return(&redemption, at, period).map(Arc::new)
+        } else {
+            None
+        };
+        let counted_usage = redemption.counted_usage().filter(|_| returned.is_some());
         self.emit(Event::RedemptionExpired {
             redemption: redemption.issue().id,
             returned,
-            counted_usage: slot,
+            counted_usage,
             at,
         });
     }
 
-    /// What comes back of a redemption at an instant. Parts keep their ends; those whose end has passed, or
-    /// whose balance has ended by inactivity since, can be used for the grace. What comes back pays off debt
-    /// first, with what ends first. None where it could not be counted.
+    /// The points that a redemption returns at an instant. `None` if they cannot be
+    /// counted.
+    ///
+    /// Parts keep their expiry. Parts that have expired, or whose balance has expired by
+    /// inactivity since, can be used for the grace period. Returned points pay off debt
+    /// first, those with the earliest expiry first.
     fn compute_return(
         &self,
         redemption: &Redemption,
         at: Timestamp,
         period: &ProgramPeriod<'_>,
     ) -> Option<RedemptionReturn> {
-        let taken = redemption.payment();
-        let points = taken.points();
+        let payment = redemption.payment();
+        let points = payment.points();
         let totals = self.account.totals();
         let balance = self.account.balance(at).checked_add(points)?;
         balance.checked_add(totals.pending)?;
@@ -322,14 +346,15 @@ impl DecisionBuilder<'_> {
 
         let zone = self.context.zone;
         let grace = zone.after(at, redemption.issue().grace).ok();
-        let ended_idle = self
+        let has_expired_idle = self
             .account
             .inactivity_expired_at()
-            .is_some_and(|ended| taken.at < ended)
+            .is_some_and(|ended| payment.at < ended)
             || scheduled::inactivity_expires_at(&self.account, zone, period)
                 .is_some_and(|until| until <= at);
-        let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && ended_idle);
-        let mut parts: Vec<_> = taken
+        let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && has_expired_idle);
+
+        let mut parts: Vec<_> = payment
             .parts
             .iter()
             .map(|lot| {
@@ -338,7 +363,10 @@ impl DecisionBuilder<'_> {
                 (Lot { expires_at, ..lot.clone() }, over)
             })
             .collect();
-        if taken.debt.is_positive() {
+
+        // Points that were charged as debt came from no lot: they return as if earned
+        // now.
+        if payment.debt.is_positive() {
             let expires_at = expiry::expires_at(period.program.definition().expiry, zone, at)
                 .ok()
                 .flatten();
@@ -346,24 +374,26 @@ impl DecisionBuilder<'_> {
             let lot = Lot {
                 id,
                 order: None,
-                points: taken.debt,
+                points: payment.debt,
                 earned_at: at,
                 expires_at,
                 pending_until: None,
             };
             parts.push((lot, true));
         }
+
         parts.sort_by_key(|(lot, _)| {
             (lot.expires_at.is_none(), lot.expires_at, lot.earned_at, lot.id)
         });
         Some(self.allocate_return(parts))
     }
 
-    /// Pays off debt with the first parts, and finds the lots that the others go to: `fresh` ones are new.
+    /// Pays off debt with the first parts and assigns the others to lots. The flag of a
+    /// part is true if it needs a new lot.
     fn allocate_return(&self, parts: Vec<(Lot, bool)>) -> RedemptionReturn {
         let (mut debt, mut returned, mut next) =
             (self.account.debt(), RedemptionReturn::default(), self.account.next_lot_id());
-        for (mut lot, fresh) in parts {
+        for (mut lot, is_new) in parts {
             let paid = debt.min(lot.points);
             debt = debt.saturating_sub(paid);
             returned.paid = returned.paid.saturating_add(paid);
@@ -371,13 +401,18 @@ impl DecisionBuilder<'_> {
             if !lot.points.is_positive() {
                 continue;
             }
-            let endless = |lot: &Lot| lot.expires_at.is_none() && lot.order.is_none();
-            let twin = returned.lots.iter_mut().find(|known| endless(known) && endless(&lot));
-            if let Some(twin) = twin {
-                twin.points = twin.points.saturating_add(lot.points);
+
+            // The non-expiring lot takes all such parts.
+            let is_shared = |lot: &Lot| lot.expires_at.is_none() && lot.order.is_none();
+            let mergeable = returned
+                .lots
+                .iter_mut()
+                .find(|known| is_shared(known) && is_shared(&lot));
+            if let Some(known) = mergeable {
+                known.points = known.points.saturating_add(lot.points);
                 continue;
             }
-            lot.id = self.destination_lot(&lot, fresh).unwrap_or(next);
+            lot.id = self.destination_lot(&lot, is_new).unwrap_or(next);
             if lot.id == next {
                 next = LotId(next.0.saturating_add(1));
             }
@@ -386,26 +421,26 @@ impl DecisionBuilder<'_> {
         returned
     }
 
-    /// The lot that points go back to: the one that they came from, whether it is still there or was
-    /// emptied; for points without an end the one lot of those. None where that has become another one, as
-    /// when accounts were merged.
-    fn destination_lot(&self, part: &Lot, fresh: bool) -> Option<LotId> {
+    /// The lot that a part returns to: the non-expiring lot for points without expiry,
+    /// else the lot that it came from, even if that was emptied. `None` if that number is
+    /// another lot now, as after a merge of accounts.
+    fn destination_lot(&self, part: &Lot, is_new: bool) -> Option<LotId> {
         let lots = self.account.lots();
-        if let Some(lasting) = lots
+        if let Some(shared) = lots
             .non_expiring_lot()
             .filter(|_| part.expires_at.is_none() && part.order.is_none())
         {
-            return Some(lasting.id);
+            return Some(shared.id);
         }
         let known = part.id < self.account.next_lot_id()
             && self.account.pending_lots().get(part.id).is_none();
-        if fresh || !known {
+        if is_new || !known {
             return None;
         }
-        let alike = |lot: &Lot| {
+        let is_same = |lot: &Lot| {
             (&lot.order, lot.earned_at, lot.expires_at)
                 == (&part.order, part.earned_at, part.expires_at)
         };
-        lots.get(part.id).is_none_or(alike).then_some(part.id)
+        lots.get(part.id).is_none_or(is_same).then_some(part.id)
     }
 }

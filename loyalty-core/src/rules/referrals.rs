@@ -1,4 +1,8 @@
-//! Referrals: a friend comes, orders, and both get their part; and all of it back.
+//! Referrals: the referee joins, orders, and both sides get a bonus; and all of it
+//! undone.
+//!
+//! The two accounts are decided one after the other. What the referee's order means for
+//! the referrer is a follow-up command for the referrer's account.
 
 use std::sync::Arc;
 
@@ -17,10 +21,12 @@ use crate::rules::bonus::BonusGrant;
 use crate::rules::work::DecisionBuilder;
 
 impl DecisionBuilder<'_> {
+    /// Issues the customer's referral code. One that was issued before stays.
     pub(crate) fn issue_referral_code(&mut self, entropy: [u8; 10]) -> Result<(), Rejection> {
         if self.context.program().definition().referrals.is_none() {
             return Err(Rejection::ReferralsDisabled);
         }
+
         if self.account.activity().referral_code().is_none() {
             let code = Arc::from(generate_code(entropy));
             self.emit(Event::ReferralCodeIssued { code, at: self.context.now });
@@ -28,111 +34,126 @@ impl DecisionBuilder<'_> {
         Ok(())
     }
 
-    /// The same friend told again is no change.
+    /// Links the customer to a referrer. The same referrer again changes nothing.
     pub(crate) fn join_referral(
         &mut self,
-        own: &ReferralParty,
-        friend: &ReferralParty,
+        referee: &ReferralParty,
+        referrer: &ReferralParty,
     ) -> Result<(), Rejection> {
         if self.context.program().definition().referrals.is_none() {
             return Err(Rejection::ReferralsDisabled);
         }
-        let joined = self.account.activity().referral();
-        if joined.is_some_and(|joined| joined.referrer == friend.account) {
+        let link = self.account.activity().referral();
+        if link.is_some_and(|link| link.referrer == referrer.account) {
             return Ok(());
         }
-        let known = joined.is_some() || self.account.progress().first_order().is_some();
-        let checked = friend.may_refer(own);
-        let checked =
-            if known { checked.and(Err(ReferralRejection::ExistingCustomer)) } else { checked };
-        checked.map_err(|reason| Rejection::ReferralRejected { reason })?;
-        self.emit(Event::ReferralJoined { referrer: friend.account, at: self.context.now });
+
+        let is_customer = link.is_some() || self.account.progress().first_order().is_some();
+        let allowed = referrer.may_refer(referee).and(if is_customer {
+            Err(ReferralRejection::ExistingCustomer)
+        } else {
+            Ok(())
+        });
+        allowed.map_err(|reason| Rejection::ReferralRejected { reason })?;
+
+        self.emit(Event::ReferralJoined { referrer: referrer.account, at: self.context.now });
         Ok(())
     }
 
-    /// Looks whether this order completes the customer's referral, or undoes it.
+    /// Completes the customer's referral if this is the first qualifying order, or undoes
+    /// it if the order that completed it no longer qualifies.
     pub(crate) fn check_referral(
         &mut self,
         order: &OrderId,
-        gate: Timestamp,
+        gate_at: Timestamp,
         program: &Program,
-        worth: &Explanation,
+        explanation: &Explanation,
     ) -> Result<(), Rejection> {
-        let Some(joined) = self.account.activity().referral().cloned() else {
+        let Some(link) = self.account.activity().referral().cloned() else {
             return Ok(());
         };
-        let (at, by) = (self.context.now, joined.referrer);
-        let Some(friend) = self.context.account_id else { return Ok(()) };
-        let completes = joined.order.is_none() && is_qualifying(program, worth);
-        let undoes = joined.order.as_ref() == Some(order) && !is_qualifying(program, worth);
-        let order = order.clone();
-        if completes {
-            let received = program
-                .definition()
-                .referrals
-                .as_ref()
-                .map_or(Points::ZERO, |referrals| referrals.received);
-            if received.is_positive() {
-                let reason = AwardReason::ReferralReceived { order: order.clone() };
-                self.grant(BonusGrant::new(at, received, reason), &self.context.period);
-            }
-            self.emit(Event::ReferralCompleted {
-                referrer: by,
-                order: order.clone(),
-                gate_at: gate,
-                at,
-            });
-            self.follow_ups
-                .push((by, Command::RewardReferral { referee: friend, order, gate_at: gate }));
-        } else if undoes {
+        let Some(referee) = self.context.account_id else { return Ok(()) };
+
+        let is_qualifying = is_qualifying(program, explanation);
+        if link.order.is_none() && is_qualifying {
+            self.complete_referral(link.referrer, referee, order, gate_at, program);
+        } else if link.order.as_ref() == Some(order) && !is_qualifying {
+            let (referrer, order, at) = (link.referrer, order.clone(), self.context.now);
             self.claw_back_award(AwardReason::ReferralReceived { order: order.clone() })?;
-            self.emit(Event::ReferralUndone { referrer: by, order: order.clone(), at });
+            self.emit(Event::ReferralUndone { referrer, order: order.clone(), at });
             self.follow_ups
-                .push((by, Command::UndoReferral { referee: friend, order }));
+                .push((referrer, Command::UndoReferral { referee, order }));
         }
         Ok(())
     }
 
-    /// A friend has ordered: told twice it is one.
-    pub(crate) fn reward_referral(&mut self, friend: AccountId, order: &OrderId, gate: Timestamp) {
-        let period = self.context.period;
+    fn complete_referral(
+        &mut self,
+        referrer: AccountId,
+        referee: AccountId,
+        order: &OrderId,
+        gate_at: Timestamp,
+        program: &Program,
+    ) {
+        let (order, at) = (order.clone(), self.context.now);
+        let referrals = program.definition().referrals.as_ref();
+        let received = referrals.map_or(Points::ZERO, |referrals| referrals.received);
+        if received.is_positive() {
+            let reason = AwardReason::ReferralReceived { order: order.clone() };
+            self.grant(BonusGrant::new(at, received, reason), &self.context.period);
+        }
+
+        self.emit(Event::ReferralCompleted { referrer, order: order.clone(), gate_at, at });
+        self.follow_ups
+            .push((referrer, Command::RewardReferral { referee, order, gate_at }));
+    }
+
+    /// Grants the referrer's bonus for a referee's order, and milestones that it reaches.
+    /// The same order again changes nothing.
+    pub(crate) fn reward_referral(
+        &mut self,
+        referee: AccountId,
+        order: &OrderId,
+        gate_at: Timestamp,
+    ) {
+        let (period, at) = (self.context.period, self.context.now);
         let Some(referrals) = &period.program.definition().referrals else {
             return;
         };
-        let reason = AwardReason::ReferralSent { order: order.clone(), referee: friend };
+        let reason = AwardReason::ReferralSent { order: order.clone(), referee };
         if self.account.activity().bonus(&reason).is_some() {
             return;
         }
-        let at = self.context.now;
-        // Zero points open no lot that could be held, but the bonus is recorded: milestones count referrals.
+
+        // A bonus of zero points opens no lot, so it cannot be held. It is granted all
+        // the same: the record of it counts for milestones.
         let bonus = |points: Points, reason| BonusGrant {
-            counts_from: gate,
+            counts_from: gate_at,
             hold: referrals.hold.filter(|_| points.is_positive()),
             ..BonusGrant::new(at, points, reason)
         };
         self.grant(bonus(referrals.sent, reason), &period);
-        let friends = self.account.activity().referral_count();
-        let reached = referrals
-            .milestones
-            .iter()
-            .filter(|milestone| milestone.friends <= friends);
-        for milestone in reached {
+
+        let count = self.account.activity().referral_count();
+        for milestone in &referrals.milestones {
             let reason = AwardReason::ReferralMilestone { friends: milestone.friends };
-            if self.account.activity().bonus(&reason).is_none() {
+            if milestone.friends <= count && self.account.activity().bonus(&reason).is_none() {
                 self.grant(bonus(milestone.points, reason), &period);
             }
         }
     }
 
-    /// A friend's order is worth nothing any more: what it brought goes back, and milestones with it.
+    /// Claws back the referrer's bonus for a referee's order, and milestones that are no
+    /// longer reached.
     pub(crate) fn undo_referral(
         &mut self,
-        friend: AccountId,
+        referee: AccountId,
         order: &OrderId,
     ) -> Result<(), Rejection> {
-        self.claw_back_award(AwardReason::ReferralSent { order: order.clone(), referee: friend })?;
-        let friends = self.account.activity().referral_count();
-        let lost: Vec<u32> = self.account.activity().milestones_above(friends).collect();
+        self.claw_back_award(AwardReason::ReferralSent { order: order.clone(), referee })?;
+
+        let count = self.account.activity().referral_count();
+        let lost: Vec<u32> = self.account.activity().milestones_above(count).collect();
         for friends in lost {
             self.claw_back_award(AwardReason::ReferralMilestone { friends })?;
         }
@@ -140,13 +161,14 @@ impl DecisionBuilder<'_> {
     }
 }
 
-/// Whether an order is what a referral waits for.
-fn is_qualifying(program: &Program, worth: &Explanation) -> bool {
+/// Returns true if an order completes a referral: it earns, and its spend reaches the
+/// minimum.
+fn is_qualifying(program: &Program, explanation: &Explanation) -> bool {
     let Some(referrals) = &program.definition().referrals else {
         return false;
     };
     let minimum = referrals.minimum_spend.map_or(Fraction::ZERO, Fraction::from_amount);
-    worth.status == EarningStatus::Entitled
-        && !worth.spend.is_zero()
-        && Fraction::from_amount(worth.spend).is_at_least(&minimum)
+    explanation.status == EarningStatus::Entitled
+        && !explanation.spend.is_zero()
+        && Fraction::from_amount(explanation.spend).is_at_least(&minimum)
 }

@@ -1,4 +1,4 @@
-//! What refunds give back, and whether they fit their order.
+//! Refunds: what they give back, and what is left of their order.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,8 @@ pub(crate) fn refunded_by_amount(state: &OrderState) -> Amount {
         RefundContent::Amount(amount) => Some(*amount),
         RefundContent::Lines { .. } => None,
     });
-    // Refunds kept before their order can be larger than any order; then nothing is left of it.
+    // Refunds that came before their order can exceed any order. Then nothing is left of
+    // it.
     amounts.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::MAX))
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn kept_share(line: &Line, refunded: Quantity) -> Fraction {
     Fraction::new(kept, line.quantity.thousandths())
 }
 
-/// Whether nothing of the order is left: all money is back, or all units of all lines are.
+/// Returns true if all money of the order was refunded, or all units of all lines.
 pub(crate) fn is_fully_refunded(state: &OrderState) -> Result<bool, Overflow> {
     let Some(recorded) = state.snapshot().filter(|_| !state.refunds().is_empty()) else {
         return Ok(false);
@@ -57,12 +58,14 @@ pub(crate) fn is_fully_refunded(state: &OrderState) -> Result<bool, Overflow> {
             .is_at_least(&Fraction::from_amount(order.total)))
 }
 
-/// The money that refunds gave back. Units whose refund names no money count with their lines' share.
+/// The refunded money. Units of a refund without an amount count with their share of
+/// their line.
 fn refunded_money<'a>(
     order: &Order,
     refunds: impl Iterator<Item = &'a RefundContent>,
 ) -> Result<Fraction, Overflow> {
-    // Where rounding, or a plugin's way of counting, makes the lines dearer than the total, they share it.
+    // If rounding, or a plugin's way of counting, makes the lines exceed the total, they
+    // share it.
     let subtotal = order.subtotal().unwrap_or(Amount::MAX);
     let fair = if subtotal > order.total {
         Fraction::new(order.total.ten_thousandths(), subtotal.ten_thousandths())
@@ -88,7 +91,7 @@ fn refunded_money<'a>(
     Ok(sum)
 }
 
-/// What is left to refund, in money.
+/// The money that is left to refund.
 pub(crate) fn refundable_amount(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
     let back = refunded_money(order, state.refunds().values())?;
     Ok(Fraction::from_amount(order.total)
@@ -96,7 +99,11 @@ pub(crate) fn refundable_amount(state: &OrderState, order: &Order) -> Result<Amo
         .to_amount_rounded_down())
 }
 
-/// Refuses a refund that is more than what is left of its order.
+/// Checks that a refund does not exceed what is left of its order.
+///
+/// # Errors
+/// [`Rejection::UnknownLine`], [`Rejection::RefundExceedsLine`] or
+/// [`Rejection::RefundExceedsOrder`].
 pub(crate) fn check_fits(
     state: &OrderState,
     order: &Order,

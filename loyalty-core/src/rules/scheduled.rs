@@ -1,7 +1,8 @@
 //! What becomes due with time alone: expiries, releases, tier changes, birthdays.
 //!
-//! The earliest due item is applied at its own instant, which can change what is due next; then the next one.
-//! So the result does not depend on how often anybody looks, nor on any job having run.
+//! The earliest due item is applied at its own instant, which can change what is due
+//! next; then the next one. So the result does not depend on how often anybody looks, nor
+//! on any job having run.
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
@@ -17,7 +18,8 @@ use crate::rules::expiry::expiry_event;
 use crate::rules::tier::{self, TierTransition};
 use crate::rules::work::DecisionBuilder;
 
-/// One thing that is due. Of two at the same instant the one that stands first here comes first.
+/// One thing that is due. Of two at the same instant, the one listed first here is
+/// applied first.
 pub(crate) enum DueItem<'a> {
     Expiry,
     Release,
@@ -40,14 +42,14 @@ impl DueItem<'_> {
     }
 }
 
-/// The next thing that is due under a program.
+/// The next thing that is due under a program, with its instant.
 pub(crate) fn next_due_item<'a>(
     account: &Account,
     context: &Context<'_>,
     period: &ProgramPeriod<'a>,
 ) -> Option<(Timestamp, DueItem<'a>)> {
     let zone = context.zone;
-    let ends = account
+    let expiry = account
         .lots()
         .first()
         .and_then(|lot| lot.expires_at)
@@ -58,7 +60,7 @@ pub(crate) fn next_due_item<'a>(
         .and_then(|lot| lot.pending_until)
         .map(|at| (at, DueItem::Release));
     let redemption = account.redemptions().first().map(|(at, _)| (at, DueItem::Redemption));
-    let idle = next_inactivity(account, zone, period).map(|at| (at, DueItem::Inactivity));
+    let inactivity = next_inactivity(account, zone, period).map(|at| (at, DueItem::Inactivity));
     let tier =
         tier::next_transition(account, zone, period).map(|(at, step)| (at, DueItem::Tier(step)));
     let award = if period.program.definition().actions.is_empty() {
@@ -66,7 +68,10 @@ pub(crate) fn next_due_item<'a>(
     } else {
         next_award(account, context, period)
     };
-    let all = [ends, release, redemption, idle, tier, award].into_iter().flatten();
+
+    let all = [expiry, release, redemption, inactivity, tier, award]
+        .into_iter()
+        .flatten();
     all.min_by_key(|(at, due)| (*at, due.priority()))
 }
 
@@ -74,7 +79,8 @@ fn next_inactivity(account: &Account, zone: Zone, period: &ProgramPeriod<'_>) ->
     inactivity_expires_at(account, zone, period).filter(|_| !account.lots().is_empty())
 }
 
-/// When a balance ends by inactivity, whether or not there is one.
+/// The instant at which a balance expires by inactivity, even if there is no balance to
+/// expire.
 pub(crate) fn inactivity_expires_at(
     account: &Account,
     zone: Zone,
@@ -90,7 +96,8 @@ pub(crate) fn inactivity_expires_at(
     zone.after(last?, after).ok().map(|at| at.max(period.from))
 }
 
-/// The next award that needs no order and no word of the shop.
+/// The next bonus that time alone brings: a birthday, an anniversary, or a goal that was
+/// reached.
 fn next_award<'a>(
     account: &Account,
     context: &Context<'_>,
@@ -136,12 +143,12 @@ fn next_award<'a>(
     first
 }
 
-/// Whether this is a goal, and what was ever done is enough for it.
+/// Returns true if this is a goal and the lifetime counts reach it.
 fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
-    let ever = account.progress().lifetime();
+    let lifetime = account.progress().lifetime();
     match kind {
-        ActionKind::GoalOrders(count) => ever.orders >= i64::from(*count),
-        ActionKind::GoalSpend(amount) => ever.spend >= amount.ten_thousandths(),
+        ActionKind::GoalOrders(count) => lifetime.orders >= i64::from(*count),
+        ActionKind::GoalSpend(amount) => lifetime.spend >= amount.ten_thousandths(),
         ActionKind::Anniversary
         | ActionKind::Birthday { .. }
         | ActionKind::Code(_)
@@ -155,7 +162,8 @@ fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
     }
 }
 
-/// The next local midnight of a birthday that was known long enough before.
+/// The next local midnight of a birthday that was known for the days of notice, with its
+/// year.
 fn next_birthday(
     account: &Account,
     context: &Context<'_>,
@@ -201,7 +209,8 @@ fn next_anniversary(
     })
 }
 
-/// The day in a year; 29 February is kept on the 28th in common years.
+/// The day on which a date is observed in a year: 29 February on the 28th in common
+/// years.
 fn observed_on(day: NaiveDate, year: i32) -> Option<NaiveDate> {
     day.with_year(year).or_else(|| NaiveDate::from_ymd_opt(year, 2, 28))
 }
@@ -211,7 +220,8 @@ impl DecisionBuilder<'_> {
     pub(crate) fn catch_up(&mut self) {
         let context = self.context;
         for (place, period) in context.timeline().enumerate() {
-            // If the clock was put back to before the first publication, the first program decides anyway.
+            // If the clock was put back to before the first publication, the first
+            // program decides anyway.
             if place > 0 && period.from > context.now {
                 break;
             }
@@ -226,7 +236,8 @@ impl DecisionBuilder<'_> {
                 break;
             }
 
-            // What cannot be applied, such as a bonus beyond the range of points, would be due for ever.
+            // What cannot be applied, such as a bonus beyond the range of points, would
+            // be due for ever.
             let before = self.events.len();
             self.apply_due(at, due, period);
             if self.events.len() == before {
@@ -257,7 +268,7 @@ impl DecisionBuilder<'_> {
         }
     }
 
-    /// Pending points pay off debt first, and can be spent.
+    /// Releases the next pending lot. Its points pay off debt first.
     fn release_points(&mut self, at: Timestamp) {
         let Some(lot) = self.account.pending_lots().first().cloned() else {
             return;
@@ -266,28 +277,29 @@ impl DecisionBuilder<'_> {
             return self.emit(expiry_event(&lot, end, false, true));
         }
         let kept = lot.points.saturating_sub(self.account.debt().min(lot.points));
-        let apart =
+        let is_separate =
             lot.expires_at.is_none() && lot.order.is_some() && self.tracks_lots_per_order(at);
-        let lasting = self
+        let shared = self
             .account
             .lots()
             .non_expiring_lot()
-            .filter(|_| lot.expires_at.is_none() && !apart);
-        let id = lasting.map_or(lot.id, |lasting| lasting.id);
+            .filter(|_| lot.expires_at.is_none() && !is_separate);
+        let id = shared.map_or(lot.id, |shared| shared.id);
         let into = kept.is_positive().then_some(LotCredit {
             id,
             points: kept,
             earned_at: lot.earned_at,
             expires_at: lot.expires_at,
             pending_until: None,
-            is_separate: apart,
+            is_separate,
         });
         let (points, order) = (lot.points, lot.order);
         self.emit(Event::PointsReleased { lot: lot.id, points, order, into, released_at: at });
     }
 
-    /// Whether the program in force then ends balances by inactivity. Its lots have no end of their own,
-    /// and what ends must be known to belong to an order.
+    /// Returns true if the program in force at `at` lets balances expire by inactivity.
+    /// Its lots do not expire by themselves, and an expiry must show which order its
+    /// points are of.
     fn tracks_lots_per_order(&self, at: Timestamp) -> bool {
         let period = self.context.timeline().find(|period| !period.is_over_at(at));
         period.is_some_and(|period| {

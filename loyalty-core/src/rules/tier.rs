@@ -1,4 +1,4 @@
-//! Tiers: what counts at an instant, what it qualifies for, and when that changes.
+//! Tiers: the counts at an instant, the tier they qualify for, and when that changes.
 
 use chrono::{Datelike, Months, NaiveDate, NaiveTime, TimeDelta};
 
@@ -14,7 +14,7 @@ use crate::rules::bonus::BonusGrant;
 use crate::rules::work::DecisionBuilder;
 use crate::tier::{ManualTier, TierChange, TierReason};
 
-/// What happens to an earned tier. Tiers are told by rank; none is no tier.
+/// A change of the earned tier. A tier is named by its rank; `None` is no tier.
 #[derive(Debug)]
 pub(crate) enum TierTransition {
     Raise(usize),
@@ -23,7 +23,7 @@ pub(crate) enum TierTransition {
     Lower(Option<usize>, TierReason),
 }
 
-/// What counts at an instant, for the program's window.
+/// The counts in the program's window at an instant.
 pub(crate) fn counts_at(
     account: &Account,
     zone: Zone,
@@ -41,8 +41,10 @@ pub(crate) fn counts_at(
     }
 }
 
-/// What was done counts until a period after it. What comes later ends later, but near a change of the
-/// clock: there it is looked at one by one.
+/// The counts of a rolling window: each entry counts until a period after its instant.
+///
+/// Entries leave the window in their order, so that one sum up to a key is enough. Near a
+/// change of the clock's offset they may not: there each entry is compared by itself.
 fn rolling_counts(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
     let by_instant = account.progress().by_instant();
     let over = |done: &Timestamp| zone.after(*done, period).is_ok_and(|end| end <= at);
@@ -63,7 +65,8 @@ fn rolling_counts(account: &Account, zone: Zone, period: Period, at: Timestamp) 
     by_instant.summary().minus(gone)
 }
 
-/// Where a window that ends at `at` begins, give or take what months and clocks differ by.
+/// Bounds of the start of a window that ends at `at`: months and offsets differ by less
+/// than the margin.
 fn window_start_range(period: Period, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let edge = at.checked_sub_months(Months::new(period.months()))?;
     let margin = TimeDelta::days(5);
@@ -78,7 +81,7 @@ fn surrounding_range(at: Timestamp) -> (Timestamp, Timestamp) {
     )
 }
 
-/// Whether the shop's clock is not changed between two instants.
+/// Returns true if the shop's clock has the same offset at two instants.
 fn has_same_offset(zone: Zone, from: Timestamp, to: Timestamp) -> bool {
     zone.offset(from) == zone.offset(to)
 }
@@ -97,17 +100,18 @@ fn year_start(zone: Zone, year: i32) -> Option<Timestamp> {
     zone.instant(first.and_time(NaiveTime::MIN)).ok()
 }
 
-/// The highest tier that what was done is enough for. Under calendar years the year before still counts.
+/// The rank of the highest tier that the counts qualify for. Of calendar years the year
+/// before counts too.
 pub(crate) fn qualified_rank(
     account: &Account,
     zone: Zone,
     program: &Program,
     at: Timestamp,
 ) -> Option<usize> {
-    let parts = program.definition();
-    let metric = parts.tiering.metric;
-    let mut value = metric.value_of(counts_at(account, zone, parts.tiering.window, at));
-    if parts.tiering.window == TierWindow::CalendarYear
+    let definition = program.definition();
+    let metric = definition.tiering.metric;
+    let mut value = metric.value_of(counts_at(account, zone, definition.tiering.window, at));
+    if definition.tiering.window == TierWindow::CalendarYear
         && let Ok(local) = zone.local(at)
     {
         value = value.max(metric.value_of(counts_in_year(
@@ -117,13 +121,14 @@ pub(crate) fn qualified_rank(
         )));
     }
     let enough = |threshold| metric.scale_threshold(threshold) <= value;
-    parts
+    definition
         .tiers
         .iter()
         .rposition(|tier| tier.threshold.is_some_and(enough))
 }
 
-/// When what was done stops to be enough for a tier, if nothing more is done.
+/// The instant from which the counts no longer qualify for a tier, without further
+/// activity.
 pub(crate) fn qualification_lost_at(
     account: &Account,
     zone: Zone,
@@ -131,8 +136,8 @@ pub(crate) fn qualification_lost_at(
     rank: usize,
     after: Timestamp,
 ) -> Option<Timestamp> {
-    let parts = program.definition();
-    match parts.tiering.window {
+    let definition = program.definition();
+    match definition.tiering.window {
         TierWindow::Lifetime => None,
         TierWindow::CalendarYear => {
             let year = zone.local(after).ok()?.year();
@@ -143,8 +148,8 @@ pub(crate) fn qualification_lost_at(
                 .find(|at| qualified_rank(account, zone, program, *at) < Some(rank))
         }
         TierWindow::Rolling(period) => {
-            let metric = parts.tiering.metric;
-            let needed = metric.scale_threshold(parts.tiers.get(rank)?.threshold?);
+            let metric = definition.tiering.metric;
+            let needed = metric.scale_threshold(definition.tiers.get(rank)?.threshold?);
             let by_instant = account.progress().by_instant();
             let all = by_instant.summary();
             let last =
@@ -155,7 +160,8 @@ pub(crate) fn qualification_lost_at(
             if has_same_offset(zone, from, to) && has_same_offset(zone, first_end, last_end) {
                 return Some(end.max(after));
             }
-            // Where the clock jumps, two things done one after the other can end the other way round.
+            // Near a change of the offset, a later entry can leave the window before an
+            // earlier one.
             let near = by_instant.iter_from(&from).take_while(|(done, _)| **done <= to);
             let ends =
                 near.filter_map(|(done, counts)| Some((zone.after(*done, period).ok()?, *counts)));
@@ -171,51 +177,62 @@ pub(crate) fn qualification_lost_at(
     }
 }
 
-/// What happens next to the earned tier of an account, and when.
+/// The next change of the earned tier, with its instant.
 pub(crate) fn next_transition(
     account: &Account,
     zone: Zone,
     period: &ProgramPeriod<'_>,
 ) -> Option<(Timestamp, TierTransition)> {
     let (program, earned) = (period.program, account.earned_tier());
-    let parts = program.definition();
-    if earned.is_none() && parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
+    let definition = program.definition();
+    if earned.is_none() && definition.tiers.iter().all(|tier| tier.threshold.is_none()) {
         return None;
     }
-    let floor = period.earliest(account);
-    let now = qualified_rank(account, zone, program, floor);
+    let earliest = period.earliest(account);
+    let now = qualified_rank(account, zone, program, earliest);
+
     let Some(earned) = earned else {
-        return now.map(|rank| (floor, TierTransition::Raise(rank)));
+        return now.map(|rank| (earliest, TierTransition::Raise(rank)));
     };
-    let rank = program
-        .rank(&earned.id)
-        .filter(|rank| parts.tiers.get(*rank).is_some_and(|tier| tier.threshold.is_some()));
+    let rank = program.rank(&earned.id).filter(|rank| {
+        definition
+            .tiers
+            .get(*rank)
+            .is_some_and(|tier| tier.threshold.is_some())
+    });
     let Some(rank) = rank else {
-        return Some((floor, TierTransition::Lower(now, TierReason::Removed)));
+        return Some((earliest, TierTransition::Lower(now, TierReason::Removed)));
     };
+
     if now > Some(rank) {
-        return now.map(|rank| (floor, TierTransition::Raise(rank)));
+        return now.map(|rank| (earliest, TierTransition::Raise(rank)));
     }
-    let tiering = &parts.tiering;
+
+    let tiering = &definition.tiering;
     let safe = now == Some(rank) || tiering.down == Downgrade::Never;
     if safe && earned.until.is_some() {
-        return Some((floor, TierTransition::Retain));
+        return Some((earliest, TierTransition::Retain));
     }
     if tiering.down == Downgrade::Never {
         return None;
     }
+
     let drop = |at: Timestamp| {
         let to = downgrade_target(account, zone, program, rank, at);
         (to < Some(rank)).then_some((at, TierTransition::Lower(to, TierReason::Lapsed)))
     };
     if let Some(until) = earned.until {
-        return drop(until.max(floor));
+        return drop(until.max(earliest));
     }
+
     let lost = if safe {
-        qualification_lost_at(account, zone, program, rank, floor).filter(|lost| *lost > floor)?
+        qualification_lost_at(account, zone, program, rank, earliest)
+            .filter(|lost| *lost > earliest)?
     } else {
-        floor
+        earliest
     };
+
+    // Term and grace keep the tier beyond the end of its qualification.
     let mut kept = lost;
     if let Some(term) = tiering.term {
         kept = kept.max(zone.after(earned.since, term).ok()?);
@@ -223,10 +240,11 @@ pub(crate) fn next_transition(
     if let Some(grace) = tiering.grace {
         kept = zone.after(kept, grace).ok()?;
     }
+
     if kept > lost { Some((lost, TierTransition::Lapse(kept))) } else { drop(lost) }
 }
 
-/// Where a tier goes down to.
+/// The rank that a tier is lowered to.
 fn downgrade_target(
     account: &Account,
     zone: Zone,
@@ -241,7 +259,7 @@ fn downgrade_target(
     }
 }
 
-/// The next lower tier that can be earned.
+/// The rank of the next lower tier that can be earned.
 fn next_lower_rank(program: &Program, rank: usize) -> Option<usize> {
     let below = program.definition().tiers.get(..rank)?;
     below.iter().rposition(|tier| tier.threshold.is_some())
@@ -292,15 +310,16 @@ impl DecisionBuilder<'_> {
             .earned_tier()
             .and_then(|tier| period.program.rank(&tier.id));
         self.change_tier(at, Some(to), TierReason::Qualified, period);
-        let parts = period.program.definition();
-        for (rank, tier) in parts.tiers.iter().enumerate() {
-            let skipped = Some(rank) > from && rank < to && parts.tiering.skipped_rewards;
+        let definition = period.program.definition();
+        for (rank, tier) in definition.tiers.iter().enumerate() {
+            let skipped = Some(rank) > from && rank < to && definition.tiering.skipped_rewards;
             let Some(entry) = tier
                 .entry
                 .filter(|_| rank == to || (skipped && tier.threshold.is_some()))
             else {
                 continue;
             };
+
             let reason = AwardReason::TierEntry { tier: tier.id.clone() };
             if entry.each_time || self.account.activity().bonus(&reason).is_none() {
                 self.grant(BonusGrant::new(at, entry.points, reason), period);
@@ -317,7 +336,7 @@ impl DecisionBuilder<'_> {
     ) {
         let program = period.program;
         let manual = self.account.manual_tier(at).and_then(|tier| program.rank(&tier.id));
-        let held = self.account.manual_tier(at).is_some();
+        let is_manual = self.account.manual_tier(at).is_some();
         let change = TierChange {
             from: self.account.earned_tier().map(|tier| tier.id.clone()),
             to: to
@@ -331,17 +350,18 @@ impl DecisionBuilder<'_> {
                 program.definition().tiering.window,
                 at,
             ),
-            ends_manual: held && reason == TierReason::Qualified && to > manual,
+            ends_manual: is_manual && reason == TierReason::Qualified && to > manual,
         };
         self.emit(Event::TierChanged { change });
     }
 
-    /// What the account qualifies for now, under the program in force.
+    /// The rank that the account qualifies for now, under the program in force.
     pub(crate) fn current_qualified_rank(&self) -> Option<usize> {
         qualified_rank(&self.account, self.context.zone, self.context.program(), self.context.now)
     }
 
-    /// A refund that undoes the qualification is decided at once, without term and grace.
+    /// Lowers the tier after a refund that undoes its qualification: at once, without
+    /// term and grace. `before` is the qualified rank before the refund.
     pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), Rejection> {
         let period = self.context.period;
         let now = self.context.now;
@@ -352,10 +372,13 @@ impl DecisionBuilder<'_> {
         else {
             return Ok(());
         };
+
+        // Only a refund of what qualified for this very tier lowers it.
         let after = self.current_qualified_rank();
         if before < Some(rank) || after >= Some(rank) {
             return Ok(());
         }
+
         self.change_tier(now, after, TierReason::Refunded, &period);
         let lost = period.program.definition().tiers.iter().enumerate();
         let lost = lost.filter(|(place, _)| Some(*place) > after && *place <= rank);

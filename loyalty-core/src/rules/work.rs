@@ -10,7 +10,8 @@ use crate::order::OrderState;
 use crate::redemption::Redemption;
 use crate::rejection::Rejection;
 
-/// A decision in progress. Each event is folded when it is emitted, so that the next rule sees its effect.
+/// A decision in progress. Each event is folded when it is emitted, so that the next rule
+/// sees its effect.
 ///
 /// The rules are its methods, one family a file.
 pub(crate) struct DecisionBuilder<'a> {
@@ -77,12 +78,13 @@ impl<'a> DecisionBuilder<'a> {
     /// Ends the decision.
     ///
     /// # Errors
-    /// [`Rejection::PointsOutOfRange`] if the account's totals cannot hold the result. The balance alone
-    /// could: more can have come and gone than is left.
+    /// [`Rejection::PointsOutOfRange`] if the account's totals cannot hold the result.
+    /// The balance alone could: more can have come and gone than is left.
     pub(crate) fn finish(self) -> Result<Decision, Rejection> {
         let decision = Decision { events: self.events, follow_ups: self.follow_ups };
 
-        // The totals clamp at their range. Then they no longer differ by what the events moved.
+        // The totals clamp at their range. Then they no longer differ by what the events
+        // moved.
         let before = self
             .context
             .account

@@ -1,5 +1,6 @@
-//! Lots as one text of digits: of each its number, its points, when it was earned, when it ends and when it is released
-//! (0 where it never does, else 1 and the instant), and its order, in no words where there is none.
+//! Lots as one text of digits: of each its number, its points, when it was earned, when
+//! it ends and when it is released (0 where it never does, else 1 and the instant), and
+//! its order, in no words where there is none.
 
 use crate::account::vlq::{VlqReader, VlqWriter};
 use crate::amount::Points;

@@ -1,5 +1,5 @@
-//! Instants with their counts as one text of digits: of each five numbers, two of them its own, then spend, points and
-//! orders.
+//! Instants with their counts as one text of digits: of each five numbers, two of them
+//! its own, then spend, points and orders.
 
 use super::{Counts, Timestamp};
 use crate::account::vlq::{VlqReader, VlqWriter};

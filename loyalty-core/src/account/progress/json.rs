@@ -1,6 +1,7 @@
 //! Instants with their counts, as records hold them: as digits of one text.
 //!
-//! Records from before hold JSON's numbers, five for each instant, or of each its text and its counts.
+//! Records from before hold JSON's numbers, five for each instant, or of each its text
+//! and its counts.
 
 use std::fmt;
 
@@ -95,7 +96,8 @@ mod tests {
             progress.add(at.parse().unwrap(), counts, None);
         }
         let written = serde_json::to_value(&progress).unwrap();
-        // By hand: 499,500 is 999,000 doubled, 24 + 18 * 32 + 15 * 32² + 30 * 32³; -49 is 97, 1 + 3 * 32; 1 is 2.
+        // By hand: 499,500 is 999,000 doubled, 24 + 18 * 32 + 15 * 32² + 30 * 32³; -49 is
+        // 97, 1 + 3 * 32; 1 is 2.
         assert_eq!(
             written["by_instant"],
             "_v7ny3zDA4yvehDC-v7ny3zDwl_8B4yvehDCi00qylDA4yvehDCg3LD4yvehDC"
@@ -155,7 +157,8 @@ mod tests {
             r#""AAAAg""#,
             r#""AAAA!""#,
             r#""AAAAAA""#,
-            // An instant too far away, a second of more than a second, and two numbers of more than 64 bits.
+            // An instant too far away, a second of more than a second, and two numbers of
+            // more than 64 bits.
             r#""_________DAAAA""#,
             r#""Ag____DAAA""#,
             r#""AAgggggggggggggBAA""#,
