@@ -24,8 +24,10 @@ use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWri
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
+use crate::openapi;
 use crate::problem::Problem;
-use crate::router::{MatchedRoute, ROUTES, RouteHandler, Router};
+use crate::route::RouteHandler;
+use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
@@ -64,7 +66,7 @@ impl App {
             store,
             clock,
             config: Config::default(),
-            router: Router::new(ROUTES),
+            router: Router::new(&ROUTES),
             throttle: Arc::default(),
         }
     }
@@ -107,6 +109,10 @@ impl App {
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
+            }
+            RouteHandler::Document => {
+                let query = Query::parse(head.uri.query(), route.query)?;
+                return openapi::respond(&query).map(EncodedResponse::into_response);
             }
             RouteHandler::Bearer(scope, handler) => {
                 (scope, handler, auth::authenticate(&*self.store, &head.headers)?)

@@ -5,6 +5,8 @@
 //! answer at the edge, where the request's id is known. What went wrong inside the server goes
 //! to the log under that id and never to the client.
 
+pub(crate) mod code;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +15,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use self::code::FaultCode;
 use crate::server::RequestId;
 
 /// A status that says that the request was not done: 4xx or 5xx, nothing else.
@@ -49,14 +53,15 @@ impl ErrorStatus {
     }
 }
 
-/// One fault among many, for programs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One fault of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
-    /// JSON pointer into the body.
+    /// The JSON pointer of the fault in the body.
     pub pointer: String,
-    /// Stable name of the fault.
+    /// The stable code of the fault.
+    #[schemars(with = "FaultCode")]
     pub code: &'static str,
-    /// What is wrong, as a sentence.
+    /// The fault as a sentence.
     pub detail: Cow<'static, str>,
 }
 

@@ -21,6 +21,7 @@ use loyalty_store::{
     Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
     RedemptionAction, Scope, Shop, Store,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,6 +34,7 @@ use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
 use crate::problem::Problem;
 use crate::wire::json::BodyErrorCode;
+use crate::wire::schema;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
 
 /// The plugins that speak this wire. `common` is for what they share.
@@ -354,31 +356,42 @@ fn write_action(action: Action) -> HandlerPlan {
     )
 }
 
-#[derive(Serialize)]
-struct InstalledResponse {
+/// The store is connected.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Installed")]
+pub(crate) struct InstalledResponse {
+    #[schemars(with = "schema::True")]
     ok: bool,
 }
 
-#[derive(Serialize)]
-struct KeyVerifyResponse<'a> {
+/// The key is valid.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyVerification")]
+pub(crate) struct KeyVerifyResponse<'a> {
+    #[schemars(with = "schema::True")]
     ok: bool,
     shop: &'a str,
+    #[schemars(with = "schema::Currency")]
     currency: &'a str,
     time_zone: &'a str,
 }
 
-/// How the plugins expect what they ask for.
-#[derive(Serialize)]
-struct DataEnvelope<T> {
+/// The shape in which the plugins expect data.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Data", inline)]
+pub(crate) struct DataEnvelope<T> {
     data: T,
 }
 
-/// What a plugin shows its customer; it reads `data.data.coupon_code` of the whole.
-#[derive(Serialize)]
-struct CouponResponse<'a> {
-    /// Null for what has no code.
+/// A redemption with its coupon code.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Coupon")]
+pub(crate) struct CouponResponse<'a> {
+    /// The code; null for a benefit without one.
+    #[schemars(with = "Option<schema::CodeText>")]
     coupon_code: Option<&'a str>,
     #[serde(flatten)]
+    #[schemars(required)]
     redemption: Option<RedemptionResponse<'a>>,
 }
 
@@ -395,13 +408,17 @@ impl<'a> CouponResponse<'a> {
     }
 }
 
-/// For people who read the store's log; the plugins only look at the status.
-#[derive(Serialize)]
-struct WebhookResponse {
+/// The outcome of a delivery.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryResult")]
+pub(crate) struct WebhookResponse {
+    #[schemars(with = "schema::True")]
     ok: bool,
-    /// What this delivery did to the customer's balance.
+    /// The change of the customer's balance by this delivery.
+    #[schemars(with = "schema::Points")]
     points_changed: Points,
-    /// Null where the customer is not known.
+    /// The balance; null where the customer is not known.
+    #[schemars(with = "Option<schema::Points>")]
     point_balance: Option<Points>,
 }
 

@@ -12,11 +12,17 @@ use loyalty_core::discount::Code;
 use loyalty_core::{CategoryId, CustomerId, Email, OrderId, ProductId, Quantity, RewardId};
 use loyalty_store::CustomerRef;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 use super::scalar;
+use super::schema::{
+    OptionalStoreAmount, StoreAmount, StoreId, StoreList, StoreNumber, StoreObject,
+    StoreOptionalId, StoreText, StoreTime,
+};
+use crate::wire::schema;
 
 /// Why a verified body is not what its route takes: a member is missing, or of a wrong type or form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,18 +35,22 @@ pub struct WireError {
 }
 
 /// `key-verify`: the merchant has entered the key and the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreTimestamp")]
 pub struct KeyVerify {
     /// When it was sent, in seconds since 1970.
     #[serde(deserialize_with = "scalar::unix_seconds")]
+    #[schemars(with = "StoreTime")]
     pub t: i64,
 }
 
 /// `app-installed`: the store is connected.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreInstalled")]
 pub struct AppInstalled {
     /// Where shoppers find the store.
     #[serde(deserialize_with = "scalar::url")]
+    #[schemars(extend("format" = "uri"))]
     pub shop_url: String,
     /// Where the store answers requests for customers, products and codes, if it does.
     #[serde(default, deserialize_with = "scalar::optional_url")]
@@ -51,118 +61,151 @@ pub struct AppInstalled {
 ///
 /// It has no currency, no time and no shipping: they are the shop's currency, the time of receipt, and
 /// total - subtotal - tax.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreOrder")]
 pub struct Order {
     /// The store's id, as sent (Magento's has leading zeros).
     #[serde(deserialize_with = "scalar::id")]
+    #[schemars(with = "StoreId")]
     pub id: OrderId,
     /// What the customer pays in all.
     #[serde(deserialize_with = "scalar::amount")]
+    #[schemars(with = "StoreAmount")]
     pub total_price: Decimal,
     /// Tax; zero if not sent.
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
+    #[schemars(with = "OptionalStoreAmount")]
     pub total_tax: Decimal,
     /// Lines net of discounts, without tax and shipping. Magento also takes discounts on shipping off it
     /// and can come below zero, which counts as zero.
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
+    #[schemars(with = "StoreNumber")]
     pub subtotal_price: Decimal,
     /// Who ordered; none where neither an id nor an e-mail was sent.
     #[serde(default, deserialize_with = "known_customer")]
+    #[schemars(with = "StoreObject<Customer>")]
     pub customer: Option<Customer>,
     /// The lines.
     #[serde(default, deserialize_with = "scalar::list")]
+    #[schemars(with = "StoreList<Line>")]
     pub products: Vec<Line>,
-    /// The discount codes that were used. What is none is passed over: the order must not be lost over it.
+    /// The discount codes: texts, or objects with a `code`. Invalid codes are ignored, so that the order is kept.
     #[serde(default, deserialize_with = "scalar::codes")]
+    #[schemars(with = "schema::Anything")]
     pub discount_codes: Vec<Code>,
-    /// Magento's one code.
+    /// The one code of a Magento order.
     #[serde(default, deserialize_with = "scalar::codes")]
+    #[schemars(with = "schema::Anything")]
     pub coupon_code: Vec<Code>,
 }
 
 /// One line of an order. Line prices are rounded per unit: their sum can differ from the subtotal.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreLine")]
 pub struct Line {
     /// The store's id; none for a product that has been deleted.
     #[serde(default, deserialize_with = "scalar::optional_id")]
+    #[schemars(with = "StoreOptionalId")]
     pub product_id: Option<ProductId>,
     /// The price of one unit; zero if not sent.
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
+    #[schemars(with = "OptionalStoreAmount")]
     pub product_price: Decimal,
     /// How many units; may be broken (by weight, by length).
     #[serde(deserialize_with = "scalar::quantity")]
+    #[schemars(with = "StoreAmount")]
     pub quantity: Quantity,
     /// The categories that the product is in.
     #[serde(default, deserialize_with = "scalar::list")]
+    #[schemars(with = "StoreList<Category>")]
     pub categories: Vec<Category>,
 }
 
 /// A category of products.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreCategory")]
 pub struct Category {
     /// The store's id.
     #[serde(deserialize_with = "scalar::id")]
+    #[schemars(with = "StoreId")]
     pub category_id: CategoryId,
 }
 
 /// `orders-cancelled`, `orders-closed`: which order it is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreOrderRef")]
 pub struct OrderRef {
     /// The order's id.
     #[serde(deserialize_with = "scalar::id")]
+    #[schemars(with = "StoreId")]
     pub id: OrderId,
 }
 
 /// `refunds-create`: money went back. A refund has no id of its own: each delivery is one more.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreRefund")]
 pub struct Refund {
     /// The order's id.
     #[serde(deserialize_with = "scalar::id")]
+    #[schemars(with = "StoreId")]
     pub id: OrderId,
     /// The payments; the refund is their sum.
     #[serde(deserialize_with = "scalar::list")]
+    #[schemars(with = "StoreList<Transaction>")]
     pub transactions: Vec<Transaction>,
 }
 
 /// One payment of a refund.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreTransaction")]
 pub struct Transaction {
     /// How much.
     #[serde(deserialize_with = "scalar::amount")]
+    #[schemars(with = "StoreAmount")]
     pub amount: Decimal,
 }
 
 /// A customer: the body of `customers-create` (which also brings changes), and part of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreCustomer")]
 pub struct Customer {
     /// The store's id; none for a guest.
     #[serde(default, deserialize_with = "scalar::customer_id")]
+    #[schemars(with = "StoreOptionalId")]
     pub id: Option<CustomerId>,
     /// The e-mail address, as sent.
     #[serde(default, deserialize_with = "scalar::email")]
+    #[schemars(with = "StoreText")]
     pub email: Option<Email>,
     /// The first name; `woocommerce` sends the user name where there is none.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
+    #[schemars(with = "StoreText")]
     pub first_name: Option<String>,
     /// The last name.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
+    #[schemars(with = "StoreText")]
     pub last_name: Option<String>,
-    /// The birthday.
+    /// The birthday: a date, sometimes with a time. Invalid dates are ignored.
     #[serde(default, deserialize_with = "scalar::birthday")]
+    #[schemars(with = "schema::Anything")]
     pub birthday: Option<NaiveDate>,
     /// The address, where one is sent.
     #[serde(default, deserialize_with = "scalar::optional_object")]
+    #[schemars(with = "StoreObject<Address>")]
     pub default_address: Option<Address>,
 }
 
 /// `customer`: whose balance and rewards are asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreCustomerQuery")]
 pub struct CustomerQuery {
     /// The store's id.
     #[serde(default, deserialize_with = "scalar::customer_id")]
+    #[schemars(with = "StoreOptionalId")]
     pub customer_id: Option<CustomerId>,
     /// The e-mail address.
     #[serde(default, deserialize_with = "scalar::email")]
+    #[schemars(with = "StoreText")]
     pub customer_email: Option<Email>,
 }
 
@@ -175,22 +218,28 @@ impl CustomerQuery {
 }
 
 /// `redeem-reward`: a customer exchanges points for a reward.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreRedemption")]
 pub struct RedeemReward {
     /// Who, by e-mail address.
     #[serde(default, deserialize_with = "scalar::email")]
+    #[schemars(with = "StoreText")]
     pub customer_email: Option<Email>,
     /// Who, by the store's id.
     #[serde(default, deserialize_with = "scalar::customer_id")]
+    #[schemars(with = "StoreOptionalId")]
     pub customer_id: Option<CustomerId>,
     /// The program's reward.
     #[serde(deserialize_with = "scalar::id")]
+    #[schemars(with = "StoreId")]
     pub reward_id: RewardId,
     /// How much, where the customer chooses.
     #[serde(default, deserialize_with = "amount_if_sent")]
+    #[schemars(with = "StoreAmount")]
     pub amount: Option<Decimal>,
     /// When it was signed, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds_if_sent")]
+    #[schemars(with = "StoreTime")]
     pub t: Option<i64>,
 }
 
@@ -207,13 +256,16 @@ fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
 }
 
 /// What is read of an address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "StoreAddress")]
 pub struct Address {
     /// The postal code.
     #[serde(default, deserialize_with = "scalar::text_line::<32, _>")]
+    #[schemars(with = "StoreText")]
     pub zip: Option<String>,
     /// The country, as the store writes it.
     #[serde(default, deserialize_with = "scalar::text_line::<100, _>")]
+    #[schemars(with = "StoreText")]
     pub country: Option<String>,
 }
 

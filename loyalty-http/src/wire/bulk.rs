@@ -2,15 +2,26 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{self, BodyErrorCode};
+use super::schema;
 use super::value::prefix_pointer;
 use crate::problem::{Fault, Problem};
 
 /// How many records one request can bring.
-const MAX_RECORDS: usize = 250;
+pub(crate) const MAX_RECORDS: usize = 250;
+
+/// The numbers of records that were new, changed and unchanged.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its derived schema is used alone, for the store's `UpsertCounts`")]
+pub(crate) struct Tally {
+    created: schema::Count,
+    updated: schema::Count,
+    unchanged: schema::Count,
+}
 
 /// Reads the records of the member `name`, each from a body of its own. Their ids must differ: of two records
 /// of one id, one would be lost.

@@ -1,5 +1,6 @@
 //! The ledger of a customer on the wire: one entry for each event that is about points or the tier.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use loyalty_core::event::{AdjustmentReason, Clawback};
@@ -7,9 +8,11 @@ use loyalty_core::{
     ActionId, Calculation, Event, ManualTier, OrderId, Points, RedemptionId, RewardId, TierId,
 };
 use loyalty_store::{JournalRow, Seq};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationResponse;
+use super::schema;
 use super::value::{IdText, TimeText};
 
 /// Names an entry: the journal's row and the place in it.
@@ -31,57 +34,84 @@ impl Serialize for EntryId {
     }
 }
 
-/// A page of a ledger, newest first.
-#[derive(Debug, Serialize)]
+impl JsonSchema for EntryId {
+    fn schema_name() -> Cow<'static, str> {
+        "EntryId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An entry of a ledger: a row of the journal and the position in it.",
+            "type": "string",
+            "pattern": "^[0-9]+-[0-9]+$"
+        })
+    }
+}
+
+/// A page of a customer's ledger, newest entry first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ledger")]
 pub(crate) struct LedgerResponse<'a> {
     pub(crate) entries: Vec<EntryResponse<'a>>,
 }
 
-/// One entry.
-#[derive(Debug, Serialize)]
+/// An entry of the ledger.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerEntry")]
 pub(crate) struct EntryResponse<'a> {
     pub(crate) entry_id: EntryId,
     at: TimeText,
+    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
     kind: &'static str,
-    /// What it did to the balance.
+    /// The change of the balance.
+    #[schemars(with = "schema::Points")]
     points: Points,
-    /// What it did to the points that are pending.
+    /// The change of the pending points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     pending_points: Option<Points>,
-    /// The balance after it.
+    /// The balance after the entry.
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
     #[serde(flatten)]
     details: EntryDetails<'a>,
 }
 
-/// What else there is to say, by kind.
-#[derive(Debug, Default, Serialize)]
+/// The details of an entry, which depend on its kind.
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct EntryDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     order_id: Option<&'a OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     action_id: Option<&'a ActionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redemption_id: Option<IdText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     reward_id: Option<&'a RewardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    /// From when on the points are, or were, no longer usable.
+    /// From then on the points can no longer be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<TimeText>,
-    /// What the program lets the customer keep, since it stops at zero.
+    /// Points that the customer keeps, because the program stops at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     forgiven: Option<Points>,
-    /// What is not taken, since it had run out already.
+    /// Points not taken back, because they had expired.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     expired: Option<Points>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<&'a TierId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier_until: Option<TimeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationResponse<'a>>,
+    /// The entry as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }

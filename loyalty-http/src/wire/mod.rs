@@ -29,5 +29,6 @@ pub(crate) mod refund;
 pub(crate) mod reminder;
 pub(crate) mod report;
 pub(crate) mod saved_search;
+pub(crate) mod schema;
 pub(crate) mod tier;
 pub(crate) mod value;

@@ -12,54 +12,82 @@ use loyalty_core::{
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::award::{self, AwardResponse};
+use super::cart::CodeRejectionCode;
 use super::customer::CustomerBody;
 use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
+use super::schema;
 use super::value::{ParsedField, QuantityField, prefix_pointer};
 use crate::endpoint::error::to_sentence;
 use crate::problem::Problem;
 
-/// An order as it now is. With the status `cancelled` the rest can be left out.
-#[derive(Debug, Deserialize)]
+/// `anyOf`: a cancellation, or lines and a total.
+fn order_rules() -> Value {
+    json!([
+        {
+            "description": "A cancelled order needs nothing else.",
+            "properties": { "status": { "const": "cancelled" } }
+        },
+        {
+            "required": ["lines", "total"],
+            "properties": { "lines": { "type": "array" }, "total": { "type": "string" } }
+        }
+    ])
+}
+
+/// The present state of an order. A cancelled order needs nothing but its status.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OrderReport", extend("anyOf" = order_rules()))]
 pub(crate) struct OrderBody {
     customer: Option<CustomerBody>,
     status: ParsedField<ReportedStatus>,
+    /// The time of the shop's change. The later of two reports counts.
     updated_at: Option<TimeField>,
     placed_at: Option<TimeField>,
+    /// The order's currency. Another one than the shop's needs `shop_money`.
     currency: Option<ParsedField<Currency>>,
     lines: Option<Vec<OrderLineBody>>,
     tax: Option<ParsedField<Amount>>,
     taxes_included: Option<bool>,
     shipping: Option<ParsedField<Amount>>,
     total: Option<ParsedField<Amount>>,
+    /// The part paid with a redeemed reward.
     redeemed: Option<ParsedField<Amount>>,
+    /// The amounts in the shop's currency.
     shop_money: Option<ShopMoney>,
+    #[schemars(length(max = Order::MAX_CODES))]
     discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
+    /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
 }
 
-/// A line. Without an id of its own its position is its id, counted from 1.
-#[derive(Debug, Deserialize)]
+/// A line of an order.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OrderLine")]
 struct OrderLineBody {
+    /// The id of the line; by default its position, counted from 1.
     line_id: Option<ParsedField<LineId>>,
     product_id: Option<ParsedField<ProductId>>,
     categories: Option<Vec<ParsedField<CategoryId>>>,
     quantity: QuantityField,
+    /// The price of the whole line, net of its discounts.
     amount: ParsedField<Amount>,
     gift_card: Option<bool>,
 }
 
 /// The amounts of an order in the shop's currency, for an order in another one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ShopMoney {
-    /// One amount for each of the order's lines.
+    /// One amount for each line of the order.
     lines: Vec<ParsedField<Amount>>,
     tax: Option<ParsedField<Amount>>,
     shipping: Option<ParsedField<Amount>>,
@@ -90,6 +118,10 @@ impl FromText for ReportedStatus {
                 detail: sentence.to_owned(),
             }
         })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schema::one_of_names(Status::ALL.map(Status::name).into_iter().chain(["cancelled"]))
     }
 }
 
@@ -244,42 +276,53 @@ fn duplicate_line_pointer(order: &Order, rejection: &Rejection) -> Option<String
     Some(format!("/lines/{index}/line_id"))
 }
 
-/// An order as it is answered.
-#[derive(Debug, Serialize)]
+/// An order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order")]
 pub(crate) struct OrderResponse<'a> {
+    #[schemars(with = "schema::Id")]
     order_id: &'a OrderId,
-    /// Null where the order itself was not reported yet.
+    /// The status; null where the order itself was not reported yet.
+    #[schemars(extend("enum" = ["processing", "paid", "fulfilled", "completed", "cancelled", null]))]
     status: Option<&'static str>,
     cancelled: bool,
-    /// Only a cancellation or refunds are known so far: they are kept, and count when the order comes.
+    /// True where only a cancellation or refunds are known. They count when the order is reported.
     kept: bool,
     points: PostedResponse,
-    /// What this request did to the customer's balance.
+    /// The change of the customer's balance by this request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     points_changed: Option<Points>,
-    /// What else followed from it: tiers entered, goals reached, a friend's invitation.
+    /// Further awards of this request: tiers entered, goals reached, referral bonuses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     awards: Vec<AwardResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<OrderCustomer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationResponse<'a>>,
+    /// The explanation as sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
 }
 
-/// A code that an order brought.
-#[derive(Debug, Serialize)]
+/// A discount code of an order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderCode")]
 struct OrderCodeResponse {
+    #[schemars(with = "schema::CodeText")]
     code: String,
-    /// Whether this order counts among its uses.
+    /// True where the order counts among the uses of the code.
     used: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Numeral>")]
     code_id: Option<String>,
-    /// Why the code was not used.
+    /// The reason why the code does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<CodeRejectionCode>")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -298,11 +341,14 @@ impl From<&OrderCode> for OrderCodeResponse {
     }
 }
 
-/// Whose order it is.
-#[derive(Debug, Serialize)]
+/// The customer of an order.
+#[derive(Debug, Serialize, JsonSchema)]
 struct OrderCustomer<'a> {
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
 }
 

@@ -3,22 +3,27 @@
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
 use loyalty_store::{CustomerRef, CustomerView, Receipt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
 use super::json::field::{Integer, Text};
 use super::ledger::EntryId;
+use super::schema;
 use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
 /// Points to be added or subtracted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PointsChange", extend("allOf" = schema::one_customer()))]
 pub(crate) struct PointsBody {
     customer_id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
+    #[schemars(with = "schema::SomePoints")]
     points: Integer,
     reason: Option<Text<500>>,
+    /// An action of the program that the ledger names with these points.
     action_id: Option<ParsedField<ActionId>>,
 }
 
@@ -68,15 +73,22 @@ pub(crate) fn parse_single_customer_ref(
     }
 }
 
-/// What was done. The customer is named as the request did.
-#[derive(Debug, Serialize)]
+/// The outcome of a change. The customer is named as in the request.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PointsChangeResult")]
 pub(crate) struct PointsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
+    #[schemars(with = "schema::SomePoints")]
     points: Points,
+    /// The balance after the change.
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
+    /// The entry of the ledger; null for a dry run.
     entry_id: Option<EntryId>,
     at: TimeText,
 }
@@ -103,10 +115,12 @@ impl<'a> PointsResponse<'a> {
     }
 }
 
-/// The customers whose balances are asked for.
-#[derive(Debug, Deserialize)]
+/// Customers whose balances are requested.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BalancesRequest")]
 pub(crate) struct BalancesBody {
+    #[schemars(length(min = 1, max = MAX_BALANCES))]
     customer_ids: Vec<ParsedField<CustomerId>>,
 }
 
@@ -132,14 +146,19 @@ pub(crate) fn check_id_count(
     Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(param))
 }
 
-/// One balance.
-#[derive(Debug, Serialize)]
+/// A customer's balance.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Balance")]
 pub(crate) struct BalanceResponse<'a> {
+    #[schemars(with = "schema::Id")]
     pub(crate) customer_id: &'a CustomerId,
+    /// Points that can be spent, less debt.
+    #[schemars(with = "schema::Points")]
     pub(crate) point_balance: Points,
-    /// Earned, and not to be spent yet.
+    /// Points that are earned and cannot be spent yet.
+    #[schemars(with = "schema::Points")]
     pub(crate) pending: Points,
-    /// The instant, where one was asked for.
+    /// The instant that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<TimeText>,
 }
@@ -157,9 +176,12 @@ impl<'a> BalanceResponse<'a> {
     }
 }
 
-/// Many balances, as asked for; ids that nobody has are apart.
-#[derive(Debug, Serialize)]
+/// The balances of many customers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Balances")]
 pub(crate) struct BalancesResponse<'a> {
     pub(crate) balances: Vec<BalanceResponse<'a>>,
+    /// The ids that no customer has.
+    #[schemars(with = "Vec<schema::Id>")]
     pub(crate) unknown: Vec<&'a CustomerId>,
 }

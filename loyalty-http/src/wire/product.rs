@@ -4,37 +4,47 @@ use std::collections::{BTreeSet, HashSet};
 
 use loyalty_core::{Amount, CategoryId, Currency, ProductId, Tag, VariantId};
 use loyalty_store::{Product, ProductRecord, ProductStatus, Shop, Variant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::bulk;
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::schema;
 use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
 /// How many categories, tags and variants, each, a product can have.
 const MAX_PARTS: usize = 250;
 
-/// A product as a shop tells of it: all of it. What is absent or null is not there.
-#[derive(Debug, Deserialize)]
+/// A whole product. A member that is absent or null is empty.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProductInput")]
 pub(crate) struct ProductBody {
+    /// The id; in a request for one product the same as in the path, or absent.
     product_id: Option<ParsedField<ProductId>>,
+    #[schemars(with = "schema::Title")]
     title: Text<255>,
+    #[schemars(length(max = MAX_PARTS))]
     categories: Option<Vec<ParsedField<CategoryId>>>,
     price: Option<ParsedField<Amount>>,
+    /// The shop's currency, or absent.
     currency: Option<ParsedField<Currency>>,
     vendor: Option<Text<255>>,
     product_type: Option<Text<255>>,
+    #[schemars(length(max = MAX_PARTS))]
     tags: Option<Vec<ParsedField<Tag>>>,
     status: Option<ParsedField<ProductStatus>>,
+    #[schemars(length(max = MAX_PARTS))]
     variants: Option<Vec<VariantBody>>,
 }
 
-/// A variant as a shop tells of it.
-#[derive(Debug, Deserialize)]
+/// A variant of a product.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VariantInput")]
 struct VariantBody {
     variant_id: ParsedField<VariantId>,
     title: Option<Text<255>>,
@@ -137,11 +147,20 @@ fn parse_variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
     Ok(variants)
 }
 
+/// A product with its id.
+#[derive(JsonSchema)]
+#[schemars(extend("required" = ["product_id"], "properties" = { "product_id": { "type": "string" } }))]
+#[expect(dead_code, reason = "its derived schema is used alone")]
+struct IdentifiedProduct(ProductBody);
+
 /// Many products.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProductsInput")]
 pub(crate) struct ProductsBody<'a> {
+    /// Products with their ids, each id once.
     #[serde(borrow)]
+    #[schemars(with = "Vec<IdentifiedProduct>", length(min = 1, max = bulk::MAX_RECORDS))]
     products: Vec<&'a RawValue>,
 }
 
@@ -158,28 +177,39 @@ impl ProductsBody<'_> {
     }
 }
 
-/// A product as it is answered.
-#[derive(Debug, Serialize)]
+/// A product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Product")]
 pub(crate) struct ProductResponse<'a> {
+    #[schemars(with = "schema::Id")]
     product_id: &'a ProductId,
     title: &'a str,
+    #[schemars(with = "Vec<schema::Id>")]
     categories: &'a BTreeSet<CategoryId>,
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
+    #[schemars(with = "schema::Currency")]
     currency: &'static str,
     vendor: Option<&'a str>,
     product_type: Option<&'a str>,
+    #[schemars(with = "Vec<schema::Id>")]
     tags: &'a BTreeSet<Tag>,
+    #[schemars(with = "ParsedField<ProductStatus>")]
     status: &'static str,
     variants: Vec<VariantResponse<'a>>,
     created_at: TimeText,
     updated_at: TimeText,
 }
 
-#[derive(Debug, Serialize)]
+/// A variant of a product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Variant")]
 struct VariantResponse<'a> {
+    #[schemars(with = "schema::Id")]
     variant_id: &'a VariantId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
 }
 
@@ -211,7 +241,8 @@ impl<'a> ProductResponse<'a> {
 }
 
 /// A page of products.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Products")]
 pub(crate) struct ProductsResponse<'a> {
     pub(crate) products: Vec<ProductResponse<'a>>,
 }

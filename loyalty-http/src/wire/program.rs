@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use loyalty_core::{Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,6 +11,7 @@ use serde_json::value::RawValue;
 use super::explanation::ExplanationResponse;
 use super::json;
 use super::order::OrderBody;
+use super::schema::{self, program};
 use super::value::ParsedField;
 use crate::problem::{Fault, Problem};
 
@@ -50,26 +52,35 @@ pub(crate) fn invalid_program(faults: Vec<Fault>) -> Problem {
 }
 
 /// A published version.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PublishedVersion")]
 pub(crate) struct VersionResponse {
+    #[schemars(with = "u32", range(min = 1))]
     pub(crate) version: ProgramVersion,
 }
 
-/// Whether a program could be published.
-#[derive(Debug, Serialize)]
+/// The validity of a program.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Validation")]
 pub(crate) struct ValidationResponse {
+    /// True where the program can be published.
     pub(crate) valid: bool,
     pub(crate) faults: Vec<Fault>,
 }
 
-/// An order to be reckoned without being recorded.
-#[derive(Debug, Deserialize)]
+/// An order whose points are calculated without recording it.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DryRunRequest")]
 pub(crate) struct DryRunBody<'a> {
+    /// The program; by default the one in force.
     #[serde(borrow)]
+    #[schemars(with = "Option<program::Definition>")]
     program: Option<&'a RawValue>,
     order: OrderBody,
+    /// The tags of the customer.
     customer_tags: Option<Vec<ParsedField<Tag>>>,
+    /// The tier of the customer.
     tier: Option<ParsedField<TierId>>,
 }
 
@@ -101,9 +112,11 @@ impl DryRunBody<'_> {
     }
 }
 
-/// What the order would earn, and why.
-#[derive(Debug, Serialize)]
+/// The points that an order would earn.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DryRunResult")]
 pub(crate) struct DryRunResponse<'a> {
+    #[schemars(with = "schema::Points")]
     points: Points,
     explanation: ExplanationResponse<'a>,
     text: String,

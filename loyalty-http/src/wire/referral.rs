@@ -4,28 +4,37 @@ use std::collections::BTreeSet;
 
 use loyalty_core::{CustomerId, OrderId, Points, Timestamp};
 use loyalty_store::{CustomerView, ProfileChange, Receipt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::schema;
 use super::value::TimeText;
 use crate::problem::Problem;
 
 /// How many signs of a household a shop can send.
 const MAX_HOUSEHOLD_IDENTIFIERS: usize = 20;
 
-/// A customer asks for a code to give to friends.
-#[derive(Debug, Deserialize)]
+/// A request for a customer's referral code.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralCodeRequest")]
 pub(crate) struct ReferralCodeBody {
+    /// Identifiers of the household in the shop's terms, such as a device, an address or a card.
+    #[schemars(length(max = MAX_HOUSEHOLD_IDENTIFIERS))]
     household: Option<Vec<Text<200>>>,
 }
 
-/// A customer came by a friend's code.
-#[derive(Debug, Deserialize)]
+/// A customer who was referred by another one.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralJoinRequest")]
 pub(crate) struct ReferralJoinBody {
+    /// The referrer's code.
     code: Text<100>,
+    /// Identifiers of the household in the shop's terms, such as a device, an address or a card.
+    #[schemars(length(max = MAX_HOUSEHOLD_IDENTIFIERS))]
     household: Option<Vec<Text<200>>>,
 }
 
@@ -57,28 +66,36 @@ fn parse_household(signs: Option<Vec<Text<200>>>) -> Result<ProfileChange, Probl
 }
 
 /// A customer's referrals.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Referrals")]
 pub(crate) struct ReferralsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
-    /// The code to give to friends; null before one was asked for.
+    /// The customer's referral code; null before the first request for it.
     code: Option<&'a str>,
-    /// Whether this customer came by a friend's code.
+    /// True where the customer was referred by another one.
     joined: bool,
-    /// The order that completed that, where one did.
+    /// The order that completed the customer's own referral.
+    #[schemars(with = "Option<schema::Id>")]
     completed_by: Option<&'a OrderId>,
-    /// How many friends were brought and stayed.
+    /// The number of completed referrals.
+    #[schemars(with = "schema::Count")]
     friends: u32,
-    /// What was given for them, by their orders.
+    /// The points for them, by the referred customers' orders.
     rewards: Vec<ReferralRewardResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// The points for one referral.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReferralReward")]
 struct ReferralRewardResponse<'a> {
+    #[schemars(with = "schema::Id")]
     order_id: &'a OrderId,
+    #[schemars(with = "schema::Points")]
     points: Points,
     at: TimeText,
-    /// Taken back, since the order was.
+    /// True where the points were taken back with the order.
     returned: bool,
 }
 

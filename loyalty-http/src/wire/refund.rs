@@ -4,27 +4,32 @@ use loyalty_core::{
     Amount, LineId, Refund, RefundContent, RefundId, Rejection as Refusal, Timestamp,
 };
 use loyalty_store::Rejection;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::json::BodyErrorCode;
 use super::json::field::TimeField;
+use super::schema;
 use super::value::{ParsedField, QuantityField};
 use crate::problem::Problem;
 
-/// A refund, by amount or by lines.
-#[derive(Debug, Deserialize)]
+/// A refund by amount, by lines or both.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Refund", extend("anyOf" = [schema::needs(&[("amount", "string")]), schema::needs(&[("lines", "array")])]))]
 pub(crate) struct RefundBody {
     refund_id: ParsedField<RefundId>,
     /// The money paid out.
     amount: Option<ParsedField<Amount>>,
+    #[schemars(length(min = 1))]
     lines: Option<Vec<RefundLineBody>>,
     refunded_at: Option<TimeField>,
 }
 
 /// Units of one line.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RefundLine")]
 struct RefundLineBody {
     line_id: ParsedField<LineId>,
     quantity: QuantityField,

@@ -3,57 +3,72 @@
 use loyalty_core::program::TierMetric;
 use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
 use loyalty_store::CustomerView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema;
 use super::value::TimeText;
 
-/// A tier, as of an instant.
-#[derive(Debug, Serialize)]
+/// A customer's tier at an instant.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TierStatus")]
 pub(crate) struct TierResponse<'a> {
+    #[schemars(with = "schema::Id")]
     customer_id: &'a CustomerId,
-    /// Null for none.
+    /// The tier; null for none.
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<TierId>,
-    /// Not known of a tier set by hand.
+    /// The start of the tier; null for a tier set by hand.
     since: Option<TimeText>,
-    /// Until when at most, if nothing happens; null for no end that is known.
+    /// The end of the tier if nothing happens; null where no end is known.
     until: Option<TimeText>,
-    /// Whether the shop set it.
+    /// True where the shop set the tier.
     by_hand: bool,
-    /// What the program counts: `spend`, `points_earned` or `orders`.
+    /// The metric of the program's tiers.
+    #[schemars(extend("enum" = ["spend", "points_earned", "orders"]))]
     metric: &'static str,
-    /// How much of it counts now.
+    /// The customer's present value of the metric.
     counts: MetricValue,
-    /// Null at the top.
+    /// The next tier; null at the highest.
     next: Option<NextTierResponse>,
-    /// What is missing to keep the tier that was earned.
+    /// The value that is missing to keep the tier that was earned.
     missing_to_keep: MetricValue,
-    /// Why the tier changed last; null where it never did by what the customer did.
+    /// The last change by the customer's activity; null where there was none.
     last_change: Option<TierChangeResponse>,
-    /// The instant, where one was asked for.
+    /// The instant that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<TimeText>,
 }
 
-#[derive(Debug, Serialize)]
+/// The next tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NextTier")]
 struct NextTierResponse {
+    #[schemars(with = "schema::Id")]
     tier: TierId,
     missing: MetricValue,
 }
 
-#[derive(Debug, Serialize)]
+/// A change of the tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TierChange")]
 struct TierChangeResponse {
+    #[schemars(with = "Option<schema::Id>")]
     from: Option<TierId>,
+    #[schemars(with = "Option<schema::Id>")]
     to: Option<TierId>,
     at: TimeText,
+    #[schemars(extend("enum" = ["qualified", "refunded", "lapsed", "removed"]))]
     reason: &'static str,
+    /// The change as a sentence.
     text: String,
 }
 
-/// So much of the program's metric: money as a string, else a number.
-#[derive(Debug, Serialize)]
+/// A value of the program's metric: money as a string, otherwise a number.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum MetricValue {
-    Money(String),
+    Money(#[schemars(with = "schema::Decimal")] String),
     Count(i64),
 }
 

@@ -31,6 +31,28 @@ fn the_document_needs_no_key() {
     assert_eq!(world.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
 
+/// The committed document, which a change of the contract changes as well.
+#[test]
+fn the_document_is_the_committed_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let served = format!("{:#}\n", *DOCUMENT);
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        fs::write(&path, &served).unwrap();
+    }
+
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let differing = committed
+        .lines()
+        .zip(served.lines())
+        .position(|(committed, served)| committed != served);
+    assert!(
+        committed == served,
+        "the document differs from loyalty-http/openapi.json (line {}). If the contract is meant \
+         to change, write the file with UPDATE_OPENAPI=1 and look at its diff",
+        differing.map_or(0, |line| line.saturating_add(1))
+    );
+}
+
 #[test]
 fn operations_are_the_routes() {
     assert_eq!(operations().len(), ROUTES.len());
@@ -163,17 +185,17 @@ fn codes_are_those_of_the_source() {
     for code in &emitted {
         assert!(
             known.contains(code) || unheard.contains(code),
-            "codes.json does not tell of {code}"
+            "the table of problem codes lacks {code}"
         );
     }
     let reserved = |code: &String| refusals.contains(code);
     for code in &known {
         assert!(
             emitted.contains(code) || reserved(code),
-            "codes.json tells of {code}, which nobody answers"
+            "nobody answers {code} of the table of problem codes"
         );
     }
-    assert_eq!(codes("CodeRefusal").collect::<BTreeSet<_>>(), refusals);
+    assert_eq!(codes("CodeRejection").collect::<BTreeSet<_>>(), refusals);
     let mut found = BTreeSet::new();
     for directory in ["loyalty-core/src/program", "loyalty-core/src/discount"] {
         for file in sources(&root.join(directory)) {

@@ -3,15 +3,18 @@
 //! Each is a newtype around what the core works with. The ones written as strings are
 //! [`FromText`], so that query parameters are read by the same rules.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::{BodyErrorCode, field_error};
+use crate::wire::schema;
 
 /// What is written as a string.
 pub trait FromText: Sized {
@@ -20,6 +23,9 @@ pub trait FromText: Sized {
 
     /// Reads the string.
     fn from_text(text: &str) -> Result<Self, FieldError>;
+
+    /// The JSON Schema of the string.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
 /// Why a string is refused.
@@ -58,6 +64,20 @@ macro_rules! impl_deserialize_from_text {
         $(impl<'de, $($generics)*> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(FromTextVisitor(PhantomData))
+            }
+        }
+
+        impl<$($generics)*> JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                Self::schema(generator)
             }
         })*
     };
@@ -111,6 +131,10 @@ impl<const MAX: usize> FromText for Text<MAX> {
         }
         Ok(Self(text.to_owned()))
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Text<MAX>>()
+    }
 }
 
 /// An instant: RFC 3339 with its offset, in the years 1970 to 9999. No leap seconds.
@@ -142,6 +166,10 @@ impl FromText for TimeField {
         }
         Ok(Self(time))
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Time>()
+    }
 }
 
 /// A day without a zone: `YYYY-MM-DD`, from the year 1 on.
@@ -156,6 +184,10 @@ impl FromText for Date {
             let sentence = "This is no date of the calendar as YYYY-MM-DD.";
             FieldError::new(BodyErrorCode::InvalidValue, sentence)
         })
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Date>()
     }
 }
 
@@ -205,6 +237,10 @@ impl FromText for DecimalText {
             return Err(FieldError::new(BodyErrorCode::OutOfRange, sentence));
         }
         Decimal::from_str_exact(text).map(Self).map_err(|_| invalid())
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Amount>()
     }
 }
 
@@ -261,6 +297,20 @@ pub enum PatchField<T> {
     Clear,
     /// The new value.
     Set(T),
+}
+
+impl<T: JsonSchema> JsonSchema for PatchField<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for PatchField<T> {
