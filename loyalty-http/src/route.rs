@@ -174,7 +174,13 @@ pub(crate) const fn signed(
     operation: Operation,
 ) -> Route {
     let handler = RouteHandler::Signed(event);
-    Route { method: Method::POST, pattern, query: &[], handler, operation }
+    Route {
+        method: Method::POST,
+        pattern,
+        query: &[],
+        handler,
+        operation,
+    }
 }
 
 /// The schema of a type, which the generator adds to the document.

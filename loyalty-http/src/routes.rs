@@ -59,5 +59,9 @@ pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
 ];
 
 /// All routes.
-pub static ROUTES: LazyLock<Vec<Route>> =
-    LazyLock::new(|| RESOURCES.iter().flat_map(|(_, routes)| routes.iter().cloned()).collect());
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    RESOURCES
+        .iter()
+        .flat_map(|(_, routes)| routes.iter().cloned())
+        .collect()
+});

@@ -34,8 +34,8 @@ use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
 use crate::problem::Problem;
 use crate::wire::json::BodyErrorCode;
-use crate::wire::schema;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
+use crate::wire::schema;
 
 /// The plugins that speak this wire. `common` is for what they share.
 const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];

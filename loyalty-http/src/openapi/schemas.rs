@@ -42,9 +42,14 @@ impl Schemas {
     /// All schemas that the others refer to, by name.
     pub(super) fn into_definitions(mut self) -> Map<String, Value> {
         let mut definitions = self.requests.take_definitions(true);
-        definitions.values_mut().for_each(|schema| visit(schema, normalize_request));
+        for schema in definitions.values_mut() {
+            visit(schema, normalize_request);
+            visit(schema, remove_default);
+        }
         let mut received = self.responses.take_definitions(true);
-        received.values_mut().for_each(|schema| visit(schema, normalize_response));
+        received
+            .values_mut()
+            .for_each(|schema| visit(schema, normalize_response));
         definitions.extend(received);
         definitions
     }
@@ -90,10 +95,12 @@ fn normalize_request(schema: &mut Map<String, Value>) {
     if let Some(maximum) = bounds {
         schema.entry("maximum").or_insert(maximum);
     }
-    if schema.get("default").is_some_and(Value::is_null) {
-        schema.remove("default");
-    }
     unwrap_lines(schema);
+}
+
+/// The default of a Rust type is a detail of its reader.
+fn remove_default(schema: &mut Map<String, Value>) {
+    schema.remove("default");
 }
 
 fn normalize_response(schema: &mut Map<String, Value>) {
@@ -110,7 +117,9 @@ fn normalize_response(schema: &mut Map<String, Value>) {
         .flatten()
         .filter_map(|name| name.as_str().map(str::to_owned))
         .collect();
-    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
 
     // A member that can be absent is left out instead of being null.
     if !nullable_members {
@@ -142,8 +151,10 @@ fn is_number_format(format: &Value) -> bool {
 /// A doc comment has line breaks where the source has them.
 fn unwrap_lines(schema: &mut Map<String, Value>) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
-        let paragraphs: Vec<String> =
-            text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        let paragraphs: Vec<String> = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect();
         *text = paragraphs.join("\n\n");
     }
 }

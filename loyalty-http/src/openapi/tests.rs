@@ -1,6 +1,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test may stop at what it did not expect"
 )]
 use std::collections::BTreeSet;
@@ -110,4 +111,56 @@ fn codes_have_a_use() {
     }
     let known: BTreeSet<String> = code::ALL.iter().map(|code| code.name.to_owned()).collect();
     assert_eq!(used, known);
+}
+
+/// Every schema of a document, wherever it is.
+fn check_plain(value: &Value, place: &str) {
+    if let Some(members) = value.as_object() {
+        assert!(members.get("type").is_none_or(|kind| kind != "null"), "null alone at {place}");
+        assert!(!members.contains_key("const"), "a constant at {place}");
+        for (name, value) in members {
+            let at_name = format!("{place}/{name}");
+            match name.as_str() {
+                "properties" => {
+                    for (name, schema) in value.as_object().unwrap() {
+                        assert!(schema.is_object(), "{at_name}/{name} is {schema}");
+                        check_plain(schema, &format!("{at_name}/{name}"));
+                    }
+                }
+                "oneOf" | "propertyNames" => panic!("{at_name}"),
+                "anyOf" => {
+                    let objects = value.as_array().unwrap().iter();
+                    let objects = objects.filter(|schema| schema.get("properties").is_some());
+                    assert!(objects.count() < 2, "{at_name} has several objects");
+                    check_plain(value, &at_name);
+                }
+                "additionalProperties" => assert!(value.is_object(), "{at_name}"),
+                "example" => {}
+                _ => check_plain(value, &at_name),
+            }
+        }
+    }
+    for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+        check_plain(value, &format!("{place}/{index}"));
+    }
+}
+
+#[test]
+fn the_plain_profile_has_the_same_operations_in_plain_schemas() {
+    let (exact, plain) = (served(), plain());
+    check_plain(&plain, "");
+    for (path, methods) in members(&exact, "paths") {
+        for (method, operation) in methods.as_object().unwrap() {
+            let simple = &plain["paths"][path][method];
+            assert_eq!(operation["operationId"], simple["operationId"]);
+            let statuses = |operation: &Value| -> Vec<String> {
+                members(operation, "responses")
+                    .map(|(status, _)| status.clone())
+                    .collect()
+            };
+            assert_eq!(statuses(operation), statuses(simple), "{method} {path}");
+            let count = |operation: &Value| operation["parameters"].as_array().map(Vec::len);
+            assert_eq!(count(operation), count(simple), "{method} {path}");
+        }
+    }
 }

@@ -10,8 +10,7 @@ use loyalty_core::{
 };
 use loyalty_store::{
     CustomerRef, CustomerView, FieldChange as Changed, NumericId, ProductRecord, ProductStatus,
-    ProfileChange,
-    SavedSearch,
+    ProfileChange, SavedSearch,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};

@@ -346,7 +346,9 @@ impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
         let public_text = outcome.public_text();
 
         match &outcome.outcome {
-            Ok(applied) => Self::Applied(AppliedCodeResponse::new(code, applied, text, public_text)),
+            Ok(applied) => {
+                Self::Applied(AppliedCodeResponse::new(code, applied, text, public_text))
+            }
             Err(rejection) => Self::Rejected(RejectedCodeResponse {
                 code,
                 applied: false,

@@ -161,14 +161,14 @@ fn codes_are_those_of_the_source() {
     ] {
         emitted.extend(arms(&read(file)));
     }
-    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/refusal.rs"))
+    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/code_rejection.rs"))
         .into_iter()
         .collect();
     for file in sources(&root.join("loyalty-http/src")) {
         emitted.extend(named(
             &file,
             "Problem::",
-            &["bad_request", "conflict", "too_large", "too_slow", "unprocessable"],
+            &["bad_request", "conflict", "payload_too_large", "request_timeout", "unprocessable"],
         ));
         emitted.extend(named(&file, "Self::", &["unauthenticated"]));
         emitted.extend(after_status(&file));

@@ -18,6 +18,7 @@ mod discounts;
 mod document;
 mod failures;
 mod fixture;
+mod generated_clients;
 mod idempotency;
 mod isolation;
 mod ledger;
