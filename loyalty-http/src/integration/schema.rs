@@ -69,7 +69,7 @@ values! {
         ]
     };
     /// Every body brings the key and its signature: HMAC-SHA256, with the key's secret, over the
-    /// body without `hmac`, its members sorted, as PHP's json_encode writes it; base64.
+    /// body without `hmac`, its members sorted, as PHP's `json_encode` writes it; base64.
     Signed {
         "type": "object",
         "required": ["key", "hmac"],

@@ -1,9 +1,9 @@
-//! What the store plugins send, by event.
+//! The bodies of store plugins, by event.
 //!
-//! Only what the engine uses is read; the plugins send more (an IP address, discounts, names of products,
-//! Magento's `guest` and `item_spent_amount`), which is passed over and never kept. What is read is typed
-//! strictly, and a fault is named with the JSON Pointer (RFC 6901) of its place. The tolerance is PHP's own:
-//! see [`scalar`](super::scalar).
+//! Only the members that the engine uses are read. The plugins send more (an IP address, discounts,
+//! names of products, Magento's `guest` and `item_spent_amount`), which is ignored and never stored.
+//! The members are typed strictly, and a fault has the JSON Pointer (RFC 6901) of its place. The
+//! tolerance is PHP's: see [`scalar`](super::scalar).
 //!
 //! Amounts are exact as sent, in the shop's currency, and may be finer than its minor unit.
 
@@ -24,13 +24,13 @@ use super::schema::{
 };
 use crate::wire::schema;
 
-/// Why a verified body is not what its route takes: a member is missing, or of a wrong type or form.
+/// A fault of a verified body: a member is missing, or has a wrong type or form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {reason}")]
 pub struct WireError {
     /// The JSON Pointer of the value.
     pub pointer: String,
-    /// What is wrong, without the value itself.
+    /// The fault, without the value.
     pub reason: String,
 }
 
@@ -38,7 +38,7 @@ pub struct WireError {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreTimestamp")]
 pub struct KeyVerify {
-    /// When it was sent, in seconds since 1970.
+    /// The time of sending, in seconds since 1970.
     #[serde(deserialize_with = "scalar::unix_seconds")]
     #[schemars(with = "StoreTime")]
     pub t: i64,
@@ -48,11 +48,11 @@ pub struct KeyVerify {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreInstalled")]
 pub struct AppInstalled {
-    /// Where shoppers find the store.
+    /// The address of the store for shoppers.
     #[serde(deserialize_with = "scalar::url")]
     #[schemars(extend("format" = "uri"))]
     pub shop_url: String,
-    /// Where the store answers requests for customers, products and codes, if it does.
+    /// The address of the store's own interface, if it has one.
     #[serde(default, deserialize_with = "scalar::optional_url")]
     pub api_endpoint: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct Order {
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub id: OrderId,
-    /// What the customer pays in all.
+    /// The total that the customer pays.
     #[serde(deserialize_with = "scalar::amount")]
     #[schemars(with = "StoreAmount")]
     pub total_price: Decimal,
@@ -76,12 +76,12 @@ pub struct Order {
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     #[schemars(with = "OptionalStoreAmount")]
     pub total_tax: Decimal,
-    /// Lines net of discounts, without tax and shipping. Magento also takes discounts on shipping off it
-    /// and can come below zero, which counts as zero.
+    /// Lines net of discounts, without tax and shipping. Below zero it counts as zero: Magento also
+    /// subtracts discounts on shipping.
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
     #[schemars(with = "StoreNumber")]
     pub subtotal_price: Decimal,
-    /// Who ordered; none where neither an id nor an e-mail was sent.
+    /// The customer; none where neither an id nor an e-mail address was sent.
     #[serde(default, deserialize_with = "known_customer")]
     #[schemars(with = "StoreObject<Customer>")]
     pub customer: Option<Customer>,
@@ -111,7 +111,7 @@ pub struct Line {
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     #[schemars(with = "OptionalStoreAmount")]
     pub product_price: Decimal,
-    /// How many units; may be broken (by weight, by length).
+    /// The number of units, with decimals for goods by weight or length.
     #[serde(deserialize_with = "scalar::quantity")]
     #[schemars(with = "StoreAmount")]
     pub quantity: Quantity,
@@ -131,7 +131,7 @@ pub struct Category {
     pub category_id: CategoryId,
 }
 
-/// `orders-cancelled`, `orders-closed`: which order it is.
+/// `orders-cancelled`, `orders-closed`: an order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreOrderRef")]
 pub struct OrderRef {
@@ -159,7 +159,7 @@ pub struct Refund {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreTransaction")]
 pub struct Transaction {
-    /// How much.
+    /// The amount.
     #[serde(deserialize_with = "scalar::amount")]
     #[schemars(with = "StoreAmount")]
     pub amount: Decimal,
@@ -177,7 +177,7 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::email")]
     #[schemars(with = "StoreText")]
     pub email: Option<Email>,
-    /// The first name; `woocommerce` sends the user name where there is none.
+    /// The first name. `woocommerce` sends the user name instead of an empty one.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     #[schemars(with = "StoreText")]
     pub first_name: Option<String>,
@@ -195,7 +195,7 @@ pub struct Customer {
     pub default_address: Option<Address>,
 }
 
-/// `customer`: whose balance and rewards are asked for.
+/// `customer`: a query for a customer's balance and rewards.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreCustomerQuery")]
 pub struct CustomerQuery {
@@ -210,7 +210,7 @@ pub struct CustomerQuery {
 }
 
 impl CustomerQuery {
-    /// By the id where there is one: who asks changes nothing of whose an e-mail address is.
+    /// By the id where there is one: a query does not change the owner of an e-mail address.
     pub(super) fn into_customer_ref(self) -> Option<CustomerRef> {
         let email = self.customer_email.map(CustomerRef::Email);
         self.customer_id.map(CustomerRef::Id).or(email)
@@ -221,11 +221,11 @@ impl CustomerQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreRedemption")]
 pub struct RedeemReward {
-    /// Who, by e-mail address.
+    /// The customer's e-mail address.
     #[serde(default, deserialize_with = "scalar::email")]
     #[schemars(with = "StoreText")]
     pub customer_email: Option<Email>,
-    /// Who, by the store's id.
+    /// The store's id of the customer.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     #[schemars(with = "StoreOptionalId")]
     pub customer_id: Option<CustomerId>,
@@ -233,11 +233,11 @@ pub struct RedeemReward {
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub reward_id: RewardId,
-    /// How much, where the customer chooses.
+    /// The amount, where the customer chooses it.
     #[serde(default, deserialize_with = "amount_if_sent")]
     #[schemars(with = "StoreAmount")]
     pub amount: Option<Decimal>,
-    /// When it was signed, in seconds since 1970.
+    /// The time of signing, in seconds since 1970.
     #[serde(default, deserialize_with = "seconds_if_sent")]
     #[schemars(with = "StoreTime")]
     pub t: Option<i64>,
@@ -255,7 +255,7 @@ fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
     scalar::unix_seconds(deserializer).map(Some)
 }
 
-/// What is read of an address.
+/// The parts of an address that rules use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreAddress")]
 pub struct Address {

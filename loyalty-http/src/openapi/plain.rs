@@ -144,7 +144,9 @@ impl Simplifier {
     fn simplify_combinations(&self, members: &mut Members) {
         if let Some(Value::Array(parts)) = members.get_mut("allOf") {
             parts.retain(is_shape);
-            parts.iter_mut().for_each(|part| self.simplify(part));
+            for part in parts.iter_mut() {
+                self.simplify(part);
+            }
             if parts.is_empty() {
                 members.remove("allOf");
             }
@@ -194,18 +196,14 @@ impl Simplifier {
             allow_null(first);
         }
 
-        match united.as_slice() {
-            [only] => {
-                let mut only = Value::Object(only.clone());
-                self.simplify(&mut only);
-                only.as_object().cloned().unwrap_or_default()
-            }
-            _ => {
-                let mut several: Vec<Value> = united.into_iter().map(Value::Object).collect();
-                several.iter_mut().for_each(|schema| self.simplify(schema));
-                Map::from_iter([("anyOf".to_owned(), several.into())])
-            }
+        let mut schemas: Vec<Value> = united.into_iter().map(Value::Object).collect();
+        for schema in &mut schemas {
+            self.simplify(schema);
         }
+        if let [Value::Object(only)] = schemas.as_slice() {
+            return only.clone();
+        }
+        Map::from_iter([("anyOf".to_owned(), schemas.into())])
     }
 
     /// The alternatives of a schema, written out.
@@ -228,10 +226,10 @@ impl Simplifier {
             .and_then(Value::as_str)
             .and_then(|reference| reference.strip_prefix(DEFINITIONS))
             .and_then(|name| self.definitions.get(name));
-        match target {
-            Some(target) => self.resolve(target),
-            None => schema.as_object().cloned().unwrap_or_default(),
+        if let Some(target) = target {
+            return self.resolve(target);
         }
+        schema.as_object().cloned().unwrap_or_default()
     }
 }
 

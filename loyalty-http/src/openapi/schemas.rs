@@ -72,7 +72,9 @@ pub(super) fn visit(schema: &mut Value, normalize: fn(&mut Map<String, Value>)) 
                 properties.values_mut().for_each(|schema| visit(schema, normalize));
             }
             ("anyOf" | "allOf" | "oneOf", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(|schema| visit(schema, normalize));
+                for schema in schemas {
+                    visit(schema, normalize);
+                }
             }
             ("items" | "additionalProperties", schema) => visit(schema, normalize),
             _ => {}

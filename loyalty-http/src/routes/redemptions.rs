@@ -83,7 +83,7 @@ pub(super) const ROUTES: &[Route] = &[
             "cancelRedemption",
             "Cancels a redemption: returns the points and disables the code",
         )
-        .may_accept::<EmptyBody>(r#"{}"#)
+        .may_accept::<EmptyBody>(r"{}")
         .returns::<RedemptionResponse<'_>>()
         .rejects(&[(404, &[code::REDEMPTION_NOT_FOUND]), (422, &[code::REDEMPTION_NOT_OPEN])]),
     ),

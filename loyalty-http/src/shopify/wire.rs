@@ -1,4 +1,4 @@
-//! What Shopify's clients send and get.
+//! The bodies of Shopify's clients.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for TagListVisitor {
 }
 
 impl TagList {
-    /// A text that is the customer's tags as they were answered changes nothing, whatever is in them.
+    /// Returns the new tags; `None` for the text of the last response, whatever is in the tags.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
             Self::Text(text) if profile.is_some_and(|profile| join_tags(&profile.tags) == text) => {
@@ -163,7 +163,7 @@ fn join_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
 }
 
 impl ShopifyCustomerBody {
-    /// A new customer, known by e-mail or the shop's own id at least.
+    /// Returns a new customer with an e-mail address or the shop's own id.
     pub(super) fn into_new(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {
             PatchField::Set(ParsedField(email)) => Some(email),
@@ -174,7 +174,7 @@ impl ShopifyCustomerBody {
         Ok((who, self.profile_change(None)?))
     }
 
-    /// A change of a known customer, and how they are named for it.
+    /// Returns the reference of a known customer and the change of the profile.
     pub(super) fn into_change(
         mut self,
         customer: &CustomerView,
@@ -419,7 +419,7 @@ pub(crate) struct ShopifySavedSearchBody {
 }
 
 impl ShopifySavedSearchBody {
-    /// The name, and the search as it is written.
+    /// Returns the name and the search query.
     pub(super) fn parse(self) -> Result<(String, String), Problem> {
         let name = require_text(self.name, "/name")?;
         Ok((name, self.query.map(Text::into_string).unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! Points for something else than an order's basis, on the wire: asked for, and given.
+//! Actions and awards on the wire.
 
 use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points};
 use loyalty_store::{CustomerRef, Receipt};
@@ -40,20 +40,21 @@ pub(crate) struct ActionBody {
 }
 
 impl ActionBody {
-    /// Who did it, and what the rules are asked.
+    /// Returns the customer and the command for the account.
     pub(crate) fn parse(self) -> Result<(CustomerRef, Command), Problem> {
-        let who = parse_single_customer_ref(self.customer_id, self.email)?;
+        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
         let wanted = self
             .points
             .map(|number| parse_points(number.0, 1, "/points"))
             .transpose()?;
         match (self.action_id, self.code, wanted) {
             (Some(ParsedField(action)), None, points) => {
-                Ok((who, Command::PerformAction { action, points }))
+                Ok((customer, Command::PerformAction { action, points }))
             }
-            (None, Some(code), None) => {
-                Ok((who, Command::EnterCode { code: code.as_str().into(), used_by_other: false }))
-            }
+            (None, Some(code), None) => Ok((
+                customer,
+                Command::EnterCode { code: code.as_str().into(), used_by_other: false },
+            )),
             (None, Some(_), Some(_)) => {
                 let detail = "A code gives its own points.";
                 Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
@@ -106,19 +107,19 @@ pub(crate) struct AwardResponse<'a> {
     spendable_points: Points,
 }
 
-/// A limit of the program, as its document says it.
+/// A limit, in the form of the program's document.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct LimitResponse(Limit);
 
 impl AwardResponse<'_> {
-    /// What of it can be spent, or paid off debt.
+    /// The points that can be spent or that reduced a debt.
     pub(crate) fn spendable_points(&self) -> Points {
         self.spendable_points
     }
 }
 
-/// What a request brought about, but for what time had brought about before.
+/// The awards of a request, without those that were due before it.
 pub(crate) fn awards_of(receipt: &Receipt) -> Vec<AwardResponse<'_>> {
     let given = receipt.events.iter().filter_map(|event| {
         let Event::AwardGiven { points, lot, award, at } = event else {

@@ -1,4 +1,4 @@
-//! Many records in one body: all of them are read, and every fault of any is told at once.
+//! Many records in one body. All of them are read, and all faults are reported together.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use super::schema;
 use super::value::prefix_pointer;
 use crate::problem::{Fault, Problem};
 
-/// How many records one request can bring.
+/// The most records of a request.
 pub(crate) const MAX_RECORDS: usize = 250;
 
 /// The numbers of records that were new, changed and unchanged.
@@ -23,8 +23,8 @@ pub(crate) struct Tally {
     unchanged: schema::Count,
 }
 
-/// Reads the records of the member `name`, each from a body of its own. Their ids must differ: of two records
-/// of one id, one would be lost.
+/// Reads the records of the member `name`, each like a body of its own. Their ids must differ: of
+/// two records with the same id, one would be lost.
 pub(crate) fn parse_records<'a, B: Deserialize<'a>, T>(
     name: &'static str,
     bodies: &[&'a RawValue],

@@ -1,4 +1,4 @@
-//! Carts on the wire: what is about to be bought, and what its codes take off.
+//! Carts on the wire: their lines, and the discounts of their codes.
 
 use std::borrow::Cow;
 
@@ -76,7 +76,7 @@ struct CartShippingBody {
     price: ParsedField<Amount>,
 }
 
-/// Who asks, for the throttle.
+/// The customer and the network address that the throttle counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ThrottleSubject {
     pub(crate) customer: Option<String>,
@@ -111,7 +111,7 @@ fn parse_line_id(id: Option<AnyId<LineId>>, position: u32) -> Result<LineId, Pro
 }
 
 impl CartBody {
-    /// The cart as of `now`, and who asks.
+    /// Returns the cart as of `now`, and the subject of the throttle.
     pub(crate) fn parse(
         self,
         shop: &Shop,
@@ -127,7 +127,7 @@ impl CartBody {
         }
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
-        let asker = ThrottleSubject { customer: buyer.throttle_name(), address };
+        let subject = ThrottleSubject { customer: buyer.throttle_name(), address };
         let lines = self
             .lines
             .into_iter()
@@ -155,7 +155,7 @@ impl CartBody {
             at: now,
         };
         let checkout = self.checkout_id.map(|checkout| checkout.0);
-        Ok((CartQuery { cart, checkout }, asker))
+        Ok((CartQuery { cart, checkout }, subject))
     }
 }
 
@@ -178,7 +178,7 @@ impl CartLineBody {
     }
 }
 
-/// Why a cart cannot be evaluated, and where that stands.
+/// The problem of a cart that cannot be evaluated, with its pointer.
 pub(crate) fn cart_problem(error: &CartError) -> Problem {
     let pointer = match error {
         CartError::TooManyCodes | CartError::OtherCurrency(_) => "/codes",
@@ -417,7 +417,7 @@ pub(crate) struct ReserveBody {
 }
 
 impl ReserveBody {
-    /// What is asked of the store, and who asks.
+    /// Returns the action for the store, and the subject of the throttle.
     pub(crate) fn parse(
         self,
         checkout: CheckoutId,
@@ -428,14 +428,14 @@ impl ReserveBody {
         }
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
-        let asker = ThrottleSubject { customer: buyer.throttle_name(), address };
+        let subject = ThrottleSubject { customer: buyer.throttle_name(), address };
         let customer =
             CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
         let codes = self.codes.into_iter().map(|code| code.0).collect();
         let segments = segment_ids(buyer.segment_ids);
         Ok((
             DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 },
-            asker,
+            subject,
         ))
     }
 }

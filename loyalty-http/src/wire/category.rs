@@ -25,7 +25,7 @@ pub(crate) struct CategoryBody {
 }
 
 impl CategoryBody {
-    /// The category that the path names; else the one that the body does.
+    /// Returns the category with the id of the path, or with the body's where the path has none.
     pub(crate) fn parse(self, path: Option<CategoryId>) -> Result<Category, Problem> {
         let id = resolve_id(path, self.category_id, "category_id")?;
         Ok(Category { id, name: require_text(self.name, "/name")? })
@@ -50,7 +50,7 @@ pub(crate) struct CategoriesBody<'a> {
 }
 
 impl CategoriesBody<'_> {
-    /// All of them, or every fault.
+    /// Returns all of them, or a problem with every fault.
     pub(crate) fn parse(self) -> Result<Vec<Category>, Problem> {
         let parse = |body: CategoryBody| body.parse(None);
         bulk::parse_records(

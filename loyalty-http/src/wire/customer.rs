@@ -14,7 +14,7 @@ use super::schema;
 use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
-/// How many tags a customer can have.
+/// The most tags of a customer.
 pub(crate) const MAX_TAGS: usize = 250;
 
 /// `allOf`: a reason needs a balance, and an end needs a tier.
@@ -55,7 +55,7 @@ pub(crate) struct CustomerBody {
 }
 
 impl CustomerBody {
-    /// Who it is and what is told of them.
+    /// Returns the customer and the change of the profile.
     pub(crate) fn parse(self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let who = parse_customer_ref(self.customer_id, self.email)?;
         let text =
@@ -76,7 +76,7 @@ impl CustomerBody {
     }
 }
 
-/// A customer is named by id or e-mail at least.
+/// Returns the customer, or a problem where there is neither an id nor an e-mail address.
 fn parse_customer_ref(
     id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
@@ -88,7 +88,7 @@ fn parse_customer_ref(
     })
 }
 
-/// The tags, if there are not too many.
+/// Returns the tags, or a problem where there are too many.
 pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
     if tags.len() > MAX_TAGS {
         let detail = format!("A customer can have at most {MAX_TAGS} tags.");
@@ -124,7 +124,7 @@ pub(crate) struct CustomerPatch {
 }
 
 impl CustomerPatch {
-    /// What changes of the record, and what the rules are asked.
+    /// Returns the change of the profile, and the commands for the account.
     pub(crate) fn parse(self) -> Result<(ProfileChange, Vec<Command>), Problem> {
         let tier = parse_tier(self.tier, self.tier_until)?;
         let balance = parse_balance(self.point_balance, self.reason)?;
@@ -146,7 +146,7 @@ impl CustomerPatch {
     }
 }
 
-/// What a field of a PATCH asks of the store.
+/// Turns a field of a PATCH into a change for the store.
 pub(crate) fn to_store_change<T, U>(
     change: PatchField<T>,
     into: impl FnOnce(T) -> U,

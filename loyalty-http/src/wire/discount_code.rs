@@ -35,7 +35,7 @@ impl DiscountCodeBody {
     }
 }
 
-/// A code of the system's randomness.
+/// Draws a random code.
 fn draw_code(prefix: &str) -> Result<DiscountCode, Problem> {
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
@@ -74,7 +74,7 @@ struct BatchCodeBody {
 }
 
 impl BatchBody {
-    /// The texts as they were sent: each is judged by itself.
+    /// Returns the texts as they were sent: each has an outcome of its own.
     pub(crate) fn parse(self) -> Result<Vec<String>, Problem> {
         let count = self.discount_codes.len();
         if count > DiscountAction::MAX_BATCH {
@@ -135,7 +135,7 @@ pub(crate) struct DiscountCodesResponse<'a> {
     pub(crate) discount_codes: Vec<DiscountCodeResponse<'a>>,
 }
 
-/// What became of one code of a batch, and why it was not made.
+/// Returns the id of a code of a batch, or the reason why it was not created.
 pub(crate) fn describe_outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static str>) {
     match outcome {
         BatchOutcome::Added(code) => (Some(code.0), None),

@@ -1,4 +1,4 @@
-//! Why an order is worth what it is worth, on the wire.
+//! The explanation of an order's points, on the wire.
 
 use loyalty_core::explain::{
     CampaignShare, EarningStatus, Exclusion, LineBasis, Multiplier, RemainingBasis, RuleShare,
@@ -22,7 +22,7 @@ pub(crate) struct ExplanationResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<u32>", range(min = 1))]
     program_version: Option<ProgramVersion>,
-    /// Whether the order earns.
+    /// The reason why the order earns, or not.
     #[schemars(extend("enum" = ["below_gate", "cancelled", "entitled", "refunded"]))]
     standing: &'static str,
     /// The status at which orders earn, where the order has not reached it.
@@ -98,7 +98,7 @@ struct RemainingBasisResponse {
 struct RuleShareResponse<'a> {
     #[schemars(with = "schema::Id")]
     rule_id: &'a RuleId,
-    /// As it stands in the program's document.
+    /// In the form of the program's document.
     #[schemars(with = "schema::Sent<program::Earn>")]
     earn: &'a EarningFormula,
     #[serde(serialize_with = "as_text")]
@@ -129,7 +129,7 @@ struct MultiplierResponse<'a> {
 struct CampaignShareResponse<'a> {
     #[schemars(with = "schema::Id")]
     campaign_id: &'a RuleId,
-    /// As it stands in the program's document.
+    /// In the form of the program's document.
     #[schemars(with = "schema::Sent<program::Effect>")]
     effect: &'a CampaignEffect,
     #[serde(serialize_with = "as_text")]
@@ -164,7 +164,7 @@ fn as_text<S: Serializer>(fraction: &Fraction, serializer: S) -> Result<S::Ok, S
 }
 
 impl<'a> ExplanationResponse<'a> {
-    /// What an order is worth now.
+    /// The explanation of an order's present points.
     pub(crate) fn new(explanation: &'a Explanation) -> Self {
         let (standing, gate) = match explanation.status {
             EarningStatus::BelowGate { gate } => ("below_gate", Some(gate.name())),
@@ -189,17 +189,17 @@ impl<'a> ExplanationResponse<'a> {
         }
     }
 
-    /// Why points moved: what the order is worth, and what it had posted before.
-    pub(crate) fn from_calculation(reckoning: &'a Calculation) -> Self {
+    /// The explanation of a change: the order's points, and those posted before.
+    pub(crate) fn from_calculation(calculation: &'a Calculation) -> Self {
         let before =
-            Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
+            Some(calculation.posted_before).filter(|before| *before != PostedPoints::default());
         Self {
             before: before.map(Into::into),
-            ..Self::new(&reckoning.explanation)
+            ..Self::new(&calculation.explanation)
         }
     }
 
-    /// The same under a program that is not published.
+    /// Removes the version, for a program that is not published.
     pub(crate) fn without_version(self) -> Self {
         Self { program_version: None, ..self }
     }
@@ -225,7 +225,7 @@ impl RemainingBasisResponse {
 
 impl<'a> RuleShareResponse<'a> {
     fn new(share: &'a RuleShare) -> Self {
-        let at_most = share.allowance.map(|room| room.points);
+        let at_most = share.allowance.map(|allowance| allowance.points);
         Self {
             rule_id: &share.rule,
             earn: &share.earn,

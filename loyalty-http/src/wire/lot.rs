@@ -1,4 +1,4 @@
-//! A customer's lots on the wire: points earned together, with one end.
+//! A customer's lots on the wire.
 
 use loyalty_core::{CustomerId, Lot, LotId, OrderId, Points};
 use schemars::JsonSchema;
@@ -60,7 +60,7 @@ impl<'a> LotResponse<'a> {
     }
 }
 
-/// The last lot of a page.
+/// A cursor is the last lot of a page.
 impl Cursor for LotId {
     fn encode(&self) -> String {
         format!("l{self}")

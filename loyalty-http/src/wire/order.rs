@@ -1,4 +1,4 @@
-//! Orders on the wire: what a shop reports, and what is answered.
+//! Orders on the wire: reports and responses.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ struct ShopMoney {
     redeemed: Option<ParsedField<Amount>>,
 }
 
-/// What a report says of an order.
+/// The status in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReportedStatus {
     Reached(Status),
@@ -125,22 +125,23 @@ impl FromText for ReportedStatus {
     }
 }
 
-/// What a report asks of the store.
+/// A report as a command for the store.
 #[derive(Debug)]
 pub(crate) struct OrderReport {
     pub(crate) command: Command,
     pub(crate) customer: Option<CustomerRef>,
     pub(crate) change: ProfileChange,
-    /// Where the amounts that count stand in the body.
+    /// The pointer of the object with the amounts that count.
     money: &'static str,
 }
 
 impl OrderBody {
-    /// The report of one order of a shop.
+    /// Reads the report of an order.
     pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
-        let told = self.customer.take().map(CustomerBody::parse).transpose();
-        let (customer, change) =
-            told.map_err(|problem| prefix_pointer("/customer", problem))?.unzip();
+        let customer = self.customer.take().map(CustomerBody::parse).transpose();
+        let (customer, change) = customer
+            .map_err(|problem| prefix_pointer("/customer", problem))?
+            .unzip();
         let at = self.updated_at.map(|at| at.0);
         let (command, money) = match self.status {
             ParsedField(ReportedStatus::Cancelled) => (Command::CancelOrder { order, at }, ""),
@@ -156,7 +157,7 @@ impl OrderBody {
         Ok(OrderReport { command, customer, change: change.unwrap_or_default(), money })
     }
 
-    /// What the order holds, in the shop's currency, and where the amounts of it stand.
+    /// Returns the order in the shop's currency, and the pointer of the object with its amounts.
     fn snapshot(self, shop: &Shop) -> Result<(Order, &'static str), Problem> {
         let lines = self.lines.ok_or_else(|| missing_field("lines"))?;
         let total = self.total.ok_or_else(|| missing_field("total"))?.0;
@@ -248,7 +249,7 @@ impl ShopMoney {
 }
 
 impl OrderReport {
-    /// Where in the body a rejection's reason stands.
+    /// Returns a function from a rejection to the pointer of its cause in the body.
     pub(crate) fn error_pointer(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
         let money = self.money;
         let snapshot = if let Command::RecordOrder { snapshot, .. } = &self.command {
@@ -267,7 +268,7 @@ impl OrderReport {
     }
 }
 
-/// The second of two lines with one id.
+/// Returns the pointer of the second of two lines with the same id.
 fn duplicate_line_pointer(order: &Order, rejection: &Rejection) -> Option<String> {
     let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else {
         return None;
@@ -353,7 +354,7 @@ struct OrderCustomer<'a> {
 }
 
 impl<'a> OrderResponse<'a> {
-    /// An order as of `now`.
+    /// The order as of `now`.
     pub(crate) fn new(
         order_id: &'a OrderId,
         state: &OrderState,
@@ -381,13 +382,13 @@ impl<'a> OrderResponse<'a> {
         }
     }
 
-    /// The same with the codes that the order brought, and those of them that it has used.
+    /// Adds the discount codes of the order, and marks those that it has used.
     pub(crate) fn with_codes(self, state: &OrderState, used: &[CodeView]) -> Self {
-        let brought = state
+        let codes = state
             .snapshot()
             .into_iter()
             .flat_map(|recorded| &recorded.order.codes);
-        let discount_codes = brought.map(|code| {
+        let discount_codes = codes.map(|code| {
             let used = used.iter().find(|used| used.text == *code);
             let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id.to_string()));
             OrderCodeResponse {
@@ -401,7 +402,7 @@ impl<'a> OrderResponse<'a> {
         Self { discount_codes: discount_codes.collect(), ..self }
     }
 
-    /// An order after a request about it: with the points that moved, and why.
+    /// The order after a request, with the change of points and its explanation.
     pub(crate) fn from_receipt(order_id: &'a OrderId, receipt: &'a Receipt) -> Self {
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         let answer = match &receipt.order {
@@ -413,9 +414,9 @@ impl<'a> OrderResponse<'a> {
             .iter()
             .filter_map(|event| Some((event.points(), calculation_of(event, order_id)?)));
         let (mut changed, mut why) = (Points::ZERO, None);
-        for (points, reckoning) in moved {
+        for (points, calculation) in moved {
             changed = changed.saturating_add(points);
-            why = Some(reckoning);
+            why = Some(calculation);
         }
         let awards = award::awards_of(receipt);
         let changed = awards
@@ -431,7 +432,7 @@ impl<'a> OrderResponse<'a> {
         }
     }
 
-    /// The same with what the order is worth.
+    /// Adds the explanation of the order's points.
     pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
         let text = Some(explanation.to_string());
         Self {
@@ -442,12 +443,12 @@ impl<'a> OrderResponse<'a> {
     }
 }
 
-/// Why an event moved points of this order, if it did.
+/// Returns the calculation behind an event that changed the points of this order.
 fn calculation_of<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Calculation> {
-    let (Event::PointsAwarded { order, calculation: reckoning, .. }
-    | Event::PointsTakenBack { order, calculation: reckoning, .. }) = event
+    let (Event::PointsAwarded { order, calculation, .. }
+    | Event::PointsTakenBack { order, calculation, .. }) = event
     else {
         return None;
     };
-    (order == id).then_some(&**reckoning)
+    (order == id).then_some(&**calculation)
 }

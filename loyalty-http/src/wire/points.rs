@@ -1,4 +1,4 @@
-//! Points on the wire: what is added and subtracted, and balances.
+//! Points on the wire: changes and balances.
 
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
@@ -27,7 +27,7 @@ pub(crate) struct PointsBody {
     action_id: Option<ParsedField<ActionId>>,
 }
 
-/// Whose points, how many and why.
+/// A customer, a number of points and a reason.
 #[derive(Debug)]
 pub(crate) struct PointsChange {
     pub(crate) customer: CustomerRef,
@@ -36,23 +36,23 @@ pub(crate) struct PointsChange {
 }
 
 impl PointsBody {
-    /// One customer, named in one way, and at least one point.
+    /// Checks that one customer is named in one way, and that there is at least one point.
     pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
-        let who = parse_single_customer_ref(self.customer_id, self.email)?;
-        let grounds = AdjustmentReason {
+        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
+        let reason = AdjustmentReason {
             action: self.action_id.map(|action| action.0),
             text: self.reason.map(|reason| reason.as_str().into()),
             sets_balance: false,
         };
         Ok(PointsChange {
-            customer: who,
+            customer,
             points: parse_points(self.points.0, 1, "/points")?,
-            reason: grounds,
+            reason,
         })
     }
 }
 
-/// A customer, named in one way.
+/// Returns the customer, or a problem where not exactly one of id and e-mail is there.
 pub(crate) fn parse_single_customer_ref(
     id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
@@ -94,16 +94,16 @@ pub(crate) struct PointsResponse<'a> {
 }
 
 impl<'a> PointsResponse<'a> {
-    /// The answer to a request about `who` and so many `points`.
-    pub(crate) fn new(who: &'a CustomerRef, points: Points, receipt: &Receipt) -> Self {
+    /// The response to a request about `customer` and `points`.
+    pub(crate) fn new(customer: &'a CustomerRef, points: Points, receipt: &Receipt) -> Self {
         // A request about one known customer writes one row, whose events these are.
         let is_change = |event: &Event| {
             matches!(event, Event::PointsAdded { .. } | Event::PointsSubtracted { .. })
         };
         let index = receipt.events.iter().position(is_change);
         Self {
-            customer_id: who.id(),
-            email: who.email().map(Email::as_str),
+            customer_id: customer.id(),
+            email: customer.email().map(Email::as_str),
             points,
             point_balance: receipt
                 .customer
@@ -124,17 +124,17 @@ pub(crate) struct BalancesBody {
     customer_ids: Vec<ParsedField<CustomerId>>,
 }
 
-/// How many balances one request can ask for.
+/// The most balances of a request.
 const MAX_BALANCES: usize = 1_000;
 
 impl BalancesBody {
-    /// 1 to 1,000 ids.
+    /// Checks that there are 1 to 1,000 ids.
     pub(crate) fn parse(self) -> Result<Vec<CustomerId>, Problem> {
         check_id_count(self.customer_ids.into_iter().map(|id| id.0).collect(), "/customer_ids")
     }
 }
 
-/// Checks how many ids there are; `param` is where they stand.
+/// Checks the number of ids; `param` is their place.
 pub(crate) fn check_id_count(
     ids: Vec<CustomerId>,
     param: &str,
@@ -164,15 +164,20 @@ pub(crate) struct BalanceResponse<'a> {
 }
 
 impl<'a> BalanceResponse<'a> {
-    /// A customer's balance at an instant; `said` is the one that was asked for.
+    /// A customer's balance at `now`; `requested` is the instant of the request.
     pub(crate) fn new(
         customer_id: &'a CustomerId,
         customer: &CustomerView,
         now: Timestamp,
-        said: Option<Timestamp>,
+        requested: Option<Timestamp>,
     ) -> Self {
         let (point_balance, pending) = (customer.balance(now), customer.pending(now));
-        Self { customer_id, point_balance, pending, at: said.map(TimeText) }
+        Self {
+            customer_id,
+            point_balance,
+            pending,
+            at: requested.map(TimeText),
+        }
     }
 }
 

@@ -138,7 +138,7 @@ impl<'de> De<'de> for ExactDecimal {
     }
 }
 
-/// An amount of money, read in the same way.
+/// An amount of money, read like [`ExactDecimal`].
 #[derive(Clone, Copy, Debug)]
 struct ExactAmount(Amount);
 
@@ -151,7 +151,7 @@ impl<'de> De<'de> for ExactAmount {
     }
 }
 
-/// An id: a string, or a JSON number that is written as one.
+/// An id: a string, or a whole JSON number.
 #[derive(Clone, Debug)]
 pub(crate) struct AnyId<T>(pub(crate) T);
 
@@ -232,7 +232,7 @@ fn apply_ids<T: Ord>(change: PatchField<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
 }
 
 impl PriceRuleBody {
-    /// The parts of the rule that this makes of others.
+    /// Returns the parts after the change.
     pub(crate) fn apply(self, mut parts: PriceRuleParts) -> PriceRuleParts {
         apply_field(self.title, &mut parts.title, String::new(), Text::into_string);
         apply_named(self.value_type, &mut parts.value_type);
@@ -307,7 +307,7 @@ impl RatioBody {
     }
 }
 
-/// The rule of the parts, which stand at this place of the body, or every fault of it.
+/// Builds the rule, or returns a problem with every fault. `place` is the pointer of the rule.
 pub(crate) fn build_rule(
     parts: PriceRuleParts,
     minor_digits: u32,
@@ -318,7 +318,7 @@ pub(crate) fn build_rule(
         .map_err(|faults| invalid_rule(&faults, place))
 }
 
-/// 422 with every fault of a rule at this place of the body.
+/// 422 with every fault of a rule; `place` is its pointer in the body.
 pub(crate) fn invalid_rule(faults: &[loyalty_core::Fault], place: &str) -> Problem {
     let detail = match faults.len() {
         1 => "The price rule has a fault.".to_owned(),
@@ -336,7 +336,7 @@ pub(crate) fn invalid_rule(faults: &[loyalty_core::Fault], place: &str) -> Probl
         .with_faults(faults)
 }
 
-/// How ids are written: `/v1` has texts, Shopify's clients take numbers where they are some.
+/// The form of ids: texts for `/v1`, numbers where possible for Shopify's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdFormat {
     Text,
@@ -441,7 +441,7 @@ struct PurchaseResponse {
 }
 
 impl<'a> PriceRuleFields<'a> {
-    /// What the parts say of a rule.
+    /// The members of a rule with these parts.
     pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: IdFormat) -> Self {
         let products =
             |items: &'a ItemSelection| ids.format_all(items.products.iter().map(ProductId::as_str));

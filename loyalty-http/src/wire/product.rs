@@ -15,7 +15,7 @@ use super::schema;
 use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
-/// How many categories, tags and variants, each, a product can have.
+/// The most categories of a product, and the most tags, and the most variants.
 const MAX_PARTS: usize = 250;
 
 /// A whole product. A member that is absent or null is empty.
@@ -53,7 +53,7 @@ struct VariantBody {
 }
 
 impl ProductBody {
-    /// The product that the path names; else the one that the body does.
+    /// Returns the product with the id of the path, or with the body's where the path has none.
     pub(crate) fn parse(self, path: Option<ProductId>, shop: &Shop) -> Result<Product, Problem> {
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
         if self
@@ -79,7 +79,7 @@ impl ProductBody {
     }
 }
 
-/// The id of the path, which the body may repeat; without one, the body's.
+/// Returns the id of the path, which the body may repeat, or the body's.
 pub(crate) fn resolve_id<T: PartialEq>(
     path: Option<T>,
     body: Option<ParsedField<T>>,
@@ -102,7 +102,7 @@ pub(crate) fn resolve_id<T: PartialEq>(
     }
 }
 
-/// A name that says something.
+/// Returns the text, or a problem where it is blank.
 pub(crate) fn require_text(text: Text<255>, pointer: &str) -> Result<String, Problem> {
     if text.as_str().trim().is_empty() {
         let detail = "This must not be empty.";
@@ -165,7 +165,7 @@ pub(crate) struct ProductsBody<'a> {
 }
 
 impl ProductsBody<'_> {
-    /// All of them, or every fault.
+    /// Returns all of them, or a problem with every fault.
     pub(crate) fn parse(self, shop: &Shop) -> Result<Vec<Product>, Problem> {
         let parse = |body: ProductBody| body.parse(None, shop);
         bulk::parse_records(
@@ -214,7 +214,7 @@ struct VariantResponse<'a> {
 }
 
 impl<'a> ProductResponse<'a> {
-    /// A product of a shop with this currency.
+    /// The product of a shop with this currency.
     pub(crate) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
         let variants = product.variants.iter().map(|variant| VariantResponse {

@@ -1,4 +1,4 @@
-//! Programs on the wire. The document itself is the core's; here is what stands around it.
+//! Programs on the wire. The core reads the document itself.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::schema::{self, program};
 use super::value::ParsedField;
 use crate::problem::{Fault, Problem};
 
-/// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
+/// Reads a program: a problem (400) for invalid JSON, otherwise the program or all its faults.
 pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
     json::parse::<Value>(body)?;
     let not_unicode = |_| {
@@ -24,12 +24,12 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Pro
     Ok(parse_document(str::from_utf8(body).map_err(not_unicode)?, ""))
 }
 
-/// Reads a document that stands in the body at `pointer`.
+/// Reads a document at a pointer of the body.
 fn parse_document(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
     Program::from_json(text).map_err(|found| to_faults(found, pointer))
 }
 
-/// Faults of a document that stands in the body at `pointer`.
+/// The faults of a document at a pointer of the body.
 pub(crate) fn to_faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
     let fault = |fault: loyalty_core::Fault| Fault {
         pointer: format!("{pointer}{}", fault.pointer),
@@ -84,10 +84,10 @@ pub(crate) struct DryRunBody<'a> {
     tier: Option<ParsedField<TierId>>,
 }
 
-/// What is to be tried.
+/// A dry run, ready to be calculated.
 #[derive(Debug)]
 pub(crate) struct DryRun {
-    /// The program; the one in force, where there is none.
+    /// The program; `None` for the one in force.
     pub(crate) program: Option<Program>,
     pub(crate) order: OrderBody,
     pub(crate) tags: BTreeSet<Tag>,
@@ -95,7 +95,7 @@ pub(crate) struct DryRun {
 }
 
 impl DryRunBody<'_> {
-    /// Reads the program with all its faults.
+    /// Reads the program, or returns a problem with all its faults.
     pub(crate) fn parse(self) -> Result<DryRun, Problem> {
         let program = self.program.map(|raw| parse_document(raw.get(), "/program"));
         Ok(DryRun {
@@ -123,7 +123,7 @@ pub(crate) struct DryRunResponse<'a> {
 }
 
 impl<'a> DryRunResponse<'a> {
-    /// From the explanation under a `published` program or another.
+    /// The result of an explanation. Only a `published` program has a version.
     pub(crate) fn new(explanation: &'a Explanation, published: bool) -> Self {
         let answer = ExplanationResponse::new(explanation);
         let (points, text) = (explanation.points, explanation.to_string());

@@ -32,10 +32,10 @@ pub(crate) struct RedemptionBody {
 }
 
 impl RedemptionBody {
-    /// Who, for what, and how much of it.
+    /// Returns the customer, the reward and the chosen amount.
     pub(crate) fn parse(self) -> Result<(CustomerRef, RewardId, Option<Amount>), Problem> {
-        let who = parse_single_customer_ref(self.customer_id, self.email)?;
-        Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
+        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
+        Ok((customer, self.reward_id.0, self.amount.map(|amount| amount.0)))
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct UseBody {
 }
 
 impl UseBody {
-    /// The order, where it was one.
+    /// Returns the order, if there is one.
     pub(crate) fn into_order(self) -> Option<OrderId> {
         self.order_id.map(|order| order.0)
     }
@@ -69,7 +69,7 @@ pub(crate) struct RewardsResponse<'a> {
 }
 
 impl<'a> RewardsResponse<'a> {
-    /// In the program's order.
+    /// In the order of the program.
     pub(crate) fn new(program: &'a Program) -> Self {
         Self {
             rewards: program.definition().rewards.iter().map(RewardResponse::new).collect(),
@@ -125,7 +125,7 @@ pub(crate) struct RewardResponse<'a> {
     individual_use: bool,
 }
 
-/// What a reward gives, as the program's document says it.
+/// The benefit of a reward, in the form of the program's document.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum BenefitResponse<'a> {
@@ -214,7 +214,7 @@ impl From<&Rejection> for UnavailableReason {
 }
 
 impl<'a> CustomerRewardsResponse<'a> {
-    /// In the program's order.
+    /// In the order of the program.
     pub(crate) fn new(view: &'a RewardsView) -> Self {
         let record = view.customer.record();
         let answer = |offered: &RewardOffer| {
@@ -294,7 +294,7 @@ pub(crate) struct RedemptionResponse<'a> {
 }
 
 impl<'a> RedemptionResponse<'a> {
-    /// As it stands at `now`.
+    /// The redemption as of `now`.
     pub(crate) fn new(
         view: &'a RedemptionView,
         customer: Option<&'a CustomerView>,
@@ -331,7 +331,7 @@ impl<'a> RedemptionResponse<'a> {
         }
     }
 
-    /// After a request about it.
+    /// The redemption after a request, or `None` where the receipt has none.
     pub(crate) fn from_receipt(receipt: &'a Receipt) -> Option<Self> {
         let customer = receipt.customer.as_ref();
         let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);

@@ -13,7 +13,7 @@ use super::schema;
 use super::value::TimeText;
 use crate::problem::Problem;
 
-/// How many signs of a household a shop can send.
+/// The most identifiers of a household in a request.
 const MAX_HOUSEHOLD_IDENTIFIERS: usize = 20;
 
 /// A request for a customer's referral code.
@@ -45,24 +45,29 @@ impl ReferralCodeBody {
 }
 
 impl ReferralJoinBody {
-    /// The code, and what is told of the customer.
+    /// Returns the code and the change of the profile.
     pub(crate) fn parse(self) -> Result<(String, ProfileChange), Problem> {
         Ok((self.code.into_string(), parse_household(self.household)?))
     }
 }
 
-fn parse_household(signs: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
-    if signs
+fn parse_household(identifiers: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
+    if identifiers
         .as_ref()
-        .is_some_and(|signs| signs.len() > MAX_HOUSEHOLD_IDENTIFIERS)
+        .is_some_and(|identifiers| identifiers.len() > MAX_HOUSEHOLD_IDENTIFIERS)
     {
-        let detail = format!("A household can have at most {MAX_HOUSEHOLD_IDENTIFIERS} signs.");
+        let detail =
+            format!("A household can have at most {MAX_HOUSEHOLD_IDENTIFIERS} identifiers.");
         return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
             .with_param("/household"));
     }
-    let signs =
-        signs.map(|signs| signs.into_iter().map(Text::into_string).collect::<BTreeSet<_>>());
-    Ok(ProfileChange { household: signs, ..ProfileChange::default() })
+    let identifiers = identifiers.map(|identifiers| {
+        identifiers
+            .into_iter()
+            .map(Text::into_string)
+            .collect::<BTreeSet<_>>()
+    });
+    Ok(ProfileChange { household: identifiers, ..ProfileChange::default() })
 }
 
 /// A customer's referrals.
@@ -101,23 +106,23 @@ struct ReferralRewardResponse<'a> {
 
 impl<'a> ReferralsResponse<'a> {
     pub(crate) fn new(customer: &'a CustomerView) -> Self {
-        let deeds = customer.account().activity();
-        let reward = |(order_id, given): (&'a OrderId, &loyalty_core::account::Bonus)| {
-            let at: Timestamp = given.at;
+        let activity = customer.account().activity();
+        let reward = |(order_id, bonus): (&'a OrderId, &loyalty_core::account::Bonus)| {
+            let at: Timestamp = bonus.at;
             ReferralRewardResponse {
                 order_id,
-                points: given.points,
+                points: bonus.points,
                 at: TimeText(at),
-                returned: given.taken_back,
+                returned: bonus.taken_back,
             }
         };
         Self {
             customer_id: customer.record().id.as_ref(),
-            code: deeds.referral_code(),
-            joined: deeds.referral().is_some(),
-            completed_by: deeds.referral().and_then(|joined| joined.order.as_ref()),
-            friends: deeds.referral_count(),
-            rewards: deeds.sent().iter().map(reward).collect(),
+            code: activity.referral_code(),
+            joined: activity.referral().is_some(),
+            completed_by: activity.referral().and_then(|referral| referral.order.as_ref()),
+            friends: activity.referral_count(),
+            rewards: activity.sent().iter().map(reward).collect(),
         }
     }
 

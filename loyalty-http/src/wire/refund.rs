@@ -36,7 +36,7 @@ struct RefundLineBody {
 }
 
 impl RefundBody {
-    /// The refund and the shop's time of it.
+    /// Returns the refund, and its time by the shop's clock.
     pub(crate) fn parse(self) -> Result<(Refund, Option<Timestamp>), Problem> {
         let amount = self.amount.map(|amount| amount.0);
         let refunded = match (self.lines, amount) {
@@ -63,7 +63,7 @@ impl RefundBody {
     }
 }
 
-/// Where in the body a rejection's reason stands.
+/// Returns a function from a rejection to the pointer of its cause in the body.
 pub(crate) fn error_pointer(
     refund: &Refund,
 ) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
@@ -86,7 +86,7 @@ pub(crate) fn error_pointer(
     }
 }
 
-/// The last place of the line that a rejection is about: where its units came to be too many.
+/// Returns the last index of the rejected line, where its units became too many.
 fn line_index(refunded: &RefundContent, rejection: &Rejection) -> Option<usize> {
     let Rejection::Rules(
         Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty },

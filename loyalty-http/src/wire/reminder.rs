@@ -1,4 +1,4 @@
-//! Points that will end, on the wire.
+//! Expiring points on the wire.
 
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ struct ExpiringPointsResponse {
 }
 
 impl<'a> RemindersResponse<'a> {
-    /// As of `now`.
+    /// The page as of `now`.
     pub(crate) fn new(page: &'a ReminderPage, period: &Range<Timestamp>, now: Timestamp) -> Self {
         let reminder = |Reminder { customer, expirations: ends }: &'a Reminder| ReminderResponse {
             customer_id: customer.record().id.as_ref(),

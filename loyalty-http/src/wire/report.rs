@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::schema;
 use super::value::TimeText;
 
-/// How many actions are told.
+/// The most actions of a report.
 const MAX_ACTIONS: usize = 20;
 
 /// Points issued and used from `from` until `until`, and the liability at `at`.
@@ -172,7 +172,7 @@ impl<'a> ReportResponse<'a> {
         }
     }
 
-    /// The same as lines of `section,name,points,count`.
+    /// The report as CSV with the columns `section,name,points,count`.
     pub(crate) fn to_csv(&self) -> String {
         let mut csv = String::from("section,name,points,count\r\n");
         let mut line = |section: &str, name: &str, points: Option<Points>, count: Option<u64>| {
@@ -226,7 +226,7 @@ impl<'a> ReportResponse<'a> {
     }
 }
 
-/// Points in money, exactly.
+/// The exact value of points.
 fn money_value(points: Points, point_value: Decimal) -> Option<String> {
     Decimal::from(points.get())
         .checked_mul(point_value)
@@ -240,7 +240,7 @@ fn redemption_rate(redeemed: Points, issued: Points) -> Option<String> {
     Some(share.normalize().to_string())
 }
 
-/// A text in a cell: what a spreadsheet would take for a formula is made plain text.
+/// Escapes a cell. A text that a spreadsheet would run as a formula gets an apostrophe.
 fn escape_cell(text: &str) -> String {
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
     let text = if runs { format!("'{text}") } else { text.to_owned() };

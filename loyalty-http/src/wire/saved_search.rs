@@ -22,7 +22,7 @@ pub(crate) struct SavedSearchBody {
 }
 
 impl SavedSearchBody {
-    /// The name, and the search as it is written.
+    /// Returns the name and the search query.
     pub(crate) fn parse(self) -> Result<(String, String), Problem> {
         Ok((
             require_text(self.name, "/name")?,

@@ -267,7 +267,7 @@ pub(crate) fn one_customer() -> Value {
     }])
 }
 
-/// A schema whose first member is required. Each member has this type, where it is there.
+/// A condition: the first member is required, and the members have these types.
 pub(crate) fn needs(members: &[(&str, &str)]) -> Value {
     let properties: Map<String, Value> = members
         .iter()

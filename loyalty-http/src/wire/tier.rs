@@ -1,4 +1,4 @@
-//! A customer's tier on the wire: which, since when, and what it takes to rise and to stay.
+//! A customer's tier on the wire, with the requirements for the next one and for keeping it.
 
 use loyalty_core::program::TierMetric;
 use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
@@ -81,19 +81,19 @@ impl MetricValue {
     }
 }
 
-/// Ten-thousandths of the currency unit, with two decimals at least.
+/// Formats ten-thousandths of the currency unit, with two decimals at least.
 fn format_money(ten_thousandths: i64) -> String {
     let value = rust_decimal::Decimal::new(ten_thousandths, 4).normalize();
     if value.scale() < 2 { format!("{value:.2}") } else { value.to_string() }
 }
 
 impl<'a> TierResponse<'a> {
-    /// As of `now`; `said` is the instant that was asked for.
+    /// The tier at `now`; `requested` is the instant of the request.
     pub(crate) fn new(
         customer_id: &'a CustomerId,
         customer: &CustomerView,
         now: Timestamp,
-        said: Option<Timestamp>,
+        requested: Option<Timestamp>,
     ) -> Self {
         let TierStatus {
             tier,
@@ -124,7 +124,7 @@ impl<'a> TierResponse<'a> {
             }),
             missing_to_keep: MetricValue::new(metric, missing_to_keep),
             last_change: last_change.map(TierChangeResponse::new),
-            at: said.map(TimeText),
+            at: requested.map(TimeText),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The core's values on the wire: how each is read from a string, and how times are written.
+//! The core's values on the wire: read from strings, and written as strings.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -63,12 +63,12 @@ impl<T: FromText> Visitor<'_> for ParsedFieldVisitor<T> {
     }
 }
 
-/// 422, for a value outside a body: in the path, the query or a header.
+/// 422 for a value in the path, the query or a header.
 pub(crate) fn param_problem(refusal: FieldError, param: &str) -> Problem {
     Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param(param)
 }
 
-/// A problem of what stands inside something else of the body.
+/// Puts a prefix before a problem's pointer, for a value nested in the body.
 pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
     let pointer = format!("{prefix}{}", problem.param().unwrap_or_default());
     problem.with_param(pointer)
@@ -208,7 +208,7 @@ impl FromText for NumericId {
     }
 }
 
-/// Digits and nothing else.
+/// Parses digits; no sign, no blanks.
 pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -282,7 +282,7 @@ fn parse_quantity<E: Error>(value: Decimal) -> Result<QuantityField, E> {
     Quantity::new(value).map(QuantityField).map_err(refused)
 }
 
-/// A number of the store as it is written: a string, as all ids are.
+/// A number of the store, written as a string like all ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IdText(pub(crate) i64);
 
@@ -292,7 +292,7 @@ impl Serialize for IdText {
     }
 }
 
-/// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.
+/// A time, written as RFC 3339 in UTC, with as many fractional digits as it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeText(pub(crate) Timestamp);
 

@@ -54,7 +54,7 @@ pub(crate) fn python(at: &Path) -> PathBuf {
     at.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
 }
 
-/// Installs packages of PyPI in a virtual environment.
+/// Installs packages of `PyPI` in a virtual environment.
 pub(crate) fn install_python(at: &Path, packages: &[&str]) -> Result<(), String> {
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv"]).arg(at);

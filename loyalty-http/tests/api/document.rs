@@ -31,11 +31,48 @@ fn the_document_needs_no_key() {
     assert_eq!(world.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
 
+/// JSON with a line for each member that does not fit one line as a whole.
+fn pretty(value: &Value, indent: usize) -> String {
+    let (open, parts, close) = match value {
+        Value::Object(members) => {
+            let member = |(name, value)| format!("{}: {}", json!(name), pretty(value, indent + 2));
+            ('{', members.iter().map(member).collect::<Vec<_>>(), '}')
+        }
+        Value::Array(items) => {
+            let item = |item| pretty(item, indent + 2);
+            ('[', items.iter().map(item).collect(), ']')
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return value.to_string();
+        }
+    };
+
+    let line = format!("{open}{}{close}", parts.join(", "));
+    if indent + line.len() <= 100 && !line.contains('\n') {
+        return line;
+    }
+    let (inner, outer) = (" ".repeat(indent + 2), " ".repeat(indent));
+    let mut text = format!("{open}\n{inner}");
+    let mut width = indent + 2;
+    for (index, part) in parts.iter().enumerate() {
+        // Codes fill their lines; other parts have lines of their own.
+        let fits = part.starts_with('"') && open == '[' && width + part.len() + 2 <= 100;
+        if index > 0 {
+            text += if fits { ", " } else { ",\n" };
+            text += if fits { "" } else { &inner };
+            width = if fits { width + 2 } else { indent + 2 };
+        }
+        text += part;
+        width += part.len();
+    }
+    text + &format!("\n{outer}{close}")
+}
+
 /// The committed document, which a change of the contract changes as well.
 #[test]
 fn the_document_is_the_committed_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let served = format!("{:#}\n", *DOCUMENT);
+    let served = format!("{}\n", pretty(&DOCUMENT, 0));
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
         fs::write(&path, &served).unwrap();
     }

@@ -16,9 +16,9 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use super::{BodyErrorCode, field_error};
 use crate::wire::schema;
 
-/// What is written as a string.
+/// A value that is written as a string.
 pub trait FromText: Sized {
-    /// What the string must be: "This must be {EXPECTED}, not …".
+    /// The words for error sentences: "This must be {EXPECTED}, not …".
     const EXPECTED: &'static str;
 
     /// Reads the string.
@@ -28,13 +28,13 @@ pub trait FromText: Sized {
     fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// Why a string is refused.
+/// The reason why a string is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct FieldError {
     /// [`BodyErrorCode::OutOfRange`] or [`BodyErrorCode::InvalidValue`].
     pub code: BodyErrorCode,
-    /// What the client reads.
+    /// The sentence for the client.
     pub detail: String,
 }
 
@@ -90,7 +90,7 @@ impl_deserialize_from_text! {
     () DecimalText,
 }
 
-/// Free text without control characters, at most `MAX` characters; kept as it came.
+/// Free text without control characters, at most `MAX` characters, unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const MAX: usize>(String);
 
@@ -285,15 +285,15 @@ fn too_big<E: Error>() -> E {
     field_error(BodyErrorCode::OutOfRange, "The number is too big.")
 }
 
-/// What a PATCH says of a field: nothing (absent), to clear it (null), or its new value.
+/// A field of a PATCH: absent (no change), null (cleared), or a new value.
 ///
 /// The field needs `#[serde(default)]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatchField<T> {
-    /// Absent: as it is.
+    /// Absent: unchanged.
     #[default]
     Keep,
-    /// Null: without a value from now on.
+    /// Null: cleared.
     Clear,
     /// The new value.
     Set(T),
@@ -320,7 +320,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for PatchField<T> {
     }
 }
 
-/// An object of free keys, each there once.
+/// An object with free keys, each at most once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UniqueMap<K, V>(pub BTreeMap<K, V>);
 

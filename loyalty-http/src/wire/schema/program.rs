@@ -1,7 +1,12 @@
 //! The schema of a program.
 //!
 //! The core reads programs with a reader of its own, so these types only describe them.
-#![allow(dead_code, reason = "the types are read by their derived schemas alone")]
+#![allow(
+    dead_code,
+    clippy::enum_variant_names,
+    clippy::struct_field_names,
+    reason = "the types are read by their derived schemas alone, whose names are the wire's"
+)]
 
 use schemars::JsonSchema;
 
@@ -18,7 +23,7 @@ pub(crate) struct Definition {
     basis: Option<Basis>,
     #[schemars(length(max = 200))]
     earning: Option<Vec<EarningRule>>,
-    /// How multipliers of tiers and campaigns are combined.
+    /// The combination of multipliers of tiers and campaigns.
     combine: Option<Combine>,
     #[schemars(length(max = 200))]
     campaigns: Option<Vec<Campaign>>,
@@ -53,7 +58,7 @@ pub(crate) enum OrderStatus {
     Completed,
 }
 
-/// How a sum becomes whole, once.
+/// The rounding of a sum of points, applied once.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 pub(crate) enum Rounding {
@@ -137,7 +142,7 @@ enum Activity {
     EarningAndRedeeming,
 }
 
-/// How customers enter and leave tiers.
+/// The rules for entering and leaving tiers.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Tiering {
@@ -147,7 +152,7 @@ struct Tiering {
     /// The time for which a tier is kept.
     term: Option<Period>,
     grace: Option<Period>,
-    /// Whether the tiers between are entered as well.
+    /// True where the bonuses of skipped tiers are paid as well.
     skipped_rewards: Option<bool>,
 }
 
@@ -206,7 +211,7 @@ enum Stacking {
     All,
 }
 
-/// What happens to redemptions that are not used.
+/// The rules for redemptions whose time or order ends.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct RedemptionPolicy {
@@ -214,7 +219,7 @@ struct RedemptionPolicy {
     order_cancelled: Option<OrderCancelledPolicy>,
 }
 
-/// What the cancellation of an order returns to the customer.
+/// The form in which a cancelled order returns a redeemed reward.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 enum OrderCancelledPolicy {
