@@ -64,6 +64,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A broken invariant would be the engine's fault, and comes as an error with its story.
 fn check(document: &str) -> Result<CheckReport, Box<dyn Error>> {
-    let program = Program::from_json(document).map_err(|faults| format!("{faults:#?}"))?;
+    let program = Program::from_json(document)?;
     Ok(check_program(&program)?)
 }

@@ -4,74 +4,28 @@
 //! Run with `cargo run --example embed`.
 
 use std::error::Error;
-use std::sync::Arc;
 
-use loyalty_core::{
-    Account, Command, Context, Event, Line, LineId, Order, OrderId, OrderState, Origin, OverRefund,
-    Program, Quantity, Refund, RefundContent, RefundId, Status, decide,
-};
+use loyalty_core::{Decision, Ledger, Line, Order, Program, Refund, Status};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (program, now) = (Program::default(), "2026-01-31T10:00:00Z".parse()?);
-    let (mut account, mut order) = (Account::default(), OrderState::default());
-    for fact in
-        [record_paid_order("1001", order_of_two_lines()?)?, refund_order("1001", "R1", "20.00")?]
-    {
-        let decision = decide(&Context::new(&program, &account, now).with_order(&order), &fact)?;
-        for event in &decision.events {
-            account.evolve(event);
-            order.evolve(event);
-            if let Event::PointsAwarded { calculation: reckoning, .. }
-            | Event::PointsTakenBack { calculation: reckoning, .. } = event
-            {
-                println!("{reckoning}");
-            }
-        }
-        println!("{} points, so the balance is {}.\n", decision.points(), account.balance(now));
-    }
+    let mut ledger = Ledger::new(Program::default());
+    let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
+
+    // A tin of tea and a pot: 49.95 in all.
+    let tea = Line::new("1".parse()?, "12.50".parse()?);
+    let pot = Line::new("2".parse()?, "37.45".parse()?);
+    let paid = ledger.record_order(&id, Order::new([tea, pot])?, Status::Paid, now)?;
+    print_step(&paid, &ledger, now);
+
+    let refund = Refund::of_amount("R1".parse()?, "20.00".parse()?);
+    let refunded = ledger.refund(&id, refund, now)?;
+    print_step(&refunded, &ledger, now);
     Ok(())
 }
 
-/// A tin of tea and a pot: 49.95 in all.
-fn order_of_two_lines() -> Result<Order, Box<dyn Error>> {
-    let lines = vec![line("1", "12.50")?, line("2", "37.45")?];
-    Ok(Order { lines, total: "49.95".parse()?, ..Order::default() })
-}
-
-fn line(id: &str, amount: &str) -> Result<Line, Box<dyn Error>> {
-    let (id, quantity, amount) = (LineId::new(id)?, Quantity::from(1), amount.parse()?);
-    Ok(Line {
-        id,
-        product: None,
-        categories: Vec::new(),
-        quantity,
-        amount,
-        gift_card: false,
-    })
-}
-
-/// The shop says: this order is paid.
-fn record_paid_order(order: &str, snapshot: Order) -> Result<Command, Box<dyn Error>> {
-    let (order, snapshot) = (OrderId::new(order)?, Arc::new(snapshot));
-    Ok(Command::RecordOrder {
-        order,
-        snapshot,
-        status: Status::Paid,
-        at: None,
-        origin: Origin::Shop,
-    })
-}
-
-/// The shop says: so much money of this order was given back.
-fn refund_order(order: &str, refund: &str, amount: &str) -> Result<Command, Box<dyn Error>> {
-    let refund = Refund {
-        id: RefundId::new(refund)?,
-        refunded: RefundContent::Amount(amount.parse()?),
-    };
-    Ok(Command::RefundOrder {
-        order: OrderId::new(order)?,
-        refund,
-        over_refund: OverRefund::Reject,
-        at: None,
-    })
+fn print_step(decision: &Decision, ledger: &Ledger, now: loyalty_core::Timestamp) {
+    if let Some(calculation) = decision.calculation() {
+        println!("{calculation}");
+    }
+    println!("{} points, so the balance is {}.\n", decision.points(), ledger.balance(now));
 }

@@ -85,7 +85,7 @@ impl YearSimulation {
             .create_shop(&NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone }, now)?
             .id;
         let year = Self { store, shop, zone, now, printed: 0 };
-        let program = Program::from_json(PROGRAM).map_err(|faults| format!("{faults:?}"))?;
+        let program = Program::from_json(PROGRAM)?;
         year.execute(Action::PublishProgram { program: Box::new(program), replaces: None })?;
         Ok(year)
     }

@@ -11,12 +11,12 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use loyalty_core::LineId;
 use loyalty_core::discount::{
     AllocationMethod, Cart, CartLine, Code, ItemSelection, PriceRule, PriceRuleParts,
     QuantityRatio, ShippingLine, Stacking, TargetSelection, TargetType, ValueType,
 };
 use loyalty_core::proptest::DiscountLedger;
+use loyalty_core::{LineId, Timestamp};
 
 /// A percentage off each line, an amount and a percentage across all, buy two get one, and free shipping.
 fn five_rules() -> Vec<PriceRule> {
@@ -24,7 +24,7 @@ fn five_rules() -> Vec<PriceRule> {
         title: "Bench".to_owned(),
         value_type: ValueType::Percentage,
         value: value.into(),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let each = |parts| PriceRuleParts { allocation_method: AllocationMethod::Each, ..parts };
     let tops = ItemSelection {
@@ -73,7 +73,7 @@ fn cart(lines: u32) -> Cart {
         codes: (1..=5)
             .map(|number| Code::new(&format!("CODE{number}")).unwrap())
             .collect(),
-        ..Cart::default()
+        ..Cart::new([], Timestamp::UNIX_EPOCH)
     }
 }
 

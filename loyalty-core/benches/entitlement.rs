@@ -62,13 +62,13 @@ fn record(number: i64, order: &Arc<Order>) -> Command {
 
 /// What is known of the order after these commands.
 fn state_after(program: &Program, commands: &[Command]) -> OrderState {
-    let (mut account, mut state) = (Account::default(), OrderState::default());
+    let (mut account, mut state) =
+        (Account::default(), OrderState::new(OrderId::new("order 0").unwrap()));
     let tags = [Tag::new("vip").unwrap()].into();
     for command in commands {
-        let context = Context {
-            tags: &tags,
-            ..Context::new(program, &account, hour(1)).with_order(&state)
-        };
+        let context = Context::new(program, &account, hour(1))
+            .with_order(&state)
+            .with_tags(&tags);
         for event in decide(&context, command).unwrap().events {
             account.evolve(&event);
             state.evolve(&event);

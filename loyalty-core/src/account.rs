@@ -1,9 +1,9 @@
-//! The state of a customer's account: a compact fold of its journal.
+//! The state of a customer's account: a compact fold of its journal. The fold itself is in `fold`.
 
 mod activity;
 mod inactivity;
-mod lot;
 mod lots;
+mod merged;
 mod open_redemptions;
 mod progress;
 mod segments;
@@ -12,20 +12,21 @@ mod vlq;
 use std::sync::Arc;
 
 use crate::amount::Points;
-use crate::award::AwardReason;
+use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
-use crate::event::{Clawback, CountsDelta, Event, LotCredit, ManualTier, MergedState};
+use crate::counts::{Counts, CountsDelta};
 use crate::explain::Calculation;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
-use crate::redemption::Redemption;
-use crate::tier::{EarnedTier, TierChange};
+use crate::lot::{Clawback, Lot, LotCredit};
+use crate::redemption::{Issuance, Redemption, RedemptionPayment, RedemptionReturn};
+use crate::tier::{EarnedTier, ManualTier, TierChange};
 
 pub use activity::{AccountActivity, Bonus, ReferralLink, Usage, UsageCount};
 pub use inactivity::InactivityExpirations;
-pub use lot::Lot;
 pub use lots::Lots;
+pub use merged::MergedState;
 pub use open_redemptions::OpenRedemptions;
-pub use progress::{Counts, Progress};
+pub use progress::Progress;
 pub use segments::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was
@@ -328,317 +329,296 @@ impl Account {
         whole && apart && alike <= 1 && one_side && adds_up
     }
 
-    /// Folds one event. Total: events about orders alone change nothing here.
-    pub fn evolve(&mut self, event: &Event) {
-        let was_empty = self.lots.is_empty();
-        self.totals.pending = self.totals.pending.saturating_add(event.pending_points());
-        self.fold(event);
-        // Whatever fills an empty account starts its time.
-        if was_empty && !self.lots.is_empty() {
-            self.last_activity_at = self.last_activity_at.max(event.at());
-        }
+    /// Adds to the points that are pending.
+    pub(crate) fn add_pending(&mut self, points: Points) {
+        self.totals.pending = self.totals.pending.saturating_add(points);
     }
 
-    fn fold(&mut self, event: &Event) {
-        match event {
-            Event::PointsAwarded { points, lot, order, calculation: reckoning, counted, at } => {
-                self.totals.awarded = self.totals.awarded.saturating_add(*points);
-                self.credit(*points, lot.as_ref(), Some(order));
-                self.add_counts(counted.as_ref(), *at);
-                self.record_rule_usage(reckoning);
-                self.record_change(*at, true);
-            }
-            Event::PointsAdded { points, lot, reason: grounds, at } => {
-                self.totals.added = self.totals.added.saturating_add(*points);
-                self.credit(*points, lot.as_ref(), None);
-                if let (false, Some(at)) = (grounds.sets_balance, at) {
-                    self.progress.add(*at, Counts::points(*points), Some(*at));
-                }
-                self.record_change(*at, !grounds.sets_balance);
-            }
-            Event::AwardGiven { points, lot, award, at } => {
-                self.totals.granted = self.totals.granted.saturating_add(*points);
-                self.credit(*points, lot.as_ref(), None);
-                if award.counts_for_tiers() {
-                    self.progress.add(*at, Counts::points(*points), Some(*at));
-                }
-                if award.reason.is_reversible()
-                    && lot.as_ref().is_some_and(LotCredit::is_non_expiring)
-                {
-                    self.inactivity_expirations.mark_reclaimable();
-                }
-                Arc::make_mut(&mut self.activity).record_bonus(award, *points, lot.as_ref(), *at);
-                self.record_change_of(*points, Some(*at), true);
-            }
-            Event::AwardTakenBack { reason, clawback: taking, at } => {
-                self.apply_award_clawback(reason, taking, *at)
-            }
-            Event::PointsTakenBack { clawback: taking, counted, at, .. } => {
-                self.apply_clawback(taking);
-                self.add_counts(counted.as_ref(), *at);
-                self.record_change_of(taking.points(), *at, false);
-            }
-            Event::PointsSubtracted { lots, reason: grounds, at } => {
-                self.totals.subtracted = self.totals.subtracted.saturating_sub(event.points());
-                self.remove_from_lots(lots);
-                self.record_change(*at, !grounds.sets_balance);
-            }
-            Event::PointsExpired { lot, points, expired_at, inactive, .. } => {
-                if *inactive {
-                    self.inactivity_expired_at = Some(*expired_at);
-                }
-                self.totals.expired = self.totals.expired.saturating_add(*points);
-                if self.lots.non_expiring_lot().is_some_and(|lasting| lasting.id == *lot) {
-                    self.inactivity_expirations.record(*expired_at, *points);
-                } else if self.activity.has_bonus_in(*lot) {
-                    Arc::make_mut(&mut self.activity).expire(*lot, *points);
-                }
-                self.remove_from_lots(&[(*lot, *points)]);
-                self.last_event_at = self.last_event_at.max(Some(*expired_at));
-            }
-            Event::PointsReleased { lot, points, order, into, released_at } => {
-                self.remove_from_lots(&[(*lot, *points)]);
-                self.credit(*points, into.as_ref(), order.as_ref());
-                self.relocate_bonus(*lot, into.as_ref(), *released_at);
-                self.record_change(Some(*released_at), false);
-            }
-            Event::OrderCounted { counted, at, .. } => {
-                self.add_counts(Some(counted), Some(*at));
-                self.last_event_at = self.last_event_at.max(Some(*at));
-            }
-            Event::TierSet { tier, at } => {
-                self.manual_tier.clone_from(tier);
-                self.last_event_at = self.last_event_at.max(*at);
-            }
-            Event::AccountMerged { into, points, pending } => {
-                self.clear(points.saturating_add(*pending));
-                self.merged_into = Some(*into);
-            }
-            Event::AccountAbsorbed {
-                lots,
-                paid,
-                debt,
-                points,
-                tier,
-                merged_state: brought,
-                at,
-                ..
-            } => {
-                self.absorb(event, *points, brought.as_deref());
-                self.remove_from_lots(paid);
-                self.debt = *debt;
-                for lot in lots {
-                    self.add_lot(lot.clone());
-                }
-                self.manual_tier = tier.clone().or_else(|| self.manual_tier.take());
-                self.record_change(*at, false);
-            }
-            Event::RedemptionCancelled { .. }
-            | Event::RedemptionExpired { .. }
-            | Event::RedemptionReopened { .. }
-            | Event::RedemptionUsed { .. }
-            | Event::RewardRedeemed { .. } => self.apply_redemption(event),
-            Event::ReferralCodeIssued { .. }
-            | Event::ReferralCompleted { .. }
-            | Event::ReferralJoined { .. }
-            | Event::ReferralUndone { .. }
-            | Event::TierChanged { .. }
-            | Event::TierLapsed { .. }
-            | Event::TierRetained { .. } => self.apply_tier_or_referral(event),
-            Event::CustomerAdded
-            | Event::Discount(_)
-            | Event::OrderCancelled { .. }
-            | Event::OrderClosed { .. }
-            | Event::OrderPinned { .. }
-            | Event::OrderRecorded { .. }
-            | Event::OrderRefunded { .. } => {}
-        }
-    }
-
-    /// Points go for a reward, or come back.
-    fn apply_redemption(&mut self, event: &Event) {
-        let moved = event.points();
-        if event.reward().is_some() {
-            Arc::make_mut(&mut self.activity).record_reward(event);
-        }
-        if let Event::RewardRedeemed { issue } = event {
-            self.last_redemption = Some(issue.id);
-            self.redemptions.insert(Arc::new(Redemption::new(Arc::clone(issue))));
-            self.remove_parts(&issue.parts);
-        } else if let Event::RedemptionReopened { redemption, .. } = event {
-            self.redemptions.insert(Arc::clone(redemption));
-        } else if let Some(id) = event.redemption() {
-            self.redemptions.remove(id);
-        }
-        if let Event::RedemptionUsed { payment: Some(taken), .. } = event {
-            self.debt = self.debt.saturating_add(taken.debt);
-            self.remove_parts(&taken.parts);
-        } else if let Event::RedemptionCancelled { returned, .. }
-        | Event::RedemptionExpired { returned: Some(returned), .. } = event
-        {
-            self.debt = self.debt.saturating_sub(returned.paid);
-            returned.lots.iter().for_each(|lot| self.add_lot(lot.clone()));
-        }
-        if moved.is_zero() {
-            self.last_event_at = self.last_event_at.max(event.at());
-        } else if moved.is_positive() {
-            self.totals.returned = self.totals.returned.saturating_add(moved);
-            self.record_change(event.at(), false);
-        } else {
-            self.totals.redeemed = self.totals.redeemed.saturating_sub(moved);
-            self.record_change(event.at(), true);
-        }
-    }
-
-    fn remove_parts(&mut self, parts: &[Lot]) {
-        for part in parts {
-            self.lots.deduct(part.id, part.points);
-        }
-    }
-
-    /// What moves no points is no activity.
-    fn record_change_of(&mut self, points: Points, at: Option<Timestamp>, dealt: bool) {
-        if points.is_zero() {
-            self.last_event_at = self.last_event_at.max(at);
-        } else {
-            self.record_change(at, dealt);
-        }
-    }
-
-    /// Something happened to the balance.
-    fn record_change(&mut self, at: Option<Timestamp>, dealt: bool) {
+    /// Notes that something happened, without a change of the balance.
+    pub(crate) fn touch(&mut self, at: Option<Timestamp>) {
         self.last_event_at = self.last_event_at.max(at);
+    }
+
+    /// Notes that points were earned or redeemed.
+    pub(crate) fn touch_activity(&mut self, at: Option<Timestamp>) {
+        self.last_activity_at = self.last_activity_at.max(at);
+    }
+
+    /// Notes a change of the balance that is no activity of the customer.
+    pub(crate) fn record_balance_change(&mut self, at: Option<Timestamp>) {
+        self.touch(at);
         self.balance_changed_at = self.balance_changed_at.max(at);
-        if dealt {
-            self.last_activity_at = self.last_activity_at.max(at);
+    }
+
+    /// Notes a change of the balance by an activity of the customer.
+    pub(crate) fn record_activity(&mut self, at: Option<Timestamp>) {
+        self.record_balance_change(at);
+        self.touch_activity(at);
+    }
+
+    /// Credits points that the shop added.
+    pub(crate) fn credit_added(&mut self, points: Points, lot: Option<&LotCredit>) {
+        self.totals.added = self.totals.added.saturating_add(points);
+        self.credit(points, lot, None);
+    }
+
+    /// Credits points that an order earned.
+    pub(crate) fn credit_order(
+        &mut self,
+        points: Points,
+        lot: Option<&LotCredit>,
+        order: &OrderId,
+    ) {
+        self.totals.awarded = self.totals.awarded.saturating_add(points);
+        self.credit(points, lot, Some(order));
+    }
+
+    /// Credits a bonus, and remembers it for limits and for a later clawback.
+    pub(crate) fn credit_bonus(
+        &mut self,
+        points: Points,
+        lot: Option<&LotCredit>,
+        award: &Award,
+        at: Timestamp,
+    ) {
+        self.totals.granted = self.totals.granted.saturating_add(points);
+        self.credit(points, lot, None);
+        if award.counts_for_tiers() {
+            self.count_points(points, Some(at));
+        }
+
+        if award.reason.is_reversible() && lot.is_some_and(LotCredit::is_non_expiring) {
+            self.inactivity_expirations.mark_reclaimable();
+        }
+        self.activity_mut().record_bonus(award, points, lot, at);
+    }
+
+    /// Marks a bonus as taken back, and takes it off the counts for tiers.
+    pub(crate) fn undo_bonus(&mut self, reason: &AwardReason, at: Timestamp) {
+        if let Some(bonus) = self.activity.bonus(reason).copied()
+            && reason.counts_for_tiers()
+        {
+            let fewer = Counts::ZERO.minus(Counts::points(bonus.points));
+            self.progress.add(bonus.at, fewer, Some(at));
+        }
+        self.activity_mut().mark_taken_back(reason);
+    }
+
+    /// Claws points back: from lots, from pending lots, and as debt.
+    pub(crate) fn claw_back(&mut self, clawback: &Clawback) {
+        self.totals.clawed_back = self.totals.clawed_back.saturating_add(clawback.points());
+        self.debt = self.debt.saturating_add(clawback.debt);
+        self.remove_from_lots(&clawback.lots);
+        self.remove_from_lots(&clawback.pending);
+        self.inactivity_expirations.consume(&clawback.already_expired);
+    }
+
+    /// Subtracts points that the shop took.
+    pub(crate) fn subtract(&mut self, lots: &[(LotId, Points)]) {
+        for (_, points) in lots {
+            self.totals.subtracted = self.totals.subtracted.saturating_add(*points);
+        }
+        self.remove_from_lots(lots);
+    }
+
+    /// Removes points that expired: by the end of their lot, or all of them by inactivity.
+    pub(crate) fn expire(&mut self, lot: LotId, points: Points, at: Timestamp, inactive: bool) {
+        if inactive {
+            self.inactivity_expired_at = Some(at);
+        }
+        self.totals.expired = self.totals.expired.saturating_add(points);
+
+        // What expired is not clawed back later: note of what it was.
+        if self.lots.non_expiring_lot().is_some_and(|shared| shared.id == lot) {
+            self.inactivity_expirations.record(at, points);
+        } else if self.activity.has_bonus_in(lot) {
+            self.activity_mut().expire(lot, points);
+        }
+        self.remove_from_lots(&[(lot, points)]);
+    }
+
+    /// Moves pending points to the usable lot `into`. What does not go there pays off debt.
+    pub(crate) fn release(
+        &mut self,
+        lot: LotId,
+        points: Points,
+        into: Option<&LotCredit>,
+        order: Option<&OrderId>,
+        at: Timestamp,
+    ) {
+        self.remove_from_lots(&[(lot, points)]);
+        self.credit(points, into, order);
+        self.relocate_bonus(lot, into, at);
+    }
+
+    /// Counts points for tiers by points earned. Journals from before events had an instant count none.
+    pub(crate) fn count_points(&mut self, points: Points, at: Option<Timestamp>) {
+        if let Some(at) = at {
+            self.progress.add(at, Counts::points(points), Some(at));
         }
     }
 
-    /// What changes no points.
-    fn apply_tier_or_referral(&mut self, event: &Event) {
-        self.last_event_at = self.last_event_at.max(event.at());
-        let deeds = Arc::make_mut(&mut self.activity);
-        if let Event::TierChanged { change } = event {
-            let entered =
-                |id: &TierId| EarnedTier { id: id.clone(), since: change.at, until: None };
-            deeds.earned_tier = change.to.as_ref().map(entered);
-            deeds.tier_change = Some(change.clone());
-            if change.ends_manual {
-                self.manual_tier = None;
-            }
-        } else if let Event::TierLapsed { until, .. } = event {
-            deeds
-                .earned_tier
-                .iter_mut()
-                .for_each(|tier| tier.until = Some(*until));
-        } else if let Event::TierRetained { .. } = event {
-            deeds.earned_tier.iter_mut().for_each(|tier| tier.until = None);
-        } else if let Event::ReferralCodeIssued { code, .. } = event {
-            deeds.referral_code = Some(Arc::clone(code));
-        } else if let Event::ReferralJoined { referrer: by, .. } = event {
-            deeds.referral = Some(ReferralLink { referrer: *by, order: None });
-        } else if let Event::ReferralCompleted { order, .. } = event {
-            deeds
-                .referral
-                .iter_mut()
-                .for_each(|joined| joined.order = Some(order.clone()));
-        } else if let Event::ReferralUndone { .. } = event {
-            deeds.referral.iter_mut().for_each(|joined| joined.order = None);
+    /// Changes what orders count for tiers and goals.
+    pub(crate) fn add_counts(&mut self, counted: &CountsDelta, received: Option<Timestamp>) {
+        self.progress.add(counted.gate_at, counted.counts, received);
+    }
+
+    /// Adds to the usage of rules with limits. Only an order's first award counts.
+    pub(crate) fn record_rule_usage(&mut self, calculation: &Calculation) {
+        for (rule, allowance, points) in calculation.limited_rules() {
+            self.activity_mut().record_rule(rule, allowance.day, points);
         }
     }
 
-    fn clear(&mut self, points: Points) {
+    /// Issues a redemption and takes its points.
+    pub(crate) fn open_redemption(&mut self, issue: &Arc<Issuance>) {
+        self.last_redemption = Some(issue.id);
+        self.redemptions.insert(Arc::new(Redemption::new(Arc::clone(issue))));
+        self.deduct_parts(&issue.parts);
+        self.record_redeemed(issue.points, issue.at);
+    }
+
+    /// Makes a redemption usable again, until its new end.
+    pub(crate) fn reopen_redemption(&mut self, redemption: &Arc<Redemption>) {
+        self.redemptions.insert(Arc::clone(redemption));
+    }
+
+    /// Forgets a redemption that can no longer be used.
+    pub(crate) fn close_redemption(&mut self, id: RedemptionId) {
+        self.redemptions.remove(id);
+    }
+
+    /// Takes points for a redemption again, after they had been returned.
+    pub(crate) fn charge(&mut self, payment: &RedemptionPayment, at: Timestamp) {
+        self.debt = self.debt.saturating_add(payment.debt);
+        self.deduct_parts(&payment.parts);
+        self.record_redeemed(payment.points(), at);
+    }
+
+    fn record_redeemed(&mut self, points: Points, at: Timestamp) {
+        if points.is_zero() {
+            self.touch(Some(at));
+        } else {
+            self.totals.redeemed = self.totals.redeemed.saturating_add(points);
+            self.record_activity(Some(at));
+        }
+    }
+
+    /// Returns the points of a redemption: to lots, and to pay off debt.
+    pub(crate) fn return_payment(&mut self, returned: &RedemptionReturn, at: Timestamp) {
+        self.debt = self.debt.saturating_sub(returned.paid);
+        returned.lots.iter().for_each(|lot| self.add_lot(lot.clone()));
+
+        let points = returned.points();
+        if points.is_zero() {
+            self.touch(Some(at));
+        } else {
+            self.totals.returned = self.totals.returned.saturating_add(points);
+            self.record_balance_change(Some(at));
+        }
+    }
+
+    /// Sets the earned tier.
+    pub(crate) fn change_tier(&mut self, change: &TierChange) {
+        self.activity_mut().change_tier(change);
+        if change.ends_manual {
+            self.manual_tier = None;
+        }
+    }
+
+    /// Sets the tier by hand. `None` ends one that was set before.
+    pub(crate) fn set_manual_tier(&mut self, tier: Option<&ManualTier>) {
+        self.manual_tier = tier.cloned();
+    }
+
+    /// Empties the account: everything in it went to another one.
+    pub(crate) fn close(&mut self, into: AccountId, points: Points) {
         self.totals.merged = self.totals.merged.saturating_sub(points);
         (self.lots, self.pending) = (Lots::default(), Lots::default());
         (self.debt, self.manual_tier) = (Points::ZERO, None);
         (self.progress, self.activity) = (Progress::default(), Arc::default());
         (self.redemptions, self.inactivity_expirations) =
             (OpenRedemptions::default(), InactivityExpirations::default());
+        self.merged_into = Some(into);
     }
 
-    fn absorb(&mut self, event: &Event, points: Points, brought: Option<&MergedState>) {
-        let came = points.saturating_add(event.pending_points());
-        self.totals.merged = self.totals.merged.saturating_add(came);
-        let Some(brought) = brought else { return };
-        self.progress.absorb(&brought.progress, event.at());
-        self.last_activity_at = self.last_activity_at.max(brought.last_activity_at);
-        brought
-            .redemptions
-            .iter()
-            .for_each(|redemption| self.redemptions.insert(Arc::clone(redemption)));
-        self.inactivity_expirations.absorb(&brought.inactivity_expirations);
-        Arc::make_mut(&mut self.activity).absorb(&brought.activity, &brought.lot_ids);
-    }
+    /// Adds everything but the lots of an account that was merged into this one.
+    pub(crate) fn absorb(
+        &mut self,
+        points: Points,
+        state: Option<&MergedState>,
+        at: Option<Timestamp>,
+    ) {
+        self.totals.merged = self.totals.merged.saturating_add(points);
+        let Some(state) = state else { return };
 
-    fn add_counts(&mut self, counted: Option<&CountsDelta>, received: Option<Timestamp>) {
-        if let Some(counted) = counted {
-            self.progress.add(counted.gate_at, counted.counts, received);
+        self.progress.absorb(&state.progress, at);
+        self.touch_activity(state.last_activity_at);
+        for redemption in state.redemptions.iter() {
+            self.redemptions.insert(Arc::clone(redemption));
         }
+        self.inactivity_expirations.absorb(&state.inactivity_expirations);
+        self.activity_mut().absorb(&state.activity, &state.lot_ids);
     }
 
-    /// Rules with a limit count what they first paid for an order.
-    fn record_rule_usage(&mut self, reckoning: &Calculation) {
-        for (rule, room, points) in reckoning.limited_rules() {
-            Arc::make_mut(&mut self.activity).record_rule(rule, room.day, points);
-        }
+    /// Settles the debts of both accounts of a merge, and takes over lots and manual tier.
+    pub(crate) fn take_over(
+        &mut self,
+        lots: &[Lot],
+        paid: &[(LotId, Points)],
+        debt: Points,
+        tier: Option<&ManualTier>,
+    ) {
+        self.remove_from_lots(paid);
+        self.debt = debt;
+        lots.iter().for_each(|lot| self.add_lot(lot.clone()));
+        self.manual_tier = tier.cloned().or_else(|| self.manual_tier.take());
     }
 
-    /// Points come in: what does not go into a lot pays off debt.
-    fn credit(&mut self, points: Points, part: Option<&LotCredit>, order: Option<&OrderId>) {
-        let kept = part.map_or(Points::ZERO, |part| part.points);
+    /// The activity, copied first if another account shares it.
+    pub(crate) fn activity_mut(&mut self) -> &mut AccountActivity {
+        Arc::make_mut(&mut self.activity)
+    }
+
+    /// Adds points to a lot. Those that go to no lot pay off debt.
+    fn credit(&mut self, points: Points, lot: Option<&LotCredit>, order: Option<&OrderId>) {
+        let kept = lot.map_or(Points::ZERO, |lot| lot.points);
         self.debt = self.debt.saturating_sub(points.saturating_sub(kept));
-        let Some(part) = part else { return };
-        let LotCredit {
-            id,
-            points,
-            earned_at,
-            expires_at,
-            pending_until,
-            is_separate: apart,
-        } = *part;
-        let own = expires_at.is_some() || pending_until.is_some() || apart;
-        if order.is_some() && !own {
+        let Some(lot) = lot else { return };
+
+        // Points of orders are not tracked separately in the non-expiring lot.
+        let is_shared = lot.is_non_expiring();
+        if order.is_some() && is_shared {
             self.inactivity_expirations.mark_reclaimable();
         }
-        let order = order.filter(|_| own).cloned();
+
+        let LotCredit { id, points, earned_at, expires_at, pending_until, .. } = *lot;
+        let order = order.filter(|_| !is_shared).cloned();
         self.add_lot(Lot { id, order, points, earned_at, expires_at, pending_until });
     }
 
-    /// A lot grows, or a new one takes its place in spending order.
+    /// Adds a lot, or its points to the one of the same id.
     fn add_lot(&mut self, lot: Lot) {
         self.lots_opened = self.lots_opened.max(lot.id.0);
         if lot.pending_until.is_some() { self.pending.add(lot) } else { self.lots.add(lot) }
     }
 
-    fn apply_clawback(&mut self, taking: &Clawback) {
-        self.totals.clawed_back = self.totals.clawed_back.saturating_add(taking.points());
-        self.debt = self.debt.saturating_add(taking.debt);
-        self.remove_from_lots(&taking.lots);
-        self.remove_from_lots(&taking.pending);
-        self.inactivity_expirations.consume(&taking.already_expired);
-    }
-
-    fn apply_award_clawback(&mut self, reason: &AwardReason, taking: &Clawback, at: Timestamp) {
-        self.apply_clawback(taking);
-        if let Some(given) = self.activity.bonus(reason).copied()
-            && reason.counts_for_tiers()
-        {
-            let fewer = Counts::ZERO.minus(Counts::points(given.points));
-            self.progress.add(given.at, fewer, Some(at));
-        }
-        Arc::make_mut(&mut self.activity).mark_taken_back(reason);
-        self.record_change_of(taking.points(), Some(at), false);
-    }
-
-    /// Points that were pending are in another lot now, or in none.
+    /// Notes that the points of a pending bonus are in another lot, or in none.
     fn relocate_bonus(&mut self, lot: LotId, into: Option<&LotCredit>, at: Timestamp) {
-        let lasting = into.filter(|into| into.is_non_expiring()).map(|_| at);
+        let non_expiring_since = into.filter(|into| into.is_non_expiring()).map(|_| at);
         let into = into.map(|into| into.id);
-        if (into != Some(lot) || lasting.is_some()) && self.activity.has_bonus_in(lot) {
-            Arc::make_mut(&mut self.activity).relocate(lot, into, lasting);
-            if lasting.is_some() {
+        let is_moved = into != Some(lot) || non_expiring_since.is_some();
+        if is_moved && self.activity.has_bonus_in(lot) {
+            self.activity_mut().relocate(lot, into, non_expiring_since);
+            if non_expiring_since.is_some() {
                 self.inactivity_expirations.mark_reclaimable();
             }
+        }
+    }
+
+    fn deduct_parts(&mut self, parts: &[Lot]) {
+        for part in parts {
+            self.lots.deduct(part.id, part.points);
         }
     }
 

@@ -1,8 +1,8 @@
-//! Points and money. Both are exact, both are bounded, and neither can be added up unchecked.
+//! Points and money: exact, bounded, and added with checks only.
 //!
-//! [`Points`] are whole numbers. An [`Amount`] is a non-negative decimal in the currency of whatever
-//! holds it (an order has one currency, so mixing is unsayable there); [`Money`] is an amount that
-//! carries its currency because it stands alone. [`Rate`] is what multiplies an amount.
+//! [`Points`] are whole numbers. An [`Amount`] is a non-negative decimal in the currency
+//! of what it belongs to, such as an order; [`Money`] is an amount with its own currency.
+//! A [`Rate`] is a factor on amounts or points.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,9 +14,9 @@ use rust_decimal::Decimal;
 
 /// A whole number of points, positive or negative.
 ///
-/// Bounded by ±(2⁵³ − 1), so that every JSON client reads every balance exactly.
+/// The range is ±(2⁵³ − 1), so that every JSON client reads every balance exactly.
 ///
-/// # Example: arithmetic is checked
+/// # Example: sums are checked
 /// ```
 /// use loyalty_core::Points;
 /// let hundred = Points::new(100).unwrap();
@@ -36,50 +36,58 @@ impl Points {
     /// The smallest number of points: −(2⁵³ − 1).
     pub const MIN: Self = Self(-((1 << 53) - 1));
 
-    /// `count` points, unless it is beyond [`Points::MIN`] or [`Points::MAX`].
+    /// Returns `count` points, or `None` if that is out of range.
     pub const fn new(count: i64) -> Option<Self> {
         if count >= Self::MIN.0 && count <= Self::MAX.0 { Some(Self(count)) } else { None }
     }
 
-    /// The number itself.
+    /// The number of points.
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// The sum, unless it is out of range.
+    /// Returns the sum, or `None` if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).and_then(Self::new)
     }
 
-    /// The difference, unless it is out of range.
+    /// Returns the difference, or `None` if it is out of range.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).and_then(Self::new)
     }
 
-    /// The sum, held at the bounds. For folding a journal whose sums `decide` has checked already.
+    /// Returns the sum, clamped to the range. For folds over events, whose sums `decide`
+    /// has checked.
+    ///
+    /// # Example: a sum is clamped to the range
+    /// ```
+    /// use loyalty_core::Points;
+    /// assert_eq!(Points::MAX.saturating_add(Points::from(1)), Points::MAX);
+    /// ```
     #[must_use]
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0).clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// The difference, held at the bounds. See [`Points::saturating_add`].
+    /// Returns the difference, clamped to the range. See [`Points::saturating_add`].
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0).clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// The same number with the other sign (the range is symmetric, so this always exists).
+    /// Returns the number with the opposite sign. The range is symmetric, so that this
+    /// cannot fail.
     #[must_use]
     pub const fn negated(self) -> Self {
         Self(self.0.saturating_neg())
     }
 
-    /// More than nothing.
+    /// Returns true for more than zero.
     pub const fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Exactly nothing.
+    /// Returns true for zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
@@ -111,7 +119,16 @@ impl TryFrom<i64> for Points {
     }
 }
 
-/// Why a number is no amount.
+/// The reason why a text or a number is no amount, rate or number of points.
+///
+/// # Example: one reason for each wrong text
+/// ```
+/// use loyalty_core::Amount;
+/// use loyalty_core::amount::AmountError;
+/// assert_eq!("-0.01".parse::<Amount>(), Err(AmountError::Negative));
+/// assert_eq!("1e3".parse::<Amount>(), Err(AmountError::InvalidDecimal));
+/// assert_eq!("0.00001".parse::<Amount>(), Err(AmountError::TooManyDecimals));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AmountError {
@@ -121,15 +138,15 @@ pub enum AmountError {
     /// Not a plain decimal number such as `12.50`.
     #[error("must be a plain decimal number such as 12.50")]
     InvalidDecimal,
-    /// Beyond what the type can hold.
+    /// More than the type's maximum.
     #[error("is out of range")]
     OutOfRange,
-    /// More decimals than the type carries.
+    /// More decimals than the type has.
     #[error("has too many decimals")]
     TooManyDecimals,
 }
 
-/// Reads sign-free `digits[.digits]`, the only spelling that money has here.
+/// Parses `[-]digits[.digits]`: no exponent, no plus sign, no separators.
 pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, AmountError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -137,7 +154,8 @@ pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, AmountError> {
     if !is_number(whole) || !is_number(fraction) {
         return Err(AmountError::InvalidDecimal);
     }
-    // Exact: what has more digits than a decimal holds is refused, not rounded.
+
+    // `Decimal::from_str` would round a number of too many digits.
     Decimal::from_str_exact(text).map_err(|error| {
         if error == rust_decimal::Error::Underflow {
             AmountError::TooManyDecimals
@@ -147,27 +165,46 @@ pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, AmountError> {
     })
 }
 
-/// A non-negative amount of money, in the currency of what holds it.
+/// A non-negative amount of money, in the currency of what it belongs to.
 ///
-/// At most [`Amount::MAX`] with at most four decimals (the finest minor unit of ISO 4217), so that the
-/// exact arithmetic of an entitlement has room for every order. It is written with the decimals that it
-/// came with; amounts that differ only in those are equal.
+/// At most [`Amount::MAX`], with at most four decimals, the most of any currency of ISO 4217.
+/// The exact arithmetic of an entitlement has room for every order of such amounts. An amount
+/// is written with the number of decimals with which it was read; equality ignores them.
+///
+/// # Example: decimals are kept, but not compared
+/// ```
+/// use loyalty_core::Amount;
+/// let price: Amount = "12.50".parse().unwrap();
+/// assert_eq!(price, "12.5".parse().unwrap());
+/// assert_eq!(price.to_string(), "12.50");
+/// ```
+///
+/// # Example: no amount is negative
+/// ```
+/// use loyalty_core::Amount;
+/// let (five, ten) = (Amount::from(5), Amount::from(10));
+/// assert_eq!(ten.checked_sub(five), Some(five));
+/// assert_eq!(five.checked_sub(ten), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Amount {
     ten_thousandths: i64,
-    /// How many it is written with; what has more is zero there.
+    /// Number of decimals to write; any further ones are zero.
     decimals: u32,
 }
 
 impl Amount {
-    /// Nothing.
+    /// No money.
     pub const ZERO: Self = Self { ten_thousandths: 0, decimals: 0 };
     /// The largest amount: 100,000,000,000.
     pub const MAX: Self = Self { ten_thousandths: 1_000_000_000_000_000, decimals: 0 };
-    /// How many decimals an amount can have.
+    /// The largest number of decimals of an amount.
     pub const MAX_DECIMALS: u32 = 4;
 
-    /// Checks sign, size and decimals.
+    /// Converts a decimal.
+    ///
+    /// # Errors
+    /// A negative number, one above [`Amount::MAX`], or one of more than four decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
         let ten_thousandths = scale_to_integer(value, Self::MAX_DECIMALS, 100_000_000_000)?;
         Ok(Self {
@@ -176,17 +213,28 @@ impl Amount {
         })
     }
 
-    /// As a decimal.
+    /// The amount as a decimal.
     pub fn get(self) -> Decimal {
         to_decimal(self.mantissa_and_scale())
     }
 
-    /// The amount in ten-thousandths: a whole number, at most 10¹⁵.
+    /// The amount in ten-thousandths of the currency unit: a whole number, at most 10¹⁵.
+    ///
+    /// # Example: 12.50 in ten-thousandths
+    /// ```
+    /// use loyalty_core::Amount;
+    /// let price: Amount = "12.50".parse().unwrap();
+    /// assert_eq!(price.ten_thousandths(), 125_000);
+    /// assert_eq!(Amount::from_ten_thousandths(125_000), Ok(price));
+    /// ```
     pub const fn ten_thousandths(self) -> i64 {
         self.ten_thousandths
     }
 
-    /// The amount of so many ten-thousandths.
+    /// Converts a number of ten-thousandths of the currency unit.
+    ///
+    /// # Errors
+    /// A negative number, or one above [`Amount::MAX`].
     pub fn from_ten_thousandths(count: i64) -> Result<Self, AmountError> {
         match count {
             ..0 => Err(AmountError::Negative),
@@ -198,26 +246,26 @@ impl Amount {
         }
     }
 
-    /// The sum, unless it is out of range.
+    /// Returns the sum, or `None` if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let ten_thousandths = self.ten_thousandths.checked_add(other.ten_thousandths)?;
         let decimals = self.decimals.max(other.decimals);
         (ten_thousandths <= Self::MAX.ten_thousandths).then_some(Self { ten_thousandths, decimals })
     }
 
-    /// The difference, unless it would be negative.
+    /// Returns the difference, or `None` if it would be negative.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         let ten_thousandths = self.ten_thousandths.checked_sub(other.ten_thousandths)?;
         let decimals = self.decimals.max(other.decimals);
         (ten_thousandths >= 0).then_some(Self { ten_thousandths, decimals })
     }
 
-    /// Nothing at all.
+    /// Returns true for no money.
     pub const fn is_zero(&self) -> bool {
         self.ten_thousandths == 0
     }
 
-    /// As it is written: a whole number, and how many of its digits are decimals.
+    /// The digits of the amount as written, and the number of them that are decimals.
     fn mantissa_and_scale(self) -> (i64, u32) {
         let spare = power_of_ten(Self::MAX_DECIMALS.saturating_sub(self.decimals));
         (self.ten_thousandths.checked_div(spare).unwrap_or_default(), self.decimals)
@@ -254,26 +302,34 @@ const fn power_of_ten(exponent: u32) -> i64 {
     10_i64.saturating_pow(exponent)
 }
 
-/// `value` × 10^`decimals` as a whole number, where it is one, and `value` is not below zero or above `most`.
-fn scale_to_integer(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError> {
+/// Returns `value` × 10^`decimals` as a whole number.
+///
+/// # Errors
+/// A `value` that is negative, above `maximum`, or of more than `decimals` decimals.
+fn scale_to_integer(value: Decimal, decimals: u32, maximum: i64) -> Result<i64, AmountError> {
+    // A negative zero is zero.
     if value.is_sign_negative() && !value.is_zero() {
         return Err(AmountError::Negative);
     }
+
     let exact = if value.scale() > decimals { value.normalize() } else { value };
     let Some(spare) = decimals.checked_sub(exact.scale()) else {
-        let too_large = value > Decimal::from(most);
+        let too_large = value > Decimal::from(maximum);
         return Err(if too_large { AmountError::OutOfRange } else { AmountError::TooManyDecimals });
     };
-    let parts = i64::try_from(exact.mantissa())
+
+    let scaled = i64::try_from(exact.mantissa())
         .ok()
         .and_then(|digits| digits.checked_mul(power_of_ten(spare)));
-    parts
-        .filter(|parts| *parts <= most.saturating_mul(power_of_ten(decimals)))
+    scaled
+        .filter(|scaled| *scaled <= maximum.saturating_mul(power_of_ten(decimals)))
         .ok_or(AmountError::OutOfRange)
 }
 
-/// Reads `digits[.digits]` of at most 15 digits, `decimals` of them after the point, as nearly all amounts are
-/// spelled: the number × 10^`decimals`, and how many decimals stand there. None where it takes more care.
+/// Parses `digits[.digits]` of at most 15 digits, the form of nearly all amounts.
+///
+/// Returns the number × 10^`decimals` and the number of decimals in the text. `None` for
+/// any other form, valid or not; [`parse_decimal`] decides about those.
 fn parse_short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
     let point = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
     let (whole, fraction) = text.as_bytes().split_at_checked(point)?;
@@ -283,6 +339,7 @@ fn parse_short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
     if whole.is_empty() || text.len() > 16 || text.ends_with('.') {
         return None;
     }
+
     let digits = whole.iter().chain(fraction).try_fold(0_i64, |number, byte| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte.wrapping_sub(b'0')))?;
         number.checked_mul(10)?.checked_add(digit)
@@ -290,16 +347,16 @@ fn parse_short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
     Some((digits.checked_mul(power_of_ten(spare))?, written))
 }
 
-/// The same number without zeros at its end, as far as they are decimals.
-fn trim_zeros(mut parts: i64, mut decimals: u32) -> (i64, u32) {
-    while decimals > 0 && parts % 10 == 0 {
-        (parts, decimals) = (parts / 10, decimals.saturating_sub(1));
+/// Removes trailing zeros among the decimals of a number.
+fn trim_zeros(mut digits: i64, mut decimals: u32) -> (i64, u32) {
+    while decimals > 0 && digits % 10 == 0 {
+        (digits, decimals) = (digits / 10, decimals.saturating_sub(1));
     }
-    (parts, decimals)
+    (digits, decimals)
 }
 
-fn to_decimal((parts, decimals): (i64, u32)) -> Decimal {
-    Decimal::try_new(parts, decimals).unwrap_or_default()
+fn to_decimal((digits, decimals): (i64, u32)) -> Decimal {
+    Decimal::try_new(digits, decimals).unwrap_or_default()
 }
 
 impl FromStr for Amount {
@@ -328,9 +385,17 @@ impl From<u32> for Amount {
     }
 }
 
-/// A factor on amounts or points: points per unit spent, or a multiplier.
+/// A factor on amounts or points: points per currency unit, or a multiplier.
 ///
-/// Non-negative, at most 1,000,000 with at most six decimals.
+/// Non-negative, at most 1,000,000, with at most six decimals.
+///
+/// # Example: one and a half points for each unit
+/// ```
+/// use loyalty_core::Rate;
+/// let rate: Rate = "1.50".parse().unwrap();
+/// assert_eq!((rate.to_string().as_str(), rate.millionths()), ("1.5", 1_500_000));
+/// assert!("0.0000001".parse::<Rate>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rate {
     millionths: i64,
@@ -339,17 +404,20 @@ pub struct Rate {
 impl Rate {
     /// One to one.
     pub const ONE: Self = Self { millionths: 1_000_000 };
-    /// How many decimals a rate can have.
+    /// The largest number of decimals of a rate.
     pub const MAX_DECIMALS: u32 = 6;
 
-    /// Checks sign, size and decimals.
+    /// Converts a decimal.
+    ///
+    /// # Errors
+    /// A negative number, one above 1,000,000, or one of more than six decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
         Ok(Self {
             millionths: scale_to_integer(value, Self::MAX_DECIMALS, 1_000_000)?,
         })
     }
 
-    /// As a decimal, without zeros at its end.
+    /// The rate as a decimal, without trailing zeros.
     pub fn get(self) -> Decimal {
         to_decimal(self.mantissa_and_scale())
     }
@@ -359,7 +427,7 @@ impl Rate {
         self.millionths
     }
 
-    /// As it is written: a whole number, and how many of its digits are decimals.
+    /// The digits of the rate as written, and the number of them that are decimals.
     fn mantissa_and_scale(self) -> (i64, u32) {
         trim_zeros(self.millionths, Self::MAX_DECIMALS)
     }
@@ -381,7 +449,7 @@ impl fmt::Display for Rate {
 
 /// An amount with its currency.
 ///
-/// # Example: amounts of two currencies have no sum
+/// # Example: amounts of different currencies have no sum
 /// ```
 /// use loyalty_core::{Currency, Money};
 /// let dollars = Money::new("10.00".parse().unwrap(), Currency::USD);
@@ -396,22 +464,31 @@ pub struct Money {
 }
 
 impl Money {
-    /// Puts the two together.
+    /// Returns an amount of a currency.
     pub const fn new(amount: Amount, currency: Currency) -> Self {
         Self { amount, currency }
     }
 
-    /// The amount.
+    /// The amount, without its currency.
     pub const fn amount(self) -> Amount {
         self.amount
     }
 
-    /// The currency.
+    /// The currency of the amount.
+    ///
+    /// # Example: the minor unit of a currency
+    /// ```
+    /// use loyalty_core::{Amount, Currency, Money};
+    /// let price = Money::new(Amount::from(500), Currency::JPY);
+    /// assert_eq!(price.currency().code(), "JPY");
+    /// assert_eq!(price.currency().exponent(), Some(0));
+    /// assert_eq!(Currency::from_code("EUR"), Some(Currency::EUR));
+    /// ```
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// The sum, if both are of one currency and it is in range.
+    /// Returns the sum. `None` if the currencies differ, or if it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         if self.currency != other.currency {
             return None;
@@ -427,24 +504,31 @@ impl fmt::Display for Money {
     }
 }
 
-/// How a fraction of a point becomes whole. Used once for each decision, at its end.
+/// The rounding of points to whole numbers, applied once, at the end of a calculation.
+///
+/// # Example: names in a program
+/// ```
+/// use loyalty_core::Rounding;
+/// assert_eq!(Rounding::default().name(), "down");
+/// assert_eq!(Rounding::NAMES[1], ("half_even", Rounding::HalfEven));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Rounding {
-    /// Towards zero: the default.
+    /// Towards zero. The default.
     #[default]
     Down,
-    /// To the nearest, a half to the even neighbour.
+    /// To the nearest number, halves to the even one.
     HalfEven,
-    /// To the nearest, a half up.
+    /// To the nearest number, halves up.
     HalfUp,
     /// Away from zero.
     Up,
 }
 
 impl Rounding {
-    /// Every mode with its name in a program.
+    /// All modes with their names in a program.
     pub const NAMES: [(&'static str, Self); 4] = [
         ("down", Self::Down),
         ("half_even", Self::HalfEven),
@@ -452,7 +536,7 @@ impl Rounding {
         ("up", Self::Up),
     ];
 
-    /// The name in a program.
+    /// The mode's name in a program.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -463,7 +547,7 @@ impl Rounding {
     }
 }
 
-/// Leaves zeros out of records.
+/// For `skip_serializing_if`: records omit zeros.
 #[cfg(feature = "json")]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 pub(crate) fn is_zero(points: &Points) -> bool {
@@ -475,7 +559,7 @@ mod json {
     use super::{Amount, Rate};
     use crate::fast_fmt::StackString;
 
-    /// Decimals travel as strings: a JSON number would pass through a float somewhere.
+    /// Decimals are strings in JSON: many readers would turn a number into a float.
     macro_rules! as_string {
         ($($type:ty),*) => {$(
             impl serde::Serialize for $type {
@@ -541,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_long_ways_read_alike() {
+    fn fast_and_exact_parsing_agree() {
         let alphabet = ["0", "1", "9", ".", "-", "00", "12", "999999999", "e", "+", "\u{663}"];
         let mut texts = vec![String::new()];
         for _ in 0..4 {
@@ -554,12 +638,12 @@ mod tests {
             );
         }
         for text in &texts {
-            let long = parse_decimal(text).and_then(Amount::new);
-            let short = text.parse::<Amount>();
-            assert_eq!(short, long, "{text}");
+            let exact = parse_decimal(text).and_then(Amount::new);
+            let fast = text.parse::<Amount>();
+            assert_eq!(fast, exact, "{text}");
             assert_eq!(
-                short.map(|amount| amount.to_string()),
-                long.map(|amount| amount.to_string()),
+                fast.map(|amount| amount.to_string()),
+                exact.map(|amount| amount.to_string()),
                 "{text}"
             );
         }
@@ -590,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn points_stop_at_the_bounds() {
+    fn points_stay_in_range() {
         assert_eq!(Points::new(Points::MAX.get() + 1), None);
         assert_eq!(Points::MIN.checked_sub(Points::from(1)), None);
         assert_eq!(Points::MAX.saturating_add(Points::MAX), Points::MAX);

@@ -1,4 +1,4 @@
-//! Points that do not come from an order's basis: for what, under which program, and what cut them.
+//! Bonuses: points that no order earns, with their reasons and limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,135 +7,70 @@ use chrono::NaiveDate;
 
 use crate::amount::Points;
 use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, TierId};
+use crate::limit::Limit;
 
-/// A stretch of the shop's calendar. Weeks start on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Span {
-    /// A day.
-    Day,
-    /// A week.
-    Week,
-    /// A month.
-    Month,
-    /// A year.
-    Year,
-    /// All time.
-    Ever,
-}
-
-impl Span {
-    /// The names of the wire.
-    pub const NAMES: [(&'static str, Self); 5] = [
-        ("day", Self::Day),
-        ("week", Self::Week),
-        ("month", Self::Month),
-        ("year", Self::Year),
-        ("ever", Self::Ever),
-    ];
-
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(_, span)| *span == self)
-            .map_or("", |(name, _)| name)
-    }
-}
-
-/// How much something may pay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Quota {
-    /// So often.
-    Times(u32),
-    /// So many points.
-    Points(Points),
-}
-
-/// How much something may pay in a stretch of the shop's calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Limit {
-    /// How much.
-    #[cfg_attr(feature = "json", serde(flatten))]
-    pub quota: Quota,
-    /// In each of these.
-    pub per: Span,
-    /// What would be too much is cut to what is left, rather than refused.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
-    pub partial: bool,
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.quota {
-            Quota::Times(1) => f.write_str("once")?,
-            Quota::Times(times) => write!(f, "{times} times")?,
-            Quota::Points(points) => write!(f, "{points} points")?,
-        }
-        match self.per {
-            Span::Ever => f.write_str(" in all"),
-            span @ (Span::Day | Span::Week | Span::Month | Span::Year) => {
-                write!(f, " a {}", span.name())
-            }
-        }
-    }
-}
-
-/// Why points were given.
+/// The reason of a bonus.
+///
+/// # Example: the action that a reason is for
+/// ```
+/// use loyalty_core::{ActionId, AwardReason, TierId};
+/// let review = ActionId::new("review").unwrap();
+/// let reason = AwardReason::Action { action: review.clone() };
+/// assert_eq!((reason.action(), reason.name()), (Some(&review), "action"));
+///
+/// let entry = AwardReason::TierEntry { tier: TierId::new("gold").unwrap() };
+/// assert_eq!((entry.action(), entry.to_string().as_str()), (None, "for entering tier gold"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum AwardReason {
-    /// The shop said that the customer did something.
+    /// The shop reported an action of the customer.
     Action {
         /// The action.
         action: ActionId,
     },
-    /// Years since the first order.
+    /// An anniversary of the first order.
     Anniversary {
         /// The action.
         action: ActionId,
-        /// How many years.
+        /// Number of years since the first order.
         years: u32,
     },
     /// A birthday.
     Birthday {
         /// The action.
         action: ActionId,
-        /// Of this year.
+        /// Year of the birthday.
         year: i32,
     },
-    /// A code that the customer typed.
+    /// A code that the customer entered.
     Code {
         /// The action.
         action: ActionId,
-        /// The code, folded.
+        /// The code, normalized.
         code: Arc<str>,
     },
-    /// A goal of spend or orders was reached.
+    /// The customer reached a goal of spend or orders.
     Goal {
         /// The action.
         action: ActionId,
     },
-    /// So many friends were brought.
+    /// The customer referred a number of others.
     ReferralMilestone {
-        /// How many.
+        /// Number of referees whose orders qualified.
         friends: u32,
     },
-    /// The customer was brought by a friend, and has ordered.
+    /// The customer was referred, and has ordered.
     ReferralReceived {
-        /// The order.
+        /// The order that qualified.
         order: OrderId,
     },
-    /// The customer brought a friend who has ordered.
+    /// The customer referred another, who has ordered.
     ReferralSent {
-        /// The friend's order.
+        /// The referee's order.
         order: OrderId,
-        /// The friend's account.
+        /// The referee's account.
         #[cfg_attr(feature = "json", serde(rename = "friend"))]
         referee: AccountId,
     },
@@ -152,7 +87,7 @@ pub enum AwardReason {
 }
 
 impl AwardReason {
-    /// The action of the program, where it is one.
+    /// The action of the program, if the reason is one.
     pub fn action(&self) -> Option<&ActionId> {
         match self {
             Self::Action { action }
@@ -168,17 +103,19 @@ impl AwardReason {
         }
     }
 
-    /// Whether what it was given for can be undone, and the points be taken back.
+    /// Returns true if the cause can be undone and the points be clawed back: all but
+    /// actions.
     pub(crate) fn is_reversible(&self) -> bool {
         self.action().is_none()
     }
 
-    /// Whether tiers by points earned count it: entry rewards they do not.
+    /// Returns true if tiers by points earned count the bonus: all but the entry rewards
+    /// of tiers.
     pub fn counts_for_tiers(&self) -> bool {
         !matches!(self, Self::TierEntry { .. })
     }
 
-    /// The name on the wire.
+    /// The reason's name in records and answers.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Action { .. } => "action",
@@ -206,58 +143,63 @@ impl fmt::Display for AwardReason {
             Self::Birthday { year, .. } => write!(f, "for the birthday in {year}"),
             Self::Code { action, .. } => write!(f, "for a code of {action}"),
             Self::Goal { action } => write!(f, "for reaching {action}"),
-            Self::ReferralMilestone { friends } => write!(f, "for bringing {friends} friends"),
+            Self::ReferralMilestone { friends } => write!(f, "for referring {friends} friends"),
             Self::ReferralReceived { order } => {
-                write!(f, "for order {order}, the first after a friend's invitation")
+                write!(f, "for order {order}, the first after a referral")
             }
-            Self::ReferralSent { order, .. } => write!(f, "for a friend's first order {order}"),
+            Self::ReferralSent { order, .. } => {
+                write!(f, "for order {order}, the first of a referred customer")
+            }
             Self::SignUp { .. } => f.write_str("for signing up"),
             Self::TierEntry { tier } => write!(f, "for entering tier {tier}"),
         }
     }
 }
 
-/// How an award came about.
+/// The origin of a bonus: its reason, its program and the limit that reduced it.
 ///
-/// # Example: one sentence why
+/// # Example: a bonus explained in one sentence
 /// ```
-/// use loyalty_core::award::{Award, AwardReason};
-/// use loyalty_core::{Points, ProgramVersion};
-/// let reason = AwardReason::Birthday { action: "birthday".parse().unwrap(), year: 2026 };
-/// let day = "2026-05-04".parse().unwrap();
-/// let award = Award { reason, program: ProgramVersion(1), day, wanted: Points::from(50), cut: None };
-/// assert_eq!(award.sentence(Points::from(50)), "50 points for the birthday in 2026.");
+/// use loyalty_core::{Award, AwardReason, Points, ProgramVersion};
+/// let award = Award {
+///     reason: AwardReason::Birthday { action: "birthday".parse().unwrap(), year: 2026 },
+///     program: ProgramVersion(1),
+///     day: "2026-05-04".parse().unwrap(),
+///     uncapped: Points::from(50),
+///     limited_by: None,
+/// };
+/// assert_eq!(award.explain(Points::from(50)), "50 points for the birthday in 2026.");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Award {
-    /// For what.
+    /// Reason of the bonus.
     pub reason: AwardReason,
-    /// Under which program.
+    /// Version of the program that granted it.
     pub program: ProgramVersion,
-    /// The shop's day, which limits count by.
+    /// Day in the shop's zone, for which limits count it.
     pub day: NaiveDate,
-    /// How many points it would have been without limits.
+    /// Points without limits.
     #[cfg_attr(feature = "json", serde(rename = "wanted"))]
     pub uncapped: Points,
-    /// The limit that cut it, where one did.
+    /// Limit that reduced the points, if one did.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "cut"))]
     pub limited_by: Option<Limit>,
 }
 
 impl Award {
-    /// Whether tiers by points earned count it.
+    /// Returns true if tiers by points earned count the bonus.
     pub fn counts_for_tiers(&self) -> bool {
         self.reason.counts_for_tiers()
     }
 
-    /// Why it was so many points, in one sentence.
+    /// Returns one sentence that explains why the bonus was this number of points.
     pub fn explain(&self, points: Points) -> String {
         match self.limited_by {
             None => format!("{points} points {}.", self.reason),
             Some(limit) => {
-                format!("{points} of {} points {}: at most {limit}.", self.uncapped, self.reason)
+                format!("{points} of {} points {}: limited to {limit}.", self.uncapped, self.reason)
             }
         }
     }

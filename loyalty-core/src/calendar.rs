@@ -1,7 +1,9 @@
-//! Shop-local time: zones, calendar periods and the ends of months, quarters and years.
+//! A shop's local time: its zone, calendar periods, and ends of months, quarters and
+//! years.
 //!
-//! The core reads no clock. Every instant is an argument, in UTC; the shop's IANA zone decides what a
-//! day or a month is. Instants are half open: what ends at T is over at T.
+//! The core reads no clock: each instant is an argument, in UTC. The shop's IANA time
+//! zone defines its days and months. Intervals are half open: a validity that ends at T
+//! does not include T.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +17,12 @@ use chrono_tz::Tz;
 /// An instant, in UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// Why a text or a sum is no time.
+/// The reason why a text is no period or zone, or a sum no instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CalendarError {
-    /// Past the end of the calendar.
-    #[error("is beyond the calendar")]
+    /// Outside of the dates that the calendar supports.
+    #[error("is outside the supported dates")]
     OutOfRange,
     /// Not an ISO 8601 period of years, months, weeks and days.
     #[error("must be a period such as P1Y, P9M, P2W or P30D")]
@@ -30,7 +32,16 @@ pub enum CalendarError {
     UnknownZone,
 }
 
-/// A calendar period: months, then days. At most 100 years.
+/// A calendar period: months, then days. At most 1,200 months and 36,500 days.
+///
+/// # Example: years are months, weeks are days
+/// ```
+/// use loyalty_core::Period;
+/// assert_eq!("P1Y6M".parse(), Ok(Period::from_months(18).unwrap()));
+/// assert_eq!("P2W".parse(), Ok(Period::from_days(14).unwrap()));
+/// assert_eq!("P1Y6M".parse::<Period>().unwrap().to_string(), "P18M");
+/// assert!("PT1H".parse::<Period>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Period {
     months: u32,
@@ -41,48 +52,53 @@ impl Period {
     /// Thirty days.
     pub const THIRTY_DAYS: Self = Self { months: 0, days: 30 };
 
-    /// A period of months (at most 1,200).
+    /// Returns a period of 1 to 1,200 months, or `None` for any other number.
     pub const fn from_months(months: u32) -> Option<Self> {
         if months == 0 || months > 1_200 { None } else { Some(Self { months, days: 0 }) }
     }
 
-    /// A period of days (at most 36,500).
+    /// Returns a period of 1 to 36,500 days, or `None` for any other number.
     pub const fn from_days(days: u32) -> Option<Self> {
         if days == 0 || days > 36_500 { None } else { Some(Self { months: 0, days }) }
     }
 
-    /// Its months, without the days that come after them.
+    /// The months of the period, without its days.
     pub(crate) const fn months(self) -> u32 {
         self.months
     }
 
-    /// Whether it is whole months, at most so many.
-    pub(crate) const fn is_months_up_to(self, most: u32) -> bool {
-        self.days == 0 && self.months <= most
+    /// Returns true for a period of months only, `maximum` at most.
+    pub(crate) const fn is_months_up_to(self, maximum: u32) -> bool {
+        self.days == 0 && self.months <= maximum
     }
 }
 
 impl FromStr for Period {
     type Err = CalendarError;
 
-    /// Reads `P[nY][nM][nW][nD]`: at least one part, in that order, more than nothing in all.
+    /// Parses `P[nY][nM][nW][nD]`: at least one part, in this order, and not zero in
+    /// total.
     fn from_str(text: &str) -> Result<Self, CalendarError> {
         let mut rest = text.strip_prefix('P').ok_or(CalendarError::InvalidPeriod)?;
-        let mut sums = [0_u32; 2];
+        let mut sums = [0_u32; 2]; // months and days
         for (unit, slot, factor) in [('Y', 0_usize, 12_u32), ('M', 0, 1), ('W', 1, 7), ('D', 1, 1)]
         {
             let Some((number, tail)) = rest.split_once(unit) else { continue };
-            let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+
+            // `u32` would also parse a plus sign.
+            let is_digits = number.bytes().all(|byte| byte.is_ascii_digit());
             let number: u32 = number
                 .parse()
                 .ok()
-                .filter(|_| plain)
+                .filter(|_| is_digits)
                 .ok_or(CalendarError::InvalidPeriod)?;
+
             let sum = sums.get_mut(slot).ok_or(CalendarError::InvalidPeriod)?;
             let part = number.checked_mul(factor).ok_or(CalendarError::OutOfRange)?;
             *sum = sum.checked_add(part).ok_or(CalendarError::OutOfRange)?;
             rest = tail;
         }
+
         let [months, days] = sums;
         match (rest.is_empty(), months, days) {
             (false, _, _) | (true, 0, 0) => Err(CalendarError::InvalidPeriod),
@@ -103,7 +119,7 @@ impl fmt::Display for Period {
     }
 }
 
-/// What an expiry is rounded up to.
+/// A boundary of the shop's calendar, to which an expiry is rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
@@ -128,37 +144,51 @@ impl Boundary {
 
 /// A shop's IANA time zone.
 ///
-/// # Example: a period keeps the time of day, and ends with a month that lacks the day
+/// # Example: a zone by its name
 /// ```
-/// use loyalty_core::{Period, TimeField, Zone};
-/// let zone: Zone = "Europe/Berlin".parse().unwrap();
-/// let month: Period = "P1M".parse().unwrap();
-/// let earned: TimeField = "2025-01-31T09:00:00Z".parse().unwrap(); // 10:00 in Berlin
-/// assert_eq!(zone.after(earned, month).unwrap().to_rfc3339(), "2025-02-28T23:00:00+00:00");
+/// use loyalty_core::Zone;
+/// assert_eq!("Europe/Berlin".parse::<Zone>().unwrap().name(), "Europe/Berlin");
+/// assert!("Europe/Bonn".parse::<Zone>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Zone(Tz);
 
 impl Zone {
-    /// Coordinated universal time: the zone of a shop that names none.
+    /// Coordinated universal time: the zone of a shop that sets none.
     pub const UTC: Self = Self(Tz::UTC);
 
-    /// The IANA name.
+    /// The IANA name of the zone.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// The instant one `period` after `from`, at the same time of day in this zone.
+    /// Returns the instant one `period` after `from`, at the same local time of day.
     ///
-    /// Where the day is missing the period ends with the month: 31 January 10:00 and one month is
-    /// 1 March 00:00.
+    /// If the month lacks the day, the period ends with the month: one month after 31
+    /// January 10:00 is 1 March 00:00.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutOfRange`] past the end of the calendar.
+    ///
+    /// # Example: a month that lacks the day
+    /// ```
+    /// use loyalty_core::{Period, Timestamp, Zone};
+    /// let zone: Zone = "Europe/Berlin".parse().unwrap();
+    /// let month: Period = "P1M".parse().unwrap();
+    /// let earned: Timestamp = "2025-01-31T09:00:00Z".parse().unwrap(); // 10:00 in Berlin
+    /// let end = zone.after(earned, month).unwrap();
+    /// assert_eq!(end.to_rfc3339(), "2025-02-28T23:00:00+00:00"); // 1 March, 00:00 in Berlin
+    /// ```
     pub fn after(self, from: Timestamp, period: Period) -> Result<Timestamp, CalendarError> {
         let local = self.local(from)?;
+
+        // Months first, from the first day: every month has one.
         let month = local
             .date()
             .with_day(1)
             .and_then(|first| first.checked_add_months(Months::new(period.months)));
         let month = month.ok_or(CalendarError::OutOfRange)?;
+
         let moved = match month.with_day(local.day()) {
             Some(date) => NaiveDateTime::new(date, local.time()),
             None => start_of(
@@ -167,30 +197,44 @@ impl Zone {
                     .ok_or(CalendarError::OutOfRange)?,
             ),
         };
-        let ended = moved.checked_add_days(Days::new(u64::from(period.days)));
-        self.instant(ended.ok_or(CalendarError::OutOfRange)?)
+
+        let end = moved.checked_add_days(Days::new(u64::from(period.days)));
+        self.instant(end.ok_or(CalendarError::OutOfRange)?)
     }
 
-    /// The first instant after the month, quarter or year that `at` lies in. An instant on a boundary
-    /// belongs to what begins there.
+    /// Returns the first instant after the month, quarter or year of `at`. An instant on
+    /// a boundary belongs to the period that begins there.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutOfRange`] past the end of the calendar.
+    ///
+    /// # Example: the end of the quarter
+    /// ```
+    /// use loyalty_core::{Boundary, Timestamp, Zone};
+    /// let (may, july): (Timestamp, Timestamp) =
+    ///     ("2026-05-04T10:00:00Z".parse().unwrap(), "2026-07-01T00:00:00Z".parse().unwrap());
+    /// assert_eq!(Zone::UTC.end_of(may, Boundary::Quarter), Ok(july));
+    /// ```
     pub fn end_of(self, at: Timestamp, boundary: Boundary) -> Result<Timestamp, CalendarError> {
         let date = self.local(at)?.date();
         let length = boundary.months();
-        let into = date.month0().checked_rem(length).unwrap_or_default();
-        let end = date
-            .with_day(1)
-            .and_then(|first| first.checked_add_months(Months::new(length.saturating_sub(into))));
+        let elapsed = date.month0().checked_rem(length).unwrap_or_default();
+        let remaining = Months::new(length.saturating_sub(elapsed));
+        let end = date.with_day(1).and_then(|first| first.checked_add_months(remaining));
         self.instant(start_of(end.ok_or(CalendarError::OutOfRange)?))
     }
 
-    /// The wall clock's reading at an instant.
+    /// Returns the local time of an instant.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutOfRange`] past the ends of the calendar.
     pub fn local(self, at: Timestamp) -> Result<NaiveDateTime, CalendarError> {
         let utc = at.naive_utc();
         let offset = self.0.offset_from_utc_datetime(&utc).fix();
         utc.checked_add_offset(offset).ok_or(CalendarError::OutOfRange)
     }
 
-    /// What the shop's clock differs from UTC by, in seconds.
+    /// The offset of local time from UTC at an instant, in seconds.
     pub(crate) fn offset(self, at: Timestamp) -> i32 {
         self.0
             .offset_from_utc_datetime(&at.naive_utc())
@@ -198,8 +242,21 @@ impl Zone {
             .local_minus_utc()
     }
 
-    /// The instant of a local time. A gap of the clock moves forward by its length; of two equal local
-    /// times the first counts.
+    /// Returns the instant of a local time.
+    ///
+    /// A time that does not exist, in a gap, is moved forward by the length of the gap.
+    /// Of a time that occurs twice, the first one counts.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutOfRange`] past the ends of the calendar.
+    ///
+    /// # Example: 02:30 in the night in which summer time begins
+    /// ```
+    /// use loyalty_core::Zone;
+    /// let zone: Zone = "Europe/Berlin".parse().unwrap();
+    /// let instant = zone.instant("2025-03-30T02:30:00".parse().unwrap()).unwrap();
+    /// assert_eq!(zone.local(instant).unwrap().to_string(), "2025-03-30 03:30:00");
+    /// ```
     pub fn instant(self, local: NaiveDateTime) -> Result<Timestamp, CalendarError> {
         match self.0.from_local_datetime(&local) {
             MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => Ok(at.to_utc()),
@@ -207,8 +264,10 @@ impl Zone {
         }
     }
 
-    /// Reads `local` with the offset that was in force before the gap. The longest gap on record is a
-    /// whole day (Samoa skipped 30 December 2011), so two days of steps find its start.
+    /// Converts `local` with the offset that was in force before the gap.
+    ///
+    /// The longest gap on record is a whole day: Samoa skipped 30 December 2011. Steps of
+    /// 15 minutes over two days find the start of any gap.
     fn instant_in_gap(self, local: NaiveDateTime) -> Result<Timestamp, CalendarError> {
         let mut before = local;
         for _ in 0..192 {
@@ -271,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_are_read_or_refused() {
+    fn periods_are_parsed_or_rejected() {
         for (text, want) in [
             ("P1Y", Ok((12, 0))),
             ("P1Y6M", Ok((18, 0))),
@@ -300,7 +359,8 @@ mod tests {
             ("UTC", "2024-02-29T10:00:00Z", "P1Y", "2025-03-01T00:00:00Z"),
             ("UTC", "2024-02-29T10:00:00Z", "P4Y", "2028-02-29T10:00:00Z"),
             ("UTC", "2025-10-31T00:00:00Z", "P1M", "2025-12-01T00:00:00Z"),
-            // 02:30 does not exist in Berlin on 30 March 2025: forward to 03:30 summer time.
+            // 02:30 does not exist in Berlin on 30 March 2025: forward to 03:30 summer
+            // time.
             ("Europe/Berlin", "2025-02-28T01:30:00Z", "P30D", "2025-03-30T01:30:00Z"),
             // 02:30 exists twice on 26 October 2025: the first, in summer time.
             ("Europe/Berlin", "2025-09-26T00:30:00Z", "P1M", "2025-10-26T00:30:00Z"),
@@ -318,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn boundaries_are_the_shops() {
+    fn boundaries_follow_the_shops_zone() {
         for (zone, from, boundary, want) in [
             ("UTC", "2025-03-01T00:00:00Z", Boundary::Month, "2025-04-01T00:00:00Z"),
             ("UTC", "2025-02-28T23:59:59Z", Boundary::Month, "2025-03-01T00:00:00Z"),

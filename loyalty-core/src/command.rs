@@ -1,178 +1,189 @@
-//! What can be asked of the rules.
+//! Commands: requests to the rules, which [`decide`](crate::decide) turns into events.
 
 use std::sync::Arc;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, Origin, Refund, Status};
 use crate::referral::ReferralParty;
+use crate::tier::ManualTier;
 
-/// One request to the rules, about one account or one order.
+/// A request to the rules about one account, and possibly one of its orders.
+///
+/// # Example: the order of a command
+/// ```
+/// use loyalty_core::{Command, OrderId};
+/// let order = OrderId::new("1001").unwrap();
+/// let command = Command::CancelOrder { order: order.clone(), at: None };
+/// assert_eq!(command.order(), Some(&order));
+/// assert_eq!(Command::SignUp.order(), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The shop adds points: they apply at once.
+    /// The shop adds points, available at once.
     AddPoints {
-        /// How many; more than none.
+        /// Number of points, more than zero.
         points: Points,
-        /// Why.
+        /// Reason of the shop.
         reason: AdjustmentReason,
     },
-    /// An order is cancelled.
+    /// The shop cancelled an order.
     CancelOrder {
-        /// The order.
+        /// Id of the order.
         order: OrderId,
-        /// The shop's time of it; now, where it says none.
+        /// Time of the change in the shop. `None` for now.
         at: Option<Timestamp>,
     },
-    /// A redemption that was not used is cancelled.
+    /// Cancels a redemption that was not used.
     CancelRedemption {
-        /// The redemption.
+        /// Id of the redemption.
         redemption: RedemptionId,
     },
-    /// Nothing but writing down what time has brought about by now.
+    /// Records what is due by now: expiry, tier changes and other effects of time.
     CatchUp,
-    /// An order is closed by its shop. Changes no points.
+    /// The shop closed an order. This changes no points.
     CloseOrder {
-        /// The order.
+        /// Id of the order.
         order: OrderId,
-        /// The shop's time of it; now, where it says none.
+        /// Time of the change in the shop. `None` for now.
         at: Option<Timestamp>,
     },
-    /// The customer types a manual code of the program.
+    /// The customer enters a code of the program's actions.
     EnterCode {
-        /// The code, as typed.
+        /// The code as entered.
         code: Arc<str>,
-        /// Whether somebody else has used it; only the store can know.
+        /// True if another customer has used the code, which only the store knows.
         used_by_other: bool,
     },
-    /// The customer gets a code to give to friends, or keeps the one they have.
+    /// Issues the customer's referral code. Has no effect if the customer has one.
     IssueReferralCode {
-        /// Random bits; the rules have none of their own. The store draws again where a code is taken.
+        /// Random bits for the code. The store draws again if the code is taken.
         entropy: [u8; 10],
     },
-    /// The customer came by a friend's code.
+    /// The customer joined by the referral code of another customer.
     JoinReferral {
         /// This customer.
         referee: ReferralParty,
-        /// The friend whose code it is.
+        /// The customer whose code it is.
         referrer: ReferralParty,
     },
-    /// The customer did something that the program rewards.
+    /// The customer performed an action that the shop reports.
     PerformAction {
-        /// The action.
+        /// Id of the action.
         action: ActionId,
-        /// Another number of points than the program's, where it allows that.
+        /// Points in place of the program's, if the action allows an override.
         points: Option<Points>,
     },
-    /// An order is reported as it now is.
+    /// The shop reports the present state of an order.
     RecordOrder {
-        /// The order.
+        /// Id of the order.
         order: OrderId,
-        /// What it holds.
+        /// Contents of the order.
         snapshot: Arc<Order>,
-        /// How far it has come.
+        /// Status of the order.
         status: Status,
-        /// The shop's time of the report; now, where it says none.
+        /// Time of the report in the shop. `None` for now.
         at: Option<Timestamp>,
-        /// What told us.
+        /// Source of the report.
         origin: Origin,
     },
-    /// A refund is reported.
+    /// The shop reports a refund.
     RefundOrder {
-        /// The order.
+        /// Id of the order.
         order: OrderId,
-        /// The refund.
+        /// Contents of the refund.
         refund: Refund,
-        /// What to do with one that is more than what is left of the order.
+        /// Treatment of a refund that exceeds the rest of the order.
         over_refund: OverRefund,
-        /// The shop's time of it; now, where it says none.
+        /// Time of the change in the shop. `None` for now.
         at: Option<Timestamp>,
     },
     /// The customer exchanges points for a reward.
     RedeemReward {
-        /// The number of the redemption, given by the store.
+        /// Id of the redemption, assigned by the store.
         redemption: RedemptionId,
-        /// The reward.
+        /// Id of the reward.
         reward: RewardId,
-        /// How much, where the customer chooses.
+        /// Amount that the customer chose, for a reward of variable amount.
         amount: Option<Amount>,
-        /// Random bits for a code; the rules have none of their own. The store draws again where a code is
-        /// taken.
+        /// Random bits for a code. The store draws again if the code is taken.
         entropy: [u8; 16],
     },
-    /// An order that had used a redemption was cancelled, or no longer brings its code. A fact, which is
-    /// never refused.
+    /// An order that had used a redemption was cancelled, or no longer has its code. A
+    /// fact, which is never rejected.
     ReleaseRedemption {
-        /// The redemption.
+        /// Id of the redemption.
         redemption: RedemptionId,
-        /// The order.
+        /// Id of the order.
         order: OrderId,
     },
-    /// An order brought a redemption's code. A fact, which is never refused.
+    /// An order used a redemption's code. A fact, which is never rejected.
     ClaimRedemption {
-        /// The redemption.
+        /// Id of the redemption.
         redemption: RedemptionId,
-        /// The order.
+        /// Id of the order.
         order: OrderId,
     },
-    /// The shop says that a redemption was used: that it handed over what it is for.
+    /// The shop marks a redemption as used: the customer has the benefit.
     UseRedemption {
-        /// The redemption.
+        /// Id of the redemption.
         redemption: RedemptionId,
-        /// With this order, where it was one.
+        /// Order with which it was used, if any.
         order: Option<OrderId>,
     },
-    /// A friend whom the customer brought has ordered. Follows from the friend's account.
+    /// A referee of the customer has ordered. Follows from an event of the referee's
+    /// account.
     RewardReferral {
-        /// The friend.
+        /// Account of the referee.
         referee: AccountId,
-        /// The order.
+        /// Id of the referee's order.
         order: OrderId,
-        /// When it passed the gate.
+        /// Time at which the order passed the earning gate.
         gate_at: Timestamp,
     },
-    /// The shop sets the balance; the difference is an adjusting entry.
+    /// The shop sets the balance. The difference is recorded as an adjustment.
     SetBalance {
-        /// To what; not below zero.
+        /// New balance, not below zero.
         to: Points,
-        /// Why.
+        /// Reason of the shop.
         reason: Option<Arc<str>>,
     },
-    /// The shop sets the tier by hand, or ends a tier so set.
+    /// The shop sets the tier by hand, or with `None` removes a tier that it had set.
     SetTier(Option<ManualTier>),
     /// The customer signed up with the shop.
     SignUp,
     /// The shop subtracts points.
     SubtractPoints {
-        /// How many; more than none, at most what is available.
+        /// Number of points, more than zero and at most the available ones.
         points: Points,
-        /// Why.
+        /// Reason of the shop.
         reason: AdjustmentReason,
     },
-    /// The order of a friend whom the customer brought is worth nothing any more. Follows from the
-    /// friend's account.
+    /// The order of a referee no longer qualifies. Follows from an event of the referee's
+    /// account.
     UndoReferral {
-        /// The friend.
+        /// Account of the referee.
         referee: AccountId,
-        /// The order.
+        /// Id of the referee's order.
         order: OrderId,
     },
 }
 
-/// What to do with a refund that is more than what is left of its order.
+/// The treatment of a refund that exceeds the part of its order that can still be
+/// refunded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverRefund {
-    /// Refuse it: the default.
+    /// Reject the refund. The default.
     #[default]
     Reject,
-    /// Cut it down to what is left. For store plugins, whose refunds have no ids of their own.
+    /// Reduce the refund to the rest. For store plugins, whose refunds have no ids.
     Clamp,
 }
 
 impl Command {
-    /// The order of this account that the command is about.
+    /// The order of this account that the command is about, if any.
     pub fn order(&self) -> Option<&OrderId> {
         match self {
             Self::CancelOrder { order, .. }
@@ -199,12 +210,12 @@ impl Command {
         }
     }
 
-    /// The reward that points are to be exchanged for.
+    /// The reward to redeem, if the command is a redemption.
     pub fn reward(&self) -> Option<&RewardId> {
         if let Self::RedeemReward { reward, .. } = self { Some(reward) } else { None }
     }
 
-    /// The redemption that the command is about.
+    /// The redemption that the command is about, if any.
     pub fn redemption(&self) -> Option<RedemptionId> {
         if let Self::CancelRedemption { redemption }
         | Self::ClaimRedemption { redemption, .. }

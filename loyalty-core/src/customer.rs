@@ -1,6 +1,7 @@
-//! Facts about a shopper: what a shop tells us of a customer.
+//! Personal data of customers: e-mail addresses, birthdays and profiles.
 //!
-//! All of it is personal data. It never enters the journal; the rules see only tags.
+//! Personal data never enters the journal. The rules see a customer's tags and birthday
+//! only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,17 +12,16 @@ use chrono::NaiveDate;
 use crate::calendar::Timestamp;
 use crate::id::Tag;
 
-/// Why a text is no e-mail address.
+/// The reason why a text is no e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an e-mail address of at most 254 bytes")]
 pub struct EmailError;
 
-/// An e-mail address as the shop spells it, with the key that it is looked up by.
+/// An e-mail address as the shop writes it, with a normalized key for look-ups.
 ///
-/// Two spellings that differ in case or surrounding blanks are one address: `Ada@Example.com` and
-/// `ada@example.com` are the same customer.
+/// Equality compares keys: `Ada@Example.com` and `ada@example.com` are the same customer.
 ///
-/// # Example
+/// # Example: case and surrounding blanks do not matter
 /// ```
 /// use loyalty_core::Email;
 /// let email = Email::new(" Ada@Example.com ").unwrap();
@@ -29,43 +29,46 @@ pub struct EmailError;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Email {
-    spelling: Arc<str>,
+    text: Arc<str>,
     key: Arc<str>,
 }
 
 impl Email {
-    /// Checks that there is one `@` with something on both sides and nothing unprintable.
+    /// Converts a text, trimmed.
+    ///
+    /// # Errors
+    /// A text of more than 254 bytes, without exactly one `@` between other characters,
+    /// or with blanks or control characters.
     pub fn new(text: &str) -> Result<Self, EmailError> {
-        let spelling = text.trim();
-        let plain =
-            spelling.len() <= 254 && !spelling.chars().any(|c| c.is_control() || c.is_whitespace());
-        let parts = spelling.split_once('@');
-        let whole = parts.is_some_and(|(local, host)| {
+        let text = text.trim();
+        let is_plain =
+            text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        let has_parts = text.split_once('@').is_some_and(|(local, host)| {
             !local.is_empty() && !host.is_empty() && !host.contains('@')
         });
-        if !plain || !whole {
+        if !is_plain || !has_parts {
             return Err(EmailError);
         }
-        Ok(Self {
-            spelling: Arc::from(spelling),
-            key: Arc::from(spelling.to_lowercase()),
-        })
+
+        Ok(Self { text: Arc::from(text), key: Arc::from(text.to_lowercase()) })
     }
 
-    /// The shop's spelling.
+    /// The address as the shop writes it.
     pub fn as_str(&self) -> &str {
-        &self.spelling
+        &self.text
     }
 
-    /// The spelling that look-ups use.
+    /// The normalized address, for look-ups.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The mailbox behind the spelling, as far as it is known how providers read addresses: a tag after
-    /// `+` is none of it, and Gmail ignores dots. To compare with, never to send to.
+    /// The mailbox that probably receives the address, by the known rules of providers.
     ///
-    /// # Example
+    /// A tag after `+` is removed, and the dots of Gmail addresses. Compare mailboxes to
+    /// detect duplicates; never send to one.
+    ///
+    /// # Example: two addresses of one mailbox
     /// ```
     /// use loyalty_core::Email;
     /// let mailbox = |text| Email::new(text).unwrap().mailbox();
@@ -94,7 +97,7 @@ impl Eq for Email {}
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.spelling)
+        f.write_str(&self.text)
     }
 }
 
@@ -106,16 +109,25 @@ impl TryFrom<String> for Email {
     }
 }
 
-/// A customer's day of birth, and since when it is known. The same day told again is no change of it.
+/// A customer's day of birth, and when it became known.
+///
+/// A report of the same day is no change, and keeps `set_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Birthday {
-    /// The day.
+    /// Day of birth.
     pub day: NaiveDate,
-    /// When it was set or changed last.
+    /// Instant of the last change.
     pub set_at: Timestamp,
 }
 
-/// What a shop knows of a customer, apart from id and e-mail.
+/// A shop's data of a customer, other than id and e-mail.
+///
+/// # Example: tags for the conditions of a program
+/// ```
+/// use loyalty_core::Profile;
+/// let profile = Profile { tags: ["vip".parse().unwrap()].into(), ..Profile::default() };
+/// assert_eq!(profile.tags.first().unwrap().as_str(), "vip");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -126,11 +138,11 @@ pub struct Profile {
     pub last_name: Option<String>,
     /// Day of birth.
     pub birthday: Option<NaiveDate>,
-    /// The default address's postal code.
+    /// Postal code of the default address.
     pub zip: Option<String>,
-    /// The default address's country, as the shop writes it.
+    /// Country of the default address, as the shop writes it.
     pub country: Option<String>,
-    /// The shop's labels; conditions of a program look at them.
+    /// The shop's labels, for conditions of a program.
     pub tags: BTreeSet<Tag>,
 }
 
@@ -139,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emails_are_checked_and_folded() {
+    fn emails_are_checked_and_normalized() {
         for (text, want) in [
             ("ada@example.com", Some("ada@example.com")),
             ("ÄDA@Example.COM", Some("äda@example.com")),

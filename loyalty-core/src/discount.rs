@@ -1,74 +1,88 @@
-//! Price rules, discount codes and carts: what a code takes off which line, and why.
+//! Price rules, discount codes and carts.
 //!
-//! A [`PriceRule`] says what is taken off, with Shopify's fields and constraints; a [`BodyErrorCode`] is what a shopper
-//! types. [`evaluate`] answers a [`Cart`] with what each code takes off each line, exact to the minor unit, or
-//! why it does not apply. [`decide`] counts uses: reserved for a checkout, used by an order, given back by its
-//! cancellation; what follows is a [`DiscountEvent`], and the small records of [`CodeState`] and its
-//! neighbours are folds of those.
+//! A [`PriceRule`] configures a discount with Shopify's fields and constraints. A [`Code`] is
+//! the text that customers enter to get it. [`evaluate`] returns the discount of each code on
+//! each line of a [`Cart`], exact to the minor unit, or the reason why a code does not apply.
+//!
+//! [`decide_code`] counts uses: they are reserved for a checkout, used by an order, and
+//! returned if that order is cancelled. Each decision is a [`DiscountEvent`]. [`CodeState`]
+//! and the records beside it are folds of these events.
 //!
 //! # Example: ten percent off a cart
 //! ```
-//! use loyalty_core::{CodeId, LineId, PriceRuleId, discount::*};
+//! use loyalty_core::{CodeId, PriceRuleId, discount::*};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let parts = Parts {
+//! let starts_at = "2026-06-01T00:00:00Z".parse()?;
+//! let parts = PriceRuleParts {
 //!     title: "Summer".into(), value_type: ValueType::Percentage, value: "-10".parse()?,
-//!     ..Parts::default()
+//!     ..PriceRuleParts::new(starts_at)
 //! };
 //! let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 //! let mut state = CodeState::default();
-//! let text = BodyErrorCode::new("Summer10")?;
+//! let text = Code::new("Summer10")?;
 //! state.evolve(&DiscountEvent::CodeAdded { code: CodeId(1), rule: PriceRuleId(1), text: text.clone() });
 //!
-//! let line = |id: &str, price: &str| Ok::<_, Box<dyn std::error::Error>>(CartLine {
-//!     id: LineId::new(id)?, product: None, variant: None, categories: vec![],
-//!     quantity: 1, price: price.parse()?, gift_card: false,
-//! });
-//! let cart = Cart {
-//!     lines: vec![line("1", "19.99")?, line("2", "5.05")?],
-//!     codes: vec![BodyErrorCode::new(" SUMMER10 ")?], ..Cart::default()
+//! let lines = [
+//!     CartLine::new("1".parse()?, "19.99".parse()?),
+//!     CartLine::new("2".parse()?, "5.05".parse()?),
+//! ];
+//! let cart = Cart::new(lines, "2026-07-01T12:00:00Z".parse()?)
+//!     .with_codes([Code::new(" SUMMER10 ")?]);
+//! let context = CodeContext {
+//!     id: CodeId(1), state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
 //! };
-//! let facts = CodeContext { id: CodeId(1), state: &state, rule: Some(&rule), used_by_customer: None, checkout: None };
-//! let found = evaluate(&cart, 2, Stacking::default(), |typed| (*typed == text).then_some(facts))?;
-//! assert_eq!(found.discount(), "2.50".parse()?);
-//! assert_eq!(found.lines[0].left, "17.99".parse()?);
-//! assert_eq!(found.lines[1].left, "4.55".parse()?);
+//! let evaluation = evaluate(&cart, 2, Stacking::default(), |code| (*code == text).then_some(context))?;
+//! assert_eq!(evaluation.total_discount(), "2.50".parse()?);
+//! assert_eq!(evaluation.lines[0].remaining, "17.99".parse()?);
+//! assert_eq!(evaluation.lines[1].remaining, "4.55".parse()?);
 //! assert_eq!(
-//!     found.codes[0].to_string(),
+//!     evaluation.codes[0].to_string(),
 //!     "SUMMER10 takes 2.50 off: 10% of 25.04, shared over 2 lines."
 //! );
 //! # Ok(()) }
 //! ```
 //!
 //! # How codes combine
-//! Unknown, ended or otherwise unusable codes are refused with their reason and block nothing. Of the usable
-//! ones, the program's [`Stacking`] chooses. Under `exclusive` and `best` one code applies anyway; under the
-//! others, the first typed code of an `individual_use` rule applies alone. What was chosen takes in the order
-//! of [`DiscountClass`], then of the rule's id, each from what the earlier ones left.
+//! An unknown, ended or otherwise unusable code is rejected with its reason and has no effect
+//! on other codes. Of the usable codes, the program's [`Stacking`] policy selects:
 //!
-//! # What is exact
-//! All sums are in minor units. `across` takes once, on the sum, rounded half up, and [`allocate`] shares it
-//! out; `each` takes off each line by itself, a fixed amount off each unit. A cart has at most
-//! [`Cart::MAX_LINES`] lines and [`Cart::MAX_CODES`] codes; the cost is near linear in their product, under
-//! every policy and whatever the quantities are.
+//! - `exclusive` and `best` select one code;
+//! - `one_per_class` and `all` select the first entered code of an `individual_use` rule alone,
+//!   if there is one.
+//!
+//! Selected codes apply in the order of their [`DiscountClass`], then of their rule's id. Each
+//! discounts the amounts that remain after the codes before it.
+//!
+//! # Rounding
+//! All sums are in minor units. Under `across`, the discount is calculated once on the sum,
+//! rounded half up, and divided by [`allocate`]. Under `each`, it is calculated for each line,
+//! a fixed amount for each unit.
+//!
+//! # Cost
+//! A cart has at most [`Cart::MAX_LINES`] lines and [`Cart::MAX_CODES`] codes. The cost of an
+//! evaluation is near linear in their product, under every policy and for all quantities.
 
 mod allocate;
-mod basket;
-mod bundle;
 mod cart;
-mod code;
-mod code_rejection;
-mod decide;
-mod evaluate;
-mod evaluation;
-mod event;
-mod plan;
+mod price_rule_parts;
+
 mod price_rule;
-mod usage;
 mod validate;
 
+mod code_rejection;
+mod decide;
+mod event;
+mod usage;
+
+mod basket;
+mod bundle;
+mod evaluate;
+mod evaluation;
+mod plan;
+
+pub use crate::code::{Code, CodeError};
 pub use allocate::allocate;
 pub use cart::{Cart, CartError, CartLine, Customer, ShippingLine};
-pub use code::{Code, CodeError};
 pub use code_rejection::CodeRejection;
 pub use decide::{
     CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,
@@ -76,8 +90,9 @@ pub use decide::{
 pub use evaluate::{Stacking, evaluate};
 pub use evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
 pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Reservation};
-pub use price_rule::{
-    AllocationMethod, Class, CustomerSelection, DiscountValue, ItemSelection, PriceRule,
+pub use price_rule::PriceRule;
+pub use price_rule_parts::{
+    AllocationMethod, CustomerSelection, DiscountClass, DiscountValue, ItemSelection,
     PriceRuleParts, QuantityRatio, TargetSelection, TargetType, ValueType,
 };
 pub use usage::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};

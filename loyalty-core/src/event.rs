@@ -4,23 +4,39 @@
 //! Events carry their own instants; those of old journals, from before they did, carry none.
 
 mod accessors;
-mod payload;
 
 use std::sync::Arc;
 
-pub use self::payload::{
-    AdjustmentReason, Clawback, CountsDelta, LotCredit, ManualTier, MergedState,
-};
-use crate::account::Lot;
+use crate::account::MergedState;
 use crate::amount::Points;
 use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
+use crate::counts::CountsDelta;
 use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
-use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
+use crate::id::{AccountId, ActionId, LotId, OrderId, RedemptionId, TierId};
+use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
-use crate::tier::TierChange;
+use crate::tier::{ManualTier, TierChange};
+
+/// Why a shop changed a balance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct AdjustmentReason {
+    /// The shop's action.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub action: Option<ActionId>,
+    /// The shop's words.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "reason"))]
+    pub text: Option<Arc<str>>,
+    /// Whether the balance was set to a number rather than changed by one.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    #[cfg_attr(feature = "json", serde(rename = "adjustment"))]
+    pub sets_balance: bool,
+}
 
 /// One thing that happened to one account or one order. Holds no personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! Exact fractions for one decision. A share is multiplied before it is divided, and nothing is rounded
-//! until the end, so that no way of slicing a refund leaks a point.
+//! Exact fractions for the calculation of points.
 //!
-//! Nearly all that shops sell can be counted in 64 bits; what cannot goes on in 256 ([`wide`]).
+//! A share is multiplied before it is divided, and rounded once at the end, so that no
+//! partition of a refund gains or loses a point. Nearly all orders need 64 bits; others
+//! continue in 256 bits, see [`wide`].
 
 mod wide;
 
@@ -12,17 +13,29 @@ use ethnum::I256;
 use crate::amount::{Amount, Points, Rate, Rounding};
 use wide::WideFraction;
 
-/// A number too large to be counted. No real order comes near.
+/// A number too large for exact arithmetic. No real order comes near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the amounts are too large or too fine to be counted exactly")]
+#[error("the amounts are too large or have too many decimals to be calculated exactly")]
 pub struct Overflow;
 
-/// A non-negative fraction with a positive denominator. Not reduced: values are equal when their
-/// cross products are.
+/// A non-negative fraction with a positive denominator.
+///
+/// It is not reduced; equality compares values. It is written as a decimal of at most
+/// twelve places, or as `numerator/denominator`.
+///
+/// # Example: an exact value, before rounding
+/// ```
+/// use loyalty_core::Fraction;
+/// assert_eq!((Fraction::ZERO.to_string(), Fraction::ONE.to_string()), ("0".into(), "1".into()));
+/// # #[cfg(feature = "json")] {
+/// let third: Fraction = serde_json::from_str(r#""2/6""#).unwrap();
+/// assert_eq!(third, serde_json::from_str(r#""1/3""#).unwrap());
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Fraction(Repr);
 
-/// How much room it takes. What fits into 64 bits is always narrow.
+/// The representation: always `Narrow` if both numbers fit into 64 bits.
 #[derive(Clone, Debug)]
 enum Repr {
     Narrow { numerator: i64, denominator: i64 },
@@ -32,47 +45,49 @@ enum Repr {
 use Repr::Narrow;
 
 impl Fraction {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(Narrow { numerator: 0, denominator: 1 });
     /// One.
     pub const ONE: Self = Self(Narrow { numerator: 1, denominator: 1 });
 
-    /// `count` parts of which `parts` make one; below zero counts as zero, as does a denominator of zero.
-    pub(crate) fn new(count: i64, parts: i64) -> Self {
-        if count <= 0 || parts <= 0 {
+    /// Returns `numerator / denominator`, or zero if either is not positive.
+    pub(crate) fn new(numerator: i64, denominator: i64) -> Self {
+        if numerator <= 0 || denominator <= 0 {
             return Self::ZERO;
         }
-        Self(Narrow { numerator: count, denominator: parts })
+        Self(Narrow { numerator, denominator })
     }
 
-    /// So many points.
+    /// A number of points; zero if negative.
     pub(crate) fn from_points(points: Points) -> Self {
         Self::new(points.get(), 1)
     }
 
-    /// An amount, in currency units.
+    /// An amount in currency units.
     pub(crate) fn from_amount(amount: Amount) -> Self {
         Self::new(amount.ten_thousandths(), 10_000)
     }
 
-    /// A rate. Rates have one denominator, so that sums of what they give need no other.
+    /// A rate. All rates have the same denominator, which keeps sums of their products
+    /// cheap.
     pub(crate) fn from_rate(rate: Rate) -> Self {
         Self::new(rate.millionths(), 1_000_000)
     }
 
-    /// The amount at or just below this; the largest amount where it is beyond that.
+    /// Returns the largest amount that is not above this fraction, at most
+    /// [`Amount::MAX`].
     pub(crate) fn to_amount_rounded_down(&self) -> Amount {
         if let Narrow { numerator, denominator } = self.0
-            && let Some(parts) = numerator
+            && let Some(ten_thousandths) = numerator
                 .checked_mul(10_000)
-                .and_then(|parts| parts.checked_div(denominator))
+                .and_then(|scaled| scaled.checked_div(denominator))
         {
-            return Amount::from_ten_thousandths(parts).unwrap_or(Amount::MAX);
+            return Amount::from_ten_thousandths(ten_thousandths).unwrap_or(Amount::MAX);
         }
         self.wide().to_amount_rounded_down()
     }
 
-    /// Not less than `other`.
+    /// Returns true if this is not less than `other`.
     pub(crate) fn is_at_least(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (
@@ -98,6 +113,7 @@ impl Fraction {
         matches!(self.0, Narrow { numerator: 1, denominator: 1 })
     }
 
+    /// The sum.
     #[inline]
     pub(crate) fn plus(self, other: &Self) -> Result<Self, Overflow> {
         match (&self.0, &other.0) {
@@ -112,29 +128,30 @@ impl Fraction {
             }
             _ => {}
         }
-        self.plus_unlike(other.clone())
+
+        self.plus_general(other.clone())
     }
 
-    /// The sum of what has different denominators, or no room.
+    /// The sum of fractions of different denominators, or of one that overflows 64 bits.
     #[inline(never)]
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "what is lent must stand in memory, also on the short way"
+        reason = "a reference would keep the fractions of the fast path in memory"
     )]
-    fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
+    fn plus_general(self, other: Self) -> Result<Self, Overflow> {
         if let (
             &Narrow { numerator: a, denominator: b },
             &Narrow { numerator: c, denominator: d },
         ) = (&self.0, &other.0)
         {
-            // Decimals' denominators divide each other.
-            let ((fine, denominator), (coarse, parts)) =
+            // Of two decimals, the larger denominator is a multiple of the smaller one.
+            let ((numerator, denominator), (coarse, divisor)) =
                 if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
-            if denominator.checked_rem(parts) == Some(0) {
-                let grown = denominator
-                    .checked_div(parts)
+            if denominator.checked_rem(divisor) == Some(0) {
+                let scaled = denominator
+                    .checked_div(divisor)
                     .and_then(|factor| coarse.checked_mul(factor));
-                if let Some(numerator) = grown.and_then(|grown| fine.checked_add(grown)) {
+                if let Some(numerator) = scaled.and_then(|scaled| numerator.checked_add(scaled)) {
                     return Ok(Self(Narrow { numerator, denominator }));
                 }
             }
@@ -142,7 +159,7 @@ impl Fraction {
         self.wide().plus(other.wide()).map(Self::from)
     }
 
-    /// The difference, or zero where it would be negative.
+    /// The difference, or zero if it would be negative.
     pub(crate) fn minus(self, other: &Self) -> Result<Self, Overflow> {
         match (&self.0, &other.0) {
             (_, Narrow { numerator: 0, .. }) => Ok(self),
@@ -154,6 +171,7 @@ impl Fraction {
         }
     }
 
+    /// The product.
     #[inline]
     pub(crate) fn times(self, other: &Self) -> Result<Self, Overflow> {
         if other.is_one() {
@@ -174,7 +192,7 @@ impl Fraction {
         self.wide().times(other.wide()).map(Self::from)
     }
 
-    /// The quotient; zero where there is nothing to divide by.
+    /// The quotient, or zero if `other` is zero.
     pub(crate) fn divided_by(self, other: &Self) -> Result<Self, Overflow> {
         match &other.0 {
             Narrow { numerator: 0, .. } => Ok(Self::ZERO),
@@ -183,18 +201,18 @@ impl Fraction {
         }
     }
 
-    /// How often `part` goes into this, as a whole number.
+    /// The quotient rounded down to a whole number, or zero if `part` is zero.
     pub(crate) fn div_floor(&self, part: &Self) -> Result<Self, Overflow> {
         if let (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) =
             (&self.0, &part.0)
-            && let Some((count, of)) = a.checked_mul(d).zip(b.checked_mul(c))
+            && let Some((dividend, divisor)) = a.checked_mul(d).zip(b.checked_mul(c))
         {
-            return Ok(Self::new(count.checked_div(of).unwrap_or_default(), 1));
+            return Ok(Self::new(dividend.checked_div(divisor).unwrap_or_default(), 1));
         }
         self.wide().div_floor(part.wide()).map(Self::from)
     }
 
-    /// The whole number of points that this rounds to.
+    /// Returns the rounded number of points.
     pub(crate) fn round(&self, rounding: Rounding) -> Result<Points, Overflow> {
         match (&self.0, rounding) {
             (&Narrow { numerator, denominator }, Rounding::Down) => numerator
@@ -205,7 +223,7 @@ impl Fraction {
         }
     }
 
-    /// The same with the smallest numbers.
+    /// Returns the equal fraction with the smallest numerator and denominator.
     pub(crate) fn reduce(&self) -> Self {
         self.wide().reduce().into()
     }
@@ -238,17 +256,20 @@ impl PartialEq for Fraction {
 
 impl Eq for Fraction {}
 
-/// A decimal where it ends within twelve places, else `numerator/denominator`.
+/// Writes a decimal of at most twelve places, or else `numerator/denominator`.
 impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Narrow { numerator, denominator } = self.0 else {
             return self.wide().fmt(f);
         };
+
         let (whole, rest) =
             (numerator.checked_div(denominator), numerator.checked_rem(denominator));
         let (Some(whole), Some(mut rest)) = (whole, rest) else {
             return f.write_str("0");
         };
+
+        // Long division, one digit at a time.
         let mut digits = String::new();
         while rest > 0 && digits.len() < 12 {
             let Some(ten) = rest.checked_mul(10) else {
@@ -260,6 +281,7 @@ impl fmt::Display for Fraction {
             digits.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
             rest = ten.checked_rem(denominator).unwrap_or_default();
         }
+
         match (digits.is_empty(), rest) {
             (true, _) => write!(f, "{whole}"),
             (false, 0) => write!(f, "{whole}.{digits}"),
@@ -286,7 +308,7 @@ mod json {
         }
     }
 
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     fn parse(text: &str) -> Option<Fraction> {
         if let Some((numerator, denominator)) = text.split_once('/') {
             return Some(Fraction::from(WideFraction::new(
@@ -358,7 +380,7 @@ mod tests {
 
     #[test]
     fn overflowing_fractions_keep_many_digits() {
-        // Forty coprime denominators of ten bits: 400 bits in all.
+        // Forty coprime denominators of ten bits: 400 bits in total.
         let coprime = (1_000..).filter(|n| (2..40).all(|d| n % d > 0)).take(40);
         let parts: Vec<_> = coprime.map(|n| Fraction::new(1_000_000_000_000_000, n)).collect();
         let sum =
@@ -381,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_are_written_as_decimals_where_they_end() {
+    fn fractions_are_written_as_decimals_if_those_are_short() {
         for (fraction, want) in [
             (Fraction::new(499_500, 10_000), "49.95"),
             (Fraction::new(100, 3), "100/3"),

@@ -1,4 +1,4 @@
-//! Why an order is worth what it is worth: as data, and as a sentence for the customer.
+//! Explanations of an order's points: as data, and as a sentence for the customer.
 
 use std::fmt;
 
@@ -8,131 +8,165 @@ use crate::id::{LineId, ProgramVersion, RuleId, TierId};
 use crate::order::{Allowance, PostedPoints, Quantity, Status};
 use crate::program::{CampaignEffect, EarningFormula};
 
-/// How the points of an order come about, line by line, exact to the rounding.
+/// The calculation of an order's points, line by line and rule by rule, exact until the
+/// rounding.
+///
+/// # Example: an order explained in one sentence
+/// ```
+/// use loyalty_core::explain::{EarningStatus, Explanation, RuleShare};
+/// use loyalty_core::program::EarningFormula;
+/// use loyalty_core::{Amount, Fraction, Points, ProgramVersion, Rate, Rounding, RuleId};
+/// let share = RuleShare {
+///     rule: RuleId::new("base").unwrap(),
+///     earn: EarningFormula::PerUnit(Rate::ONE),
+///     basis: Fraction::ONE,
+///     points: Fraction::ONE,
+///     allowance: None,
+/// };
+/// let explanation = Explanation {
+///     program: ProgramVersion(1),
+///     status: EarningStatus::Entitled,
+///     lines: vec![],
+///     extras: Amount::ZERO,
+///     remaining: None,
+///     rules: vec![share],
+///     multipliers: vec![],
+///     campaigns: vec![],
+///     spend: Amount::from(1),
+///     exact: Fraction::ONE,
+///     rounding: Rounding::Down,
+///     points: Points::from(1),
+/// };
+/// assert_eq!(explanation.to_string(), "The order earns 1 points: 1 by base (1 per unit of 1).");
+///
+/// let cancelled = Explanation { status: EarningStatus::Cancelled, ..explanation };
+/// assert_eq!(cancelled.to_string(), "The order is cancelled and earns nothing.");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Explanation {
-    /// The program that the order earns under.
+    /// Version of the program by which the order earns.
     pub program: ProgramVersion,
-    /// Whether the order earns at all.
+    /// Earning status of the order.
     #[cfg_attr(feature = "json", serde(rename = "standing"))]
     pub status: EarningStatus,
-    /// The basis, line by line.
+    /// Basis of each line.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub lines: Vec<LineBasis>,
-    /// What else belongs to the basis: tax and shipping, where the program counts them.
+    /// Tax and shipping in the basis, if the program counts them.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
     pub extras: Amount,
-    /// What refunds by amount and the part paid with a reward leave of the basis, where they take any.
+    /// Part of the total that remains after refunds by amount and payment with a reward,
+    /// if any.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "left"))]
     pub remaining: Option<RemainingBasis>,
-    /// What each rule gave.
+    /// Points of each rule.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub rules: Vec<RuleShare>,
-    /// What the sum was multiplied by.
+    /// Factors on the sum of the rules.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub multipliers: Vec<Multiplier>,
-    /// What each campaign added to that.
+    /// Points of each campaign.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub campaigns: Vec<CampaignShare>,
-    /// What tiers and goals count as spent: the basis, down to the smallest unit of an amount.
+    /// Money that tiers and goals count as spent: the basis, rounded down.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
     pub spend: Amount,
-    /// The points before rounding.
+    /// Points before rounding.
     pub exact: Fraction,
-    /// How they were rounded.
+    /// Rounding of the program.
     pub rounding: Rounding,
-    /// The points.
+    /// Points after rounding.
     pub points: Points,
 }
 
-/// Whether an order earns.
+/// The earning status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum EarningStatus {
-    /// Its status has not reached the gate.
+    /// The order's status has not reached the earning gate.
     BelowGate {
-        /// The status that earns.
+        /// The status from which on it earns.
         gate: Status,
     },
-    /// It is cancelled.
+    /// The order is cancelled.
     Cancelled,
-    /// It earns.
+    /// The order earns.
     Entitled,
-    /// All of it was refunded.
+    /// The order was refunded in full.
     Refunded,
 }
 
-/// One line's part of the basis.
+/// The basis of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct LineBasis {
-    /// The line.
+    /// Id of the line.
     pub line: LineId,
-    /// What it cost, net of discounts.
+    /// Price of the line, net of discounts.
     pub amount: Amount,
-    /// How many of its units were refunded.
+    /// Units that were refunded.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Quantity::is_zero"))]
     pub refunded: Quantity,
-    /// Why it does not count.
+    /// Reason for which the line does not count, if it does not.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub excluded: Option<Exclusion>,
 }
 
-/// Why a line does not count.
+/// The reason for which a line does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Exclusion {
-    /// Its category is excluded by the program.
+    /// The program excludes its category.
     Category,
     /// It is a gift card.
     GiftCard,
-    /// Its product is excluded by the program.
+    /// The program excludes its product.
     Product,
 }
 
-/// What is left of the basis after money came off the order's total.
+/// The part of an order's total that remains: the basis is reduced in proportion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RemainingBasis {
-    /// Refunded by amount.
+    /// Money refunded by amount.
     pub refunded: Amount,
-    /// Paid with a redeemed reward.
+    /// Money paid with a redeemed reward.
     pub redeemed: Amount,
-    /// Of this total.
+    /// Total of the order.
     pub total: Amount,
 }
 
-/// What one rule gave.
+/// The points of one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuleShare {
-    /// The rule.
+    /// Id of the rule.
     pub rule: RuleId,
-    /// What it gives.
+    /// Formula of the rule.
     pub earn: EarningFormula,
-    /// The money that it looked at.
+    /// Money that counts for the rule.
     pub basis: Fraction,
-    /// The points, before rounding.
+    /// Points before rounding.
     pub points: Fraction,
-    /// How much it may pay for this order, where it has a limit. The points are within it.
+    /// Allowance of the order, if the rule has a limit. The points are within it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "room"))]
     pub allowance: Option<Allowance>,
 }
 
-/// What one campaign added.
+/// The points of one campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CampaignShare {
-    /// The campaign.
+    /// Id of the campaign.
     pub campaign: RuleId,
-    /// What it brings.
+    /// Effect of the campaign.
     pub effect: CampaignEffect,
-    /// The points, before rounding.
+    /// Points before rounding.
     pub points: Fraction,
 }
 
@@ -140,26 +174,56 @@ pub struct CampaignShare {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Multiplier {
-    /// The tier that brings it.
+    /// Tier of the customer.
     pub tier: TierId,
-    /// The factor.
+    /// Factor on the points.
     pub factor: Rate,
 }
 
-/// An explanation with what had been posted before: why this many points moved now.
+/// An explanation with the points posted before: it explains the difference that is
+/// posted now.
+///
+/// # Example: points that were awarded before
+/// ```
+/// use loyalty_core::explain::{EarningStatus, Explanation};
+/// use loyalty_core::order::PostedPoints;
+/// use loyalty_core::{Amount, Calculation, Fraction, Points, ProgramVersion, Rounding};
+/// let explanation = Explanation {
+///     program: ProgramVersion(1),
+///     status: EarningStatus::Cancelled,
+///     lines: vec![],
+///     extras: Amount::ZERO,
+///     remaining: None,
+///     rules: vec![],
+///     multipliers: vec![],
+///     campaigns: vec![],
+///     spend: Amount::ZERO,
+///     exact: Fraction::ZERO,
+///     rounding: Rounding::Down,
+///     points: Points::ZERO,
+/// };
+/// let posted_before = PostedPoints { awarded: Points::from(50), ..PostedPoints::default() };
+/// assert_eq!(
+///     Calculation { explanation, posted_before }.to_string(),
+///     "The order is cancelled and earns nothing. Before this, 50 points were awarded."
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Calculation {
-    /// What the order is worth.
+    /// Entitlement of the order.
     pub explanation: Explanation,
-    /// What it had put on the account before.
+    /// Points that the order has posted to the account before.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "PostedPoints::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "before"))]
     pub posted_before: PostedPoints,
 }
 
 impl Calculation {
-    /// What rules with a limit paid, where this is the order's first award.
+    /// The points of rules with a limit, if this is the order's first award; otherwise
+    /// nothing.
+    ///
+    /// Only the first award uses up a limit: its allowance stays the order's.
     pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Allowance, Points)> {
         let first = self.posted_before.awarded.is_zero();
         let shares = self
@@ -169,7 +233,7 @@ impl Calculation {
             .filter(move |share| first && !share.points.is_zero());
         shares.filter_map(|share| {
             let points = share.points.round(Rounding::Up).unwrap_or(Points::MAX);
-            share.allowance.map(|room| (&share.rule, room, points))
+            share.allowance.map(|allowance| (&share.rule, allowance, points))
         })
     }
 }
@@ -188,6 +252,7 @@ impl fmt::Display for Explanation {
             }
             EarningStatus::Entitled => {}
         }
+
         write!(f, "The order earns {} points: ", self.points)?;
         if self.rules.is_empty() {
             f.write_str("no rule applies")?;
@@ -196,23 +261,25 @@ impl fmt::Display for Explanation {
             f.write_str(if index == 0 { "" } else { " + " })?;
             share.fmt(f)?;
         }
+
         for multiplier in &self.multipliers {
             write!(f, ", times {} for tier {}", multiplier.factor, multiplier.tier)?;
         }
         for share in &self.campaigns {
             write!(f, " + {} by campaign {}", share.points, share.campaign)?;
         }
+
         if self.exact.to_string() != self.points.to_string() {
             write!(f, ", {} rounded {}", self.exact, self.rounding.name().replace('_', " "))?;
         }
         f.write_str(".")?;
-        self.remaining.map_or(Ok(()), |left| left.fmt(f))
+        self.remaining.map_or(Ok(()), |remaining| remaining.fmt(f))
     }
 }
 
 impl fmt::Display for RuleShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, basis, points, allowance: room, .. } = self;
+        let Self { rule, basis, points, allowance, .. } = self;
         match self.earn {
             EarningFormula::PerUnit(rate) => {
                 write!(f, "{points} by {rule} ({rate} per unit of {basis}")
@@ -220,10 +287,11 @@ impl fmt::Display for RuleShare {
             EarningFormula::PerIncrement { amount, points: each } => {
                 write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
             }
-            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} an order"),
+            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} per order"),
         }?;
-        match room {
-            Some(room) => write!(f, ", at most {})", room.points),
+
+        match allowance {
+            Some(allowance) => write!(f, ", at most {})", allowance.points),
             None => f.write_str(")"),
         }
     }
@@ -248,13 +316,14 @@ impl fmt::Display for RemainingBasis {
 impl fmt::Display for Calculation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
-        let PostedPoints { awarded, clawed_back: taken, expired, forgiven } = self.posted_before;
+        let PostedPoints { awarded, clawed_back, expired, forgiven } = self.posted_before;
         if awarded.is_zero() {
             return Ok(());
         }
-        write!(f, " Before, {awarded} were awarded")?;
-        if !taken.is_zero() {
-            write!(f, ", {taken} taken back")?;
+
+        write!(f, " Before this, {awarded} points were awarded")?;
+        if !clawed_back.is_zero() {
+            write!(f, ", {clawed_back} taken back")?;
         }
         if !expired.is_zero() {
             write!(f, ", {expired} expired")?;

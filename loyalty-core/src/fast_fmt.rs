@@ -1,32 +1,38 @@
-//! Decimals and instants as text, in a buffer of their own. Records hold many of them, and the formatter's
-//! way takes several times as long.
+//! Fast formatting of decimals and instants into a buffer on the stack.
+//!
+//! Records have many of them, and `std::fmt` takes several times as long.
 
 use chrono::{Datelike, Timelike};
 use serde::{Serialize, Serializer};
 
 use crate::calendar::Timestamp;
 
-/// A text that is written from its end.
+/// A short text on the stack, written from its end to its start.
 pub(crate) struct StackString {
     bytes: [u8; Self::CAPACITY],
     start: usize,
 }
 
 impl StackString {
-    /// An instant with its nanoseconds; every `u64`, a point, and a zero before it.
+    /// Enough for an instant with nanoseconds, and for a `u64` with a point and a leading
+    /// zero.
     const CAPACITY: usize = 30;
 
     fn new() -> Self {
         Self { bytes: [0; Self::CAPACITY], start: Self::CAPACITY }
     }
 
-    /// A number of so many decimals. None for what is negative.
+    /// Formats a number of which `decimals` digits are decimals. `None` for a negative
+    /// number.
     pub(crate) fn from_decimal((number, mut decimals): (i64, u32)) -> Option<Self> {
         let mut rest = u64::try_from(number).ok()?;
         let mut digits = Self::new();
+
+        // Zero has a digit too.
         while rest > 0 || decimals > 0 || digits.start == Self::CAPACITY {
             digits.push_digit(rest % 10)?;
             rest /= 10;
+
             if decimals == 1 {
                 digits.push(b'.')?;
                 if rest == 0 {
@@ -38,11 +44,13 @@ impl StackString {
         Some(digits)
     }
 
-    /// As RFC 3339 has it, in UTC. None for leap seconds and for years that have not four digits.
+    /// Formats an instant by RFC 3339, in UTC. `None` for a leap second, and for a year
+    /// of other than four digits.
     pub(crate) fn from_instant(at: Timestamp) -> Option<Self> {
         let mut text = Self::new();
         text.push(b'Z')?;
-        // No more decimals than there are, in threes.
+
+        // The fewest decimals that are exact, in groups of three.
         match at.nanosecond() {
             0 => {}
             nanos if nanos >= 1_000_000_000 => return None,
@@ -50,9 +58,11 @@ impl StackString {
             nanos if nanos % 1_000 == 0 => text.push_number(nanos / 1_000, 6, b'.')?,
             nanos => text.push_number(nanos, 9, b'.')?,
         }
+
         text.push_number(at.second(), 2, b':')?;
         text.push_number(at.minute(), 2, b':')?;
         text.push_number(at.hour(), 2, b'T')?;
+
         text.push_number(at.day(), 2, b'-')?;
         text.push_number(at.month(), 2, b'-')?;
         let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9_999)?;
@@ -64,9 +74,10 @@ impl StackString {
         std::str::from_utf8(self.bytes.get(self.start..)?).ok()
     }
 
-    fn push_number(&mut self, value: u32, digits: u32, before: u8) -> Option<()> {
+    /// Writes a number of `digits` digits, with a separator before it.
+    fn push_number(&mut self, value: u32, digits: u32, separator: u8) -> Option<()> {
         self.push_digits(value, digits)?;
-        self.push(before)
+        self.push(separator)
     }
 
     fn push_digits(&mut self, mut value: u32, digits: u32) -> Option<()> {
@@ -88,7 +99,7 @@ impl StackString {
     }
 }
 
-/// For `serialize_with`, for instants that records hold by the thousand: the same text as chrono's.
+/// For `serialize_with`: writes the same text as chrono, several times faster.
 pub(crate) fn serialize_instant<S: Serializer>(
     at: &(impl Copy + Into<Option<Timestamp>>),
     to: S,

@@ -1,25 +1,26 @@
-//! Typed ids. The shop's own ids are strings and stay strings; the engine's are small integers.
+//! Typed ids. The shop's ids are strings, as the shop writes them; the engine's are
+//! integers.
 
 use std::fmt;
 
 use smol_str::SmolStr;
 
-/// Why a text is no id.
+/// The reason why a text is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdError {
-    /// Nothing in it.
+    /// An empty text.
     #[error("must not be empty")]
     Empty,
-    /// A NUL, a line break or another control character in it.
-    #[error("must not hold control characters")]
+    /// A NUL, a line break or another control character.
+    #[error("must not contain control characters")]
     ControlCharacter,
     /// More than 255 bytes.
     #[error("must be at most 255 bytes")]
     TooLong,
 }
 
-/// An id of 1 to 255 bytes without control characters.
+/// Checks that an id has 1 to 255 bytes and no control characters.
 fn validate(text: &str) -> Result<(), IdError> {
     match text.len() {
         0 => Err(IdError::Empty),
@@ -30,7 +31,7 @@ fn validate(text: &str) -> Result<(), IdError> {
 }
 
 fn has_control(text: &str) -> bool {
-    // Most ids are plain ASCII, for which no character needs to be put together.
+    // Most ids are plain ASCII, which needs no decoding of characters.
     !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(char::is_control)
 }
 
@@ -38,12 +39,16 @@ macro_rules! text_id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// 1 to 255 bytes without control characters. Cheap to clone; up to 23 bytes need no memory of their own.
+        /// 1 to 255 bytes without control characters. Cheap to clone; up to 23 bytes need
+        /// no heap.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(SmolStr);
 
         impl $name {
-            /// Checks the text.
+            /// Converts a text.
+            ///
+            /// # Errors
+            /// A text that is empty, too long, or has control characters.
             pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
                 let text = text.as_ref();
                 validate(text)?;
@@ -104,6 +109,15 @@ macro_rules! text_id {
 
 text_id! {
     /// The shop's id of a customer.
+    ///
+    /// # Example: any short text is an id
+    /// ```
+    /// use loyalty_core::CustomerId;
+    /// use loyalty_core::id::IdError;
+    /// assert_eq!(CustomerId::new("c-1001").unwrap().as_str(), "c-1001");
+    /// assert_eq!(CustomerId::new(""), Err(IdError::Empty));
+    /// assert_eq!("a\nb".parse::<CustomerId>(), Err(IdError::ControlCharacter));
+    /// ```
     CustomerId;
     /// The shop's id of a customer segment or a saved search.
     SegmentId;
@@ -111,7 +125,7 @@ text_id! {
     CountryId;
     /// The shop's id of an order.
     OrderId;
-    /// The shop's id of a checkout: a cart on its way to become an order.
+    /// The shop's id of a checkout: a cart that may become an order.
     CheckoutId;
     /// The shop's id of one line of an order or a cart.
     LineId;
@@ -123,20 +137,20 @@ text_id! {
     VariantId;
     /// The shop's id or name of a product category.
     CategoryId;
-    /// The program's name of an earning rule.
+    /// The program's name of an earning rule or a campaign.
     RuleId;
     /// The program's name of a reward.
     RewardId;
     /// The program's name of a VIP tier.
     TierId;
-    /// The shop's name of an action that earns points outside orders.
+    /// The program's name of an action that earns points without an order.
     ActionId;
-    /// A label that the shop put on a customer.
+    /// The shop's label of a group of customers, such as `vip`.
     Tag;
 }
 
 impl RuleId {
-    /// The name of the default program's one rule.
+    /// The name of the only rule of the default program.
     pub(crate) fn base() -> Self {
         Self(SmolStr::new_static("base"))
     }
@@ -159,19 +173,27 @@ macro_rules! number_id {
 }
 
 number_id! {
-    /// A shop, as the store numbers it.
+    /// The store's number of a shop.
     ShopId(i64);
-    /// A customer's account, as the store numbers it. Outlives changes of e-mail and of the shop's id.
+    /// The store's number of a customer's account. It survives changes of e-mail and of
+    /// the shop's id.
+    ///
+    /// # Example: ids of different kinds are different types
+    /// ```
+    /// use loyalty_core::{AccountId, LotId};
+    /// let (account, lot) = (AccountId(7), LotId(1));
+    /// assert_eq!((account.to_string(), lot.to_string()), ("7".to_owned(), "1".to_owned()));
+    /// ```
     AccountId(i64);
-    /// A price rule, as the store numbers it.
+    /// The store's number of a price rule.
     PriceRuleId(i64);
-    /// A discount code, as the store numbers it.
+    /// The store's number of a discount code.
     CodeId(i64);
-    /// A redemption, as the store numbers it.
+    /// The store's number of a redemption.
     RedemptionId(i64);
-    /// A lot within its account, counted from 1 in the order of opening.
+    /// A lot's number within its account, from 1 in the order of creation.
     LotId(u32);
-    /// A published version of a shop's program, counted from 1.
+    /// The number of a published version of a shop's program, from 1.
     ProgramVersion(u32);
 }
 
@@ -180,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_bounded_texts() {
+    fn ids_are_short_texts_without_control_characters() {
         for (text, want) in [
             ("1001".to_owned(), Ok(())),
             ("Ä/é emoji 🛒".to_owned(), Ok(())),

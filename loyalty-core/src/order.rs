@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use crate::amount::{Amount, AmountError, parse_decimal};
 use crate::calendar::Timestamp;
-use crate::discount::Code;
+use crate::code::Code;
 use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
@@ -56,6 +56,8 @@ pub struct Quantity {
 impl Quantity {
     /// No units.
     pub const ZERO: Self = Self { thousandths: 0 };
+    /// One unit.
+    pub const ONE: Self = Self { thousandths: 1_000 };
 
     /// Checks sign, size and decimals.
     pub fn new(units: Decimal) -> Result<Self, AmountError> {
@@ -143,11 +145,75 @@ pub struct Line {
     pub gift_card: bool,
 }
 
+impl Line {
+    /// One unit that costs `amount`, net of discounts, of no product in particular.
+    ///
+    /// # Example: two tins of tea
+    /// ```
+    /// use loyalty_core::*;
+    /// let line = Line::new("1".parse()?, "29.90".parse()?)
+    ///     .with_quantity(2.into())
+    ///     .with_product("tea".parse()?)
+    ///     .with_categories(["drinks".parse()?]);
+    /// assert_eq!((line.quantity, line.amount), (Quantity::from(2), "29.90".parse()?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn new(id: LineId, amount: Amount) -> Self {
+        Self {
+            id,
+            product: None,
+            categories: Vec::new(),
+            quantity: Quantity::ONE,
+            amount,
+            gift_card: false,
+        }
+    }
+
+    /// Sets how many units the line has. Its amount stays that of the whole line.
+    #[must_use]
+    pub fn with_quantity(mut self, quantity: Quantity) -> Self {
+        self.quantity = quantity;
+        self
+    }
+
+    /// Sets the product.
+    #[must_use]
+    pub fn with_product(mut self, product: ProductId) -> Self {
+        self.product = Some(product);
+        self
+    }
+
+    /// Sets the product's categories.
+    #[must_use]
+    pub fn with_categories(mut self, categories: impl IntoIterator<Item = CategoryId>) -> Self {
+        self.categories = categories.into_iter().collect();
+        self
+    }
+
+    /// Marks the line as a gift card, which never earns.
+    ///
+    /// # Example: a gift card earns nothing
+    /// ```
+    /// use loyalty_core::*;
+    /// # let now = "2026-01-31T10:00:00Z".parse()?;
+    /// let card = Line::new("1".parse()?, "50".parse()?).as_gift_card();
+    /// let mut ledger = Ledger::new(Program::default());
+    /// ledger.record_order(&"1001".parse()?, Order::new([card])?, Status::Paid, now)?;
+    /// assert_eq!(ledger.balance(now), Points::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn as_gift_card(mut self) -> Self {
+        self.gift_card = true;
+        self
+    }
+}
+
 // What nearly every line says is not written.
 
 #[cfg(feature = "json")]
 fn default_quantity() -> Quantity {
-    Quantity::from(1)
+    Quantity::ONE
 }
 
 #[cfg(feature = "json")]
@@ -228,6 +294,113 @@ impl Order {
     /// How many discount codes an order can bring.
     pub const MAX_CODES: usize = 100;
 
+    /// An order of these lines, whose total is their sum: without tax and shipping.
+    ///
+    /// # Errors
+    /// [`OrderError::TooLarge`] if the sum is beyond [`Amount::MAX`].
+    ///
+    /// # Example: the total is the sum of the lines
+    /// ```
+    /// use loyalty_core::*;
+    /// let lines = [
+    ///     Line::new("1".parse()?, "12.50".parse()?),
+    ///     Line::new("2".parse()?, "37.45".parse()?),
+    /// ];
+    /// assert_eq!(Order::new(lines)?.total, "49.95".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, OrderError> {
+        let lines = lines.into_iter().collect();
+        Self { lines, ..Self::default() }.sum_up()
+    }
+
+    /// Adds shipping, to the total as well.
+    ///
+    /// # Errors
+    /// [`OrderError::TooLarge`] if the total is beyond [`Amount::MAX`].
+    ///
+    /// # Example: tax and shipping on top
+    /// ```
+    /// use loyalty_core::*;
+    /// let order = Order::new([Line::new("1".parse()?, "40".parse()?)])?
+    ///     .with_tax("7.60".parse()?)?
+    ///     .with_shipping("4.90".parse()?)?;
+    /// assert_eq!(order.total, "52.50".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_shipping(mut self, shipping: Amount) -> Result<Self, OrderError> {
+        self.shipping = shipping;
+        self.sum_up()
+    }
+
+    /// Adds tax that the lines' amounts do not include, to the total as well.
+    ///
+    /// # Errors
+    /// [`OrderError::TooLarge`] if the total is beyond [`Amount::MAX`].
+    pub fn with_tax(mut self, tax: Amount) -> Result<Self, OrderError> {
+        (self.tax, self.taxes_included) = (tax, false);
+        self.sum_up()
+    }
+
+    /// Sets the tax that the lines' amounts include.
+    ///
+    /// # Errors
+    /// [`OrderError::TooLarge`] if the total is beyond [`Amount::MAX`].
+    pub fn with_included_tax(mut self, tax: Amount) -> Result<Self, OrderError> {
+        (self.tax, self.taxes_included) = (tax, true);
+        self.sum_up()
+    }
+
+    /// Sets the total as the shop counts it. Call it after the other setters, which sum up anew.
+    ///
+    /// [`Order::validate`] accepts a total that differs from the sum by what rounding explains.
+    #[must_use]
+    pub fn with_total(mut self, total: Amount) -> Self {
+        self.total = total;
+        self
+    }
+
+    /// Sets when the customer placed the order.
+    #[must_use]
+    pub fn with_placed_at(mut self, placed_at: Timestamp) -> Self {
+        self.placed_at = Some(placed_at);
+        self
+    }
+
+    /// Sets the part of the total that is paid with a redeemed reward. It earns nothing, unless
+    /// the program counts it.
+    #[must_use]
+    pub fn with_redeemed(mut self, redeemed: Amount) -> Self {
+        self.redeemed = redeemed;
+        self
+    }
+
+    /// Sets the discount codes that the customer typed.
+    #[must_use]
+    pub fn with_codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.codes = codes.into_iter().collect();
+        self
+    }
+
+    /// Sets the checkout that became the order.
+    #[must_use]
+    pub fn with_checkout(mut self, checkout: CheckoutId) -> Self {
+        self.checkout = Some(checkout);
+        self
+    }
+
+    /// The same order with the sum of its parts as its total.
+    fn sum_up(mut self) -> Result<Self, OrderError> {
+        self.total = self.sum_of_parts().ok_or(OrderError::TooLarge)?;
+        Ok(self)
+    }
+
+    /// The lines, the tax unless they include it, and shipping.
+    fn sum_of_parts(&self) -> Option<Amount> {
+        let tax = if self.taxes_included { Amount::ZERO } else { self.tax };
+        self.subtotal()?.checked_add(tax)?.checked_add(self.shipping)
+    }
+
     /// The sum of the lines, without tax (unless they include it) and shipping.
     pub fn subtotal(&self) -> Option<Amount> {
         self.lines
@@ -241,11 +414,7 @@ impl Order {
     /// from the total by half a minor unit for each of them.
     pub fn validate(&self, minor_digits: u32) -> Result<(), OrderError> {
         self.validate_shape()?;
-        let taxes = if self.taxes_included { Amount::ZERO } else { self.tax };
-        let sum = self
-            .subtotal()
-            .and_then(|sum| sum.checked_add(taxes)?.checked_add(self.shipping));
-        let sum = sum.ok_or(OrderError::TooLarge)?;
+        let sum = self.sum_of_parts().ok_or(OrderError::TooLarge)?;
         let apart = sum.ten_thousandths().abs_diff(self.total.ten_thousandths());
         let minor = 10_u64.pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
         let amounts = u64::try_from(self.lines.len()).unwrap_or(u64::MAX).saturating_add(2);
@@ -300,6 +469,33 @@ pub struct Refund {
     pub id: RefundId,
     /// What it gives back.
     pub refunded: RefundContent,
+}
+
+impl Refund {
+    /// A refund of money, of no line in particular.
+    pub const fn of_amount(id: RefundId, amount: Amount) -> Self {
+        Self { id, refunded: RefundContent::Amount(amount) }
+    }
+
+    /// A refund of units of lines, at the share of each line that they are.
+    ///
+    /// # Example: one of two tins comes back
+    /// ```
+    /// use loyalty_core::*;
+    /// # let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
+    /// let tea = Line::new("1".parse()?, "29.90".parse()?).with_quantity(2.into());
+    /// let mut ledger = Ledger::new(Program::default());
+    /// ledger.record_order(&id, Order::new([tea])?, Status::Paid, now)?;
+    ///
+    /// let refund = Refund::of_lines("R1".parse()?, [("1".parse()?, 1.into())]);
+    /// ledger.refund(&id, refund, now)?;
+    /// assert_eq!(ledger.balance(now), Points::from(14)); // of 14.95
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of_lines(id: RefundId, lines: impl IntoIterator<Item = (LineId, Quantity)>) -> Self {
+        let lines = lines.into_iter().collect();
+        Self { id, refunded: RefundContent::Lines { lines, amount: None } }
+    }
 }
 
 /// What told us of an order. Its program can leave the gate to it.

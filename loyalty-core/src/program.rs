@@ -1,30 +1,35 @@
-//! What a merchant configures: validated once, immutable once published, versioned by the store.
+//! The program of a shop: its earning rules, tiers, actions, rewards and policies.
 //!
-//! [`Parts`] is the plain form that code fills in; [`Program::new`] checks it whole and answers every
-//! fault at once. With the `json` feature, [`Program::from_json`] does the same for a document.
+//! A [`ProgramDefinition`] is plain data. [`Program::new`] validates it as a whole and
+//! returns all faults at once. With the `json` feature, [`Program::from_json`] does the
+//! same for a document. A [`Program`] is immutable; the store keeps its versions.
 
 mod action;
 mod campaign;
 mod check;
+mod earning;
+mod error;
 #[cfg(feature = "json")]
 mod json;
 mod referral;
 mod reward;
 mod rule_index;
 mod tier;
+mod validate;
 
 use std::collections::BTreeSet;
 
-use crate::amount::{Amount, Points, Rate, Rounding};
-use crate::award::Limit;
-use crate::calendar::{Boundary, Period, Timestamp};
+use crate::amount::{Amount, Rounding};
+use crate::calendar::{Boundary, Period};
 use crate::discount::Stacking;
-use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
+use crate::id::{CategoryId, ProductId, Tag, TierId};
 use crate::order::{Line, Origin, Status};
 
+pub use crate::fault::Fault;
 pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
 pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
-pub use check::Fault;
+pub use earning::{EarningConditions, EarningFormula, EarningRule};
+pub use error::ProgramError;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
     Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
@@ -34,23 +39,23 @@ use rule_index::RuleIndex;
 pub(crate) use rule_index::RuleSet;
 pub use tier::{Downgrade, EntryReward, Tier, TierMetric, TierWindow, Tiering};
 
-/// A checked program.
+/// A valid program.
 ///
 /// # Example: the default program
-/// One point for each whole currency unit of the net subtotal, at `paid`, without expiry; what a refund
-/// takes beyond the balance is owed.
+/// One point for each whole currency unit of the net subtotal, at `paid`, without expiry.
+/// A clawback beyond the balance makes a debt.
 /// ```
 /// use loyalty_core::Program;
 /// let program = Program::default();
-/// assert_eq!(program.parts().earning.len(), 1);
+/// assert_eq!(program.definition().earning.len(), 1);
 /// ```
 ///
-/// # Example: every fault at once
+/// # Example: all faults at once
 /// ```
 /// # #[cfg(feature = "json")] {
 /// use loyalty_core::Program;
-/// let faults = Program::from_json(r#"{"rounding": "sideways", "earn": [], "debt": 5}"#).unwrap_err();
-/// let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+/// let error = Program::from_json(r#"{"rounding": "sideways", "earn": [], "debt": 5}"#).unwrap_err();
+/// let pointers: Vec<_> = error.faults().iter().map(|fault| fault.pointer.as_str()).collect();
 /// assert_eq!(pointers, ["/earn", "/rounding", "/debt"]);
 /// # }
 /// ```
@@ -61,24 +66,46 @@ pub struct Program {
 }
 
 impl Program {
-    /// Checks what no single field can say: unique names, windows that begin before they end, rules that
-    /// can ever apply.
-    pub fn new(parts: ProgramDefinition) -> Result<Self, Vec<Fault>> {
-        let faults = check::find_faults(&parts);
-        let scopes = RuleIndex::new(&parts.earning);
-        if faults.is_empty() {
-            Ok(Self { definition: parts, rule_index: scopes })
-        } else {
-            Err(faults)
+    /// Validates a definition: unique ids, ranges, validities that begin before they end,
+    /// and rules that can apply.
+    ///
+    /// # Errors
+    /// A [`ProgramError`] with all faults of the definition.
+    ///
+    /// # Example: a program made by code
+    /// ```
+    /// use loyalty_core::program::{ProgramDefinition, Tier};
+    /// use loyalty_core::{Program, TierId};
+    /// let gold = Tier::manual(TierId::new("gold").unwrap(), "Gold", "1.5".parse().unwrap());
+    /// let definition = ProgramDefinition { tiers: vec![gold], ..ProgramDefinition::default() };
+    /// assert!(Program::new(definition.clone()).is_ok());
+    ///
+    /// let twice = ProgramDefinition { tiers: [definition.tiers.clone(), definition.tiers].concat(),
+    ///     ..ProgramDefinition::default() };
+    /// assert_eq!(Program::new(twice).unwrap_err().faults()[0].code, "duplicate_id");
+    /// ```
+    pub fn new(definition: ProgramDefinition) -> Result<Self, ProgramError> {
+        let faults = validate::find_faults(&definition);
+        if !faults.is_empty() {
+            return Err(ProgramError::new(faults));
         }
+        let rule_index = RuleIndex::new(&definition.earning);
+        Ok(Self { definition, rule_index })
     }
 
-    /// What was configured.
+    /// The definition that the program was made of.
     pub fn definition(&self) -> &ProgramDefinition {
         &self.definition
     }
 
-    /// The status from which on an order earns.
+    /// The earning gate: the status from which on an order of this origin earns.
+    ///
+    /// # Example: a shop's orders earn when paid
+    /// ```
+    /// use loyalty_core::{Origin, Program, Status};
+    /// assert_eq!(Program::default().gate(Origin::Shop), Status::Paid);
+    /// assert_eq!(Program::default().gate(Origin::Plugin), Status::Processing);
+    /// ```
     pub fn gate(&self, origin: Origin) -> Status {
         self.definition.award_on.unwrap_or(match origin {
             Origin::Shop => Status::Paid,
@@ -86,12 +113,12 @@ impl Program {
         })
     }
 
-    /// The tier of this name.
+    /// The tier of this id, if the program has one.
     pub fn tier(&self, id: &TierId) -> Option<&Tier> {
         self.definition.tiers.iter().find(|tier| tier.id == *id)
     }
 
-    /// How high a tier is: 0 is the lowest.
+    /// The rank of a tier: 0 is the lowest. `None` if the program has no such tier.
     pub fn rank(&self, id: &TierId) -> Option<usize> {
         self.definition.tiers.iter().position(|tier| tier.id == *id)
     }
@@ -101,7 +128,7 @@ impl Program {
         self.rule_index.rules_for(line)
     }
 
-    /// The tags that any condition looks at.
+    /// The customer tags that conditions of earning rules name.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.definition
             .earning
@@ -110,56 +137,57 @@ impl Program {
     }
 }
 
-/// A program as it is written down. Fields are in the order of the document.
+/// The plain data of a program, not validated. Fields are in the order of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct ProgramDefinition {
-    /// The status at which an order earns. Where none is named: `paid`, or whatever a plugin sends.
+    /// The earning gate of orders. By default `paid`, or `processing` for orders of a
+    /// store plugin.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub award_on: Option<Status>,
-    /// How the sum of an order's rules becomes whole.
+    /// The rounding of an order's points, applied once to their sum.
     pub rounding: Rounding,
-    /// What of an order counts.
+    /// The parts of an order that count.
     pub basis: Basis,
-    /// What earns. The rules of one order add up.
+    /// The earning rules. Their points are added up.
     pub earning: Vec<EarningRule>,
-    /// How multipliers of tiers and campaigns go together.
+    /// The combination of the multipliers of tiers and campaigns.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "MultiplierPolicy::is_default"))]
     pub combine: MultiplierPolicy,
-    /// More points for a while.
+    /// Campaigns: more points in a window of time.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub campaigns: Vec<Campaign>,
-    /// How long points of orders are pending, from the gate.
+    /// The time for which order points are pending, from the gate on.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub hold: Option<Period>,
-    /// What refunds do.
+    /// The effect of refunds.
     pub refunds: RefundPolicy,
-    /// What happens where more is taken back than there is.
+    /// The effect of a clawback of more than the balance.
     pub debt: DebtPolicy,
-    /// When points end.
+    /// The expiry of points.
     pub expiry: Expiry,
     /// VIP tiers, lowest first.
     pub tiers: Vec<Tier>,
-    /// How tiers are come by and lost.
+    /// The rules by which customers enter and leave tiers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tiering::is_default"))]
     pub tiering: Tiering,
-    /// What earns without an order.
+    /// Actions that earn without an order.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub actions: Vec<ActionRule>,
-    /// What bringing friends is worth.
+    /// The bonuses of referrals. `None` disables referrals.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub referrals: Option<Referrals>,
-    /// What points buy.
+    /// Rewards that points buy.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub rewards: Vec<Reward>,
-    /// What holds for all redemptions.
+    /// The terms of all redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "RedemptionTerms::is_default"))]
     pub redemption: RedemptionTerms,
-    /// Which of several discount codes apply to one cart.
+    /// The choice among several discount codes in one cart.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Stacking::is_default"))]
     pub stacking: Stacking,
-    /// What a point is worth in the shop's currency, where reports count what is owed in money. No rule looks
-    /// at it.
+    /// The value of one point in the shop's currency, for reports of the liability. No
+    /// rule uses it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub point_value: Option<Amount>,
 }
@@ -189,7 +217,18 @@ impl Default for ProgramDefinition {
     }
 }
 
-/// What of an order counts. Lines count net of discounts; gift cards never do.
+/// The parts of an order that count. Lines count net of discounts; gift cards never
+/// count.
+///
+/// # Example: shipping counts, a category does not
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::Program;
+/// let json = r#"{"basis": {"shipping": true, "excluded_categories": ["books"]}}"#;
+/// let basis = Program::from_json(json).unwrap().definition().basis.clone();
+/// assert!(basis.shipping && !basis.tax && basis.excluded_categories.len() == 1);
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Basis {
@@ -205,146 +244,78 @@ pub struct Basis {
     pub excluded_categories: BTreeSet<CategoryId>,
 }
 
-/// One way to earn from an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct EarningRule {
-    /// Its name, unique in the program; explanations carry it.
-    pub id: RuleId,
-    /// What it gives.
-    pub earn: EarningFormula,
-    /// When it applies.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "EarningConditions::is_empty"))]
-    pub when: EarningConditions,
-    /// Its lines earn nothing from rules that name no product or category.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
-    pub replaces_base: bool,
-    /// How much it may pay to one customer. The room found at an order's first award stays the order's.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
-    pub limits: Vec<Limit>,
-}
-
-impl EarningRule {
-    /// One point per currency unit: the rule of a new shop.
-    fn base() -> Self {
-        let id = RuleId::base();
-        let (earn, when) = (EarningFormula::PerUnit(Rate::ONE), EarningConditions::default());
-        Self { id, earn, when, replaces_base: false, limits: Vec::new() }
-    }
-}
-
-/// What a rule gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum EarningFormula {
-    /// So many points per currency unit spent.
-    PerUnit(Rate),
-    /// So many points per full increment spent.
-    PerIncrement {
-        /// The increment, in the shop's currency.
-        amount: Amount,
-        /// The points for each.
-        points: Points,
-    },
-    /// So many points per order.
-    PerOrder(Points),
-}
-
-/// When a rule applies. All that is said must hold; what is empty asks nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct EarningConditions {
-    /// The order's whole basis, refunds deducted, is at least this.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub minimum_spend: Option<Amount>,
-    /// Only lines of these products, or of the categories below, count for the rule.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
-    pub products: BTreeSet<ProductId>,
-    /// Only lines of these categories, or of the products above, count for the rule.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
-    pub categories: BTreeSet<CategoryId>,
-    /// The customer has one of these tags.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
-    pub customer_tags: BTreeSet<Tag>,
-    /// The order was placed at this instant or later.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub from: Option<Timestamp>,
-    /// The order was placed before this instant.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub until: Option<Timestamp>,
-}
-
-impl EarningConditions {
-    /// Whether the rule is about some lines only.
-    pub fn is_scoped(&self) -> bool {
-        !self.products.is_empty() || !self.categories.is_empty()
-    }
-
-    /// Whether nothing is asked.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// What refunds do to an order's points.
+/// The effect of refunds on an order's points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum RefundPolicy {
-    /// Points of what is refunded are taken back: the default.
+    /// The points of the refunded part are clawed back. The default.
     #[default]
     ClawBack,
-    /// Refunds leave an order its points; cancellations do not. What was refunded is not spent all the same,
-    /// and an order that was refunded in full is none: for tiers, goals and referrals.
+    /// Refunds leave an order its points; cancellations do not.
+    ///
+    /// For tiers, goals and referrals, refunded money is still not spent, and an order
+    /// refunded in full does not count.
     Keep,
 }
 
-/// What happens where more is taken back than the account holds.
+/// The effect of a clawback of more than the balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum DebtPolicy {
-    /// The balance goes below zero, and later points pay it off: the default.
+    /// The balance becomes negative, and later points pay the debt off. The default.
     #[default]
     Allow,
-    /// The balance stops at zero, and the shortfall is forgiven.
+    /// The balance becomes zero, and the shortfall is forgiven.
     StopAtZero,
 }
 
-/// When points end.
+/// The expiry of points.
+///
+/// # Example: nine months, then to the end of the month
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::program::Expiry;
+/// use loyalty_core::{Boundary, Program};
+/// let json = r#"{"expiry": {"per_lot": {"after": "P9M", "round_up_to": "month"}}}"#;
+/// let expiry = Program::from_json(json).unwrap().definition().expiry;
+/// let after = "P9M".parse().unwrap();
+/// assert_eq!(expiry, Expiry::PerLot { after, round_up_to: Some(Boundary::Month) });
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Expiry {
-    /// Never: the default.
+    /// Points do not expire. The default.
     #[default]
     Never,
-    /// Each lot for itself.
+    /// Each lot expires by itself.
     PerLot {
-        /// So long after it was earned.
+        /// The lifetime of a lot, from when it was earned.
         after: Period,
-        /// And then at the end of that month, quarter or year.
+        /// The boundary to which the end of the lifetime is moved forward.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         round_up_to: Option<Boundary>,
     },
-    /// The whole balance at once, where nothing happens on the account for so long.
+    /// The whole balance expires at once when the account is inactive.
     Inactivity {
-        /// So long after the last change.
+        /// The time without activity after which the balance expires.
         after: Period,
-        /// What counts as one.
+        /// The changes that count as activity.
         activity: QualifyingActivity,
     },
 }
 
-/// What keeps a balance from ending by inactivity.
+/// The changes that count as activity for [`Expiry::Inactivity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum QualifyingActivity {
-    /// Any change of the balance, but for points running out of time. The default.
+    /// Any change of the balance except expiry. The default.
     #[default]
     Any,
-    /// Only points earned or redeemed, not adjustments or what refunds take back.
+    /// Earning and redeeming points, but not adjustments or clawbacks.
     EarningAndRedeeming,
 }

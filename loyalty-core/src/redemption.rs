@@ -11,17 +11,18 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use crate::account::Lot;
-use crate::amount::{Amount, Points};
+use crate::amount::Points;
 use crate::calendar::{Period, Timestamp};
+use crate::code::Code;
 use crate::customer::Email;
 use crate::discount::{
-    AllocationMethod, Code, CustomerSelection, PriceRule, PriceRuleParts, TargetSelection,
-    TargetType, ValueType,
+    AllocationMethod, CustomerSelection, PriceRule, PriceRuleParts, TargetSelection, TargetType,
+    ValueType,
 };
-use crate::event::Event;
+use crate::fault::Fault;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
-use crate::program::{Benefit, Fault, FreeShipping, OrderCancelledPolicy, Reward};
+use crate::lot::Lot;
+use crate::program::{Benefit, FreeShipping, OrderCancelledPolicy, Reward};
 
 /// What was exchanged, settled when it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +93,8 @@ impl Issuance {
             prerequisite_subtotal_range: reward.minimum_subtotal,
             entitled: reward.only.items(),
             excluded: reward.excluded.items(),
-            starts_at: self.at,
             ends_at: self.ends_at,
-            ..PriceRuleParts::default()
+            ..PriceRuleParts::new(self.at)
         };
         self.set_discount(&mut parts);
         if !parts.entitled.is_empty() {
@@ -331,50 +331,35 @@ impl Redemption {
         Self { state: RedemptionState::Issued, ends_at, ..self.clone() }
     }
 
-    /// Folds an event of this redemption. Total.
-    pub fn evolve(&mut self, event: &Event) {
-        if let Event::RedemptionUsed { order, payment: taken, at, .. } = event {
-            self.state = RedemptionState::Used { order: order.clone(), at: *at };
-            if let Some(taken) = taken {
-                self.payment = (**taken).clone();
-            }
-        } else if let Event::RedemptionReopened { redemption, .. } = event {
-            *self = (**redemption).clone();
-        } else if let Event::RedemptionCancelled { order, at, .. } = event {
-            self.state = RedemptionState::Cancelled { order: order.clone(), at: *at };
-            self.release_payment(*at);
-        } else if let Event::RedemptionExpired { returned, at, .. } = event {
-            self.state = RedemptionState::Expired { at: *at, points_back: returned.is_some() };
-            if returned.is_some() {
-                self.release_payment(*at);
-            }
+    /// Marks it as used. `payment` is what is charged again, if its points had been returned.
+    pub(crate) fn mark_used(
+        &mut self,
+        order: Option<&OrderId>,
+        payment: Option<&RedemptionPayment>,
+        at: Timestamp,
+    ) {
+        self.state = RedemptionState::Used { order: order.cloned(), at };
+        if let Some(payment) = payment {
+            self.payment = payment.clone();
+        }
+    }
+
+    /// Cancels it and returns its points.
+    pub(crate) fn cancel(&mut self, order: Option<&OrderId>, at: Timestamp) {
+        self.state = RedemptionState::Cancelled { order: order.cloned(), at };
+        self.release_payment(at);
+    }
+
+    /// Ends it unused.
+    pub(crate) fn expire(&mut self, points_back: bool, at: Timestamp) {
+        self.state = RedemptionState::Expired { at, points_back };
+        if points_back {
+            self.release_payment(at);
         }
     }
 
     fn release_payment(&mut self, at: Timestamp) {
         self.payment = RedemptionPayment { parts: Vec::new(), debt: Points::ZERO, at };
         self.counts_toward_limits = false;
-    }
-}
-
-/// A reward, as one customer can have it now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RewardOffer {
-    /// The reward.
-    pub reward: RewardId,
-    /// The least that it costs.
-    pub points: Points,
-    /// The largest amount that the balance buys, where the customer chooses.
-    pub largest_amount: Option<Amount>,
-    /// How many points are missing.
-    pub missing_points: Points,
-    /// Why not, all of it; the first is what a redemption would be refused with. Nothing where it can be had.
-    pub rejections: Vec<crate::rejection::Rejection>,
-}
-
-impl RewardOffer {
-    /// Whether the customer can have it now.
-    pub fn is_available(&self) -> bool {
-        self.rejections.is_empty()
     }
 }

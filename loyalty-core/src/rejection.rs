@@ -1,165 +1,181 @@
-//! The rules said no.
+//! Rejections: the results of commands that the rules do not allow.
 
 use crate::amount::{Amount, Points};
-use crate::award::Limit;
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
+use crate::limit::Limit;
 use crate::order::{OrderError, Quantity};
 use crate::referral::ReferralRejection;
 
-/// Why the rules refuse a command. Nothing has changed. The text helps whoever sent it; [`Self::code`]
-/// is stable.
+/// The reason for which the rules reject a command. Nothing has changed.
+///
+/// The text is for people; [`Self::code`] is stable, for machines.
+///
+/// # Example: a text and a stable code
+/// ```
+/// use loyalty_core::{Points, Rejection};
+/// let rejection = Rejection::InsufficientPoints { have: Points::from(20), need: Points::from(50) };
+/// assert_eq!(rejection.to_string(), "50 points are needed, but only 20 are available");
+/// assert_eq!(rejection.code(), "insufficient_points");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The customer's tags or tier, or the time, are not those of the action.
-    #[error("the action {action} is not for this customer now")]
+    /// The customer's tags or tier, or the time, do not meet the conditions of the
+    /// action.
+    #[error("action {action} is not available to this customer now")]
     ActionNotOpen {
         /// The action.
         action: ActionId,
     },
-    /// More points than are available.
+    /// The available points are not enough.
     #[error("{need} points are needed, but only {have} are available")]
     InsufficientPoints {
-        /// What is available.
+        /// Available points.
         have: Points,
-        /// What was asked for.
+        /// Requested points.
         need: Points,
     },
-    /// An amount that the reward does not offer.
+    /// The reward does not offer this amount.
     #[error("the amount must be {expected}")]
     InvalidAmount {
-        /// What it offers.
+        /// The amounts on offer, in words.
         expected: String,
     },
-    /// The snapshot contradicts itself.
+    /// The snapshot of the order is inconsistent.
     #[error(transparent)]
     InvalidOrder(#[from] OrderError),
-    /// A number of points that makes no sense for the command.
+    /// The command does not accept this number of points.
     #[error("the number of points must be {expected}")]
     InvalidPoints {
-        /// What would make sense.
+        /// The accepted numbers, in words.
         expected: &'static str,
     },
-    /// The customer has had all that an action pays.
-    #[error("the action {action} pays at most {limit}")]
+    /// The customer has reached a limit of the action.
+    #[error("action {action} is limited to {limit}")]
     LimitReached {
         /// The action.
         action: ActionId,
         /// The limit.
         limit: Limit,
     },
-    /// Other points than the program's, where it does not allow that.
-    #[error("the action {action} always gives its own number of points")]
+    /// The action does not allow another number of points than the program's.
+    #[error("action {action} does not accept a number of points")]
     NoPointsOverride {
         /// The action.
         action: ActionId,
     },
-    /// Amounts or times that cannot be counted with.
-    #[error("the amounts or times are too large to be counted exactly")]
+    /// The context's order is not the order of the command.
+    #[error("the context's order is not order {order}")]
+    OrderMismatch {
+        /// The command's order.
+        order: OrderId,
+    },
+    /// The amounts overflow exact arithmetic, or a time is outside of the calendar.
+    #[error("the amounts or times are too large to be calculated exactly")]
     OutOfRange,
-    /// A balance beyond what points can hold.
-    #[error("the balance would leave the range of {} to {} points", Points::MIN, Points::MAX)]
+    /// The balance would be out of the range of [`Points`].
+    #[error("the balance would be outside the range of {} to {} points", Points::MIN, Points::MAX)]
     PointsOutOfRange,
-    /// A redemption that was used, cancelled or has ended.
+    /// The redemption was used or cancelled, or has expired.
     #[error("the redemption is {state}")]
     RedemptionNotOpen {
-        /// The name of its state.
+        /// Name of its state.
         state: &'static str,
     },
-    /// Somebody cannot be brought by somebody.
-    #[error("the referral is refused: {reason}")]
+    /// The referrer may not refer the referee.
+    #[error("the referral was rejected: {reason}")]
     ReferralRejected {
-        /// Why.
+        /// Reason of the rejection.
         reason: ReferralRejection,
     },
     /// The program has no referrals.
     #[error("the program has no referrals")]
     ReferralsDisabled,
-    /// The same refund with other content.
-    #[error("refund {refund} of order {order} is already known with another content")]
+    /// A refund of this id was reported before, with different content.
+    #[error("refund {refund} of order {order} was already reported with different content")]
     RefundDiffers {
         /// The order.
         order: OrderId,
         /// The refund.
         refund: RefundId,
     },
-    /// More units than the line has.
+    /// Refunds of the line exceed its quantity.
     #[error("refunds of line {line} would exceed its quantity of {quantity}")]
     RefundExceedsLine {
         /// The line.
         line: LineId,
-        /// Its quantity.
+        /// Quantity of the line.
         quantity: Quantity,
     },
-    /// More money than is left of the order.
-    #[error("only {left} of the total of {total} is left to refund")]
+    /// The refund exceeds the part of the order that can still be refunded.
+    #[error("only {left} of the order total of {total} can still be refunded")]
     RefundExceedsOrder {
-        /// What is left.
+        /// Amount that can still be refunded.
         left: Amount,
         /// The order's total.
         total: Amount,
     },
-    /// The customer has had all that one customer can have.
-    #[error("one customer can have the reward {reward} at most {limit}")]
+    /// The customer has reached a limit of the reward.
+    #[error("reward {reward} is limited to {limit} for each customer")]
     RewardLimitReached {
         /// The reward.
         reward: RewardId,
         /// The limit.
         limit: Limit,
     },
-    /// A reward for customers of other tags or tiers.
-    #[error("the reward {reward} is for other customers")]
+    /// The customer's tags or tier do not meet the conditions of the reward.
+    #[error("reward {reward} is not available to this customer")]
     RewardNotForCustomer {
         /// The reward.
         reward: RewardId,
     },
-    /// A reward that begins later, or is over.
-    #[error("the reward {reward} cannot be had now")]
+    /// The reward is not yet, or no longer, available.
+    #[error("reward {reward} is not available now")]
     RewardNotOpen {
         /// The reward.
         reward: RewardId,
     },
-    /// All customers together have had all that there is.
-    #[error("all customers together can have the reward {reward} at most {limit}")]
+    /// All customers together have reached a limit of the reward.
+    #[error("reward {reward} is limited to {limit} for all customers together")]
     RewardSoldOut {
         /// The reward.
         reward: RewardId,
         /// The limit.
         limit: Limit,
     },
-    /// A reward whose amounts are finer than the shop's currency.
-    #[error("the amounts of the reward {reward} are finer than the shop's currency")]
+    /// The amounts of the reward have more decimals than the shop's currency.
+    #[error("reward {reward} has amounts with more decimals than the shop's currency")]
     RewardTooFine {
         /// The reward.
         reward: RewardId,
     },
-    /// An action that the program does not have, or that is not the shop's to tell.
-    #[error("the program has no action {action} that could be told")]
+    /// The program has no such action, or it is none that the shop reports.
+    #[error("action {action} is unknown or cannot be reported")]
     UnknownAction {
         /// The action.
         action: ActionId,
     },
-    /// A code that this customer cannot use, for whatever reason.
+    /// The customer cannot use the code. The reason is not disclosed.
     #[error("this code cannot be used")]
     UnknownCode,
-    /// A line that the order does not have.
+    /// The order has no such line.
     #[error("the order has no line {line}")]
     UnknownLine {
         /// The line.
         line: LineId,
     },
-    /// No such redemption, or another customer's.
+    /// There is no such redemption, or it is another customer's.
     #[error("the customer has no such redemption")]
     UnknownRedemption,
-    /// A reward that the program does not have.
+    /// The program has no such reward.
     #[error("the program has no reward {reward}")]
     UnknownReward {
         /// The reward.
         reward: RewardId,
     },
-    /// A tier that the program does not have.
+    /// The program has no such tier.
     #[error("the program has no tier {tier}")]
     UnknownTier {
         /// The tier.
@@ -168,7 +184,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The stable code.
+    /// The stable code of the rejection.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ActionNotOpen { .. } => "action_not_open",
@@ -181,6 +197,7 @@ impl Rejection {
             Self::InvalidPoints { .. } => "invalid_points",
             Self::LimitReached { .. } => "limit_reached",
             Self::NoPointsOverride { .. } => "no_points_override",
+            Self::OrderMismatch { .. } => "order_mismatch",
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
             Self::RedemptionNotOpen { .. } => "redemption_not_open",

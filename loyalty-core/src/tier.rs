@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::account::Counts;
 use crate::calendar::Timestamp;
-use crate::event::ManualTier;
+use crate::counts::Counts;
 use crate::id::TierId;
 
 /// A tier that was earned.
@@ -16,6 +15,17 @@ pub struct EarnedTier {
     /// When it was entered.
     pub since: Timestamp,
     /// When it ends, where the customer no longer qualifies for it and keeps it for a while.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub until: Option<Timestamp>,
+}
+
+/// A tier set by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct ManualTier {
+    /// The tier.
+    pub id: TierId,
+    /// Until when; for good where nothing is said.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
 }

@@ -1,10 +1,13 @@
-//! A sorted map that is copied in no time: copies share what neither has changed.
+//! A persistent sorted map: copying it is O(1), and copies share their unchanged parts.
 //!
-//! A decision is made on a copy of the account, and an account can hold ten thousand lots. Entries stand side by side
-//! in chunks, so that going through them is going through memory. The last chunk stands by itself: what comes in
-//! order, as nearly all does, changes nothing else, and most accounts have no other. The chunks before it are a
-//! balanced tree, of which each node knows the weight of all under it, so that sums up to a key cost no more than
-//! finding it.
+//! A decision works on a copy of the account, and an account can have ten thousand lots.
+//!
+//! - Entries are in chunks, contiguous in memory, which makes iteration fast.
+//! - The last chunk is outside of the tree. Nearly all keys are inserted in ascending
+//!   order and change that chunk only; most accounts have no other.
+//! - The older chunks are a balanced tree. Each node has the summary of its subtree, so
+//!   that the summary of all entries below a key is O(log n), like the search for the
+//!   key.
 
 mod chunk;
 mod diff;
@@ -19,17 +22,20 @@ use nodes::Iter;
 pub(crate) use diff::Diff;
 pub(crate) use nodes::Nodes;
 
-/// How many entries stand side by side at the most. More are faster to go through, fewer to change. Files hold chunks
-/// as well: with fewer, those of before could not be read.
+/// The largest number of entries of a chunk. Larger chunks make iteration faster, and
+/// changes slower.
+///
+/// On-disk compatibility: files have chunks too, and larger chunks than this cannot be
+/// read. The number must not become smaller.
 const CHUNK_CAPACITY: usize = 16;
 
-/// What the values of a tree add up to.
+/// Values of which a tree maintains sums.
 pub(crate) trait Summarize {
-    /// A sum; the default is nothing.
+    /// A sum. The default is the sum of no values.
     type Summary: Copy + Default;
-    /// What this value adds to it.
+    /// The summand of this value.
     fn summary(&self) -> Self::Summary;
-    /// Two sums together.
+    /// The sum of two sums.
     fn sum(one: Self::Summary, other: Self::Summary) -> Self::Summary;
 }
 
@@ -39,11 +45,12 @@ impl Summarize for () {
     fn sum((): (), (): ()) {}
 }
 
-/// A sorted map with cheap copies.
+/// A persistent sorted map with summaries.
 #[derive(Clone)]
 pub(crate) struct Tree<K, V: Summarize> {
+    /// All chunks but the last.
     older: Nodes<K, V>,
-    /// What comes behind them; none only where there is nothing at all.
+    /// The last chunk, with the largest keys. `None` only for an empty map.
     last: Option<Arc<Chunk<K, V>>>,
 }
 
@@ -71,12 +78,12 @@ impl<K, V: Summarize> Tree<K, V> {
         &self.older
     }
 
-    /// The last chunk alone.
+    /// A map of the last chunk's entries.
     pub(crate) fn newest(&self) -> Self {
         Self { older: Nodes::default(), last: self.last.clone() }
     }
 
-    /// The weight of all values.
+    /// The summary of all values.
     pub(crate) fn summary(&self) -> V::Summary {
         let last = self
             .last
@@ -85,16 +92,17 @@ impl<K, V: Summarize> Tree<K, V> {
         V::sum(self.older.summary(), last)
     }
 
-    /// The weight of the first values, as long as `holds` for their keys. It must not hold again later.
-    pub(crate) fn summary_while(&self, holds: impl Fn(&K) -> bool) -> V::Summary {
-        let last = self.last.as_ref().map(|last| (last, last.count_while(&holds)));
+    /// The summary of the values whose keys match. All matching keys must be before all
+    /// others.
+    pub(crate) fn summary_while(&self, matches: impl Fn(&K) -> bool) -> V::Summary {
+        let last = self.last.as_ref().map(|last| (last, last.count_while(&matches)));
         match last.filter(|(_, count)| *count > 0) {
             Some((last, count)) => V::sum(self.older.summary(), last.summary_of_first(count)),
-            None => self.older.summary_while(holds),
+            None => self.older.summary_while(matches),
         }
     }
 
-    /// All entries by key.
+    /// All entries, in the order of their keys.
     pub(crate) fn iter(&self) -> Iter<'_, K, V> {
         self.older.iter(self.tail())
     }
@@ -105,8 +113,8 @@ impl<K, V: Summarize> Tree<K, V> {
             .or(self.tail().first().map(|(key, value)| (key, value)))
     }
 
-    /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
-    /// must hold for more where it holds for less.
+    /// The first key up to which, itself included, the summary is enough. `None` if all
+    /// values are not enough. `is_enough` must be monotonic.
     pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Summary) -> bool) -> Option<&K> {
         let last = self.last.as_ref();
         self.older
@@ -116,7 +124,7 @@ impl<K, V: Summarize> Tree<K, V> {
 }
 
 impl<K: Ord, V: Summarize> Tree<K, V> {
-    /// Whether a key is one of the last chunk, or would be.
+    /// Returns true if the key is in the last chunk, or would be inserted there.
     fn is_in_last_chunk(&self, key: &K) -> bool {
         self.tail().first().is_some_and(|(first, _)| first <= key)
     }
@@ -125,7 +133,7 @@ impl<K: Ord, V: Summarize> Tree<K, V> {
         if self.is_in_last_chunk(key) { self.last.as_ref()?.get(key) } else { self.older.get(key) }
     }
 
-    /// The entries from `key` on.
+    /// The entries from `key` on, in the order of their keys.
     pub(crate) fn iter_from(&self, key: &K) -> Iter<'_, K, V> {
         match self.last.as_ref().filter(|_| self.is_in_last_chunk(key)) {
             Some(last) => {
@@ -135,41 +143,47 @@ impl<K: Ord, V: Summarize> Tree<K, V> {
         }
     }
 
-    /// The weight of all values whose keys are below `key`.
+    /// The summary of the values whose keys are below `key`.
     pub(crate) fn summary_below(&self, key: &K) -> V::Summary {
         self.summary_while(|known| known < key)
     }
 }
 
 impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
-    /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
+    /// Inserts a value, in place of the key's present one. Copies the parts shared with
+    /// other maps.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        let is_late = self.is_in_last_chunk(&key);
+        let is_in_last = self.is_in_last_chunk(&key);
         let Some(last) = &mut self.last else {
             self.last = Some(Arc::new(Chunk::new(vec![(key, value)])));
             return;
         };
-        if !is_late && !self.older.is_empty() {
+        if !is_in_last && !self.older.is_empty() {
             self.older.insert(key, value);
             return;
         }
-        // Behind a chunk that is full nothing of it changes, so that what comes in order fills its chunks.
-        let behind = if last.is_full_before(&key) {
+
+        // A full chunk is not split for a larger key, so that ascending keys fill their
+        // chunks.
+        let split_off = if last.is_full_before(&key) {
             Some(Chunk::new(vec![(key, value)]))
         } else {
             Arc::make_mut(last).insert(key, value)
         };
-        if let Some(behind) = behind {
-            self.older.push_last(std::mem::replace(last, Arc::new(behind)));
+
+        if let Some(split_off) = split_off {
+            self.older.push_last(std::mem::replace(last, Arc::new(split_off)));
         }
     }
 
-    /// Takes the value of a key out.
+    /// Removes a key and returns its value.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        // A missing key must not copy shared parts.
         self.get(key)?;
         if !self.is_in_last_chunk(key) {
             return self.older.remove(key);
         }
+
         let last = Arc::make_mut(self.last.as_mut()?);
         let value = last.remove(key);
         if last.entries.is_empty() {
@@ -178,7 +192,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
         value
     }
 
-    /// This tree with chunks before it. None where their keys are not before these.
+    /// Returns this map with older chunks before it. `None` unless their keys are before
+    /// all of these.
     pub(crate) fn with_older(self, older: &Nodes<K, V>) -> Option<Self> {
         if older
             .last()
@@ -187,13 +202,15 @@ impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
         {
             return None;
         }
-        let (mut whole, mut rest) = (older.clone(), self.older);
-        while let (left, Some(chunk)) = rest.split_first() {
-            whole.push_last(chunk);
-            rest = left;
+
+        let (mut joined, mut rest) = (older.clone(), self.older);
+        while let (remaining, Some(chunk)) = rest.split_first() {
+            joined.push_last(chunk);
+            rest = remaining;
         }
+
         let (older, last) =
-            if self.last.is_some() { (whole, self.last) } else { whole.split_last() };
+            if self.last.is_some() { (joined, self.last) } else { joined.split_last() };
         Some(Self { older, last })
     }
 }
@@ -241,31 +258,31 @@ mod tests {
 
     fn height(nodes: &Nodes<u16, i64>) -> u32 {
         nodes.0.as_ref().map_or(0, |node| {
-            let (less, more) = (node.left.chunks(), node.right.chunks());
+            let (left, right) = (node.left.chunks(), node.right.chunks());
             assert!(
-                less + more <= 1 || (less <= 3 * more && more <= 3 * less),
-                "{less} and {more}"
+                left + right <= 1 || (left <= 3 * right && right <= 3 * left),
+                "{left} and {right}"
             );
-            is_whole(&node.chunk);
+            check_chunk(&node.chunk);
             1 + height(&node.left).max(height(&node.right))
         })
     }
 
-    fn is_whole(chunk: &Chunk<u16, i64>) {
-        let held = chunk.entries.len();
-        assert!((1..=CHUNK_CAPACITY).contains(&held), "{held} side by side");
+    fn check_chunk(chunk: &Chunk<u16, i64>) {
+        let count = chunk.entries.len();
+        assert!((1..=CHUNK_CAPACITY).contains(&count), "{count} entries in a chunk");
         assert_eq!(chunk.summary, chunk.entries.iter().map(|(_, value)| value).sum::<i64>());
     }
 
     fn check(tree: &Tree<u16, i64>) {
         height(&tree.older);
-        tree.last.iter().for_each(|last| is_whole(last));
+        tree.last.iter().for_each(|last| check_chunk(last));
         assert!(tree.last.is_some() || tree.older.is_empty());
     }
 
     proptest! {
         #[test]
-        fn it_is_a_sorted_map(steps in proptest::collection::vec((0..400_u16, 0..4_u8, 0..100_i64), 0..600)) {
+        fn a_tree_is_a_sorted_map(steps in proptest::collection::vec((0..400_u16, 0..4_u8, 0..100_i64), 0..600)) {
             let (mut tree, mut map, mut copies) = (Tree::default(), BTreeMap::new(), Vec::new());
             for (key, puts, value) in steps {
                 if key % 16 == 0 {
@@ -297,19 +314,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_taken_apart_and_put_together(keys in proptest::collection::vec(0..2_000_u16, 0..300)) {
+        fn a_tree_is_split_and_joined_again(keys in proptest::collection::vec(0..2_000_u16, 0..300)) {
             let tree: Tree<u16, i64> = keys.iter().map(|key| (*key, i64::from(*key))).collect();
             let newest = tree.newest();
             prop_assert!(newest.len() <= CHUNK_CAPACITY && newest.is_empty() == tree.is_empty());
             prop_assert_eq!(tree.older.len() + newest.len(), tree.len());
-            let whole = newest.with_older(&tree.older).unwrap();
-            check(&whole);
-            prop_assert_eq!(&whole, &tree);
-            prop_assert!(tree.older.is_empty() || tree.clone().with_older(&tree.older).is_none(), "not behind itself");
-            let alone = Tree::default().with_older(&tree.older).unwrap();
-            check(&alone);
-            prop_assert!(alone.iter().eq(tree.iter().take(tree.older.len())));
-            // One of two trees of several chunks each.
+
+            let joined = newest.with_older(&tree.older).unwrap();
+            check(&joined);
+            prop_assert_eq!(&joined, &tree);
+            prop_assert!(tree.older.is_empty() || tree.clone().with_older(&tree.older).is_none(), "keys overlap");
+            let older = Tree::default().with_older(&tree.older).unwrap();
+            check(&older);
+            prop_assert!(older.iter().eq(tree.iter().take(tree.older.len())));
+
+            // Two trees of several chunks each make one.
             let (low, high) = keys.split_at(keys.len() / 2);
             let mut nodes = Nodes::default();
             let mut low: Vec<_> = low.iter().map(|key| (*key, 1)).collect();
@@ -317,7 +336,7 @@ mod tests {
             low.dedup();
             for chunk in low.chunks(CHUNK_CAPACITY) {
                 prop_assert!(nodes.push_chunk(chunk.to_vec()));
-                prop_assert!(!nodes.push_chunk(chunk.to_vec()), "not behind itself");
+                prop_assert!(!nodes.push_chunk(chunk.to_vec()), "keys overlap");
                 height(&nodes);
             }
             let high: Tree<u16, i64> = high.iter().map(|key| (key + 2_000, 2)).collect();
@@ -344,7 +363,7 @@ mod tests {
         assert_eq!(
             tree.older.chunks() + 1,
             10_000 / CHUNK_CAPACITY,
-            "what comes in order fills its chunks"
+            "ascending keys fill their chunks"
         );
         let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
         assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK_CAPACITY);

@@ -1,8 +1,8 @@
-//! Dates: when lots, balances, holds, tiers and limits end, and when birthdays and anniversaries are, in
-//! several zones, at month ends, leap days, year ends, and where the clock is put forward or back.
+//! Ends of lots, balances, holds, tiers and limits, and dates of birthdays and anniversaries: in
+//! several zones, at ends of months and years, on leap days, and when clocks change.
 //!
-//! Each row is looked at in the last second before its instant, at the instant, and long after it: the
-//! entry written late must be the one that would have been written on time.
+//! Each row is checked in the last second before its instant, at the instant, and long after it.
+//! An entry that is recorded late must equal the one recorded in time.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,18 +15,17 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
 use chrono::{Months, TimeDelta};
-use loyalty_core::proptest::Books;
-use loyalty_core::{Birthday, Command, Event, Program, Timestamp, Zone, next_due};
-use story::*;
+use loyalty_core::{Birthday, Command, Event, Ledger, Program, Timestamp, Zone, next_due};
+use scenario::*;
 
-fn books(zone: &str, program: &str) -> Books {
+fn ledger(zone: &str, program: &str) -> Ledger {
     let program = Program::from_json(program).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let mut books = Books::new(program);
-    books.zone = zone.parse::<Zone>().unwrap();
-    books
+    let mut ledger = Ledger::new(program);
+    ledger = ledger.with_zone(zone.parse::<Zone>().unwrap());
+    ledger
 }
 
 fn second_before(at: Timestamp) -> Timestamp {
@@ -37,21 +36,21 @@ fn late(at: Timestamp) -> Timestamp {
     at.checked_add_months(Months::new(5)).unwrap()
 }
 
-fn next(books: &Books, now: Timestamp) -> Option<Timestamp> {
-    books.with_context(None, now, next_due)
+fn next(ledger: &Ledger, now: Timestamp) -> Option<Timestamp> {
+    ledger.inspect(None, now, next_due)
 }
 
-/// Catches up in time and late, and answers the events, which must be the same.
-fn events_until(books: &Books, at: Timestamp) -> Vec<Event> {
-    let told = |now: Timestamp| books.decide(&Command::CatchUp, now).unwrap().events;
-    let want = told(at);
-    assert_eq!(told(late(at)).get(..want.len()), Some(&want[..]), "caught up late");
-    want
+/// Returns the events of a catch-up in time. A late one must have the same.
+fn events_until(ledger: &Ledger, at: Timestamp) -> Vec<Event> {
+    let catch_up = |now: Timestamp| ledger.dry_run(&Command::CatchUp, now).unwrap().events;
+    let expected = catch_up(at);
+    assert_eq!(catch_up(late(at)).get(..expected.len()), Some(&expected[..]), "caught up late");
+    expected
 }
 
 #[test]
 fn lots_end() {
-    for (zone, after, round_up_to, earned, want) in [
+    for (zone, after, round_up_to, earned, expected) in [
         ("UTC", "P1M", "", "2025-01-31T10:00:00Z", "2025-03-01T00:00:00Z"),
         ("UTC", "P1M", "", "2024-01-31T10:00:00Z", "2024-03-01T00:00:00Z"),
         ("UTC", "P1M", "", "2024-01-30T10:00:00Z", "2024-03-01T00:00:00Z"),
@@ -84,7 +83,7 @@ fn lots_end() {
         ("UTC", "P1D", "year", "2025-12-31T00:00:00Z", "2027-01-01T00:00:00Z"),
         ("UTC", "P1M", "month", "2025-01-31T10:00:00Z", "2025-04-01T00:00:00Z"),
         ("Europe/Berlin", "P1M", "", "2025-01-31T09:00:00Z", "2025-02-28T23:00:00Z"),
-        // 02:30 does not exist on 30 March 2025, and exists twice on 26 October.
+        // 02:30 does not exist on 30 March 2025, and is ambiguous on 26 October.
         ("Europe/Berlin", "P30D", "", "2025-02-28T01:30:00Z", "2025-03-30T01:30:00Z"),
         ("Europe/Berlin", "P1M", "", "2025-09-26T00:30:00Z", "2025-10-26T00:30:00Z"),
         ("Europe/Berlin", "P1D", "", "2025-03-29T09:00:00Z", "2025-03-30T08:00:00Z"),
@@ -102,7 +101,7 @@ fn lots_end() {
             "2025-06-01T12:00:00Z",
             "2027-01-01T05:00:00Z",
         ),
-        // The clock is put forward by half an hour only.
+        // The clock changes by half an hour only.
         ("Australia/Lord_Howe", "P1M", "", "2025-09-04T15:45:00Z", "2025-10-04T15:45:00Z"),
         ("Australia/Lord_Howe", "P1M", "", "2025-03-05T14:45:00Z", "2025-04-05T14:45:00Z"),
         ("Pacific/Apia", "P1M", "", "2011-11-30T22:00:00Z", "2011-12-30T22:00:00Z"),
@@ -114,17 +113,17 @@ fn lots_end() {
         } else {
             format!(r#", "round_up_to": "{round_up_to}""#)
         };
-        let mut books =
-            books(zone, &format!(r#"{{"expiry": {{"per_lot": {{"after": "{after}"{round}}}}}}}"#));
-        let (earned, want) = (at(earned), at(want));
-        books.tell(&add(100), earned).unwrap();
+        let mut ledger =
+            ledger(zone, &format!(r#"{{"expiry": {{"per_lot": {{"after": "{after}"{round}}}}}}}"#));
+        let (earned, expected) = (at(earned), at(expected));
+        ledger.execute(&add(100), earned).unwrap();
         let case = format!("{zone} {earned} + {after} {round_up_to}");
-        assert_eq!(next(&books, earned), Some(want), "{case}");
-        assert_eq!(books.balance(second_before(want)).get(), 100, "{case}");
-        assert_eq!(books.balance(want).get(), 0, "{case}");
-        let events = events_until(&books, want);
+        assert_eq!(next(&ledger, earned), Some(expected), "{case}");
+        assert_eq!(ledger.balance(second_before(expected)).get(), 100, "{case}");
+        assert_eq!(ledger.balance(expected).get(), 0, "{case}");
+        let events = events_until(&ledger, expected);
         assert!(
-            matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == want),
+            matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == expected),
             "{case}"
         );
     }
@@ -153,7 +152,7 @@ fn balances_end_by_inactivity() {
             &[("2026-01-01T00:00:00Z", 500), ("2026-01-31T23:59:59Z", 1)],
             "2026-03-01T00:00:00Z",
         ),
-        // At the very instant the balance is over; what comes then is new.
+        // The balance ends at the instant itself; points added then start a new one.
         (
             "UTC",
             "P1M",
@@ -180,21 +179,22 @@ fn balances_end_by_inactivity() {
         ),
         ("Asia/Tokyo", "P1Y", &[("2025-12-31T15:00:00Z", 5)], "2026-12-31T15:00:00Z"),
     ];
-    for (zone, after, changes, want) in rows {
-        let mut books =
-            books(zone, &format!(r#"{{"expiry": {{"inactivity": {{"after": "{after}"}}}}}}"#));
+
+    for (zone, after, changes, expected) in rows {
+        let mut ledger =
+            ledger(zone, &format!(r#"{{"expiry": {{"inactivity": {{"after": "{after}"}}}}}}"#));
         for (now, points) in changes {
             let command = if *points > 0 { add(*points) } else { spend(-points) };
-            books.tell(&command, at(now)).unwrap();
+            ledger.execute(&command, at(now)).unwrap();
         }
-        let want = at(want);
+        let expected = at(expected);
         let case = format!("{zone} {changes:?} + {after}");
-        assert_eq!(next(&books, want), Some(want), "{case}");
-        assert!(books.balance(second_before(want)).is_positive(), "{case}");
-        assert_eq!(books.balance(want).get(), 0, "{case}");
-        for event in events_until(&books, want) {
+        assert_eq!(next(&ledger, expected), Some(expected), "{case}");
+        assert!(ledger.balance(second_before(expected)).is_positive(), "{case}");
+        assert_eq!(ledger.balance(expected).get(), 0, "{case}");
+        for event in events_until(&ledger, expected) {
             assert!(
-                matches!(event, Event::PointsExpired { expired_at, inactive: true, .. } if expired_at == want)
+                matches!(event, Event::PointsExpired { expired_at, inactive: true, .. } if expired_at == expected)
             );
         }
     }
@@ -202,7 +202,7 @@ fn balances_end_by_inactivity() {
 
 #[test]
 fn holds_end() {
-    for (zone, hold, gate, want) in [
+    for (zone, hold, gate, expected) in [
         ("UTC", "P14D", "2026-01-01T00:00:00Z", "2026-01-15T00:00:00Z"),
         ("UTC", "P1M", "2026-01-31T10:00:00Z", "2026-03-01T00:00:00Z"),
         ("UTC", "P1M", "2024-01-31T10:00:00Z", "2024-03-01T00:00:00Z"),
@@ -215,32 +215,32 @@ fn holds_end() {
         ("America/New_York", "P1D", "2025-11-01T12:00:00Z", "2025-11-02T13:00:00Z"),
         ("Australia/Lord_Howe", "P1M", "2025-03-05T14:45:00Z", "2025-04-05T14:45:00Z"),
     ] {
-        let mut books = books(zone, &format!(r#"{{"hold": "{hold}"}}"#));
-        let (gate, want) = (at(gate), at(want));
-        books
-            .tell(&record_paid_order("a", single_line_order("30")), gate)
+        let mut ledger = ledger(zone, &format!(r#"{{"hold": "{hold}"}}"#));
+        let (gate, expected) = (at(gate), at(expected));
+        ledger
+            .execute(&record_paid_order("a", single_line_order("30")), gate)
             .unwrap();
         let case = format!("{zone} {gate} + {hold}");
-        assert_eq!(next(&books, gate), Some(want), "{case}");
-        for (now, pending, balance) in [(second_before(want), 30, 0), (want, 0, 30)] {
-            let account = books.as_of(now);
+        assert_eq!(next(&ledger, gate), Some(expected), "{case}");
+        for (now, pending, balance) in [(second_before(expected), 30, 0), (expected, 0, 30)] {
+            let account = ledger.as_of(now);
             assert_eq!(
                 (account.pending(now).get(), account.balance(now).get()),
                 (pending, balance),
                 "{case}"
             );
-            assert_eq!(books.account.pending(now).get(), pending, "without any job: {case}");
-            assert_eq!(books.account.balance(now).get(), balance, "without any job: {case}");
+            assert_eq!(ledger.account().pending(now).get(), pending, "without any job: {case}");
+            assert_eq!(ledger.account().balance(now).get(), balance, "without any job: {case}");
         }
-        let events = events_until(&books, want);
+        let events = events_until(&ledger, expected);
         assert!(
-            matches!(events[..], [Event::PointsReleased { released_at, .. }] if released_at == want),
+            matches!(events[..], [Event::PointsReleased { released_at, .. }] if released_at == expected),
             "{case}"
         );
     }
 }
 
-/// The instants of awards.
+/// The instants of bonuses.
 fn award_instants(events: &[Event]) -> Vec<Timestamp> {
     events
         .iter()
@@ -252,7 +252,8 @@ fn award_instants(events: &[Event]) -> Vec<Timestamp> {
 fn birthdays_are_awarded() {
     let thirty = r#""birthday""#;
     let none = r#"{"birthday": {"notice_days": 0}}"#;
-    for (zone, kind, born, set_at, until, want) in [
+
+    for (zone, kind, born, set_at, until, expected) in [
         (
             "UTC",
             thirty,
@@ -306,7 +307,7 @@ fn birthdays_are_awarded() {
             "2018-12-31",
             "2018-11-04T03",
         ),
-        // 30 days or less before it waits for the next year.
+        // A birthday set within 30 days of it counts from the next year.
         ("UTC", thirty, "1990-05-04", "2026-04-04", "2027-12-31", "2027-05-04T00"),
         ("UTC", thirty, "1990-05-04", "2026-04-03", "2026-12-31", "2026-05-04T00"),
         ("UTC", thirty, "1990-05-04", "2026-05-04", "2027-12-31", "2027-05-04T00"),
@@ -317,32 +318,33 @@ fn birthdays_are_awarded() {
     ] {
         let document = format!(r#"{{"actions": [{{"id": "b", "kind": {kind}, "points": 50}}]}}"#);
         let midnight = |day: &str| at(&format!("{day}T00:00:00Z"));
-        let mut books = books(zone, &document);
-        books.birthday = Some(Birthday { day: born.parse().unwrap(), set_at: midnight(set_at) });
-        let want: Vec<_> = want
+        let mut ledger = ledger(zone, &document);
+        ledger
+            .set_birthday(Some(Birthday { day: born.parse().unwrap(), set_at: midnight(set_at) }));
+        let expected: Vec<_> = expected
             .split_whitespace()
             .map(|hour| at(&format!("{hour}:00:00Z")))
             .collect();
         let case = format!("{zone} {kind} {born} {set_at}");
         assert_eq!(
-            award_instants(&books.decide(&Command::CatchUp, midnight(until)).unwrap().events),
-            want,
+            award_instants(&ledger.dry_run(&Command::CatchUp, midnight(until)).unwrap().events),
+            expected,
             "{case}"
         );
-        // Step by step it is the same, and each year once.
+        // Repeated catch-ups have the same result, once a year.
         let mut day = midnight(set_at);
         while day <= midnight(until) {
-            books.tell(&Command::CatchUp, day).unwrap();
+            ledger.execute(&Command::CatchUp, day).unwrap();
             day += TimeDelta::hours(31);
         }
-        books.tell(&Command::CatchUp, midnight(until)).unwrap();
-        assert_eq!(award_instants(&books.journal), want, "step by step: {case}");
+        ledger.execute(&Command::CatchUp, midnight(until)).unwrap();
+        assert_eq!(award_instants(ledger.events()), expected, "step by step: {case}");
     }
 }
 
 #[test]
 fn anniversaries_are_awarded() {
-    for (zone, ordered, until, want) in [
+    for (zone, ordered, until, expected) in [
         (
             "UTC",
             "2024-02-29T10",
@@ -355,21 +357,21 @@ fn anniversaries_are_awarded() {
         ("America/New_York", "2025-07-01T03", "2026-12-31T00", "2026-06-30T04"),
         ("Asia/Tokyo", "2025-12-31T15", "2027-06-01T00", "2026-12-31T15"),
     ] {
-        let mut books =
-            books(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
+        let mut ledger =
+            ledger(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
         let hour = |text: &str| at(&format!("{text}:00:00Z"));
-        books
-            .tell(&record_paid_order("a", single_line_order("1")), hour(ordered))
+        ledger
+            .execute(&record_paid_order("a", single_line_order("1")), hour(ordered))
             .unwrap();
-        books
-            .tell(
+        ledger
+            .execute(
                 &record_paid_order("b", single_line_order("1")),
                 hour(ordered) + TimeDelta::days(40),
             )
             .unwrap();
-        let events = books.decide(&Command::CatchUp, hour(until)).unwrap().events;
-        let want: Vec<_> = want.split_whitespace().map(hour).collect();
-        assert_eq!(award_instants(&events), want, "{zone} {ordered}");
+        let events = ledger.dry_run(&Command::CatchUp, hour(until)).unwrap().events;
+        let expected: Vec<_> = expected.split_whitespace().map(hour).collect();
+        assert_eq!(award_instants(&events), expected, "{zone} {ordered}");
     }
 }
 
@@ -377,7 +379,8 @@ fn anniversaries_are_awarded() {
 fn tiers_end_with_their_window() {
     let rolling = |months: &str| format!(r#"{{"rolling": "{months}"}}"#);
     let year = r#""calendar_year""#.to_owned();
-    for (zone, window, ordered, want) in [
+
+    for (zone, window, ordered, expected) in [
         ("UTC", rolling("P12M"), "2025-01-15T10:00:00Z", "2026-01-15T10:00:00Z"),
         ("UTC", rolling("P12M"), "2024-02-29T10:00:00Z", "2025-03-01T00:00:00Z"),
         ("UTC", rolling("P1M"), "2025-01-31T10:00:00Z", "2025-03-01T00:00:00Z"),
@@ -407,18 +410,18 @@ fn tiers_end_with_their_window() {
         let document = format!(
             r#"{{"tiers": [{{"id": "gold", "name": "Gold", "threshold": "100"}}], "tiering": {{"window": {window}}}}}"#
         );
-        let mut books = books(zone, &document);
-        let (ordered, want) = (at(ordered), at(want));
-        books
-            .tell(&record_paid_order("a", single_line_order("150")), ordered)
+        let mut ledger = ledger(zone, &document);
+        let (ordered, expected) = (at(ordered), at(expected));
+        ledger
+            .execute(&record_paid_order("a", single_line_order("150")), ordered)
             .unwrap();
         let case = format!("{zone} {window} {ordered}");
-        assert_eq!(next(&books, ordered), Some(want), "{case}");
-        let gold = |now: Timestamp| books.as_of(now).current_tier_id(now).is_some();
-        assert!(gold(ordered) && gold(second_before(want)) && !gold(want), "{case}");
-        let events = events_until(&books, want);
+        assert_eq!(next(&ledger, ordered), Some(expected), "{case}");
+        let gold = |now: Timestamp| ledger.as_of(now).current_tier_id(now).is_some();
+        assert!(gold(ordered) && gold(second_before(expected)) && !gold(expected), "{case}");
+        let events = events_until(&ledger, expected);
         assert!(
-            matches!(&events[..], [Event::TierChanged { change }] if change.at == want),
+            matches!(&events[..], [Event::TierChanged { change }] if change.at == expected),
             "{case}"
         );
     }
@@ -476,7 +479,7 @@ fn limits_follow_the_shops_calendar() {
             "2024-12-31T23:59:59Z",
             "2025-01-01T00:00:00Z",
         ),
-        // Days of 23 and of 25 hours.
+        // Days of 23 and 25 hours.
         (
             "Europe/Berlin",
             "day",
@@ -516,15 +519,15 @@ fn limits_follow_the_shops_calendar() {
         let document = format!(
             r#"{{"actions": [{{"id": "review", "kind": "review", "points": 5, "limits": [{{"times": 1, "per": "{per}"}}]}}]}}"#
         );
-        let mut books = books(zone, &document);
+        let mut ledger = ledger(zone, &document);
         let review = Command::PerformAction { action: "review".parse().unwrap(), points: None };
         let case = format!("{zone} {per} {first}");
-        for (now, want) in [(first, Ok(5)), (last, Err("limit_reached")), (next, Ok(10))] {
-            let told = books.tell(&review, at(now));
-            let got = told
-                .map(|_| books.balance(at(now)).get())
+        for (now, expected) in [(first, Ok(5)), (last, Err("limit_reached")), (next, Ok(10))] {
+            let result = ledger.execute(&review, at(now));
+            let actual = result
+                .map(|_| ledger.balance(at(now)).get())
                 .map_err(|rejection| rejection.code());
-            assert_eq!(got, want, "{case} at {now}");
+            assert_eq!(actual, expected, "{case} at {now}");
         }
     }
 }

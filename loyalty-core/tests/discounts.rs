@@ -1,7 +1,7 @@
 //! Worked cases of price rules, codes and carts, as data: `discounts/*.json`.
 //!
-//! Each case names the product and the page topic that it was written from, and whether we agree. Its figures
-//! were reckoned by hand.
+//! Each case names the product and the topic of the page that it was written from, and says
+//! whether our result agrees. Its figures were calculated by hand.
 
 #![allow(
     clippy::panic,
@@ -21,7 +21,7 @@ use loyalty_core::{
 };
 use serde::Deserialize;
 
-/// Every field of a case; a file with another one is refused.
+/// The fields of a case. A file with an unknown field is rejected.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -93,23 +93,24 @@ struct Rule {
     emails: Vec<String>,
 }
 
-/// A code of the shop. Where a case lists none, each typed code is the code of the rule at its place.
+/// A code of the shop. If a case lists none, each entered code belongs to the rule at the same
+/// position.
 #[derive(Deserialize, Default, Clone)]
 #[serde(deny_unknown_fields, default)]
 struct KnownCode {
     rule: i64,
-    /// Orders of other customers that used it.
+    /// Number of uses by orders of other customers.
     used: u32,
-    /// Orders of this customer that used it.
+    /// Number of uses by orders of this customer.
     used_by_customer: u32,
-    /// Ends of other customers' reservations.
+    /// Ends of the reservations of other customers.
     held: Vec<Timestamp>,
     off: bool,
     removed: bool,
     rule_deleted: bool,
 }
 
-/// What is expected of one typed code.
+/// The expected outcome of one entered code.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Expected {
@@ -117,7 +118,7 @@ enum Expected {
     Reason { reason: String },
 }
 
-/// One code's records.
+/// The records of one code.
 struct Records {
     id: CodeId,
     rule: i64,
@@ -135,7 +136,9 @@ impl Records {
             rule: PriceRuleId(known.rule),
             text: Code::new(text).unwrap(),
         }];
+
         let long_ago = at - chrono::TimeDelta::hours(20);
+
         for (count, account) in [(known.used, 900), (known.used_by_customer, 1)] {
             for order in 0..count {
                 events.push(DiscountEvent::CodeUsed {
@@ -148,6 +151,7 @@ impl Records {
                 });
             }
         }
+
         for (index, until) in known.held.iter().enumerate() {
             let checkout = CheckoutId::new(index.to_string()).unwrap();
             let account = Some(AccountId(901));
@@ -161,16 +165,20 @@ impl Records {
                 at: long_ago,
             });
         }
+
         if known.off {
             events.push(DiscountEvent::CodeSwitched { code, on: false });
         }
+
         if known.removed {
             events.push(DiscountEvent::CodeRemoved { code });
         }
+
         for event in &events {
             state.evolve(event);
             customer_usage.evolve(AccountId(1), event);
         }
+
         Self {
             id: code,
             rule: known.rule,
@@ -192,10 +200,12 @@ impl Case {
             price: line.price.parse().unwrap(),
             gift_card: line.gift_card,
         };
+
         let shipping = |(id, price): &(String, String)| ShippingLine {
             id: LineId::new(id).unwrap(),
             price: price.parse().unwrap(),
         };
+
         let Buyer { account, id, email, segments } = &self.customer;
         Cart {
             lines: self.lines.iter().map(line).collect(),
@@ -227,10 +237,10 @@ impl Case {
     fn records(&self) -> BTreeMap<Code, Records> {
         let mut codes = self.codes.clone();
         if codes.is_empty() {
-            let of_rule = |(code, rule): (&String, &i64)| {
+            let known_code = |(code, rule): (&String, &i64)| {
                 (code.clone(), KnownCode { rule: *rule, ..KnownCode::default() })
             };
-            codes = self.typed.iter().zip(self.rules.keys()).map(of_rule).collect();
+            codes = self.typed.iter().zip(self.rules.keys()).map(known_code).collect();
         }
         let record = |(number, (text, known)): (i64, (&String, &KnownCode))| {
             (Code::new(text).unwrap(), Records::from_case(number, text, known, self.at))
@@ -241,14 +251,13 @@ impl Case {
     fn evaluate(&self) -> Evaluation {
         let (cart, rules, records) = (self.cart(), self.rules(), self.records());
         let find = |code: &Code| {
-            let Records { id, rule, state, customer_usage: mine, rule_deleted } =
-                records.get(code)?;
+            let Records { id, rule, state, customer_usage, rule_deleted } = records.get(code)?;
             let rule = rules.get(rule).filter(|_| !rule_deleted);
             Some(CodeContext {
                 id: *id,
                 state,
                 rule,
-                customer_usage: Some(mine),
+                customer_usage: Some(customer_usage),
                 checkout_claim: None,
             })
         };
@@ -258,45 +267,48 @@ impl Case {
 
     fn check(&self) {
         let Self { name, .. } = self;
-        let found = self.evaluate();
+        let evaluation = self.evaluate();
         assert_eq!(
             self.want.len(),
             self.typed.len(),
             "{name}: one expectation for each typed code"
         );
+
         let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
-        for (want, got) in self.want.iter().zip(&found.codes) {
-            match (want, &got.outcome) {
+        for (expected, actual) in self.want.iter().zip(&evaluation.codes) {
+            match (expected, &actual.outcome) {
                 (Expected::Off { off }, Ok(applied)) => {
-                    let want: BTreeMap<_, Amount> = off
+                    let expected: BTreeMap<_, Amount> = off
                         .iter()
                         .map(|(line, amount)| (line.as_str(), amount.parse().unwrap()))
                         .collect();
                     let shares = applied.shares.iter();
-                    let got: BTreeMap<_, _> =
+                    let actual: BTreeMap<_, _> =
                         shares.map(|share| (share.line.as_str(), share.amount)).collect();
-                    assert_eq!(got, want, "{name}");
-                    for (line, amount) in got {
-                        let sum =
-                            by_line.entry((applied.class == Class::Shipping, line)).or_default();
+                    assert_eq!(actual, expected, "{name}");
+                    for (line, amount) in actual {
+                        let sum = by_line
+                            .entry((applied.class == DiscountClass::Shipping, line))
+                            .or_default();
                         *sum = sum.checked_add(amount).unwrap();
                     }
                 }
-                (Expected::Reason { reason }, Err(refusal)) => {
-                    assert_eq!(refusal.code(), reason, "{name}")
+                (Expected::Reason { reason }, Err(rejection)) => {
+                    assert_eq!(rejection.code(), reason, "{name}")
                 }
                 (Expected::Off { .. }, Err(_)) | (Expected::Reason { .. }, Ok(_)) => {
-                    panic!("{name}: {got}")
+                    panic!("{name}: {actual}")
                 }
             }
         }
-        for (shipping, totals) in [(false, &found.lines), (true, &found.shipping)] {
+
+        for (shipping, totals) in [(false, &evaluation.lines), (true, &evaluation.shipping)] {
             for total in totals {
-                let want = by_line
+                let expected = by_line
                     .get(&(shipping, total.line.as_str()))
                     .copied()
                     .unwrap_or_default();
-                assert_eq!(total.discount, want, "{name}: line {}", total.line);
+                assert_eq!(total.discount, expected, "{name}: line {}", total.line);
                 assert_eq!(
                     total.remaining.checked_add(total.discount),
                     Some(total.amount),
@@ -308,7 +320,7 @@ impl Case {
     }
 }
 
-/// Every file of cases.
+/// The files of cases.
 const FILES: [&str; 5] = [
     include_str!("discounts/amounts.json"),
     include_str!("discounts/bundles.json"),
@@ -330,12 +342,13 @@ fn worked_cases() {
 }
 
 #[test]
-fn cases_are_many_and_say_where_they_come_from() {
+fn cases_are_many_and_name_their_sources() {
     let (cases, mut names) = (cases(), BTreeSet::new());
     assert!(cases.len() >= 150, "{}", cases.len());
+
     for case in &cases {
-        assert!(names.insert(&case.name), "{} stands twice", case.name);
-        assert!(case.source.contains(": "), "{} names no product and topic", case.name);
+        assert!(names.insert(&case.name), "duplicate case {}", case.name);
+        assert!(case.source.contains(": "), "{} does not name a product and a topic", case.name);
         match case.verdict.as_str() {
             "agree" => {}
             "intentional difference" => {
@@ -344,10 +357,11 @@ fn cases_are_many_and_say_where_they_come_from() {
             other => panic!("{}: {other}", case.name),
         }
     }
+
     assert!(cases.iter().any(|case| case.verdict != "agree"));
 }
 
-/// A rule and the faults that it has, in order.
+/// A rule and its faults, in order.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InvalidRule {
@@ -361,18 +375,19 @@ struct InvalidRule {
 }
 
 #[test]
-fn rules_that_contradict_themselves_are_refused_with_every_fault() {
+fn invalid_rules_are_rejected_with_all_faults() {
     let rules: Vec<InvalidRule> =
         serde_json::from_str(include_str!("discounts/faults/rules.json")).unwrap();
     for InvalidRule { name, digits, parts, emails, faults } in rules {
         let emails = emails.iter().map(|email| Email::new(email).unwrap()).collect();
         let rule = PriceRule::new(PriceRuleParts { prerequisite_emails: emails, ..parts }, digits);
-        let got = rule.err().unwrap_or_default();
-        let got: Vec<_> = got
+        let actual: Vec<_> = rule
+            .err()
+            .unwrap_or_default()
             .into_iter()
             .map(|fault| (fault.pointer, fault.code.to_owned()))
             .collect();
-        assert_eq!(got, faults, "{name}");
+        assert_eq!(actual, faults, "{name}");
     }
 }
 
@@ -393,7 +408,8 @@ fn cases_cover_every_field_and_every_reason() {
         .flat_map(serde_json::Map::keys)
         .map(String::as_str)
         .collect();
-    // A field that is not named here is one that the reader does not know, and says so with those that it knows.
+
+    // The error about an unknown field lists the fields that the reader knows.
     let known = serde_json::from_str::<PriceRuleParts>(r#"{"?": 1}"#)
         .unwrap_err()
         .to_string();
@@ -404,12 +420,14 @@ fn cases_cover_every_field_and_every_reason() {
         .filter(|name| *name != "title")
         .collect();
     assert!(known.len() > 20, "{known:?}");
+
     for field in known
         .into_iter()
         .chain(["emails", "products", "variants", "collections"])
     {
         assert!(fields.contains(field), "no case has {field}: {fields:?}");
     }
+
     let reasons: BTreeSet<_> = cases
         .iter()
         .flat_map(|case| case["want"].as_array().unwrap())

@@ -1,5 +1,5 @@
-//! The tester's kit under test: it passes the engine under every program, names what a broken engine breaks, and
-//! finds what a badly written program lets customers get away with.
+//! Tests of the property kit: the engine passes under every program, broken engines break an
+//! invariant by name, and exploits of badly configured programs are found.
 
 #![allow(
     clippy::panic,
@@ -15,19 +15,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
 use loyalty_core::proptest::{
-    Books, CustomerHistory, DecideFn, DiscountLedger, Engine, Invariant, InvariantOutcome,
-    ProgramCheck, ProgramProperty, check_program, customer_histories_under, expiring_programs,
-    full_programs, programs,
+    CustomerHistory, DecideFn, DiscountLedger, Engine, Invariant, InvariantOutcome, ProgramCheck,
+    ProgramProperty, check_program, customer_histories_under, expiring_programs, full_programs,
+    programs,
 };
 use loyalty_core::{
-    Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide,
+    Amount, Command, Context, Decision, Event, Ledger, Points, Program, Rejection, Zone, decide,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-/// Sound, and with something of everything.
-const WHOLE: &str = r#"{
+/// A sound program with rules of every kind.
+const FULL_PROGRAM: &str = r#"{
     "earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
         {"id": "tea", "earn": {"per_increment": {"amount": "10", "points": 5}}, "when": {"categories": ["tea"]}},
@@ -72,7 +72,7 @@ fn program(document: &str) -> Program {
 
 #[test]
 fn the_engine_holds_under_every_program() {
-    // Shapes of programs that nobody wrote, each with a few cases; more by PROPTEST_CASES.
+    // Generated programs, each with a few cases. PROPTEST_CASES sets their number.
     let mut runner = TestRunner::deterministic();
     let any = prop_oneof![programs(), expiring_programs(), full_programs()];
     for seed in 0..u64::from(runner.config().cases) / 16 {
@@ -86,8 +86,8 @@ fn the_engine_holds_under_every_program() {
 }
 
 #[test]
-fn a_check_ends_the_same_each_time() {
-    let program = program(WHOLE);
+fn a_check_is_deterministic() {
+    let program = program(FULL_PROGRAM);
     let report = check_program(&program).unwrap_or_else(|violation| panic!("{violation}"));
     assert_eq!(check_program(&program).unwrap(), report);
     assert!(report.findings.is_empty(), "{report}");
@@ -98,34 +98,38 @@ fn a_check_ends_the_same_each_time() {
 
 #[test]
 fn histories_reach_the_whole_program() {
-    let whole = program(WHOLE);
-    let (lives, mut runner) =
-        (customer_histories_under(&whole, Zone::UTC), TestRunner::deterministic());
-    let mut seen = BTreeSet::new();
+    let full_program = program(FULL_PROGRAM);
+    let (histories, mut runner) =
+        (customer_histories_under(&full_program, Zone::UTC), TestRunner::deterministic());
+    let mut observed = BTreeSet::new();
     for _ in 0..400 {
         let CustomerHistory { tags, birthday, steps } =
-            lives.new_tree(&mut runner).unwrap().current();
-        let mut books = Books::new(whole.clone());
-        (books.tags, books.birthday) = (tags, birthday);
+            histories.new_tree(&mut runner).unwrap().current();
+        let mut ledger = Ledger::new(full_program.clone());
+        ledger.set_tags(tags);
+        ledger.set_birthday(birthday);
         for (now, command) in &steps {
-            seen.insert(
-                books
-                    .tell(command, *now)
+            observed.insert(
+                ledger
+                    .execute(command, *now)
                     .map_or_else(|refused| refused.code(), |_| "accepted")
                     .to_owned(),
             );
         }
-        for event in &books.journal {
+        for event in ledger.events() {
             let json = serde_json::to_value(event).unwrap();
-            seen.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
+            observed.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
             if let Event::AwardGiven { award, .. } = event {
-                seen.insert(award.reason.name().to_owned());
+                observed.insert(award.reason.name().to_owned());
             } else if let Event::PointsAwarded { calculation: reckoning, .. } = event {
-                seen.extend(reckoning.explanation.campaigns.iter().map(|_| "campaign".to_owned()));
-                seen.extend(reckoning.explanation.rules.iter().map(|share| share.rule.to_string()));
+                observed
+                    .extend(reckoning.explanation.campaigns.iter().map(|_| "campaign".to_owned()));
+                observed
+                    .extend(reckoning.explanation.rules.iter().map(|share| share.rule.to_string()));
             }
         }
     }
+
     let wanted = [
         "accepted",
         "insufficient_points",
@@ -152,12 +156,13 @@ fn histories_reach_the_whole_program() {
         "tea",
         "big",
     ];
+
     for name in wanted {
-        assert!(seen.contains(name), "no life of 400 had {name}: {seen:?}");
+        assert!(observed.contains(name), "none of 400 histories has {name}: {observed:?}");
     }
 }
 
-/// The engine, with its answer changed.
+/// Decides by the engine, and changes the events.
 fn with_changed_decision(
     context: &Context<'_>,
     command: &Command,
@@ -220,8 +225,9 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
         };
         decision
             .events
-            .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
+            .extend(decide(&context.with_account(Some(&account)), &more)?.events);
     }
+
     Ok(decision)
 }
 
@@ -305,29 +311,29 @@ fn spends_a_minute_too_long(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    let late = Context {
-        now: context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap(),
-        ..*context
-    };
+    let mut late = *context;
+    late.now = context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap();
     let spends = matches!(command, Command::SubtractPoints { .. });
     decide(if spends { &late } else { context }, command)
 }
 
 fn loses_a_cent(
-    books: &DiscountLedger,
+    ledger: &DiscountLedger,
     cart: &Cart,
     stacking: Stacking,
 ) -> Result<Evaluation, CartError> {
-    let mut found = books.evaluate(cart, stacking)?;
+    let mut found = ledger.evaluate(cart, stacking)?;
     let shares = found
         .codes
         .iter_mut()
         .filter_map(|code| code.outcome.as_mut().ok())
         .flat_map(|one| &mut one.shares);
     let cent = Amount::from_ten_thousandths(100).unwrap();
+
     for share in shares.take(1) {
         share.amount = share.amount.checked_sub(cent).unwrap_or_default();
     }
+
     Ok(found)
 }
 
@@ -345,7 +351,7 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
         ("drops claw-backs", drops_clawbacks, DEFAULT, Invariant::OrdersMatchEntitlement),
         ("counts twice", counts_twice, DEFAULT, Invariant::OrdersMatchEntitlement),
         ("pays for each report", pays_for_each_report, DEFAULT, Invariant::Idempotency),
-        ("is in two minds", alternates_answers, DEFAULT, Invariant::DryRunEqualsReal),
+        ("alternates", alternates_answers, DEFAULT, Invariant::DryRunEqualsReal),
         (
             "forgets early refunds",
             forgets_early_refunds,
@@ -353,7 +359,7 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             Invariant::ArrivalOrderIndependence,
         ),
         (
-            "lets little go",
+            "drops small claw-backs",
             drops_small_clawbacks,
             DEFAULT,
             Invariant::RefundSlicingIndependence,
@@ -365,14 +371,14 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             Invariant::ExactExpiryInstant,
         ),
         (
-            "misremembers",
+            "misreports totals",
             misreports_previous_totals,
             DEFAULT,
             Invariant::EntriesMatchCalculation,
         ),
         ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
         (
-            "no tier for the rich",
+            "no tier for large spend",
             denies_tier_to_big_spenders,
             TIERS,
             Invariant::TierMonotonicInSpend,
@@ -383,20 +389,21 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             EXPIRING,
             Invariant::ExactExpiryInstant,
         ),
-        ("is as it should be", decide, WHOLE, Invariant::ExactAllocation),
+        ("loses a cent", decide, FULL_PROGRAM, Invariant::ExactAllocation),
     ];
-    for (name, decide, document, want) in cases {
-        let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
+
+    for (name, decide, document, expected) in cases {
+        let evaluate = if expected == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
         let check = ProgramCheck {
             engine: Engine { decide, evaluate },
             ..ProgramCheck::default()
         };
-        let Err(violation) = check.check_invariant(want, &program(document)) else {
-            panic!("{name}: not found out")
+        let Err(violation) = check.check_invariant(expected, &program(document)) else {
+            panic!("{name}: not noticed")
         };
         let text = violation.to_string();
-        assert!(text.starts_with(&format!("{want} is broken:\n  1. ")), "{text}");
-        assert!(violation.transcript.steps().len() <= 9, "{name} is not told shortly: {text}");
+        assert!(text.starts_with(&format!("{expected} is broken:\n  1. ")), "{text}");
+        assert!(violation.transcript.steps().len() <= 9, "{name} has a long transcript: {text}");
     }
 }
 
@@ -408,8 +415,8 @@ fn a_counterexample_is_readable() {
         .unwrap_err();
     assert_eq!(
         violation.to_string(),
-        "orders hold their worth is broken:
-  1. 2026-01-01 00:00  order 1001 is paid, 1 in all: something for 1: +1 points, balance 1
+        "orders match their entitlement is broken:
+  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
   2. 2026-01-01 00:00  order 1001 is cancelled: balance 1
   order 1001 holds 1, but is worth 0; 0 expired and 0 were forgiven
 "
@@ -422,20 +429,17 @@ fn an_inapplicable_invariant_gives_its_reason() {
     let by_points = r#"{"tiering": {"metric": "points_earned"},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
     let cases = [
-        (
-            limited,
-            Invariant::ArrivalOrderIndependence,
-            "the rule base pays nothing at all",
-        ),
+        (limited, Invariant::ArrivalOrderIndependence, "the rule base grants nothing"),
         (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
         (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
-        (by_points, Invariant::TierMonotonicInSpend, "tiers count points earned"),
-        (DEFAULT, Invariant::ExactExpiryInstant, "points never end"),
+        (by_points, Invariant::TierMonotonicInSpend, "tiers count points"),
+        (DEFAULT, Invariant::ExactExpiryInstant, "points never expire"),
     ];
-    for (document, invariant, want) in cases {
+
+    for (document, invariant, expected) in cases {
         match ProgramCheck::default().check_invariant(invariant, &program(document)) {
-            Ok(InvariantOutcome::NotApplicable { reason: because }) => {
-                assert!(because.starts_with(want), "{because}")
+            Ok(InvariantOutcome::NotApplicable { reason }) => {
+                assert!(reason.starts_with(expected), "{reason}")
             }
             other => panic!("{invariant}: {other:?}"),
         }
@@ -449,18 +453,21 @@ fn exploitable_programs_are_reported() {
             r#""rewards": [{{"id": "five", "name": "5 off", "cost": {cost}, "gives": {{"fixed_amount": "5"}}}}]"#
         )
     };
+
     let tier = |entry: &str| {
         format!(
             r#""tiers": [{{"id": "gold", "name": "Gold", "threshold": "100", "entry": {entry}}}]"#
         )
     };
+
     let welcome = |when: &str| {
         format!(
             r#""earning": [{{"id": "hello", "earn": {{"per_order": 500}}, "when": {{{when}}}}}], {}"#,
             five(500)
         )
     };
-    // Teas pay little, and replace the base from 100 on: more is less.
+
+    // The rule for tea earns less and replaces the base from 100 on, so spending more earns less.
     let teas = r#""earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
         {"id": "tea", "earn": {"per_unit": "0.01"}, "replaces_base": true,
@@ -490,15 +497,16 @@ fn exploitable_programs_are_reported() {
         (welcome(r#""minimum_spend": "100""#), &[]),
         (teas.to_owned(), &[(ProgramProperty::NoTierLostBySpending, "/tiering/metric")]),
     ];
-    for (fields, want) in cases {
+
+    for (fields, expected) in cases {
         let findings = ProgramCheck::default().find_exploits(&program(&format!("{{{fields}}}")));
         let found = findings
             .iter()
             .map(|found| (found.property, found.fault.pointer.as_str()));
-        let (mut found, mut want) = (found.collect::<Vec<_>>(), want.to_vec());
+        let (mut found, mut expected) = (found.collect::<Vec<_>>(), expected.to_vec());
         found.sort_by_key(|(_, pointer)| *pointer);
-        want.sort_by_key(|(_, pointer)| *pointer);
-        assert_eq!(found, want, "{fields}\n{findings:#?}");
+        expected.sort_by_key(|(_, pointer)| *pointer);
+        assert_eq!(found, expected, "{fields}\n{findings:#?}");
     }
 }
 
@@ -513,10 +521,10 @@ fn a_finding_is_readable() {
         .collect();
     assert_eq!(
         text,
-        ["no gain from returning: /refunds says `keep`: what is bought and sent back leaves its points behind. \
+        ["no gain from returning: /refunds is `keep`: returned orders keep their points. \
           `claw_back` takes them.
-  1. 2026-01-01 00:00  order 1001 is paid, 1 in all: something for 1: +1 points, balance 1
-  2. 2026-01-01 00:00  1 of order 1001 comes back (refund all-of-1001): balance 1
+  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
+  2. 2026-01-01 00:00  1 of order 1001 is refunded (refund all-of-1001): balance 1
   In the end all money is back, and the customer has a balance of 1 points.
 "]
     );

@@ -1,4 +1,4 @@
-//! The worked facts of the rules, as stories: cancellations and reopening, facts that come early, late or
+//! Worked examples of the rules: cancellation and reopening, facts that arrive early, late or
 //! twice, lots, expiry, debt and merged accounts.
 
 #![allow(
@@ -12,19 +12,18 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
-use loyalty_core::proptest::Books;
 use loyalty_core::{
-    Account, AccountId, Command, Event, ManualTier, OverRefund, Points, RefundContent, Rejection,
-    Status, TierId, merge,
+    Account, AccountId, Command, Event, Ledger, ManualTier, OverRefund, Points, RefundContent,
+    Rejection, Status, TierId, Timestamp, merge,
 };
-use story::*;
+use scenario::*;
 
 const STOP_AT_ZERO: &str = r#"{"debt": "stop_at_zero"}"#;
 
 #[test]
-fn a_status_that_steps_back_takes_nothing_back() {
+fn an_earlier_status_claws_back_nothing() {
     run_scenario(
         "{}",
         &[
@@ -55,9 +54,9 @@ fn a_cancelled_order_earns_nothing_until_it_is_reopened() {
                 Ok(10),
             ),
             ("01-02", with_time("01-02", cancel("a")), Ok(0)),
-            // A refund reopens nothing, however late it is.
+            // A refund does not reopen the order, whatever its date.
             ("01-03", with_time("01-03", refund_amount("a", "r", "4")), Ok(0)),
-            // Neither does what is older, or of the same instant.
+            // Neither does a report that is older or has the same instant.
             (
                 "01-04",
                 with_time("01-01", record_order("a", single_line_order("10"), Status::Completed)),
@@ -68,7 +67,7 @@ fn a_cancelled_order_earns_nothing_until_it_is_reopened() {
                 with_time("01-02", record_paid_order("a", single_line_order("10"))),
                 Ok(0),
             ),
-            // Below the gate it is reopened, but earns nothing yet.
+            // Below the gate the order is reopened, but earns nothing yet.
             (
                 "01-05",
                 with_time("01-05", record_order("a", single_line_order("10"), Status::Processing)),
@@ -79,7 +78,7 @@ fn a_cancelled_order_earns_nothing_until_it_is_reopened() {
                 with_time("01-06", record_paid_order("a", single_line_order("10"))),
                 Ok(6),
             ),
-            // A late cancellation of before changes nothing; a later one does.
+            // A cancellation dated before the reopening changes nothing; a later one does.
             ("01-07", with_time("01-04", cancel("a")), Ok(6)),
             ("01-08", with_time("01-08", cancel("a")), Ok(0)),
             ("01-08", with_time("01-08", cancel("a")), Ok(0)),
@@ -99,7 +98,7 @@ fn at_the_same_instant_the_cancellation_wins() {
 
 #[test]
 fn a_redelivery_reopens_nothing() {
-    for (again, want) in [
+    for (repeated, expected) in [
         (record_paid_order("a", single_line_order("10")), 0),
         (record_order("a", single_line_order("10"), Status::Processing), 0),
         (with_time("01-03", record_paid_order("a", single_line_order("10"))), 10),
@@ -110,33 +109,37 @@ fn a_redelivery_reopens_nothing() {
             &[
                 ("01-01", record_paid_order("a", single_line_order("10")), Ok(10)),
                 ("01-02", cancel("a"), Ok(0)),
-                ("01-03", again, Ok(want)),
+                ("01-03", repeated, Ok(expected)),
             ],
         );
     }
 }
 
 #[test]
-fn of_reports_without_a_time_the_later_one_counts() {
-    // However large or small its content is, in the same instant and after a report from the future.
+fn the_later_of_undated_reports_counts() {
+    // For content of any size, at the same instant and after a report dated in the future.
     for (first, second) in [("20", "10"), ("10", "20")] {
-        let want = second.parse::<i64>().unwrap();
+        let expected = second.parse::<i64>().unwrap();
         let (first, second) = (
             record_paid_order("a", single_line_order(first)),
             record_paid_order("a", single_line_order(second)),
         );
         run_scenario(
             "{}",
-            &[("01-01", first.clone(), Ok(20 + 10 - want)), ("01-01", second.clone(), Ok(want))],
+            &[
+                ("01-01", first.clone(), Ok(20 + 10 - expected)),
+                ("01-01", second.clone(), Ok(expected)),
+            ],
         );
         run_scenario(
             "{}",
             &[
-                ("01-01", with_time("02-01", first), Ok(20 + 10 - want)),
-                ("01-02", second, Ok(want)),
+                ("01-01", with_time("02-01", first), Ok(20 + 10 - expected)),
+                ("01-02", second, Ok(expected)),
             ],
         );
     }
+
     let cancelled = [
         (
             "01-01",
@@ -166,7 +169,8 @@ fn early_facts_count_once_their_order_is_recorded() {
             ("01-04", refund_amount("a", "r1", "3"), Ok(7)),
         ],
     );
-    // Too large, or of lines that there are not: they were known before anybody could refuse them.
+
+    // Too large, or with unknown lines: they arrived before the order, when nothing could reject them.
     for early in [refund_amount("a", "r", "10.01"), refund_lines("a", "r", &[("1", "2")])] {
         run_scenario(
             "{}",
@@ -176,6 +180,7 @@ fn early_facts_count_once_their_order_is_recorded() {
             ],
         );
     }
+
     run_scenario(
         "{}",
         &[
@@ -183,7 +188,8 @@ fn early_facts_count_once_their_order_is_recorded() {
             ("01-02", record_paid_order("a", single_line_order("10")), Ok(10)),
         ],
     );
-    // A cancellation, with times and without.
+
+    // A cancellation, dated and undated.
     run_scenario(
         "{}",
         &[
@@ -232,7 +238,8 @@ fn the_latest_snapshot_counts() {
             ),
         ],
     );
-    // Of two of one time the content decides, not the sequence.
+
+    // Of two reports of one instant the content decides, not the sequence.
     let (small, large) = (
         with_time("01-01", record_paid_order("a", single_line_order("10"))),
         with_time("01-01", record_paid_order("a", single_line_order("12"))),
@@ -272,6 +279,7 @@ fn refunds_cannot_exceed_their_order() {
         }
         command
     };
+
     run_scenario(
         "{}",
         &[
@@ -284,11 +292,12 @@ fn refunds_cannot_exceed_their_order() {
 }
 
 #[test]
-fn all_units_can_go_back_where_rounding_made_the_lines_dearer() {
+fn all_units_can_be_returned_if_rounding_raised_the_lines() {
     let thirds = || {
         let lines = ["1", "2", "3"].map(|id| line(id, "1", "3.34")).to_vec();
         loyalty_core::Order { total: amount("10"), ..order_with_lines(lines) }
     };
+
     run_scenario(
         "{}",
         &[
@@ -319,7 +328,7 @@ fn the_earliest_lot_is_spent_and_expires_first() {
             ("2026-11-02T09:00:00Z", catch_up(), Ok(0)),
         ],
     );
-    let books = run_scenario(
+    let ledger = run_scenario(
         NINE_MONTHS,
         &[
             ("01-01", add(100), Ok(100)),
@@ -329,7 +338,7 @@ fn the_earliest_lot_is_spent_and_expires_first() {
             ("10-02", spend(51), Err("insufficient_points")),
         ],
     );
-    assert_eq!(point_changes(&books), [100, 50, -80, -20]);
+    assert_eq!(point_changes(&ledger), [100, 50, -80, -20]);
 }
 
 #[test]
@@ -350,7 +359,7 @@ fn expired_points_are_not_clawed_back_again() {
             ),
         ],
     );
-    let books = run_scenario(
+    let ledger = run_scenario(
         NINE_MONTHS,
         &[
             (
@@ -372,12 +381,12 @@ fn expired_points_are_not_clawed_back_again() {
             ),
         ],
     );
-    assert_eq!(point_changes(&books), [40, 60, -40, -60, 60]);
+    assert_eq!(point_changes(&ledger), [40, 60, -40, -60, 60]);
 }
 
 #[test]
 fn expired_points_count_as_clawed_back() {
-    // Of 100 in two lots 40 expired: a refund of 30 finds them gone already, one of 50 more takes 40.
+    // 40 of 100 points expired: a refund of 30 claws back none more, one of 50 more claws back 40.
     run_scenario(
         NINE_MONTHS,
         &[
@@ -400,7 +409,7 @@ fn expired_points_count_as_clawed_back() {
 
 #[test]
 fn late_orders_expire_from_the_gate() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         NINE_MONTHS,
         &[
             (
@@ -416,17 +425,17 @@ fn late_orders_expire_from_the_gate() {
             ("12-02", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(point_changes(&books), [10, -10, 20, -20]);
+    assert_eq!(point_changes(&ledger), [10, -10, 20, -20]);
 }
 
-/// What is left in each lot, in spending order.
-fn lots(books: &Books) -> Vec<i64> {
-    books.account.lots().iter().map(|lot| lot.points.get()).collect()
+/// The remaining points of each lot, in spending order.
+fn lots(ledger: &Ledger) -> Vec<i64> {
+    ledger.account().lots().iter().map(|lot| lot.points.get()).collect()
 }
 
 #[test]
 fn clawback_uses_the_own_lot_then_spending_order() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         NINE_MONTHS,
         &[
             ("01-01", add(10), Ok(10)),
@@ -436,59 +445,62 @@ fn clawback_uses_the_own_lot_then_spending_order() {
             ("01-05", refund_amount("b", "r", "15"), Ok(60)),
         ],
     );
-    assert_eq!(lots(&books), [10, 20, 25, 5], "the own lot first");
-    let books =
-        continue_scenario(books, &[("01-06", spend(32), Ok(28)), ("01-07", cancel("b"), Ok(3))]);
-    assert_eq!(lots(&books), [3], "then the others, the earliest end first");
-    assert_eq!(point_changes(&books)[4..], [-15, -32, -25]);
+    assert_eq!(lots(&ledger), [10, 20, 25, 5], "the own lot first");
+    let ledger =
+        continue_scenario(ledger, &[("01-06", spend(32), Ok(28)), ("01-07", cancel("b"), Ok(3))]);
+    assert_eq!(lots(&ledger), [3], "then the others, the earliest end first");
+    assert_eq!(point_changes(&ledger)[4..], [-15, -32, -25]);
 }
 
 #[test]
 fn the_non_expiring_lot_counts_as_the_orders_own() {
-    let mut books = run_scenario(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
-    books.publish(parse_program("{}"));
-    let books = continue_scenario(
-        books,
+    let mut ledger = run_scenario(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
+    ledger.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
+    let ledger = continue_scenario(
+        ledger,
         &[
             ("01-02", record_paid_order("a", single_line_order("20")), Ok(30)),
             ("01-03", add(7), Ok(37)),
             ("01-04", refund_amount("a", "r", "5"), Ok(32)),
         ],
     );
-    assert_eq!(lots(&books), [10, 22]);
-    // Not so for an order that put nothing there.
-    let mut books = run_scenario(
+    assert_eq!(lots(&ledger), [10, 22]);
+
+    // An order without points in that lot has no such claim.
+    let mut ledger = run_scenario(
         NINE_MONTHS,
         &[
             ("01-01", record_paid_order("a", single_line_order("20")), Ok(20)),
             ("01-01", spend(20), Ok(0)),
         ],
     );
-    books = continue_scenario(books, &[("01-02", add(10), Ok(10))]);
-    books.publish(parse_program("{}"));
-    let books =
-        continue_scenario(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
-    assert_eq!(lots(&books), [20]);
+    ledger = continue_scenario(ledger, &[("01-02", add(10), Ok(10))]);
+    ledger.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
+    let ledger =
+        continue_scenario(ledger, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
+    assert_eq!(lots(&ledger), [20]);
 }
 
 #[test]
-fn the_earliest_end_is_spent_first_whatever_was_earned_first() {
-    let mut books = run_scenario("{}", &[("01-01", add(1), Ok(1))]);
+fn the_earliest_end_is_spent_before_the_earliest_award() {
+    let mut ledger = run_scenario("{}", &[("01-01", add(1), Ok(1))]);
     for (period, day, points) in [("P1Y", "01-02", 2), ("P1M", "01-03", 4), ("P6M", "01-04", 8)] {
-        books.publish(parse_program(&format!(
-            r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#
-        )));
-        let balance = books.balance(at(day)).get();
-        books = continue_scenario(books, &[(day, add(points), Ok(balance + points))]);
+        ledger.publish(
+            parse_program(&format!(r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#)),
+            Timestamp::UNIX_EPOCH,
+        );
+        let balance = ledger.balance(at(day)).get();
+        ledger = continue_scenario(ledger, &[(day, add(points), Ok(balance + points))]);
     }
-    assert_eq!(lots(&books), [4, 8, 2, 1]);
-    let books = continue_scenario(books, &[("01-05", spend(5), Ok(10))]);
-    assert_eq!(lots(&books), [7, 2, 1]);
+
+    assert_eq!(lots(&ledger), [4, 8, 2, 1]);
+    let ledger = continue_scenario(ledger, &[("01-05", spend(5), Ok(10))]);
+    assert_eq!(lots(&ledger), [7, 2, 1]);
 }
 
 #[test]
-fn debt_is_paid_off_by_what_comes_later() {
-    let books = run_scenario(
+fn later_points_pay_debt() {
+    let ledger = run_scenario(
         "{}",
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
@@ -506,7 +518,7 @@ fn debt_is_paid_off_by_what_comes_later() {
             ("01-09", Command::SetBalance { to: Points::ZERO, reason: None }, Ok(0)),
         ],
     );
-    assert!(books.account.debt().is_zero());
+    assert!(ledger.account().debt().is_zero());
     let set = |to: u32| Command::SetBalance { to: Points::from(to), reason: None };
     run_scenario(
         "{}",
@@ -524,7 +536,7 @@ fn debt_is_paid_off_by_what_comes_later() {
 
 #[test]
 fn a_forgiven_shortfall_stays_forgiven() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         STOP_AT_ZERO,
         &[
             (
@@ -534,24 +546,24 @@ fn a_forgiven_shortfall_stays_forgiven() {
             ),
             ("01-02", spend(60), Ok(40)),
             ("01-03", with_time("01-03", cancel("a")), Ok(0)),
-            // The same again, and what else becomes known of it, takes nothing more.
+            // Repeated and further facts of the order claw back no more.
             ("01-03", with_time("01-03", cancel("a")), Ok(0)),
             ("01-04", add(500), Ok(500)),
             ("01-04", with_time("01-03", cancel("a")), Ok(500)),
             ("01-05", refund_amount("a", "r1", "10"), Ok(500)),
             ("01-06", with_time("01-06", cancel("a")), Ok(500)),
-            // Reopened, it gets back what was really taken.
+            // The reopened order gets back the points that were clawed back, not those forgiven.
             (
                 "01-07",
                 with_time("01-07", record_paid_order("a", single_line_order("100"))),
                 Ok(530),
             ),
-            // Then it holds 90 again, and owes them when they are refunded.
+            // The order has 90 points again, and owes them if they are refunded.
             ("01-08", refund_amount("a", "r2", "90"), Ok(440)),
         ],
     );
-    assert_eq!(point_changes(&books), [100, -60, -40, 500, 30, -90]);
-    let forgiven = books.journal.iter().filter_map(|event| {
+    assert_eq!(point_changes(&ledger), [100, -60, -40, 500, 30, -90]);
+    let forgiven = ledger.events().iter().filter_map(|event| {
         if let Event::PointsTakenBack { clawback: taking, .. } = event {
             Some(taking.forgiven.get())
         } else {
@@ -565,7 +577,7 @@ fn a_forgiven_shortfall_stays_forgiven() {
 fn manual_tiers_last_until_their_end() {
     let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": 2}]}"#;
     let tier = ManualTier { id: TierId::new("gold").unwrap(), until: Some(at("02-01")) };
-    let books = run_scenario(
+    let ledger = run_scenario(
         program,
         &[
             ("01-01", Command::SetTier(Some(tier.clone())), Ok(0)),
@@ -573,25 +585,27 @@ fn manual_tiers_last_until_their_end() {
             ("02-01", record_paid_order("b", single_line_order("10")), Ok(30)),
         ],
     );
-    assert_eq!(books.account.manual_tier(at("01-31")), Some(&tier));
-    assert_eq!(books.account.manual_tier(at("02-01")), None);
+    assert_eq!(ledger.account().manual_tier(at("01-31")), Some(&tier));
+    assert_eq!(ledger.account().manual_tier(at("02-01")), None);
 }
 
 #[test]
 fn an_order_without_customer_earns_once_it_has_one() {
-    let (program, state) = (parse_program(NINE_MONTHS), loyalty_core::OrderState::default());
+    let program = parse_program(NINE_MONTHS);
+    let state = loyalty_core::OrderState::new("a".parse().unwrap());
     let account = Account::default();
-    let mut books = Books::new(program.clone());
-    let mut context =
-        loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
-    context.account = None;
+    let mut ledger = Ledger::new(program.clone());
+    let context = loyalty_core::Context::new(&program, &account, at("01-01"))
+        .with_order(&state)
+        .with_account(None);
     let decision =
         loyalty_core::decide(&context, &record_paid_order("a", single_line_order("10"))).unwrap();
-    books.post(&decision.events);
-    assert_eq!(books.balance(at("01-01")), Points::ZERO);
-    // Its points end as if they had been earned at the gate.
+    ledger.fold_all(&decision.events);
+    assert_eq!(ledger.balance(at("01-01")), Points::ZERO);
+
+    // Its points expire as if they were earned at the gate.
     continue_scenario(
-        books,
+        ledger,
         &[
             ("02-01", record_paid_order("a", single_line_order("10")), Ok(10)),
             ("10-01", catch_up(), Ok(0)),
@@ -605,17 +619,18 @@ fn fold(account: &mut Account, events: &[Event]) {
     }
 }
 
-/// Accounts of every kind: empty, with lots that last or end, and in debt.
-fn accounts() -> Vec<(&'static str, Books)> {
+/// Accounts of every kind: empty, with expiring and non-expiring lots, and in debt.
+fn accounts() -> Vec<(&'static str, Ledger)> {
     let ending = |points| {
         run_scenario(
             NINE_MONTHS,
             &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))],
         )
     };
+
     let lasting = |points| run_scenario("{}", &[("01-01", add(points), Ok(points))]);
     let mut both = ending(30);
-    both.publish(parse_program("{}"));
+    both.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     let both = continue_scenario(both, &[("03-01", add(20), Ok(55))]);
     let owing = run_scenario(
         "{}",
@@ -633,7 +648,7 @@ fn accounts() -> Vec<(&'static str, Books)> {
             ("01-03", cancel("b"), Ok(-500)),
         ],
     );
-    let empty = Books::new(parse_program("{}"));
+    let empty = Ledger::new(parse_program("{}"));
     vec![
         ("empty", empty),
         ("ending", ending(30)),
@@ -649,7 +664,7 @@ fn merged_accounts_have_the_lots_of_both() {
     for (from_name, from) in accounts() {
         for (into_name, into) in accounts() {
             let now = at("10-01"); // the first lots that end are over
-            let (mut from, mut into) = (from.account.clone(), into.account.clone());
+            let (mut from, mut into) = (from.account().clone(), into.account().clone());
             let names = format!("{from_name} into {into_name}");
             let sum = from.balance(now).checked_add(into.balance(now)).unwrap();
             let ends =
@@ -680,9 +695,9 @@ fn merged_accounts_have_the_lots_of_both() {
 }
 
 #[test]
-fn an_account_merged_into_itself_stays_as_it_is() {
-    for (name, books) in accounts() {
-        let one = (AccountId(1), &books.account);
+fn an_account_merged_into_itself_is_unchanged() {
+    for (name, ledger) in accounts() {
+        let one = (AccountId(1), ledger.account());
         assert_eq!(merge(one, one, at("10-01")), Ok((Vec::new(), Vec::new())), "{name}");
     }
 }
@@ -696,12 +711,12 @@ fn a_merged_order_is_clawed_back_from_the_destination_lot() {
     let mut customer = run_scenario(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
     let now = at("02-01");
     let (_, come) =
-        merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
-    customer.post(&come);
-    customer.orders = guest.orders; // the order is the customer's now
-    let told = customer.tell(&cancel("a"), now).unwrap();
-    assert_eq!(told.points().get(), -20);
-    let left: Vec<_> = customer.account.lots().iter().map(|lot| lot.points.get()).collect();
+        merge((AccountId(1), guest.account()), (AccountId(2), customer.account()), now).unwrap();
+    customer.fold_all(&come);
+    *customer.orders_mut() = guest.orders().clone(); // the order is the customer's now
+    let result = customer.execute(&cancel("a"), now).unwrap();
+    assert_eq!(result.points().get(), -20);
+    let left: Vec<_> = customer.account().lots().iter().map(|lot| lot.points.get()).collect();
     assert_eq!(left, [30], "its own lot went first");
 }
 
@@ -711,14 +726,17 @@ fn merging_adopts_a_tier_where_there_is_none() {
         id: TierId::new(name).unwrap(),
         until: until.map(at),
     };
+
     let with = |tier: Option<ManualTier>| {
         let mut account = Account::default();
         account.evolve(&Event::TierSet { tier, at: None });
         account
     };
+
     let (silver, gold) = (tier("silver", None), tier("gold", None));
     let over = tier("over", Some("02-01"));
-    for (from, into, want) in [
+
+    for (from, into, expected) in [
         (Some(&silver), None, Some(&silver)),
         (Some(&silver), Some(&gold), Some(&gold)),
         (None, Some(&gold), Some(&gold)),
@@ -728,14 +746,15 @@ fn merging_adopts_a_tier_where_there_is_none() {
         let (from, mut into) = (with(from.cloned()), with(into.cloned()));
         let (_, come) = merge((AccountId(1), &from), (AccountId(2), &into), at("03-01")).unwrap();
         fold(&mut into, &come);
-        assert_eq!(into.manual_tier(at("03-01")), want);
+        assert_eq!(into.manual_tier(at("03-01")), expected);
     }
 }
 
 #[test]
-fn merging_beyond_what_points_can_hold_is_refused() {
-    let half =
-        run_scenario("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))]).account;
+fn merging_beyond_the_range_of_points_is_rejected() {
+    let half = run_scenario("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))])
+        .account()
+        .clone();
     let merged = merge((AccountId(1), &half), (AccountId(2), &half), at("01-02"));
     assert_eq!(merged, Err(Rejection::PointsOutOfRange));
 }
@@ -746,6 +765,7 @@ fn stated_amounts_cap_line_refunds() {
         let lines = vec![("1".parse().unwrap(), units(unit))];
         refund("a", name, RefundContent::Lines { lines, amount: Some(amount(money)) })
     };
+
     run_scenario(
         "{}",
         &[
@@ -755,7 +775,7 @@ fn stated_amounts_cap_line_refunds() {
                 Ok(20),
             ),
             ("01-02", lines("r1", "1", "20.01"), Err("refund_exceeds_order")),
-            // The shop kept a fee: the points go with the units all the same.
+            // The shop kept a fee; the points are clawed back by the units all the same.
             ("01-02", lines("r2", "1", "7"), Ok(10)),
             ("01-03", lines("r3", "1", "7"), Ok(0)),
         ],

@@ -1,4 +1,4 @@
-//! Stories of a whole program: holds, tiers, actions, campaigns, referrals, and what time does in between.
+//! Worked examples of full programs: holds, inactivity, tiers, actions, campaigns and referrals.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,14 +12,15 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
-use loyalty_core::proptest::{Books, check_conservation};
+use loyalty_core::proptest::check_conservation;
 use loyalty_core::{
-    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, Points,
-    Program, ReferralParty, Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
+    Account, AccountId, Command, Context, Counts, Email, Event, Ledger, Line, ManualTier, Order,
+    Points, Program, ProgramPeriod, ReferralParty, Rejection, Tag, TierReason, Timestamp, decide,
+    next_due,
 };
-use story::*;
+use scenario::*;
 
 fn perform_action(action: &str) -> Command {
     Command::PerformAction { action: action.parse().unwrap(), points: None }
@@ -42,30 +43,30 @@ fn set_tier(tier: &str, until: Option<&str>) -> Command {
     Command::SetTier(Some(ManualTier { id: tier.parse().unwrap(), until: until.map(at) }))
 }
 
-/// The tier and the end of it that is known.
-fn tier(books: &Books, now: &str) -> (String, Option<Timestamp>) {
-    let status = books.with_context(None, at(now), tier_status);
+/// The tier and its scheduled end.
+fn tier(ledger: &Ledger, now: &str) -> (String, Option<Timestamp>) {
+    let status = ledger.tier_status(at(now));
     (
         status.tier.map_or_else(|| "-".to_owned(), |tier| tier.to_string()),
         status.until,
     )
 }
 
-fn assert_tier(books: &Books, now: &str, want: &str) {
-    assert_eq!(tier(books, now).0, want, "at {now}: {:?}", books.account);
+fn assert_tier(ledger: &Ledger, now: &str, expected: &str) {
+    assert_eq!(tier(ledger, now).0, expected, "at {now}: {:?}", ledger.account());
 }
 
-fn pending(books: &Books, now: &str) -> i64 {
-    books.as_of(at(now)).pending(at(now)).get()
+fn pending(ledger: &Ledger, now: &str) -> i64 {
+    ledger.as_of(at(now)).pending(at(now)).get()
 }
 
-/// Sentences of all awards.
-fn reasons(books: &Books) -> Vec<String> {
+/// The explanations of all bonuses.
+fn reasons(ledger: &Ledger) -> Vec<String> {
     let reason = |event: &Event| match event {
         Event::AwardGiven { points, award, .. } => Some(award.explain(*points)),
         _ => None,
     };
-    books.journal.iter().filter_map(reason).collect()
+    ledger.events().iter().filter_map(reason).collect()
 }
 
 // Holds.
@@ -74,7 +75,7 @@ const TWO_WEEKS: &str = r#"{"hold": "P14D"}"#;
 
 #[test]
 fn pending_points_are_visible_but_not_spendable() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         TWO_WEEKS,
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
@@ -84,24 +85,25 @@ fn pending_points_are_visible_but_not_spendable() {
             ("01-15", spend(105), Ok(5)),
         ],
     );
-    assert_eq!((pending(&books, "01-16"), books.account.pending_lots().len()), (0, 0));
+    assert_eq!((pending(&ledger, "01-16"), ledger.account().pending_lots().len()), (0, 0));
 }
 
 #[test]
-fn pending_points_go_first_where_others_are_reached() {
-    let books = run_scenario(
+fn pending_points_of_others_are_clawed_back_first() {
+    let ledger = run_scenario(
         TWO_WEEKS,
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
             ("01-15", spend(60), Ok(40)),
             ("01-16", record_paid_order("b", single_line_order("50")), Ok(40)),
-            // 40 are its own; 50 pending are taken before anything is owed.
+            // 40 are its own; 50 pending ones are clawed back before anything is owed.
             ("01-17", cancel("a"), Ok(-10)),
         ],
     );
-    assert_eq!(pending(&books, "01-17"), 0);
-    // Its own lot goes first, though others are pending.
-    let books = run_scenario(
+    assert_eq!(pending(&ledger, "01-17"), 0);
+
+    // Its own lot is clawed back first, though others are pending.
+    let ledger = run_scenario(
         TWO_WEEKS,
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
@@ -109,7 +111,7 @@ fn pending_points_go_first_where_others_are_reached() {
             ("01-17", refund_amount("a", "r", "30"), Ok(70)),
         ],
     );
-    assert_eq!(pending(&books, "01-17"), 50);
+    assert_eq!(pending(&ledger, "01-17"), 50);
 }
 
 #[test]
@@ -126,8 +128,8 @@ fn a_pending_award_pays_debt_when_it_is_released() {
 }
 
 #[test]
-fn a_pending_award_is_taken_back_before_it_is_released() {
-    let books = run_scenario(
+fn a_pending_award_is_clawed_back_before_its_release() {
+    let ledger = run_scenario(
         TWO_WEEKS,
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
@@ -136,22 +138,22 @@ fn a_pending_award_is_taken_back_before_it_is_released() {
             ("01-20", cancel("a"), Ok(0)),
         ],
     );
-    assert_eq!(books.account.totals().balance(), Points::ZERO);
+    assert_eq!(ledger.account().totals().balance(), Points::ZERO);
 }
 
 #[test]
-fn what_would_end_before_its_release_is_never_spent() {
+fn points_that_end_before_their_release_are_never_spent() {
     let program = r#"{"hold": "P30D", "expiry": {"per_lot": {"after": "P10D"}}}"#;
-    let books = run_scenario(
+    let ledger = run_scenario(
         program,
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
             ("02-10", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(pending(&books, "01-10"), 0, "the account is of February");
-    assert_eq!(books.orders[&id("a")].posted().expired.get(), 100);
-    continue_scenario(books, &[("02-11", cancel("a"), Ok(0))]);
+    assert_eq!(pending(&ledger, "01-10"), 0, "the account is of February");
+    assert_eq!(ledger.orders()[&id("a")].posted().expired.get(), 100);
+    continue_scenario(ledger, &[("02-11", cancel("a"), Ok(0))]);
 }
 
 // Inactivity.
@@ -161,7 +163,7 @@ const IDLE_DEALING: &str =
     r#"{"expiry": {"inactivity": {"after": "P1M", "activity": "earning_and_redeeming"}}}"#;
 
 #[test]
-fn an_order_of_no_points_is_no_activity() {
+fn an_order_without_points_is_no_activity() {
     run_scenario(
         IDLE,
         &[
@@ -188,6 +190,7 @@ fn inactivity_expires_points_once() {
 #[test]
 fn adjustments_are_activity_by_default_only() {
     let set = |points: u32| Command::SetBalance { to: Points::from(points), reason: None };
+
     for (program, left) in [(IDLE, 120), (IDLE_DEALING, 0)] {
         run_scenario(
             program,
@@ -198,31 +201,34 @@ fn adjustments_are_activity_by_default_only() {
             ],
         );
     }
-    // What fills an empty account starts its time.
+
+    // The first points of an empty account start its period of inactivity.
     run_scenario(
         IDLE_DEALING,
         &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", catch_up(), Ok(50))],
     );
 }
 
-// The program that was in force decides.
+// The program in force at an instant applies.
 
 #[test]
-fn what_was_due_before_a_publication_uses_the_old_program() {
+fn events_due_before_a_publication_use_the_old_program() {
     let year = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
-    for (published, day, want) in [
+
+    for (published, day, expected) in [
         ("02-15", "02-14", 0),   // over on 1 February, under the old program
         ("01-15", "02-14", 100), // the new one gives a year
     ] {
-        let mut books = run_scenario(IDLE, &[("01-01", add(100), Ok(100))]);
-        books.publish_at(parse_program(year), at(published));
-        assert_eq!(books.balance(at(day)).get(), want, "{published}");
-        assert_eq!(books.balance(at("03-01")).get(), want, "{published}");
+        let mut ledger = run_scenario(IDLE, &[("01-01", add(100), Ok(100))]);
+        ledger.publish(parse_program(year), at(published));
+        assert_eq!(ledger.balance(at(day)).get(), expected, "{published}");
+        assert_eq!(ledger.balance(at("03-01")).get(), expected, "{published}");
     }
-    // A shorter period does not reach back: it ends the balance when it comes in force.
-    let mut books = run_scenario(year, &[("01-01", add(100), Ok(100))]);
-    books.publish_at(parse_program(IDLE), at("06-01"));
-    let events = books.tell(&Command::CatchUp, at("07-01")).unwrap().events;
+
+    // A shorter period is not retroactive: it ends the balance when it comes into force.
+    let mut ledger = run_scenario(year, &[("01-01", add(100), Ok(100))]);
+    ledger.publish(parse_program(IDLE), at("06-01"));
+    let events = ledger.execute(&Command::CatchUp, at("07-01")).unwrap().events;
     assert!(
         matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == at("06-01")),
         "{events:?}"
@@ -235,17 +241,13 @@ fn lots_expire_after_the_clock_is_set_back_before_a_publication() {
     let (since, now) = (at("06-01"), at("01-01"));
     let empty = Account::default();
     let mut account = Account::default();
-    for event in
-        decide(&Context { in_force_since: since, ..Context::new(&lots, &empty, now) }, &add(5))
-            .unwrap()
-            .events
-    {
+    let first = Context::new(&lots, &empty, now);
+    let period = ProgramPeriod { from: since, ..first.period };
+    for event in decide(&first.with_periods(&[], period), &add(5)).unwrap().events {
         account.evolve(&event);
     }
-    let later = Context {
-        in_force_since: since,
-        ..Context::new(&lots, &account, at("02-01"))
-    };
+
+    let later = Context::new(&lots, &account, at("02-01")).with_periods(&[], period);
     assert!(matches!(loyalty_core::due(&later)[..], [Event::PointsExpired { .. }]));
 }
 
@@ -263,19 +265,19 @@ fn tiers(tiering: &str) -> String {
 
 #[test]
 fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         &tiers(""),
         &[
             ("01-01", record_paid_order("a", single_line_order("100")), Ok(110)),
-            // 200 by the order, 50 for entering gold.
+            // 200 of the order, 50 for entering gold.
             ("01-02", record_paid_order("b", single_line_order("200")), Ok(360)),
             ("01-03", record_paid_order("c", single_line_order("10")), Ok(380)),
         ],
     );
-    assert_tier(&books, "01-03", "gold");
+    assert_tier(&ledger, "01-03", "gold");
     let sentences = ["10 points for entering tier silver.", "50 points for entering tier gold."];
-    assert_eq!(reasons(&books), sentences);
-    let change = books.account.tier_change().unwrap();
+    assert_eq!(reasons(&ledger), sentences);
+    let change = ledger.account().tier_change().unwrap();
     assert_eq!((change.at, change.reason), (at("01-02"), TierReason::Qualified));
     assert_eq!(
         change.to_string(),
@@ -284,34 +286,34 @@ fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
 }
 
 #[test]
-fn skipped_tiers_give_only_where_the_program_says_so() {
-    for (tiering, want) in [("", 350), (r#""skipped_rewards": true"#, 360)] {
+fn skipped_tiers_give_rewards_only_if_configured() {
+    for (tiering, expected) in [("", 350), (r#""skipped_rewards": true"#, 360)] {
         run_scenario(
             &tiers(tiering),
-            &[("01-01", record_paid_order("a", single_line_order("300")), Ok(want))],
+            &[("01-01", record_paid_order("a", single_line_order("300")), Ok(expected))],
         );
     }
 }
 
 #[test]
-fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
+fn a_refund_that_undoes_the_qualification_lowers_the_tier_immediately() {
     for tiering in ["", r#""grace": "P30D", "term": "P6M""#, r#""down": "never""#] {
-        let books = run_scenario(
+        let ledger = run_scenario(
             &tiers(tiering),
             &[
                 ("01-01", record_paid_order("a", single_line_order("100")), Ok(110)),
                 ("01-02", record_paid_order("b", single_line_order("200")), Ok(360)),
-                // 200 by the order, and the 50 of gold, which the program takes back; those of silver stay.
+                // 200 of the order, and the 50 of gold, which the program claws back; those of silver remain.
                 ("01-03", refund_amount("b", "r", "200"), Ok(110)),
             ],
         );
-        assert_tier(&books, "01-03", "silver");
-        assert_eq!(books.account.tier_change().unwrap().reason, TierReason::Refunded);
-        let books = continue_scenario(books, &[("01-04", cancel("a"), Ok(10))]);
-        assert_tier(&books, "01-04", "-");
-        // Once ever: silver pays no second time, gold does, as it was taken back.
+        assert_tier(&ledger, "01-03", "silver");
+        assert_eq!(ledger.account().tier_change().unwrap().reason, TierReason::Refunded);
+        let ledger = continue_scenario(ledger, &[("01-04", cancel("a"), Ok(10))]);
+        assert_tier(&ledger, "01-04", "-");
+        // Once ever: silver is not paid a second time; gold is, since it was clawed back.
         continue_scenario(
-            books,
+            ledger,
             &[
                 ("01-05", record_paid_order("c", single_line_order("150")), Ok(160)),
                 ("01-06", record_paid_order("d", single_line_order("150")), Ok(360)),
@@ -334,10 +336,10 @@ fn an_expired_entry_reward_is_not_clawed_back_again() {
 }
 
 #[test]
-fn a_shop_clock_far_ahead_forgets_nothing() {
+fn a_shop_clock_far_ahead_removes_no_activity() {
     let program = tiers(r#""window": {"rolling": "P12M"}"#);
     let ahead = with_time("2036-01-01T00:00:00Z", record_paid_order("b", single_line_order("10")));
-    let books = run_scenario(
+    let ledger = run_scenario(
         &program,
         &[
             ("01-01", record_paid_order("a", single_line_order("80")), Ok(80)),
@@ -345,10 +347,11 @@ fn a_shop_clock_far_ahead_forgets_nothing() {
             ("01-03", record_paid_order("c", single_line_order("20")), Ok(120)),
         ],
     );
-    assert_tier(&books, "01-03", "silver");
-    // What no window reaches any more is forgotten by the time that has really passed.
-    let books = continue_scenario(
-        books,
+    assert_tier(&ledger, "01-03", "silver");
+
+    // Activity that no window includes any more is removed by the engine's time, not the shop's.
+    let ledger = continue_scenario(
+        ledger,
         &[("2030-01-01T00:00:00Z", record_paid_order("d", single_line_order("10")), Ok(130))],
     );
     let state =
@@ -357,12 +360,13 @@ fn a_shop_clock_far_ahead_forgets_nothing() {
     let kept = ["2030-01-01T00:00:00Z", "2036-01-01T00:00:00Z"].map(|at| (at, counts));
     let kept: Account =
         serde_json::from_value(serde_json::json!({ "progress": { "by_instant": kept } })).unwrap();
-    assert_eq!(state(&books.account), state(&kept));
+    assert_eq!(state(ledger.account()), state(&kept));
 }
 
 #[test]
-fn tiers_go_down_by_policy_after_term_and_grace() {
+fn tiers_are_lowered_by_policy_after_term_and_grace() {
     let rolling = r#""window": {"rolling": "P2M"}"#;
+
     for (policy, tiers_at) in [
         (r#""down": "never""#, &[("03-01", "gold"), ("12-01", "gold")][..]),
         (r#""down": "to_qualified""#, &[("02-28", "gold"), ("03-01", "-")]),
@@ -375,12 +379,12 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
             &[("04-30", "gold"), ("05-01", "silver"), ("08-31", "silver"), ("09-01", "-")],
         ),
     ] {
-        let books = run_scenario(
+        let ledger = run_scenario(
             &tiers(&format!("{rolling}, {policy}")),
             &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
         );
-        for (now, want) in tiers_at {
-            assert_eq!(tier(&books, now).0, *want, "{policy} at {now}");
+        for (now, expected) in tiers_at {
+            assert_eq!(tier(&ledger, now).0, *expected, "{policy} at {now}");
         }
     }
 }
@@ -388,74 +392,76 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
 #[test]
 fn requalifying_in_time_keeps_the_tier() {
     let program = tiers(r#""window": {"rolling": "P2M"}, "grace": "P10D""#);
-    let books = run_scenario(
+    let ledger = run_scenario(
         &program,
         &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
     );
-    assert_eq!(tier(&books, "03-05"), ("gold".to_owned(), Some(at("03-11"))));
-    let status = books.with_context(None, at("03-05"), tier_status);
+    assert_eq!(tier(&ledger, "03-05"), ("gold".to_owned(), Some(at("03-11"))));
+    let status = ledger.tier_status(at("03-05"));
     assert_eq!((status.counts.spend, status.missing_to_keep), (0, 3_000_000));
-    let books = continue_scenario(
-        books,
+    let ledger = continue_scenario(
+        ledger,
         &[("03-05", record_paid_order("b", single_line_order("300")), Ok(950))],
     );
     assert_eq!(
-        tier(&books, "03-20"),
+        tier(&ledger, "03-20"),
         ("gold".to_owned(), Some(at("05-05"))),
         "kept, with its double points"
     );
     let kinds =
         |event: &Event| matches!(event, Event::TierLapsed { .. } | Event::TierRetained { .. });
-    assert_eq!(books.journal.iter().filter(|event| kinds(event)).count(), 2);
+    assert_eq!(ledger.events().iter().filter(|event| kinds(event)).count(), 2);
 }
 
 #[test]
-fn a_tier_set_by_hand_holds_until_its_end_or_a_higher_one() {
+fn a_manual_tier_applies_until_its_end_or_a_higher_one() {
     let program = tiers("");
-    let books = run_scenario(&program, &[("01-01", set_tier("silver", Some("02-01")), Ok(0))]);
-    assert_tier(&books, "01-31", "silver");
-    assert_tier(&books, "02-01", "-");
-    let books = continue_scenario(
-        books,
+    let ledger = run_scenario(&program, &[("01-01", set_tier("silver", Some("02-01")), Ok(0))]);
+    assert_tier(&ledger, "01-31", "silver");
+    assert_tier(&ledger, "02-01", "-");
+    let ledger = continue_scenario(
+        ledger,
         &[("01-10", record_paid_order("a", single_line_order("300")), Ok(350))],
     );
-    assert_tier(&books, "01-11", "gold");
-    // One above what is earned stays.
-    let books = run_scenario(
+    assert_tier(&ledger, "01-11", "gold");
+
+    // A manual tier above the earned one remains.
+    let ledger = run_scenario(
         &program,
         &[
             ("01-01", set_tier("black", None), Ok(0)),
             ("01-10", record_paid_order("a", single_line_order("300")), Ok(950)),
         ],
     );
-    assert_tier(&books, "06-01", "black");
-    let books = continue_scenario(books, &[("06-02", Command::SetTier(None), Ok(950))]);
-    assert_tier(&books, "06-02", "gold");
+    assert_tier(&ledger, "06-01", "black");
+    let ledger = continue_scenario(ledger, &[("06-02", Command::SetTier(None), Ok(950))]);
+    assert_tier(&ledger, "06-02", "gold");
 }
 
 #[test]
 fn points_and_orders_count_too() {
     let points = tiers(r#""metric": "points_earned""#);
-    // Entry rewards do not count, adjustments neither.
+
+    // Neither entry rewards nor adjustments count.
     let set = Command::SetBalance { to: Points::from(500), reason: None };
-    let books = run_scenario(
+    let ledger = run_scenario(
         &points,
         &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))],
     );
-    assert_tier(&books, "01-03", "silver");
-    let books = continue_scenario(books, &[("01-04", add(1), Ok(750))]);
-    assert_tier(&books, "01-04", "gold");
+    assert_tier(&ledger, "01-03", "silver");
+    let ledger = continue_scenario(ledger, &[("01-04", add(1), Ok(750))]);
+    assert_tier(&ledger, "01-04", "gold");
     let orders = r#"{"tiers": [{"id": "two", "name": "Two", "threshold": 2}], "tiering": {"metric": "orders"}}"#;
-    let books = run_scenario(
+    let ledger = run_scenario(
         orders,
         &[
             ("01-01", record_paid_order("a", single_line_order("1")), Ok(1)),
             ("01-02", record_paid_order("b", single_line_order("1")), Ok(2)),
         ],
     );
-    assert_tier(&books, "01-02", "two");
-    let books = continue_scenario(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
-    assert_tier(&books, "01-03", "-");
+    assert_tier(&ledger, "01-02", "two");
+    let ledger = continue_scenario(ledger, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
+    assert_tier(&ledger, "01-03", "-");
 }
 
 #[test]
@@ -468,72 +474,75 @@ fn refunds_that_keep_points_count_for_tiers() {
             if metric == "orders" { 1 } else { 100 }
         )
     };
+
     let refunds = [
         ("01-02", refund_amount("a", "r1", "0.01"), Ok(100)),
         ("01-03", refund_lines("a", "r2", &[("1", "1")]), Err("refund_exceeds_order")),
         ("01-04", refund_amount("a", "r3", "99.99"), Ok(100)),
     ];
-    // What was refunded is not spent; all of it back is no order. The points stay, and with them what was earned.
+
+    // Refunds reduce spend, and a full one removes the order. The points and what they earned remain.
     for (metric, ends) in
         [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])]
     {
-        let mut books = run_scenario(
+        let mut ledger = run_scenario(
             &keep(metric),
             &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
         );
-        assert_tier(&books, "01-01", "club");
-        for (now, command, want) in &refunds {
-            books = continue_scenario(books, &[(now, command.clone(), *want)]);
-            assert_tier(&books, now, ends[usize::from(*now == "01-04")]);
+        assert_tier(&ledger, "01-01", "club");
+        for (now, command, expected) in &refunds {
+            ledger = continue_scenario(ledger, &[(now, command.clone(), *expected)]);
+            assert_tier(&ledger, now, ends[usize::from(*now == "01-04")]);
         }
-        // The second that stays is the first for the goal.
-        let books = continue_scenario(
-            books,
+        // The second remaining order is the first for the goal.
+        let ledger = continue_scenario(
+            ledger,
             &[
                 ("01-05", record_paid_order("b", single_line_order("1")), Ok(101)),
                 ("01-06", cancel("a"), Ok(1)),
             ],
         );
-        assert!(reasons(&books).is_empty());
-        assert_tier(&books, "01-06", if metric == "orders" { "club" } else { "-" });
+        assert!(reasons(&ledger).is_empty());
+        assert_tier(&ledger, "01-06", if metric == "orders" { "club" } else { "-" });
     }
-    // By line, with a line that stays.
+
+    // By line, with a remaining line.
     let two = order_with_lines(vec![line("1", "2", "60"), line("2", "1", "50")]);
-    let books = run_scenario(
+    let ledger = run_scenario(
         &keep("spend"),
         &[
             ("01-01", record_paid_order("a", two), Ok(110)),
             ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110)),
         ],
     );
-    assert_tier(&books, "01-02", "-");
-    assert_eq!(books.with_context(None, at("01-02"), tier_status).counts.spend, 800_000);
+    assert_tier(&ledger, "01-02", "-");
+    assert_eq!(ledger.tier_status(at("01-02")).counts.spend, 800_000);
 }
 
 #[test]
-fn a_status_says_what_is_missing() {
-    let books = run_scenario(
+fn a_tier_status_has_what_is_missing() {
+    let ledger = run_scenario(
         &tiers(""),
         &[("01-01", record_paid_order("a", single_line_order("120.50")), Ok(130))],
     );
-    let status = books.with_context(None, at("01-02"), tier_status);
+    let status = ledger.tier_status(at("01-02"));
     let (next, missing) = status.next.unwrap();
     assert_eq!((next.as_str(), missing, status.missing_to_keep), ("gold", 1_795_000, 0));
     assert_eq!((status.since, status.until), (Some(at("01-01")), None));
 }
 
 #[test]
-fn a_removed_tier_is_left() {
-    let mut books = run_scenario(
+fn customers_leave_a_removed_tier() {
+    let mut ledger = run_scenario(
         &tiers(""),
         &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
     );
     let one = r#"{"tiers": [{"id": "club", "name": "Club", "threshold": "50"}]}"#;
-    books.publish_at(parse_program(one), at("02-01"));
-    assert_tier(&books, "01-31", "gold");
-    assert_tier(&books, "02-01", "club");
-    books.tell(&Command::CatchUp, at("03-01")).unwrap();
-    let change = books.account.tier_change().unwrap();
+    ledger.publish(parse_program(one), at("02-01"));
+    assert_tier(&ledger, "01-31", "gold");
+    assert_tier(&ledger, "02-01", "club");
+    ledger.execute(&Command::CatchUp, at("03-01")).unwrap();
+    let change = ledger.account().tier_change().unwrap();
     assert_eq!((change.at, change.reason), (at("02-01"), TierReason::Removed));
 }
 
@@ -559,8 +568,8 @@ const ACTIONS: &str = r#"{
     ]}"#;
 
 #[test]
-fn actions_give_what_they_say() {
-    let books = run_scenario(
+fn actions_grant_their_points() {
+    let ledger = run_scenario(
         ACTIONS,
         &[
             ("01-01", Command::SignUp, Ok(100)),
@@ -576,14 +585,14 @@ fn actions_give_what_they_say() {
         ],
     );
     assert_eq!(
-        reasons(&books)[..3],
+        reasons(&ledger)[..3],
         ["100 points for signing up.", "100 points for plan.", "250 points for plan."]
     );
 }
 
 #[test]
 fn limits_reject_or_clamp() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         ACTIONS,
         &[
             ("03-09", perform_action("review"), Ok(20)),
@@ -599,16 +608,16 @@ fn limits_reject_or_clamp() {
         ],
     );
     assert!(
-        reasons(&books)
-            .contains(&"20 of 30 points for share: at most 50 points a week.".to_owned())
+        reasons(&ledger)
+            .contains(&"20 of 30 points for share: limited to 50 points a week.".to_owned())
     );
-    let refused = books.decide(&perform_action("read"), at("03-17")).unwrap_err();
-    assert_eq!(refused.to_string(), "the action read pays at most 50 points in all");
+    let refused = ledger.dry_run(&perform_action("read"), at("03-17")).unwrap_err();
+    assert_eq!(refused.to_string(), "action read is limited to 50 points in total");
 }
 
 #[test]
-fn conditions_are_of_tags_tier_and_time() {
-    let mut books = run_scenario(
+fn actions_have_conditions_on_tags_tier_and_time() {
+    let mut ledger = run_scenario(
         ACTIONS,
         &[
             ("01-01", perform_action("secret"), Err("action_not_open")),
@@ -620,13 +629,13 @@ fn conditions_are_of_tags_tier_and_time() {
             ("06-01", perform_action("may"), Err("action_not_open")),
         ],
     );
-    books.tags = [Tag::new("staff").unwrap()].into();
-    continue_scenario(books, &[("06-02", perform_action("secret"), Ok(15))]);
+    ledger.set_tags([Tag::new("staff").unwrap()]);
+    continue_scenario(ledger, &[("06-02", perform_action("secret"), Ok(15))]);
 }
 
 #[test]
-fn codes_are_typed_as_people_type() {
-    let books = run_scenario(
+fn codes_are_normalized() {
+    let ledger = run_scenario(
         ACTIONS,
         &[
             ("01-01", enter_code(" SUMMER26 "), Ok(40)),
@@ -639,21 +648,21 @@ fn codes_are_typed_as_people_type() {
     );
     let taken = Command::EnterCode { code: "B-2".into(), used_by_other: true };
     assert_eq!(
-        Books::new(parse_program(ACTIONS)).decide(&taken, at("01-01")),
+        Ledger::new(parse_program(ACTIONS)).dry_run(&taken, at("01-01")),
         Err(Rejection::UnknownCode)
     );
     let shared = Command::EnterCode { code: "summer26".into(), used_by_other: true };
     assert!(
-        Books::new(parse_program(ACTIONS))
-            .decide(&shared, at("01-01"))
+        Ledger::new(parse_program(ACTIONS))
+            .dry_run(&shared, at("01-01"))
             .is_ok()
     );
-    assert_eq!(reasons(&books)[1], "70 points for a code of cards.");
+    assert_eq!(reasons(&ledger)[1], "70 points for a code of cards.");
 }
 
 #[test]
 fn goals_pay_once() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         ACTIONS,
         &[
             ("01-01", record_paid_order("a", single_line_order("600")), Ok(600)),
@@ -664,7 +673,7 @@ fn goals_pay_once() {
         ],
     );
     assert_eq!(
-        reasons(&books),
+        reasons(&ledger),
         ["300 points for reaching thousand.", "33 points for reaching third."]
     );
 }
@@ -677,12 +686,13 @@ fn order_rule_allowances_stay_with_the_order() {
                  "limits": [{{"points": 100, "per": "month", "partial": {partial}}}]}}]}}"#
         )
     };
+
     run_scenario(
         &program(true),
         &[
             ("01-01", record_paid_order("a", single_line_order("80")), Ok(80)),
             ("01-02", record_paid_order("b", single_line_order("50")), Ok(100)),
-            // Its room was 20; a refund to 30 still leaves them.
+            // Its allowance was 20; a refund to 30 still leaves them.
             ("01-03", refund_amount("b", "r1", "20"), Ok(100)),
             ("01-04", refund_amount("b", "r2", "15"), Ok(95)),
             ("01-05", record_paid_order("c", single_line_order("50")), Ok(95)),
@@ -708,7 +718,7 @@ fn order_rule_allowances_stay_with_the_order() {
     );
 }
 
-/// Only a limit that refuses looks at what is wanted; one that cuts leaves what there is.
+/// A rejecting limit compares the full points; a clamping one grants what remains.
 #[test]
 fn a_clamping_limit_beside_a_rejecting_one() {
     let program = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [
@@ -718,7 +728,7 @@ fn a_clamping_limit_beside_a_rejecting_one() {
         &[
             ("01-01", record_paid_order("a", single_line_order("60")), Ok(50)),
             ("01-02", record_paid_order("b", single_line_order("60")), Ok(100)),
-            // 10 are left in the month.
+            // 10 remain in the month.
             ("01-03", record_paid_order("c", single_line_order("11")), Ok(100)),
             ("01-03", record_paid_order("d", single_line_order("10")), Ok(110)),
         ],
@@ -726,7 +736,7 @@ fn a_clamping_limit_beside_a_rejecting_one() {
 }
 
 #[test]
-fn a_clock_put_back_counts_for_its_own_day() {
+fn a_clock_set_back_counts_for_its_own_day() {
     run_scenario(
         ACTIONS,
         &[
@@ -734,7 +744,7 @@ fn a_clock_put_back_counts_for_its_own_day() {
             ("03-09", perform_action("review"), Ok(40)),
             ("03-10", perform_action("review"), Ok(60)),
             ("03-10", perform_action("review"), Err("limit_reached")),
-            // The week holds both days.
+            // The week includes both days.
             ("03-11", perform_action("share"), Ok(90)),
             ("03-10", perform_action("share"), Ok(110)),
             ("03-11", perform_action("share"), Err("limit_reached")),
@@ -744,56 +754,59 @@ fn a_clock_put_back_counts_for_its_own_day() {
 
 // Merges.
 
-/// A guest turns out to be this customer.
-fn merge_guest(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Books {
+/// A guest is merged into this customer.
+fn merge_guest(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Ledger {
     let (guest, mut customer) = (run_scenario(program, guest), run_scenario(program, customer));
-    let into = (AccountId(2), &customer.account);
-    let (_, come) = loyalty_core::merge((AccountId(1), &guest.account), into, at(now)).unwrap();
-    customer.post(&come);
+    let into = (AccountId(2), customer.account());
+    let (_, come) = loyalty_core::merge((AccountId(1), guest.account()), into, at(now)).unwrap();
+    customer.fold_all(&come);
     check_conservation(&customer).unwrap();
     customer
 }
 
 #[test]
 fn a_merge_keeps_the_guests_activity() {
-    // The guest earned on 20 January: that counts, the merge itself does not.
+    // The guest earned on 20 January, which counts as activity; the merge itself does not.
     for (guest, customer) in [("01-20", "01-01"), ("01-01", "01-20")] {
         let (guest, customer) = ([(guest, add(50), Ok(50))], [(customer, add(100), Ok(100))]);
-        let books = merge_guest(IDLE_DEALING, &guest, &customer, "01-25");
-        continue_scenario(books, &[("02-19", catch_up(), Ok(150)), ("02-20", catch_up(), Ok(0))]);
+        let ledger = merge_guest(IDLE_DEALING, &guest, &customer, "01-25");
+        continue_scenario(ledger, &[("02-19", catch_up(), Ok(150)), ("02-20", catch_up(), Ok(0))]);
     }
 }
 
 #[test]
-fn a_merge_adds_what_both_had_of_a_limit() {
+fn a_merge_adds_the_usage_of_limits() {
     let once = [("03-10", perform_action("review"), Ok(20))];
-    let books = merge_guest(ACTIONS, &once, &once, "03-10");
+    let ledger = merge_guest(ACTIONS, &once, &once, "03-10");
     continue_scenario(
-        books,
+        ledger,
         &[
             ("03-10", perform_action("review"), Err("limit_reached")),
             ("03-11", perform_action("review"), Ok(60)),
         ],
     );
-    // The day before is over, the week is not.
+
+    // The day before has ended, the week has not.
     let (guest, customer) = (
         [("03-10", perform_action("share"), Ok(30))],
         [("03-09", perform_action("share"), Ok(30))],
     );
+
     for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
-        let books = merge_guest(ACTIONS, guest, customer, "03-10");
-        continue_scenario(books, &[("03-10", perform_action("share"), Err("limit_reached"))]);
+        let ledger = merge_guest(ACTIONS, guest, customer, "03-10");
+        continue_scenario(ledger, &[("03-10", perform_action("share"), Err("limit_reached"))]);
     }
+
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
         "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
     let (guest, customer) = (
         [("01-01", record_paid_order("a", single_line_order("80")), Ok(80))],
         [("01-02", record_paid_order("b", single_line_order("10")), Ok(10))],
     );
-    let books = merge_guest(limited, &guest, &customer, "01-03");
+    let ledger = merge_guest(limited, &guest, &customer, "01-03");
     assert_eq!(
-        books
-            .decide(&record_paid_order("c", single_line_order("50")), at("01-04"))
+        ledger
+            .dry_run(&record_paid_order("c", single_line_order("50")), at("01-04"))
             .unwrap()
             .points()
             .get(),
@@ -803,7 +816,7 @@ fn a_merge_adds_what_both_had_of_a_limit() {
 
 // Campaigns.
 
-/// A program of a tier that doubles and campaigns.
+/// A program with campaigns and a tier that doubles.
 fn campaigns(combine: &str, campaigns: &str) -> String {
     format!(
         r#"{{"tiers": [{{"id": "gold", "name": "Gold", "multiplier": "2"}}], "combine": "{combine}",
@@ -812,15 +825,16 @@ fn campaigns(combine: &str, campaigns: &str) -> String {
 }
 
 #[test]
-fn multipliers_go_together_as_the_program_says() {
+fn multipliers_combine_by_policy() {
     let triple = r#"{"id": "weekend", "effect": {"multiplier": "3"}}"#;
-    for (combine, want) in [("multiply", 60), ("highest", 30), ("add", 40)] {
+
+    for (combine, expected) in [("multiply", 60), ("highest", 30), ("add", 40)] {
         let program = campaigns(combine, triple);
         run_scenario(
             &program,
             &[
                 ("01-01", set_tier("gold", None), Ok(0)),
-                ("01-02", record_paid_order("a", single_line_order("10")), Ok(want)),
+                ("01-02", record_paid_order("a", single_line_order("10")), Ok(expected)),
             ],
         );
         run_scenario(
@@ -828,12 +842,14 @@ fn multipliers_go_together_as_the_program_says() {
             &[("01-02", record_paid_order("a", single_line_order("10")), Ok(30))],
         );
     }
+
     // Rounded once, after: 0.7 times 1.5 is 1.05.
     let half = r#"{"id": "weekend", "effect": {"multiplier": "1.5"}}"#;
     run_scenario(
         &campaigns("multiply", half),
         &[("01-02", record_paid_order("a", single_line_order("0.70")), Ok(1))],
     );
+
     // Two campaigns of 2 and 3: 6, 3, 4; and 12, 3, 5 with the tier.
     let two =
         r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
@@ -854,7 +870,7 @@ fn multipliers_go_together_as_the_program_says() {
 }
 
 #[test]
-fn campaigns_are_of_lines_tiers_tags_and_time() {
+fn campaigns_have_conditions_on_lines_tiers_tags_and_time() {
     let shoes = r#"{"id": "shoes", "effect": {"multiplier": "3"}, "categories": ["shoes"]}"#;
     let basket =
         || order_with_lines(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
@@ -869,15 +885,16 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
             ],
         );
     }
-    // A refund of the shoes takes back what they brought.
-    let books = run_scenario(
+
+    // A refund of the shoes claws back their points.
+    let ledger = run_scenario(
         &campaigns("multiply", shoes),
         &[
             ("01-02", record_paid_order("a", basket()), Ok(50)),
             ("01-03", refund_lines("a", "r", &[("1", "1")]), Ok(20)),
         ],
     );
-    let text = books.journal.iter().find_map(|event| match event {
+    let text = ledger.events().iter().find_map(|event| match event {
         Event::PointsAwarded { calculation: reckoning, .. } => {
             Some(reckoning.explanation.to_string())
         }
@@ -900,26 +917,28 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
     );
     let window = r#"{"id": "may", "effect": {"multiplier": "2"},
                      "from": "2026-05-01T00:00:00Z", "until": "2026-05-03T00:00:00Z"}"#;
-    for (placed, want) in [("04-30", 10), ("05-01", 20), ("05-02", 20), ("05-03", 10)] {
+    for (placed, expected) in [("04-30", 10), ("05-01", 20), ("05-02", 20), ("05-03", 10)] {
         let order = Order { placed_at: Some(at(placed)), ..single_line_order("10") };
         run_scenario(
             &campaigns("multiply", window),
-            &[("06-01", record_paid_order("a", order), Ok(want))],
+            &[("06-01", record_paid_order("a", order), Ok(expected))],
         );
         run_scenario(
             &campaigns("multiply", window),
-            &[(placed, record_paid_order("a", single_line_order("10")), Ok(want))],
+            &[(placed, record_paid_order("a", single_line_order("10")), Ok(expected))],
         );
     }
+
     let tagged = r#"{"id": "t", "effect": {"multiplier": "2"}, "customer_tags": ["friend"]}"#;
-    let mut books = run_scenario(
+    let mut ledger = run_scenario(
         &campaigns("multiply", tagged),
         &[("01-01", record_paid_order("a", single_line_order("10")), Ok(10))],
     );
-    books.tags = [Tag::new("friend").unwrap()].into();
-    // The first order's campaigns are settled.
+    ledger.set_tags([Tag::new("friend").unwrap()]);
+
+    // The campaigns of the first order are pinned.
     continue_scenario(
-        books,
+        ledger,
         &[
             ("01-02", record_paid_order("b", single_line_order("10")), Ok(30)),
             ("01-03", record_paid_order("a", single_line_order("20")), Ok(40)),
@@ -932,10 +951,10 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
 const FRIENDS: &str = r#"{"referrals": {"received": 25, "sent": 40, "minimum_spend": "20", "hold": "P14D",
     "milestones": [{"friends": 2, "points": 100}]}}"#;
 
-/// Two accounts of one shop: what follows from one is carried out on the other.
+/// Two accounts of one shop. Follow-up commands of one are executed on the other.
 struct ReferralPair {
-    sender: Books,
-    friend: Books,
+    sender: Ledger,
+    friend: Ledger,
 }
 
 fn referral_party(account: i64, email: &str, household: &[&str]) -> ReferralParty {
@@ -953,15 +972,18 @@ impl ReferralPair {
     }
 
     fn with_program(program: &str) -> Self {
-        let books = || Books::new(parse_program(program));
-        Self { sender: books(), friend: books() }
+        let ledger = || Ledger::new(parse_program(program));
+        Self { sender: ledger(), friend: ledger() }
     }
 
     fn execute_as_friend(&mut self, command: &Command, now: &str) -> Result<(), &'static str> {
-        let decision = self.friend.tell(command, at(now)).map_err(|refused| refused.code())?;
+        let decision = self
+            .friend
+            .execute(command, at(now))
+            .map_err(|refused| refused.code())?;
         for (account, command) in decision.follow_ups {
             assert_eq!(account, AccountId(7));
-            self.sender.tell(&command, at(now)).unwrap();
+            self.sender.execute(&command, at(now)).unwrap();
         }
         check_conservation(&self.friend).unwrap();
         check_conservation(&self.sender).unwrap();
@@ -978,12 +1000,12 @@ impl ReferralPair {
 
     fn assert_points(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
         let now_ = at(now);
-        let got = (
+        let actual = (
             self.friend.balance(now_).get(),
             self.sender.balance(now_).get(),
             pending(&self.sender, now),
         );
-        assert_eq!(got, (friend, sender, pending_of_sender), "{now}");
+        assert_eq!(actual, (friend, sender, pending_of_sender), "{now}");
     }
 }
 
@@ -1002,14 +1024,14 @@ fn both_parties_get_their_bonus() {
         .unwrap();
     pair.assert_points("01-16", 114, 0, 40);
     pair.assert_points("01-17", 114, 40, 0);
-    assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
     assert_eq!(
-        reasons(&pair.friend),
-        ["25 points for order b, the first after a friend's invitation."]
+        reasons(&pair.sender),
+        ["40 points for order b, the first of a referred customer."]
     );
+    assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a referral."]);
 }
 
-/// Also where the order keeps its points.
+/// Bonuses are clawed back even if the order keeps its points.
 #[test]
 fn a_refund_that_keeps_points_claws_back_both_bonuses() {
     let mut pair = ReferralPair::with_program(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
@@ -1038,16 +1060,18 @@ fn a_refund_claws_back_both_bonuses() {
     pair.assert_points("01-05", 19, 0, 0);
     pair.execute_as_friend(&cancel("b"), "01-06").unwrap();
     pair.assert_points("01-06", 0, 0, 0);
-    // The next order that qualifies completes it after all.
+
+    // The next qualifying order completes the referral after all.
     pair.execute_as_friend(&record_paid_order("c", single_line_order("30")), "01-07")
         .unwrap();
     pair.assert_points("01-07", 55, 0, 40);
-    // Also after the release.
+
+    // The same after the release.
     pair.execute_as_friend(&cancel("c"), "03-01").unwrap();
     pair.assert_points("03-01", 0, 0, 0);
 }
 
-/// What ran out is not taken back once more, and counts neither as owed nor as an activity.
+/// Expired points are not clawed back again, and cause neither debt nor activity.
 #[test]
 fn an_expired_referral_bonus_is_not_clawed_back_again() {
     let program = |expiry: &str, hold: &str| {
@@ -1056,8 +1080,10 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
                 "milestones": [{{"friends": 1, "points": 20}}]}}}}"#
         )
     };
+
     let lots = r#"{"per_lot": {"after": "P1M"}}"#;
     let idle = r#"{"inactivity": {"after": "P1M"}}"#;
+
     for (expiry, hold) in
         [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)]
     {
@@ -1070,27 +1096,29 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
         pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
         pair.assert_points("03-01", 0, 0, 0);
     }
-    // What was spent before the rest ran out is owed.
+
+    // Points spent before the others expired are owed.
     let mut pair = ReferralPair::with_program(&program(lots, ""));
     pair.join("01-01").unwrap();
     pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
         .unwrap();
-    pair.sender.tell(&spend(60), at("01-02")).unwrap();
+    pair.sender.execute(&spend(60), at("01-02")).unwrap();
     pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
     pair.assert_points("03-01", 0, -60, 0);
-    // In the lot without an end points are not told apart: no more ran out than there was.
+
+    // The non-expiring lot does not distinguish its points: no more expired than it had.
     let mut pair = ReferralPair::with_program(&program(idle, ""));
     pair.join("01-01").unwrap();
     pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
         .unwrap();
-    pair.sender.tell(&add(30), at("01-02")).unwrap();
-    pair.sender.tell(&spend(40), at("01-03")).unwrap();
+    pair.sender.execute(&add(30), at("01-02")).unwrap();
+    pair.sender.execute(&spend(40), at("01-03")).unwrap();
     pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
     pair.assert_points("03-01", 0, -10, 0);
 }
 
 #[test]
-fn milestones_are_paid_where_a_friend_alone_is_not() {
+fn milestones_are_paid_without_a_bonus_for_each_friend() {
     let program = r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
     let mut pair = ReferralPair::with_program(program);
     pair.join("01-01").unwrap();
@@ -1098,14 +1126,15 @@ fn milestones_are_paid_where_a_friend_alone_is_not() {
         .unwrap();
     pair.assert_points("01-02", 30, 0, 20);
     pair.assert_points("01-15", 30, 20, 0);
-    assert_eq!(pair.sender.account.activity().referral_count(), 1);
+    assert_eq!(pair.sender.account().activity().referral_count(), 1);
     pair.execute_as_friend(&cancel("a"), "01-16").unwrap();
     pair.assert_points("01-16", 0, 0, 0);
-    assert_eq!(pair.sender.account.activity().referral_count(), 0);
-    // A friend for whom nothing is paid is no change of the balance.
+    assert_eq!(pair.sender.account().activity().referral_count(), 0);
+
+    // A referral without a bonus does not change the balance.
     let idle = r#"{"expiry": {"inactivity": {"after": "P1M"}}, "referrals": {"received": 5}}"#;
     let mut pair = ReferralPair::with_program(idle);
-    pair.sender.tell(&add(10), at("01-01")).unwrap();
+    pair.sender.execute(&add(10), at("01-01")).unwrap();
     pair.join("01-20").unwrap();
     pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-20")
         .unwrap();
@@ -1114,30 +1143,32 @@ fn milestones_are_paid_where_a_friend_alone_is_not() {
 }
 
 #[test]
-fn milestones_come_and_go() {
-    let mut sender = Books::new(parse_program(FRIENDS));
+fn milestones_are_paid_and_clawed_back() {
+    let mut sender = Ledger::new(parse_program(FRIENDS));
     let order = |name: &str| id(name);
     let reward = |number: i64, name: &str| Command::RewardReferral {
         referee: AccountId(number),
         order: order(name),
         gate_at: at("01-01"),
     };
-    sender.tell(&reward(2, "x"), at("02-01")).unwrap();
-    sender.tell(&reward(2, "x"), at("02-01")).unwrap();
+
+    sender.execute(&reward(2, "x"), at("02-01")).unwrap();
+    sender.execute(&reward(2, "x"), at("02-01")).unwrap();
     assert_eq!(sender.balance(at("02-01")).get(), 40);
-    sender.tell(&reward(3, "y"), at("02-02")).unwrap();
+    sender.execute(&reward(3, "y"), at("02-02")).unwrap();
     assert_eq!(sender.balance(at("02-02")).get(), 180);
     let undo = Command::UndoReferral { referee: AccountId(2), order: order("x") };
-    sender.tell(&undo, at("02-03")).unwrap();
-    sender.tell(&undo, at("02-03")).unwrap();
+    sender.execute(&undo, at("02-03")).unwrap();
+    sender.execute(&undo, at("02-03")).unwrap();
     assert_eq!(sender.balance(at("02-03")).get(), 40);
-    assert_eq!(sender.account.activity().referral_count(), 1);
+    assert_eq!(sender.account().activity().referral_count(), 1);
     check_conservation(&sender).unwrap();
 }
 
 #[test]
 fn ineligible_referrals_are_rejected() {
     let ada = || referral_party(7, "Ada.L@gmail.com", &["card 1"]);
+
     for (own, why) in [
         (referral_party(7, "other@example.com", &[]), "nobody can bring themselves"),
         (
@@ -1149,36 +1180,38 @@ fn ineligible_referrals_are_rejected() {
             "both are of the same household",
         ),
     ] {
-        let books = Books::new(parse_program(FRIENDS));
-        let refused = books
-            .decide(&Command::JoinReferral { referee: own, referrer: ada() }, at("01-01"))
+        let ledger = Ledger::new(parse_program(FRIENDS));
+        let refused = ledger
+            .dry_run(&Command::JoinReferral { referee: own, referrer: ada() }, at("01-01"))
             .unwrap_err();
         assert_eq!(
             (refused.code(), refused.to_string()),
-            ("referral_refused", format!("the referral is refused: {why}"))
+            ("referral_refused", format!("the referral was rejected: {why}"))
         );
     }
+
     let mut pair = ReferralPair::new();
     pair.execute_as_friend(&record_paid_order("a", single_line_order("1")), "01-01")
         .unwrap();
     assert_eq!(pair.join("01-02"), Err("referral_refused"));
     let mut off = ReferralPair {
-        friend: Books::new(Program::default()),
+        friend: Ledger::new(Program::default()),
         ..ReferralPair::new()
     };
+
     assert_eq!(off.join("01-02"), Err("referrals_off"));
 }
 
 #[test]
-fn a_code_for_friends_is_drawn_once() {
-    let mut books = Books::new(parse_program(FRIENDS));
+fn a_referral_code_is_issued_once() {
+    let mut ledger = Ledger::new(parse_program(FRIENDS));
     let issue = |byte: u8| Command::IssueReferralCode { entropy: [byte; 10] };
-    books.tell(&issue(255), at("01-01")).unwrap();
-    books.tell(&issue(1), at("01-02")).unwrap();
-    assert_eq!(books.account.activity().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
+    ledger.execute(&issue(255), at("01-01")).unwrap();
+    ledger.execute(&issue(1), at("01-02")).unwrap();
+    assert_eq!(ledger.account().activity().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
 }
 
-// Documents.
+// JSON documents.
 
 #[test]
 fn full_programs_round_trip_through_json() {
@@ -1197,13 +1230,16 @@ fn full_programs_round_trip_through_json() {
         "actions": [{"id": "b", "kind": {"birthday": {"notice_days": 7}}, "points": 1, "hold": "P1D"},
                     {"id": "a", "kind": "anniversary", "points": 1}, {"id": "b2", "kind": "birthday", "points": 1}]}"#;
     let stacking = r#"{"stacking": "exclusive"}"#;
+
     for document in
         [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking]
     {
         let program = parse_program(document);
         assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
     }
+
     let plain = Program::default().to_json();
+
     for new in
         ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits", "stacking"]
     {
@@ -1212,9 +1248,10 @@ fn full_programs_round_trip_through_json() {
 }
 
 #[test]
-fn every_fault_of_the_new_parts_has_its_pointer() {
+fn every_fault_has_its_pointer() {
     let tier = r#"{"id": "t", "name": "T", "threshold": "5"}"#;
-    for (document, want) in [
+
+    for (document, expected) in [
         (r#"{"expiry": {"inactivity": {}}}"#.to_owned(), "/expiry/inactivity/after missing_field"),
         (r#"{"expiry": {}}"#.to_owned(), "/expiry invalid_value"),
         (r#"{"hold": "soon"}"#.to_owned(), "/hold invalid_value"),
@@ -1283,8 +1320,8 @@ fn every_fault_of_the_new_parts_has_its_pointer() {
         ),
     ] {
         let faults = Program::from_json(&document).unwrap_err();
-        let got: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect();
-        assert_eq!(got, [want], "{document}");
+        let actual: Vec<_> = faults.faults().iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect();
+        assert_eq!(actual, [expected], "{document}");
     }
 }
 
@@ -1295,17 +1332,21 @@ fn spending_more_never_lowers_the_tier() {
         r#""window": "calendar_year""#,
         r#""term": "P3M""#,
     ];
+
     for window in windows {
         let program = tiers(window);
         let rank = |spent: u32, now: &str| {
             let steps = [("01-01", spent, "a"), ("02-01", 80, "b"), ("05-01", spent, "c")];
-            let mut books = Books::new(parse_program(&program));
+            let mut ledger = Ledger::new(parse_program(&program));
             for (day, amount, name) in steps.into_iter().filter(|(day, ..)| *day <= now) {
-                books
-                    .tell(&record_paid_order(name, single_line_order(&amount.to_string())), at(day))
+                ledger
+                    .execute(
+                        &record_paid_order(name, single_line_order(&amount.to_string())),
+                        at(day),
+                    )
                     .unwrap();
             }
-            let account = books.as_of(at(now));
+            let account = ledger.as_of(at(now));
             account
                 .earned_tier()
                 .and_then(|tier| parse_program(&program).rank(&tier.id))
@@ -1317,37 +1358,41 @@ fn spending_more_never_lowers_the_tier() {
     }
 }
 
-// Cost, and what the scheduler asks.
+// Cost, and reads of the scheduler.
 
 #[test]
 fn a_long_history_costs_no_more() {
-    // Not by the clock: a copy shares all but the way to what changed.
+    // Measured by sharing, not by time: a copy shares all but the path to the change.
     let program = parse_program(
         r#"{"expiry": {"per_lot": {"after": "P2Y"}}, "tiering": {"window": {"rolling": "P12M"}},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "5000"}]}"#,
     );
-    let mut books = Books::new(program);
+    let mut ledger = Ledger::new(program);
     for number in 0..2_000_i64 {
         let now = at("01-01") + chrono::TimeDelta::minutes(number);
-        let events = books
-            .decide(&record_paid_order(&number.to_string(), single_line_order("10")), now)
+        let events = ledger
+            .dry_run(&record_paid_order(&number.to_string(), single_line_order("10")), now)
             .unwrap()
             .events;
         assert!(events.len() <= 5);
         for event in &events {
-            books.account.evolve(event);
+            ledger.account_mut().evolve(event);
         }
     }
-    assert_eq!((books.account.lots().len(), books.balance(at("02-02")).get()), (2_000, 20_000));
-    assert_eq!(tier(&books, "02-02"), ("gold".to_owned(), Some(at("2027-01-02T01:00:00Z"))));
-    let json = serde_json::to_string(&books.account).unwrap();
-    assert_eq!(serde_json::from_str::<Account>(&json).unwrap(), books.account);
+
+    assert_eq!(
+        (ledger.account().lots().len(), ledger.balance(at("02-02")).get()),
+        (2_000, 20_000)
+    );
+    assert_eq!(tier(&ledger, "02-02"), ("gold".to_owned(), Some(at("2027-01-02T01:00:00Z"))));
+    let json = serde_json::to_string(ledger.account()).unwrap();
+    assert_eq!(serde_json::from_str::<Account>(&json).unwrap(), *ledger.account());
 }
 
 #[test]
-fn nothing_is_due_where_nothing_is_coming() {
-    let books = run_scenario("{}", &[("01-01", add(5), Ok(5))]);
-    assert_eq!(books.with_context(None, at("01-01"), next_due), None);
+fn nothing_is_due_without_scheduled_events() {
+    let ledger = run_scenario("{}", &[("01-01", add(5), Ok(5))]);
+    assert_eq!(ledger.inspect(None, at("01-01"), next_due), None);
 }
 
 #[test]
@@ -1357,6 +1402,7 @@ fn old_journals_and_states_are_still_read() {
     let account: Account = serde_json::from_str(state).unwrap();
     assert_eq!((account.balance(at("09-30")).get(), account.balance(at("10-01")).get()), (5, 0));
     assert!(account.is_consistent());
+
     for event in [
         r#"{"points_added": {"points": 5, "lot": {"id": 1, "points": 5, "earned_at": "2026-01-01T00:00:00Z"}, "grounds": {}}}"#,
         r#"{"points_subtracted": {"lots": [[1, 5]], "grounds": {}}}"#,
@@ -1373,10 +1419,11 @@ fn old_journals_and_states_are_still_read() {
         let old: serde_json::Value = serde_json::from_str(event).unwrap();
         assert_eq!(again, old, "written as before");
     }
-    // A command on an account of before events had instants.
-    let books = Books::new(Program::default());
-    let decision = books.with_context(None, at("09-01"), |context| {
-        decide(&loyalty_core::Context { account: Some(&account), ..*context }, &spend(3))
+
+    // A command on an account from before events had instants.
+    let ledger = Ledger::new(Program::default());
+    let decision = ledger.inspect(None, at("09-01"), |context| {
+        decide(&context.with_account(Some(&account)), &spend(3))
     });
     assert_eq!(decision.unwrap().points().get(), -3);
 }

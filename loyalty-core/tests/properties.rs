@@ -1,4 +1,4 @@
-//! What must hold for every program and every order. More cases by `PROPTEST_CASES`.
+//! Properties of programs, orders and histories. `PROPTEST_CASES` sets the number of cases.
 
 #![allow(
     clippy::panic,
@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use loyalty_core::program::{DebtPolicy, ProgramDefinition, RefundPolicy};
 use loyalty_core::proptest::{
-    Books, amounts, arrival_orders, check_arrival_order, check_calculations, check_conservation,
+    amounts, arrival_orders, check_arrival_order, check_calculations, check_conservation,
     check_order_entitlements, check_points_or_code, check_refund_slicing, expiring_programs, facts,
     full_programs, histories, orders, programs, redeeming_histories, refunds, tags, tier_ids,
 };
 use loyalty_core::{
-    AdjustmentReason, Amount, Boundary, Command, Event, Line, ManualTier, Order, OrderId, Origin,
-    OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundContent, RefundId, Status,
-    Timestamp, Zone,
+    AdjustmentReason, Amount, Boundary, Command, Event, Ledger, Line, ManualTier, Order, OrderId,
+    Origin, OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundContent, RefundId,
+    Status, Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-/// No files of past failures: a failure becomes a worked fact instead.
+/// Failures are not saved in files: each becomes a worked case instead.
 fn config() -> Config {
     Config { failure_persistence: None, ..Config::default() }
 }
@@ -67,8 +67,8 @@ fn refund_command(refund: Refund) -> Command {
     }
 }
 
-/// Books of a customer who holds lots of both kinds, or owes.
-fn customers() -> impl Strategy<Value = Books> {
+/// A customer with expiring and non-expiring lots, or with debt.
+fn customers() -> impl Strategy<Value = Ledger> {
     (programs(), tags(), 0..400_u32, 0..400_u32, any::<bool>()).prop_map(
         |(program, tags, ending, lasting, owes)| {
             let lots = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#).unwrap();
@@ -76,25 +76,28 @@ fn customers() -> impl Strategy<Value = Books> {
                 points: Points::from(points),
                 reason: AdjustmentReason::default(),
             };
-            let mut books = Books::new(lots);
-            let _none = books.tell(&add(ending), now());
-            books.publish(Program::default());
+            let mut ledger = Ledger::new(lots);
+            let _none = ledger.execute(&add(ending), now());
+            ledger.publish(Program::default(), Timestamp::UNIX_EPOCH);
             if owes && program.definition().debt == DebtPolicy::Allow {
-                books
-                    .tell(&record(Order { placed_at: None, ..order_of_100() }, Status::Paid), now())
+                ledger
+                    .execute(
+                        &record(Order { placed_at: None, ..order_of_100() }, Status::Paid),
+                        now(),
+                    )
                     .unwrap();
                 let all = Command::SetBalance { to: Points::ZERO, reason: None };
-                books.tell(&all, now()).unwrap();
-                books
-                    .tell(&Command::CancelOrder { order: id(), at: None }, now())
+                ledger.execute(&all, now()).unwrap();
+                ledger
+                    .execute(&Command::CancelOrder { order: id(), at: None }, now())
                     .unwrap();
-                assert_eq!(books.balance(now()), Points::new(-100).unwrap());
+                assert_eq!(ledger.balance(now()), Points::new(-100).unwrap());
             } else {
-                let _none = books.tell(&add(lasting), now());
+                let _none = ledger.execute(&add(lasting), now());
             }
-            books.publish(program);
-            books.tags = tags;
-            books
+            ledger.publish(program, Timestamp::UNIX_EPOCH);
+            ledger.set_tags(tags);
+            ledger
         },
     )
 }
@@ -112,7 +115,7 @@ fn order_of_100() -> Order {
     Order { lines: vec![line], total: amount, ..Order::default() }
 }
 
-/// A balance ends soon, where nothing happens.
+/// A program under which a balance soon ends by inactivity.
 fn inactivity_program() -> Program {
     Program::from_json(r#"{"expiry": {"inactivity": {"after": "P5D"}}}"#).unwrap()
 }
@@ -122,23 +125,23 @@ proptest! {
 
     #[test]
     fn facts_may_arrive_in_any_order_and_twice(
-        books in customers(),
+        ledger in customers(),
         (facts, arrivals) in facts(OrderId::new("2002").unwrap())
             .prop_flat_map(|facts| { let count = facts.len(); (Just(facts), arrival_orders(count)) }),
     ) {
-        check_arrival_order(&books, &facts, &arrivals, now())?;
+        check_arrival_order(&ledger, &facts, &arrivals, now())?;
     }
 
     #[test]
     fn refunds_by_amount_may_be_sliced(
-        books in customers(),
+        ledger in customers(),
         order in orders(),
         share in prop_oneof![Just(100_i64), 0..100_i64],
         cuts in vec(any::<Index>(), 0..6),
     ) {
-        let mut books = books;
-        books.orders.clear();
-        books.tell(&record(order.clone(), Status::Paid), now()).unwrap();
+        let mut ledger = ledger;
+        ledger.orders_mut().clear();
+        ledger.execute(&record(order.clone(), Status::Paid), now()).unwrap();
         let whole = order.total.ten_thousandths() * share / 100;
         let mut cuts: Vec<i64> = cuts.iter().map(|cut| i64::try_from(cut.index(usize::try_from(whole + 1).unwrap())).unwrap()).collect();
         cuts.extend([0, whole]);
@@ -148,19 +151,19 @@ proptest! {
             let [from, to] = cut else { unreachable!() };
             refund(&format!("slice{index}"), amount(to - from))
         }).collect();
-        check_refund_slicing(&books, &id(), &refund("whole", amount(whole)), &slices, now())?;
+        check_refund_slicing(&ledger, &id(), &refund("whole", amount(whole)), &slices, now())?;
     }
 
     #[test]
     fn refunds_by_line_may_be_sliced(
-        books in customers(),
+        ledger in customers(),
         order in orders(),
         share in prop_oneof![Just(4_i64), 0..4_i64],
         parts in 1..4_i64,
     ) {
-        let mut books = books;
-        books.orders.clear();
-        books.tell(&record(order.clone(), Status::Paid), now()).unwrap();
+        let mut ledger = ledger;
+        ledger.orders_mut().clear();
+        ledger.execute(&record(order.clone(), Status::Paid), now()).unwrap();
         let units = |count: i64| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap();
         let wanted = |line: &Line| line.quantity.thousandths() * share / 4;
         let lines = order.lines.iter().map(|line| (line.id.clone(), units(wanted(line)))).collect();
@@ -170,23 +173,24 @@ proptest! {
             let lines = order.lines.iter().map(|line| (line.id.clone(), units(slice(line)))).collect();
             refund(&format!("slice{part}"), RefundContent::Lines { lines, amount: None })
         };
+
         let slices: Vec<_> = (0..parts).map(slice).collect();
-        check_refund_slicing(&books, &id(), &whole, &slices, now())?;
+        check_refund_slicing(&ledger, &id(), &whole, &slices, now())?;
     }
 
     #[test]
     fn a_full_refund_or_a_cancellation_leaves_nothing(program in programs(), order in orders(), cancels in any::<bool>()) {
         let keeps = program.definition().refunds == RefundPolicy::Keep;
-        let mut books = Books::new(program);
-        books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
+        let mut ledger = Ledger::new(program);
+        ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
         let end = if cancels || keeps || order.total.is_zero() {
             Command::CancelOrder { order: id(), at: None }
         } else {
             refund_command(refund("all", RefundContent::Amount(order.total)))
         };
-        books.tell(&end, now()).unwrap();
-        prop_assert_eq!(books.balance(now()), Points::ZERO);
-        check_conservation(&books)?;
+        ledger.execute(&end, now()).unwrap();
+        prop_assert_eq!(ledger.balance(now()), Points::ZERO);
+        check_conservation(&ledger)?;
     }
 
     #[test]
@@ -198,27 +202,29 @@ proptest! {
         tags in tags(),
         tier in proptest::option::of(tier_ids()),
     ) {
-        let mut books = Books::new(program.clone());
-        books.tags = tags.clone();
+        let mut ledger = Ledger::new(program.clone());
+        ledger.set_tags(tags.clone());
         if let Some(id) = tier.clone() {
-            let _unknown = books.tell(&Command::SetTier(Some(ManualTier { id, until: None })), now());
+            let _unknown = ledger.execute(&Command::SetTier(Some(ManualTier { id, until: None })), now());
         }
+
         let report = record(order.clone(), Status::Completed);
         if !early {
-            books.tell(&report, now()).unwrap();
+            ledger.execute(&report, now()).unwrap();
         }
-        let tell = |refund: &Refund| books.tell(&refund_command(refund.clone()), now()).is_ok();
-        let told: Vec<_> = fitting.into_iter().filter(tell).collect();
-        books.tell(&report, now()).unwrap();
 
-        let state = books.orders.get(&id()).unwrap();
-        let got = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &told, tags: &tags, tier: tier.as_ref(), at: now() };
+        let execute = |refund: &Refund| ledger.execute(&refund_command(refund.clone()), now()).is_ok();
+        let accepted: Vec<_> = fitting.into_iter().filter(execute).collect();
+        ledger.execute(&report, now()).unwrap();
+
+        let state = ledger.orders().get(&id()).unwrap();
+        let actual = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
+        let facts = model::OrderFacts { order: &order, refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
         let (exact, points) = model::entitlement(&facts, program.definition());
-        prop_assert_eq!(model::rational(&got.exact.to_string()), exact, "{}", got);
-        prop_assert_eq!(got.points.get(), points, "{}", got);
+        prop_assert_eq!(model::rational(&actual.exact.to_string()), exact, "{}", actual);
+        prop_assert_eq!(actual.points.get(), points, "{}", actual);
         if program.definition().debt == DebtPolicy::Allow {
-            prop_assert_eq!(books.balance(now()).get(), points);
+            prop_assert_eq!(ledger.balance(now()).get(), points);
         }
     }
 
@@ -227,8 +233,8 @@ proptest! {
         program in programs(),
         weights in vec((1..9_999_i64, 1..9_999_i64, 1..5_000_i64), 1..50),
     ) {
-        // Each item was a little lighter than ordered: no smaller denominator than all weights together.
-        let mut books = Books::new(program.clone());
+        // Each item is a little lighter than ordered, which makes the denominators as large as possible.
+        let mut ledger = Ledger::new(program.clone());
         let grams = |count: i64| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap();
         let line = |(index, (grams_sold, _, cents)): (usize, &(i64, i64, i64))| Line {
             id: index.to_string().parse().unwrap(),
@@ -236,65 +242,72 @@ proptest! {
             amount: Amount::from_ten_thousandths(cents * 100).unwrap(),
             ..order_of_100().lines.remove(0)
         };
+
         let lines: Vec<_> = weights.iter().enumerate().map(line).collect();
         let back = |(line, (sold, part, _)): (&Line, &(i64, i64, i64))| (line.id.clone(), grams(part % (sold + 1)));
         let back = lines.iter().zip(&weights).map(back).collect();
         let order = Order { lines, ..Order::default() };
         let order = Order { total: order.subtotal().unwrap(), ..order };
-        let told = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
-        books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
-        books.tell(&refund_command(told[0].clone()), now()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &told, tags: &books.tags, tier: None, at: now() };
+        let refunds = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
+        ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
+        ledger.execute(&refund_command(refunds[0].clone()), now()).unwrap();
+        let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: &ledger.tags(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
-        prop_assert_eq!(books.balance(now()).get(), points);
-        for event in &books.journal {
+        prop_assert_eq!(ledger.balance(now()).get(), points);
+
+        for event in ledger.events() {
             prop_assert_eq!(&through_json(event), event);
         }
     }
 
     #[test]
-    fn histories_add_up(
+    fn histories_satisfy_all_invariants(
         program in prop_oneof![programs(), expiring_programs(), full_programs()],
         history in prop_oneof![histories(), redeeming_histories()],
         (next, place) in (prop_oneof![2 => full_programs(), 1 => Just(inactivity_program())], 0..24_usize),
     ) {
-        let mut books = Books::new(program);
+        let mut ledger = Ledger::new(program);
         for (number, (now, command)) in history.iter().enumerate() {
-            // Sometimes another program comes in force on the way.
+            // Sometimes another program is published during the history.
             if number == place {
-                books.publish_at(next.clone(), *now);
+                ledger.publish(next.clone(), *now);
             }
-            let decided = books.decide(command, *now);
-            prop_assert_eq!(&decided, &books.decide(command, *now), "decided twice");
-            let mut written = books.clone();
-            written.tell(&Command::CatchUp, *now).unwrap();
-            let before = books.balance(*now);
-            prop_assert_eq!(written.balance(*now), before, "a balance needs no job");
-            if let Ok(told) = written.tell(command, *now) {
-                let moved = written.balance(*now).checked_sub(before);
-                prop_assert_eq!(moved, Some(told.points()));
+            let decided = ledger.dry_run(command, *now);
+            prop_assert_eq!(&decided, &ledger.dry_run(command, *now), "decided twice");
+            let mut caught_up = ledger.clone();
+            caught_up.execute(&Command::CatchUp, *now).unwrap();
+            let before = ledger.balance(*now);
+            prop_assert_eq!(caught_up.balance(*now), before, "a balance does not depend on catch-up");
+            if let Ok(result) = caught_up.execute(command, *now) {
+                let moved = caught_up.balance(*now).checked_sub(before);
+                prop_assert_eq!(moved, Some(result.points()));
             }
-            let told = books.tell(command, *now);
-            prop_assert_eq!(books.balance(*now), written.balance(*now), "{:?}", told);
-            check_conservation(&books)?;
-            check_order_entitlements(&books)?;
-            check_points_or_code(&books, *now)?;
+            let result = ledger.execute(command, *now);
+            prop_assert_eq!(ledger.balance(*now), caught_up.balance(*now), "{:?}", result);
+            check_conservation(&ledger)?;
+            check_order_entitlements(&ledger)?;
+            check_points_or_code(&ledger, *now)?;
         }
-        check_calculations(&books)?;
-        for event in &books.journal {
+
+        check_calculations(&ledger)?;
+
+        for event in ledger.events() {
             prop_assert_eq!(&through_json(event), event);
         }
-        prop_assert_eq!(&through_json(&books.account), &books.account);
-        for order in books.orders.values() {
+
+        prop_assert_eq!(&through_json(ledger.account()), ledger.account());
+
+        for order in ledger.orders().values() {
             prop_assert_eq!(&through_json(order), order);
         }
-        for redemption in books.redemptions.values() {
+
+        for redemption in ledger.redemptions().values() {
             prop_assert_eq!(&through_json(redemption), redemption);
         }
     }
 
     #[test]
-    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs(), full_programs()]) {
+    fn programs_round_trip_through_json(program in prop_oneof![programs(), expiring_programs(), full_programs()]) {
         prop_assert_eq!(Program::from_json(&program.to_json()), Ok(program));
     }
 }
@@ -304,7 +317,7 @@ fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) ->
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// Amounts from the finest to the largest.
+/// Amounts from the smallest to the largest.
 fn extreme_amounts() -> impl Strategy<Value = Amount> {
     let most = Amount::MAX.ten_thousandths();
     let parts = prop_oneof![Just(0), Just(1), Just(most), Just(most - 1), 0..=most, 0..10_000_i64];
@@ -374,6 +387,7 @@ fn extreme_programs() -> impl Strategy<Value = Program> {
                 "expiry": {{"per_lot": {{"after": "{after}", "round_up_to": "year"}}}}}}"#
         )
     };
+
     let rates = select(&["0.000001", "0.333333", "1", "1000000", "999999.999999"][..]);
     let amounts = select(&["0.0001", "0.01", "10", "100000000000"][..]);
     let multipliers = select(&["0.000001", "1", "1000", "999.999999"][..]);
@@ -402,6 +416,7 @@ fn extreme_commands() -> impl Strategy<Value = Command> {
         prop_oneof![Just(most), Just(-most), -most..=most, -5..5_i64]
             .prop_map(|count| Points::new(count).unwrap())
     };
+
     prop_oneof![
         4 => (extreme_orders(), at(), any::<bool>()).prop_map(|(order, at, plugin)| {
             let origin = if plugin { Origin::Plugin } else { Origin::Shop };
@@ -437,17 +452,18 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn extremes_are_counted_or_refused(
+    fn extremes_are_exact_or_rejected(
         program in extreme_programs(),
         zone in zones(),
         commands in vec((extreme_commands(), extreme_times()), 1..12),
     ) {
-        let mut books = Books::new(program);
-        books.zone = zone;
+        let mut ledger = Ledger::new(program);
+        ledger = ledger.with_zone(zone);
+
         for (command, now) in commands {
-            let told = books.tell(&command, now);
-            check_conservation(&books)?;
-            for event in told.iter().flat_map(|told| &told.events) {
+            let result = ledger.execute(&command, now);
+            check_conservation(&ledger)?;
+            for event in result.iter().flat_map(|result| &result.events) {
                 prop_assert_eq!(&through_json(event), event);
                 if let Event::PointsAwarded { calculation, .. } = event {
                     prop_assert!(!calculation.to_string().is_empty());
@@ -474,7 +490,7 @@ proptest! {
     }
 
     #[test]
-    fn texts_are_read_exactly_or_refused(text in "-?[0-9.eE+_P MYD]{0,40}", json in r#"[\[\]{}",:a-z0-9]{0,60}"#) {
+    fn texts_are_parsed_exactly_or_rejected(text in "-?[0-9.eE+_P MYD]{0,40}", json in r#"[\[\]{}",:a-z0-9]{0,60}"#) {
         if let Ok(amount) = text.parse::<Amount>() {
             prop_assert_eq!(model::rational(&text), model::rational(&amount.to_string()));
             prop_assert_eq!(through_json(&amount), amount);
@@ -499,7 +515,7 @@ proptest! {
 
 #[test]
 fn every_part_of_a_program_is_generated() {
-    // The strategies are worth something only if they reach the corners.
+    // The strategies must generate every part, else the properties above check little.
     let mut runner = TestRunner::deterministic();
     let parts: Vec<ProgramDefinition> = (0..300)
         .map(|_| {
@@ -516,6 +532,7 @@ fn every_part_of_a_program_is_generated() {
     let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
         parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()
     };
+
     assert!(share(|parts| !parts.tiers.is_empty()) > 50);
     assert!(share(|parts| parts.basis.tax && parts.basis.shipping) > 30);
     assert!(rules(|rule| rule.replaces_base) > 50);

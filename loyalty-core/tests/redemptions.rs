@@ -1,4 +1,5 @@
-//! Redemption: what it takes, what comes back to the day, and never both the points and the code.
+//! Redemptions: their payment, the return of points to the day, and never both the points and
+//! the code.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,20 +12,20 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
-use loyalty_core::discount::{Class, DiscountValue};
+use loyalty_core::discount::{DiscountClass, DiscountValue};
 use loyalty_core::program::{Benefit, RewardPricing};
 use loyalty_core::proptest::{
-    Books, check_conservation, check_points_or_code, expiring_programs, programs,
+    check_conservation, check_points_or_code, expiring_programs, programs,
 };
 use loyalty_core::redemption::{RedemptionReturn, RedemptionState};
 use loyalty_core::{
-    Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId,
-    RewardId, Timestamp, Zone, reward_offers,
+    Account, Command, Context, CustomerId, Email, Event, Ledger, Lot, Points, Program,
+    RedemptionId, RewardId, Timestamp, Zone, reward_offers,
 };
 use proptest::prelude::*;
-use story::*;
+use scenario::*;
 
 const FIVE: &str =
     r#""rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}}]"#;
@@ -62,11 +63,11 @@ fn use_redemption(number: i64) -> Command {
     Command::UseRedemption { redemption: RedemptionId(number), order: None }
 }
 
-fn state(books: &Books, number: i64) -> &'static str {
-    books.redemptions[&RedemptionId(number)].state().name()
+fn state(ledger: &Ledger, number: i64) -> &'static str {
+    ledger.redemptions()[&RedemptionId(number)].state().name()
 }
 
-/// Points and end of each lot, as dates.
+/// The points of each lot and their end, as a date.
 fn lots(account: &Account, now: &str) -> Vec<(i64, String)> {
     let end = |lot: &Lot| {
         lot.expires_at
@@ -86,9 +87,9 @@ fn expected_lots(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
 }
 
 #[test]
-fn points_go_and_come_back() {
+fn points_are_deducted_and_returned() {
     let program = program_with(r#""debt": "allow""#);
-    let books = run_scenario(
+    let ledger = run_scenario(
         &program,
         &[
             ("01-01", redeem(1, "five"), Err("insufficient_points")),
@@ -108,14 +109,21 @@ fn points_go_and_come_back() {
             ("01-07", cancel_redemption(2), Err("redemption_not_open")),
         ],
     );
-    assert_eq!((state(&books, 1), state(&books, 2)), ("cancelled", "used"));
-    let code = |number| books.redemptions[&RedemptionId(number)].issue().code.clone().unwrap();
+    assert_eq!((state(&ledger, 1), state(&ledger, 2)), ("cancelled", "used"));
+    let code = |number| {
+        ledger.redemptions()[&RedemptionId(number)]
+            .issue()
+            .code
+            .clone()
+            .unwrap()
+    };
+
     assert_ne!(code(1), code(2));
-    let issue = books.redemptions[&RedemptionId(2)].issue();
+    let issue = ledger.redemptions()[&RedemptionId(2)].issue();
     assert_eq!(issue.to_string(), "100 points for 5 off: 5 off.");
 }
 
-/// An account is as it was before, as long as nothing ended in between: lots, numbers, orders and all.
+/// A cancelled redemption restores lots, totals and orders if nothing expired in between.
 #[test]
 fn returned_points_restore_their_lots() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 120, "gives": {"fixed_amount": "5"}}],
@@ -131,27 +139,28 @@ fn returned_points_restore_their_lots() {
         before.clone(),
         &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", cancel_redemption(1), Ok(150))],
     );
-    assert!(after.account.lots().iter().eq(before.account.lots().iter()));
-    // What a refund takes of the order's own lot is there for it again.
+    assert!(after.account().lots().iter().eq(before.account().lots().iter()));
+
+    // A refund can claw back from the order's own lot again.
     let after = continue_scenario(after, &[("03-03", cancel("a"), Ok(50))]);
-    assert_eq!(lots(&after.account, "03-03"), expected_lots(&[(50, "2026-11-01")]));
+    assert_eq!(lots(&after.account(), "03-03"), expected_lots(&[(50, "2026-11-01")]));
 }
 
-/// Points in three lots, which end on 1 and 11 February and 1 April, go for one reward. What comes back is by
-/// the day of the cancellation.
+/// Points of three lots, which end on 1 and 11 February and 1 April, pay one reward. The returned
+/// lots depend on the day of the cancellation.
 #[test]
 fn lots_expire_while_a_redemption_is_open() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P1M"}}}"#;
-    for (cancelled, want) in [
+    for (cancelled, expected) in [
         ("01-31", &[(10, "2026-02-01"), (20, "2026-02-11"), (30, "2026-02-28")][..]),
-        // At its end a lot is over: thirty days from here, behind those that still have time.
+        // An ended lot gets thirty days of grace, and is spent after those that have not ended.
         ("02-01", &[(20, "2026-02-11"), (30, "2026-02-28"), (10, "2026-03-03")]),
         ("02-10", &[(20, "2026-02-11"), (30, "2026-02-28"), (10, "2026-03-12")]),
         ("02-11", &[(30, "2026-02-28"), (10, "2026-03-13"), (20, "2026-03-13")]),
         ("03-31", &[(10, "2026-04-30"), (20, "2026-04-30"), (30, "2026-04-30")]),
     ] {
-        let books = run_scenario(
+        let ledger = run_scenario(
             program,
             &[
                 ("01-01", add(10), Ok(10)),
@@ -162,14 +171,15 @@ fn lots_expire_while_a_redemption_is_open() {
             ],
         );
         assert_eq!(
-            lots(&books.account, cancelled),
-            expected_lots(want),
+            lots(ledger.account(), cancelled),
+            expected_lots(expected),
             "cancelled on {cancelled}"
         );
     }
-    // Another grace is the program's; a redemption keeps the one that it was issued under.
+
+    // The program changes its grace; a redemption keeps the one at its issuance.
     let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
-    let mut books = run_scenario(
+    let mut ledger = run_scenario(
         &program,
         &[
             ("01-01", add(60), Ok(60)),
@@ -177,43 +187,44 @@ fn lots_expire_while_a_redemption_is_open() {
             ("02-15", catch_up(), Ok(0)),
         ],
     );
-    books.publish(parse_program("{}"));
-    let books = continue_scenario(
-        books,
+    ledger.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
+    let ledger = continue_scenario(
+        ledger,
         &[
             ("02-16", cancel_redemption(1), Ok(60)),
             ("02-22", catch_up(), Ok(60)),
             ("02-23", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(books.account.totals().expired, Points::from(60));
+    assert_eq!(ledger.account().totals().expired, Points::from(60));
 }
 
 #[test]
 fn grace_days_use_the_shop_time_zone() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P1M"}}}"#;
-    let mut books = Books::new(parse_program(program));
-    books.zone = "America/New_York".parse::<Zone>().unwrap();
-    let books = continue_scenario(
-        books,
+    let mut ledger = Ledger::new(parse_program(program));
+    ledger = ledger.with_zone("America/New_York".parse::<Zone>().unwrap());
+    let ledger = continue_scenario(
+        ledger,
         &[
             ("2026-01-15T05:00:00Z", add(60), Ok(60)),
             ("2026-01-20T05:00:00Z", redeem(1, "all"), Ok(0)),
             ("2026-02-20T17:00:00Z", cancel_redemption(1), Ok(60)),
-            // Noon stays noon, although the clocks go forward on 8 March.
+            // Noon remains noon, although the clocks change on 8 March.
             ("2026-03-22T15:59:59Z", catch_up(), Ok(60)),
             ("2026-03-22T16:00:00Z", catch_up(), Ok(0)),
         ],
     );
-    assert!(books.account.lots().is_empty());
+    assert!(ledger.account().lots().is_empty());
 }
 
 #[test]
-fn inactivity_ends_what_is_redeemed_too() {
+fn inactivity_ends_redeemed_points_too() {
     let program = program_with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
-    // Some was left, ended, and comes back for the grace.
-    let books = run_scenario(
+
+    // Some points remained and ended; they are returned for the grace.
+    let ledger = run_scenario(
         &program,
         &[
             ("01-01", add(150), Ok(150)),
@@ -225,8 +236,9 @@ fn inactivity_ends_what_is_redeemed_too() {
             ("04-09", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(books.account.inactivity_expired_at(), Some(at("03-02")));
-    // Nothing was left, and the same holds.
+    assert_eq!(ledger.account().inactivity_expired_at(), Some(at("03-02")));
+
+    // The same applies if no points remained.
     run_scenario(
         &program,
         &[
@@ -236,7 +248,8 @@ fn inactivity_ends_what_is_redeemed_too() {
             ("04-09", catch_up(), Ok(0)),
         ],
     );
-    // In time, they are as if they had never gone: the cancellation is a change of the balance.
+
+    // In time, they are restored: the cancellation is a change of the balance.
     run_scenario(
         &program,
         &[
@@ -247,7 +260,8 @@ fn inactivity_ends_what_is_redeemed_too() {
             ("04-01", catch_up(), Ok(0)),
         ],
     );
-    // A balance that ended before the redemption has nothing to do with it.
+
+    // A balance that ended before the redemption does not affect it.
     run_scenario(
         &program,
         &[
@@ -262,15 +276,16 @@ fn inactivity_ends_what_is_redeemed_too() {
 }
 
 #[test]
-fn unused_redemptions_end_by_themselves() {
+fn unused_redemptions_expire() {
     let program = |back: bool| {
         format!(
             r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 100, "gives": {{"fixed_amount": "5"}},
                 "valid_for": "P1M", "points_back_when_expired": {back}}}]}}"#
         )
     };
+
     for (back, left) in [(false, 50), (true, 150)] {
-        let books = run_scenario(
+        let ledger = run_scenario(
             &program(back),
             &[
                 ("01-01", add(150), Ok(150)),
@@ -281,9 +296,9 @@ fn unused_redemptions_end_by_themselves() {
                 ("02-16", use_redemption(1), Err("redemption_not_open")),
             ],
         );
-        assert_eq!(state(&books, 1), "expired");
-        // Nobody needs to write it down: a read and a refusal see it at its instant.
-        let books = run_scenario(
+        assert_eq!(state(&ledger, 1), "expired");
+        // It need not be recorded: reads and rejections see it at its instant.
+        let ledger = run_scenario(
             &program(back),
             &[
                 ("01-01", add(150), Ok(150)),
@@ -291,15 +306,16 @@ fn unused_redemptions_end_by_themselves() {
                 ("02-15", cancel_redemption(1), Err("redemption_not_open")),
             ],
         );
-        assert_eq!(books.balance(at("02-15")), Points::new(left).unwrap());
-        let redemption = &books.redemptions[&RedemptionId(1)];
+        assert_eq!(ledger.balance(at("02-15")), Points::new(left).unwrap());
+        let redemption = &ledger.redemptions()[&RedemptionId(1)];
         assert_eq!(redemption.state_at(at("02-15")).name(), "expired");
         assert_eq!(redemption.state_at("2026-02-14T23:59:59Z".parse().unwrap()).name(), "issued");
     }
-    // The points' own ends pass at the redemption's end, whenever that is written down.
+
+    // Points that ended before the redemption did are expired, whenever its end is recorded.
     let program = program(true).replace("[{\"id\"", "[{\"code_prefix\": \"A\", \"id\"");
     let program = program.replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}},"#, 1);
-    let books = run_scenario(
+    let ledger = run_scenario(
         &program,
         &[
             ("01-01", add(100), Ok(100)),
@@ -308,7 +324,7 @@ fn unused_redemptions_end_by_themselves() {
             ("03-17", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(lots(&books.account, "03-01"), expected_lots(&[]));
+    assert_eq!(lots(ledger.account(), "03-01"), expected_lots(&[]));
 }
 
 #[test]
@@ -326,43 +342,45 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
             ("01-06", release(1, "a"), Ok(after)),
         ]
     };
-    let books =
+
+    let ledger =
         run_scenario(&program_with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
-    assert_eq!(state(&books, 1), "issued");
-    let books = continue_scenario(
-        books,
+    assert_eq!(state(&ledger, 1), "issued");
+    let ledger = continue_scenario(
+        ledger,
         &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))],
     );
-    let books = continue_scenario(
-        books,
+    let ledger = continue_scenario(
+        ledger,
         &[("01-09", cancel_redemption(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))],
     );
-    assert_eq!(state(&books, 1), "used");
-    let books =
+    assert_eq!(state(&ledger, 1), "used");
+    let ledger =
         run_scenario(&program_with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
-    assert_eq!(state(&books, 1), "cancelled");
-    // The order is there again, with its discount: so are its points gone, to the last one.
-    let books = continue_scenario(
-        books,
+    assert_eq!(state(&ledger, 1), "cancelled");
+
+    // The order is reopened with its discount: the points are deducted again, to the last one.
+    let ledger = continue_scenario(
+        ledger,
         &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))],
     );
-    let books = continue_scenario(
-        books,
+    let ledger = continue_scenario(
+        ledger,
         &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))],
     );
-    let books = continue_scenario(
-        books,
+    let ledger = continue_scenario(
+        ledger,
         &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))],
     );
-    assert_eq!(state(&books, 1), "cancelled");
+    assert_eq!(state(&ledger, 1), "cancelled");
 }
 
-/// Debt is paid first, with what ends first.
+/// Debt is paid first, with the points that end first.
 #[test]
 fn returned_points_pay_debt_first() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 100, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
-    let books = run_scenario(
+    let ledger = run_scenario(
         program,
         &[
             ("01-01", record_paid_order("a", single_line_order("60")), Ok(60)),
@@ -373,7 +391,7 @@ fn returned_points_pay_debt_first() {
         ],
     );
     assert_eq!(
-        lots(&books.account, "01-05"),
+        lots(ledger.account(), "01-05"),
         expected_lots(&[(20, "2026-10-01"), (40, "2026-10-02")])
     );
     let returned = |event: &Event| {
@@ -383,14 +401,15 @@ fn returned_points_pay_debt_first() {
             None
         }
     };
+
     assert_eq!(
-        books.journal.iter().find_map(returned).unwrap().to_string(),
+        ledger.events().iter().find_map(returned).unwrap().to_string(),
         "100 points came back: 40 paid off debt, 20 to be used before 2026-10-01 00:00:00 UTC, \
          40 to be used before 2026-10-02 00:00:00 UTC."
     );
 }
 
-/// A code whose time was over while an order had it gets the grace.
+/// A code that ended while an order had claimed it gets the grace.
 #[test]
 fn a_released_code_gets_the_grace_period() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"},
@@ -400,19 +419,21 @@ fn a_released_code_gets_the_grace_period() {
         ("01-02", redeem(1, "five"), Ok(0)),
         ("01-03", claim(1, "a"), Ok(0)),
     ];
+
     for (released, ends, left) in
         [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)]
     {
-        let books =
+        let ledger =
             continue_scenario(run_scenario(program, &used), &[(released, release(1, "a"), Ok(0))]);
         assert_eq!(
-            books.redemptions[&RedemptionId(1)].ends_at(),
+            ledger.redemptions()[&RedemptionId(1)].ends_at(),
             Some(at(ends)),
             "released on {released}"
         );
-        continue_scenario(books, &[(ends, catch_up(), Ok(left))]);
+        continue_scenario(ledger, &[(ends, catch_up(), Ok(left))]);
     }
-    // An order that comes to be known late has used the code all the same.
+
+    // An order that is reported late has used the code all the same.
     let late = [
         ("01-01", add(100), Ok(100)),
         ("01-02", redeem(1, "five"), Ok(0)),
@@ -426,7 +447,7 @@ fn a_released_code_gets_the_grace_period() {
     );
 }
 
-/// A guest turns out to be a customer: open redemptions come along, end by themselves, and give back.
+/// A guest is merged into a customer: open redemptions are kept, expire and return points.
 #[test]
 fn redemptions_outlive_a_merge() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 50, "gives": {"fixed_amount": "5"},
@@ -434,42 +455,46 @@ fn redemptions_outlive_a_merge() {
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
     let guest =
         run_scenario(program, &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(10))]);
-    let mut books = run_scenario(
+    let mut ledger = run_scenario(
         program,
         &[("01-03", add(50), Ok(50)), ("01-03", redeem(2, "all"), Ok(0)), ("01-05", add(7), Ok(7))],
     );
     let (from, into) = (loyalty_core::AccountId(2), loyalty_core::AccountId(1));
-    let (mut gone, mut whole) = (guest.account.clone(), books.account.clone());
+    let (mut gone, mut whole) = (guest.account().clone(), ledger.account().clone());
     let (from_events, into_events) =
         loyalty_core::merge((from, &gone), (into, &whole), at("01-06")).unwrap();
     for event in &from_events {
         gone.evolve(event);
     }
+
     for event in &into_events {
         whole.evolve(event);
     }
+
     assert!(gone.is_consistent() && gone.redemptions().is_empty() && whole.is_consistent());
     assert_eq!(whole.redemptions().iter().count(), 2);
-    books.account = whole;
-    books.redemptions.extend(guest.redemptions.clone());
-    // The limit has counted both.
+    *ledger.account_mut() = whole;
+    ledger.redemptions_mut().extend(guest.redemptions().clone());
+
+    // The limit counts both.
     assert_eq!(
-        books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(),
+        ledger.dry_run(&redeem(3, "all"), at("01-07")).unwrap_err().code(),
         "reward_limit_reached"
     );
-    let cancelled = books.decide(&cancel_redemption(1), at("01-07")).unwrap();
-    let mut account = books.account.clone();
+    let cancelled = ledger.dry_run(&cancel_redemption(1), at("01-07")).unwrap();
+    let mut account = ledger.account().clone();
     for event in &cancelled.events {
         account.evolve(event);
     }
+
     assert!(account.is_consistent(), "{account:?}");
     assert_eq!(
         lots(&account, "01-07"),
         expected_lots(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")])
     );
-    assert_eq!(books.balance(at("02-01")), Points::from(17));
-    assert_eq!(books.balance(at("02-02")), Points::from(67));
-    assert_eq!(books.balance(at("02-03")), Points::from(117));
+    assert_eq!(ledger.balance(at("02-01")), Points::from(17));
+    assert_eq!(ledger.balance(at("02-02")), Points::from(67));
+    assert_eq!(ledger.balance(at("02-03")), Points::from(117));
 }
 
 #[test]
@@ -479,6 +504,7 @@ fn limits_count_active_and_used_redemptions() {
             r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}}, {limits}}}]}}"#
         )
     };
+
     for (limits, code) in [
         (r#""limits": [{"times": 2, "per": "month"}]"#, "reward_limit_reached"),
         (r#""limits": [{"points": 25, "per": "month"}]"#, "reward_limit_reached"),
@@ -491,15 +517,15 @@ fn limits_count_active_and_used_redemptions() {
                 ("01-02", redeem(1, "five"), Ok(90)),
                 ("01-03", redeem(2, "five"), Ok(80)),
                 ("01-04", redeem(3, "five"), Err(code)),
-                // What is cancelled was not had.
+                // A cancelled redemption does not count.
                 ("01-05", cancel_redemption(1), Ok(90)),
                 ("01-06", redeem(3, "five"), Ok(80)),
                 ("01-07", redeem(4, "five"), Err(code)),
-                // What is used was.
+                // A used one does.
                 ("01-08", use_redemption(3), Ok(80)),
                 ("01-31", redeem(4, "five"), Err(code)),
                 ("02-01", redeem(4, "five"), Ok(70)),
-                // A month that is over is not counted in this one.
+                // Last month does not count in this one.
                 ("02-02", cancel_redemption(2), Ok(80)),
                 ("02-03", redeem(5, "five"), Ok(70)),
                 ("02-04", redeem(6, "five"), Err(code)),
@@ -508,7 +534,7 @@ fn limits_count_active_and_used_redemptions() {
     }
 }
 
-/// The points come back at the end without a job, and so does what limits count.
+/// Points and limits are restored at the end without a job.
 #[test]
 fn expired_redemptions_free_their_limit_at_once() {
     for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")]
@@ -540,10 +566,10 @@ fn offers_explain_why_a_reward_is_unavailable() {
             {"id": "once", "name": "Once", "cost": 10, "gives": "custom", "limits": [{"times": 1, "per": "ever"}]},
             {"id": "off", "name": "Off", "gives": {"variable_amount": {"points_per_unit": 20, "step": "2.50"}}}]}"#,
     );
-    let mut books = Books::new(program.clone());
-    books.tell(&add(200), at("01-01")).unwrap();
-    books.tell(&redeem(1, "once"), at("01-01")).unwrap();
-    let context = Context::new(&program, &books.account, at("01-02"));
+    let mut ledger = Ledger::new(program.clone());
+    ledger.execute(&add(200), at("01-01")).unwrap();
+    ledger.execute(&redeem(1, "once"), at("01-01")).unwrap();
+    let context = Context::new(&program, ledger.account(), at("01-02"));
     let codes: Vec<(_, _, Vec<_>)> = reward_offers(&context, |_| None)
         .iter()
         .map(|offer| {
@@ -565,6 +591,7 @@ fn offers_explain_why_a_reward_is_unavailable() {
     assert_eq!(codes, want.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
     let off = reward_offers(&context, |_| None).pop().unwrap();
     assert_eq!((off.points.get(), off.largest_amount), (50, Some(amount("7.50"))));
+
     for (wanted, want) in [
         (Some("7.50"), Ok(40)),
         (Some("10"), Err("insufficient_points")),
@@ -572,7 +599,7 @@ fn offers_explain_why_a_reward_is_unavailable() {
         (Some("0"), Err("invalid_amount")),
         (None, Err("invalid_amount")),
     ] {
-        continue_scenario(books.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
+        continue_scenario(ledger.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
     }
 }
 
@@ -585,7 +612,9 @@ fn every_fault_of_a_reward_has_its_pointer() {
             .map(|fault| (fault.pointer, fault.code))
             .collect::<Vec<_>>()
     };
+
     let base = r#""id": "a", "name": "A""#;
+
     for (reward, want) in [
         (
             "{}".to_owned(),
@@ -668,6 +697,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
             .collect();
         assert_eq!(faults(&reward), want, "{reward}");
     }
+
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
     assert_eq!(
         faults(&format!("{twice}, {twice}")),
@@ -692,11 +722,11 @@ fn codes_are_backed_by_price_rules() {
         let program = parse_program(&format!(
             r#"{{"rewards": [{{"id": "a", "name": "A", "cost": 1, "valid_for": "P1M", "code_prefix": "VIP", {reward}}}]}}"#
         ));
-        let books = run_scenario(
+        let ledger = run_scenario(
             &program.to_json(),
             &[("01-01", add(1), Ok(1)), ("01-02", redeem(1, "a"), Ok(0))],
         );
-        let issue = books.redemptions[&RedemptionId(1)].issue();
+        let issue = ledger.redemptions()[&RedemptionId(1)].issue();
         let (customer, email) =
             (CustomerId::new("1001").unwrap(), Email::new("ada@example.com").unwrap());
         let reward = program.reward(&issue.reward).unwrap();
@@ -705,32 +735,34 @@ fn codes_are_backed_by_price_rules() {
             .unwrap()
             .unwrap()
     };
+
     let all = DiscountValue::Percent(DiscountValue::FULL_PERCENT);
+
     for (reward, off, class) in [
         (
             r#""gives": {"fixed_amount": "5"}"#,
             DiscountValue::Fixed(amount("5")),
-            Class::Order,
+            DiscountClass::Order,
         ),
         (
             r#""gives": {"fixed_amount": "5"}, "only": {"products": ["p"]}"#,
             DiscountValue::Fixed(amount("5")),
-            Class::Product,
+            DiscountClass::Product,
         ),
         (
             r#""gives": {"percentage": "12.5"}, "excluded": {"categories": ["c"]}"#,
             DiscountValue::Percent(12_500_000),
-            Class::Order,
+            DiscountClass::Order,
         ),
         (
             r#""gives": {"free_product": {"products": ["p"], "quantity": 2}}"#,
             all,
-            Class::Product,
+            DiscountClass::Product,
         ),
         (
             r#""gives": {"free_shipping": {"maximum": "9.90"}}, "individual_use": true"#,
             all,
-            Class::Shipping,
+            DiscountClass::Shipping,
         ),
     ] {
         let rule = rule(reward);
@@ -745,44 +777,46 @@ fn codes_are_backed_by_price_rules() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Issued and cancelled at once, an account is as it was; and every code has a price rule.
+    /// A redemption that is cancelled immediately changes nothing, and every code has a price rule.
     #[test]
     fn cancelling_at_once_undoes_it(
         program in prop_oneof![programs(), expiring_programs()],
         points in proptest::collection::vec(1..300_u32, 1..5),
         wait in 0..48_i64,
     ) {
-        let mut books = Books::new(program.clone());
+        let mut ledger = Ledger::new(program.clone());
         let mut now: Timestamp = at("01-01");
         for points in points {
             now += chrono::TimeDelta::hours(wait);
-            let _refused = books.tell(&add(points.into()), now);
+            let _refused = ledger.execute(&add(points.into()), now);
         }
-        books.tell(&Command::CatchUp, now).unwrap();
+
+        ledger.execute(&Command::CatchUp, now).unwrap();
+
         for (number, reward) in (1..).zip(&program.definition().rewards) {
-            let before = books.account.clone();
+            let before = ledger.account().clone();
             let amount = match &reward.offer {
                 RewardPricing::Fixed { .. } => None,
                 RewardPricing::Variable(variable) => Some(variable.minimum),
             };
             let amount = amount.map(|amount| amount.to_string());
-            if books.tell(&redeem_amount(number, reward.id.as_str(), amount.as_deref()), now).is_err() {
+            if ledger.execute(&redeem_amount(number, reward.id.as_str(), amount.as_deref()), now).is_err() {
                 continue;
             }
-            check_points_or_code(&books, now)?;
-            let issue = books.redemptions[&RedemptionId(number)].issue().clone();
+            check_points_or_code(&ledger, now)?;
+            let issue = ledger.redemptions()[&RedemptionId(number)].issue().clone();
             let rule = issue.price_rule(reward, (CustomerId::new("1").ok().as_ref(), None), 2);
             let rule = rule.map_err(|faults| TestCaseError::fail(format!("{faults:?}")))?;
             prop_assert_eq!(rule.is_some(), issue.benefit.has_code());
             prop_assert_eq!(rule.is_some(), issue.code.is_some());
             prop_assert_eq!(rule.is_none(), matches!(issue.benefit, Benefit::Custom | Benefit::StoreCredit(_)));
-            books.tell(&cancel_redemption(number), now).unwrap();
-            check_conservation(&books)?;
-            check_points_or_code(&books, now)?;
-            prop_assert_eq!(books.account.balance(now), before.balance(now));
-            prop_assert!(books.account.lots().iter().eq(before.lots().iter()));
+            ledger.execute(&cancel_redemption(number), now).unwrap();
+            check_conservation(&ledger)?;
+            check_points_or_code(&ledger, now)?;
+            prop_assert_eq!(ledger.account().balance(now), before.balance(now));
+            prop_assert!(ledger.account().lots().iter().eq(before.lots().iter()));
             let cancelled = matches!(
-                books.redemptions[&RedemptionId(number)].state(), RedemptionState::Cancelled { .. }
+                ledger.redemptions()[&RedemptionId(number)].state(), RedemptionState::Cancelled { .. }
             );
             prop_assert!(cancelled);
         }

@@ -1,4 +1,4 @@
-//! The worked facts of the rules, as stories: what orders earn and what refunds take back.
+//! Worked examples of the rules: points that orders earn, and their clawback by refunds.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +10,12 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod story;
+mod scenario;
 
 use loyalty_core::{
-    Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId,
+    Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId, Timestamp,
 };
-use story::*;
+use scenario::*;
 
 fn program_with_tier(multiplier: &str) -> String {
     format!(r#"{{"tiers": [{{"id": "gold", "name": "Gold", "multiplier": "{multiplier}"}}]}}"#)
@@ -38,8 +38,8 @@ fn of_category(category: &str, mut line: Line) -> Line {
     line
 }
 
-/// The sentence of the last award or claw-back.
-fn last_reason(books: &loyalty_core::proptest::Books) -> String {
+/// The explanation of the last award or clawback.
+fn last_reason(ledger: &loyalty_core::Ledger) -> String {
     let reason = |event: &Event| {
         if let Event::PointsAwarded { calculation: reckoning, .. }
         | Event::PointsTakenBack { calculation: reckoning, .. } = event
@@ -48,7 +48,7 @@ fn last_reason(books: &loyalty_core::proptest::Books) -> String {
         }
         None
     };
-    books.journal.iter().rev().find_map(reason).unwrap()
+    ledger.events().iter().rev().find_map(reason).unwrap()
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn refunds_claw_back_the_same_however_sliced() {
 
 #[test]
 fn shares_are_not_rounded_quotients() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         "{}",
         &[
             ("01-01", record_paid_order("a", single_line_order("90")), Ok(90)),
@@ -94,13 +94,14 @@ fn shares_are_not_rounded_quotients() {
         ],
     );
     assert!(
-        last_reason(&books).starts_with("The order earns 60 points: 60 by base"),
+        last_reason(&ledger).starts_with("The order earns 60 points: 60 by base"),
         "{}",
-        last_reason(&books)
+        last_reason(&ledger)
     );
+
     // Of a basis of 10 within the same total, two thirds are 20/3: rounded once, at the end.
     let gift = Line { gift_card: true, ..line("2", "1", "80") };
-    let books = run_scenario(
+    let ledger = run_scenario(
         r#"{"rounding": "up"}"#,
         &[
             (
@@ -111,23 +112,24 @@ fn shares_are_not_rounded_quotients() {
             ("01-02", refund_amount("a", "r", "30"), Ok(7)),
         ],
     );
-    assert!(last_reason(&books).contains("20/3 rounded up"), "{}", last_reason(&books));
+    assert!(last_reason(&ledger).contains("20/3 rounded up"), "{}", last_reason(&ledger));
 }
 
 #[test]
 fn tiers_multiply_before_the_rounding() {
-    for (multiplier, cost, want) in
+    for (multiplier, cost, expected) in
         [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)]
     {
         run_scenario(
             &program_with_tier(multiplier),
             &[
                 ("01-01", set_gold_tier(), Ok(0)),
-                ("01-02", record_paid_order("a", single_line_order(cost)), Ok(want)),
+                ("01-02", record_paid_order("a", single_line_order(cost)), Ok(expected)),
             ],
         );
     }
-    // The tier of the first award stays with the order.
+
+    // The tier of the first award is pinned to the order.
     let ended = loyalty_core::Command::SetTier(None);
     run_scenario(
         &program_with_tier("3"),
@@ -150,11 +152,11 @@ fn tiers_multiply_before_the_rounding() {
 
 #[test]
 fn rounding_modes_are_the_programs() {
-    for (mode, want) in [("down", 2), ("half_even", 2), ("half_up", 3), ("up", 3)] {
+    for (mode, expected) in [("down", 2), ("half_even", 2), ("half_up", 3), ("up", 3)] {
         let program = format!(r#"{{"rounding": "{mode}"}}"#);
         run_scenario(
             &program,
-            &[("01-01", record_paid_order("a", single_line_order("2.50")), Ok(want))],
+            &[("01-01", record_paid_order("a", single_line_order("2.50")), Ok(expected))],
         );
     }
 }
@@ -187,7 +189,8 @@ fn what_is_paid_with_a_reward_earns_nothing() {
         r#"{"basis": {"redeemed": true}}"#,
         &[("01-01", record_paid_order("a", coupon.clone()), Ok(50))],
     );
-    // All money back is all points back, and half of the lines is half of the points.
+
+    // A full refund claws back all points, and a refund of half of the lines half of them.
     run_scenario(
         "{}",
         &[
@@ -200,6 +203,7 @@ fn what_is_paid_with_a_reward_earns_nothing() {
         redeemed: amount("10"),
         ..order_with_lines(vec![line("1", "1", "25"), line("2", "1", "25")])
     };
+
     run_scenario(
         "{}",
         &[
@@ -218,7 +222,9 @@ fn the_basis_has_flags() {
         total: amount("64"),
         ..single_line_order("50")
     };
+
     let included = Order { taxes_included: true, total: amount("55"), ..order.clone() };
+
     for (basis, plain, with_tax_inside) in [
         ("{}", 50, 41),
         (r#"{"tax": true}"#, 59, 50),
@@ -231,7 +237,7 @@ fn the_basis_has_flags() {
             &program,
             &[("01-01", record_paid_order("a", included.clone()), Ok(with_tax_inside))],
         );
-        // Half of the total takes half of the basis; all of it takes everything.
+        // A refund of half of the total halves the basis; one of the total leaves none.
         run_scenario(
             &program,
             &[
@@ -273,6 +279,7 @@ fn a_rule_can_replace_the_base_on_its_lines() {
                   "when": {{"products": ["shoe"], "categories": ["shoes"], "minimum_spend": "30"}}}}]}}"#
         )
     };
+
     let order = || {
         let (shoe, laces) = (
             of_product("shoe", line("1", "2", "20")),
@@ -280,8 +287,10 @@ fn a_rule_can_replace_the_base_on_its_lines() {
         );
         order_with_lines(vec![shoe, laces, line("3", "1", "10")])
     };
+
     run_scenario(&program(true), &[("01-01", record_paid_order("a", order()), Ok(10 + 75))]);
-    // Below the minimum the rule is gone, and the base is back on its lines: 5 + 10 and half of 20.
+
+    // Below the minimum the rule no longer applies, and the base does: 5 + 10 and half of 20.
     run_scenario(
         &program(false),
         &[
@@ -315,16 +324,13 @@ fn minimum_spend_uses_the_remaining_basis() {
 #[test]
 fn tags_are_those_of_the_first_award() {
     let program = r#"{"earning": [{"id": "vip", "earn": {"per_unit": "1"}, "when": {"customer_tags": ["vip", "b2b"]}}]}"#;
-    let mut books = run_scenario(
+    let mut ledger = run_scenario(
         program,
         &[("01-01", record_paid_order("before", single_line_order("10")), Ok(0))],
     );
-    books.tags = ["vip", "other"]
-        .into_iter()
-        .map(|tag| Tag::new(tag).unwrap())
-        .collect();
-    let mut books = continue_scenario(
-        books,
+    ledger.set_tags(["vip", "other"].into_iter().map(|tag| Tag::new(tag).unwrap()));
+    let mut ledger = continue_scenario(
+        ledger,
         &[
             ("01-02", record_paid_order("during", single_line_order("10")), Ok(10)),
             (
@@ -335,13 +341,13 @@ fn tags_are_those_of_the_first_award() {
         ],
     );
     assert_eq!(
-        books.orders[&id("during")].pin().unwrap().tags.len(),
+        ledger.orders()[&id("during")].pin().unwrap().tags.len(),
         1,
         "only tags that the program looks at"
     );
-    books.tags.clear();
+    ledger.set_tags([]);
     continue_scenario(
-        books,
+        ledger,
         &[
             ("01-04", record_paid_order("during", single_line_order("30")), Ok(30)),
             ("01-05", record_paid_order("after", single_line_order("10")), Ok(30)),
@@ -353,20 +359,20 @@ fn tags_are_those_of_the_first_award() {
 fn dates_are_half_open_and_look_at_the_placing() {
     let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"},
         "when": {"from": "2026-02-01T00:00:00Z", "until": "2026-02-08T00:00:00Z"}}]}"#;
-    for (placed, want) in [
+    for (placed, expected) in [
         ("2026-01-31T23:59:59Z", 0),
         ("2026-02-01T00:00:00Z", 10),
         ("2026-02-07T23:59:59.999Z", 10),
         ("2026-02-08T00:00:00Z", 0),
     ] {
         let order = Order { placed_at: Some(at(placed)), ..single_line_order("10") };
-        run_scenario(program, &[("05-01", record_paid_order("a", order), Ok(want))]);
+        run_scenario(program, &[("05-01", record_paid_order("a", order), Ok(expected))]);
         run_scenario(
             program,
             &[(
                 "05-01",
                 with_time(placed, record_paid_order("a", single_line_order("10"))),
-                Ok(want),
+                Ok(expected),
             )],
         );
     }
@@ -375,7 +381,8 @@ fn dates_are_half_open_and_look_at_the_placing() {
 #[test]
 fn dates_look_at_the_first_passing_of_the_gate() {
     let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
-    // Without a time of placing: the same facts in either sequence, and a reopening changes nothing.
+
+    // Without an instant of placement: the facts in both sequences, and a reopening changes nothing.
     let (early, late) = (
         with_time("02-01", record_paid_order("a", single_line_order("10"))),
         with_time("02-09", record_paid_order("a", single_line_order("10"))),
@@ -393,11 +400,12 @@ fn dates_look_at_the_first_passing_of_the_gate() {
 fn the_gate_is_the_programs_or_the_plugins() {
     let sent_by = |origin: Origin, status: Status| {
         let mut command = record_order("a", single_line_order("10"), status);
-        if let loyalty_core::Command::RecordOrder { origin: told, .. } = &mut command {
-            *told = origin;
+        if let loyalty_core::Command::RecordOrder { origin: recorded, .. } = &mut command {
+            *recorded = origin;
         }
         command
     };
+
     for (program, origin, gate) in [
         ("{}", Origin::Shop, Status::Paid),
         ("{}", Origin::Plugin, Status::Processing),
@@ -406,15 +414,15 @@ fn the_gate_is_the_programs_or_the_plugins() {
         (r#"{"award_on": "completed"}"#, Origin::Shop, Status::Completed),
     ] {
         for status in Status::ALL {
-            let want = if status >= gate { 10 } else { 0 };
-            run_scenario(program, &[("01-01", sent_by(origin, status), Ok(want))]);
+            let expected = if status >= gate { 10 } else { 0 };
+            run_scenario(program, &[("01-01", sent_by(origin, status), Ok(expected))]);
         }
     }
 }
 
 #[test]
 fn a_pinned_program_survives_a_new_one() {
-    let books = run_scenario(
+    let ledger = run_scenario(
         "{}",
         &[
             ("01-01", record_paid_order("pinned", single_line_order("100")), Ok(100)),
@@ -425,12 +433,15 @@ fn a_pinned_program_survives_a_new_one() {
             ),
         ],
     );
-    let mut books = books;
-    books.publish(parse_program(
-        r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
-    ));
+    let mut ledger = ledger;
+    ledger.publish(
+        parse_program(
+            r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
+        ),
+        Timestamp::UNIX_EPOCH,
+    );
     continue_scenario(
-        books,
+        ledger,
         &[
             ("01-02", refund_amount("pinned", "r", "40"), Ok(60)),
             ("01-03", record_paid_order("pinned", single_line_order("110")), Ok(70)),
@@ -439,14 +450,15 @@ fn a_pinned_program_survives_a_new_one() {
             ("01-06", cancel("open"), Ok(70)),
         ],
     );
-    // Pinned at the gate even where nothing is earned.
-    let mut books = run_scenario(
+
+    // The program is pinned at the gate even if the order earns nothing.
+    let mut ledger = run_scenario(
         r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#,
         &[("01-01", record_paid_order("a", single_line_order("10")), Ok(0))],
     );
-    books.publish(parse_program("{}"));
+    ledger.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     continue_scenario(
-        books,
+        ledger,
         &[
             ("01-02", record_paid_order("a", single_line_order("20")), Ok(0)),
             ("01-03", record_paid_order("a", single_line_order("50")), Ok(50)),
@@ -534,7 +546,7 @@ fn fixed_points_of_a_scope_go_with_its_last_unit() {
 }
 
 #[test]
-fn absurd_sizes_are_refused_by_name() {
+fn absurd_sizes_are_rejected_by_code() {
     let most = "100000000000";
     let generous = r#"{"earning": [{"id": "x", "earn": {"per_unit": "1000000"}}]}"#;
     run_scenario(
@@ -559,6 +571,7 @@ fn absurd_sizes_are_refused_by_name() {
         lines: vec![("1".parse().unwrap(), units("1000000"))],
         amount: Some(amount(most)),
     };
+
     run_scenario(
         "{}",
         &[
@@ -596,7 +609,7 @@ fn balances_end_where_points_end() {
             ("01-05", add(-1), Err("invalid_points")),
             ("01-05", spend(-1), Err("invalid_points")),
             ("01-05", spend(1), Err("insufficient_points")),
-            // All that ever went in and out must be countable, too.
+            // The totals of all additions and deductions must be in range, too.
             ("01-06", add(max), Err("points_out_of_range")),
             ("01-07", add(100), Err("points_out_of_range")),
         ],

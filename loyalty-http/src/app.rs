@@ -1,7 +1,7 @@
-//! The application: what happens to a request between the server and the store.
+//! The application: the steps of a request between the server and the store.
 //!
-//! Route, authenticate, look at the scope, read the body, parse, execute, answer; each step can end it
-//! with a [`Problem`].
+//! They are: route, authenticate, authorize, read the body, parse, execute, respond. Each
+//! step can fail with a [`Problem`].
 
 use std::sync::Arc;
 
@@ -26,13 +26,31 @@ use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::openapi;
 use crate::problem::Problem;
+use crate::request_id::RequestId;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
-use crate::server::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
 
 /// A loyalty server without its socket.
+///
+/// # Example: a request without a server
+/// ```
+/// use std::sync::Arc;
+/// use bytes::Bytes;
+/// use http_body_util::Empty;
+/// use loyalty_http::{App, Clock, RequestId};
+/// use loyalty_store::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hyper::http::Error> {
+/// let app = App::new(Arc::new(MemoryStore::default()), Clock::system());
+/// let request = hyper::Request::get("/livez").body(Empty::<Bytes>::new())?;
+/// let response = app.handle(request, RequestId::from_number(1)).await;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 pub struct App {
     store: Arc<dyn Store>,
     clock: Clock,
@@ -41,26 +59,25 @@ pub struct App {
     throttle: Arc<Throttle>,
 }
 
-/// What became known of a request on its way, for the log.
+/// The facts about a request that its log line needs, as far as they are known.
 #[derive(Default)]
 struct RequestTrace {
     route: Option<&'static str>,
     shop: Option<ShopId>,
 }
 
-/// For whom work is carried out, and when.
+/// The context in which a plan is executed.
 struct RequestContext {
     shop: ShopId,
     now: Timestamp,
-    /// Whether a write is only tried.
+    /// True if a write must change nothing.
     dry_run: bool,
-    /// How a write is known again.
     idempotency: Option<IdempotencyRecord>,
     id: RequestId,
 }
 
 impl App {
-    /// Serves what a store holds, with the default limits.
+    /// An application on a store, with the default limits.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
         Self {
             store,
@@ -71,25 +88,28 @@ impl App {
         }
     }
 
-    /// The same with other limits.
+    /// The same application with other limits.
     #[must_use]
     pub fn with_config(self, config: Config) -> Self {
         Self { config, ..self }
     }
 
-    /// Answers one request, from a connection of [`server::run`](crate::server::run) or from anywhere else.
+    /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
+    /// Errors are responses, too.
     pub async fn handle<B>(&self, request: Request<B>, id: RequestId) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let time = Stopwatch::start();
         let (head, body) = request.into_parts();
-        let mut seen = RequestTrace::default();
-        let response = match self.answer(&head, body, id, &mut seen).await {
+        let mut trace = RequestTrace::default();
+
+        let response = match self.answer(&head, body, id, &mut trace).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(id),
         };
-        let (route, shop, status) = (seen.route, seen.shop, response.status());
+
+        let (route, shop, status) = (trace.route, trace.shop, response.status());
         RequestLog { id, method: &head.method, route, shop, status, time }.log();
         response
     }
@@ -99,13 +119,14 @@ impl App {
         head: &Parts,
         body: B,
         id: RequestId,
-        seen: &mut RequestTrace,
+        trace: &mut RequestTrace,
     ) -> Result<Response<Full<Bytes>>, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let MatchedRoute { route, params } = self.router.find(&head.method, head.uri.path())?;
-        seen.route = Some(route.pattern);
+        trace.route = Some(route.pattern);
+
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
@@ -120,16 +141,17 @@ impl App {
             RouteHandler::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
             }
-            RouteHandler::Signed(told) => {
+            RouteHandler::Signed(event) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
-                return Box::pin(self.receive_webhook(head, body, (platform, told), id, seen))
+                return Box::pin(self.receive_webhook(head, body, (platform, event), id, trace))
                     .await;
             }
         };
-        seen.shop = Some(key.shop);
+        trace.shop = Some(key.shop);
         auth::authorize(&key, scope)?;
+
         let query = Query::parse(head.uri.query(), route.query)?;
-        let (once, body) = if route.method == Method::GET {
+        let (record, body) = if route.method == Method::GET {
             (None, Bytes::new())
         } else {
             let key = idempotency::parse_key(head)?;
@@ -138,8 +160,10 @@ impl App {
             (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
         let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
-        // What is only tried is not kept, and may be tried again.
-        let once = once.filter(|_| !dry_run);
+        // The response of a dry run is not stored, so that the key stays free for the
+        // real request.
+        let record = record.filter(|_| !dry_run);
+
         let call = Call {
             store: &*self.store,
             key: &key,
@@ -151,105 +175,111 @@ impl App {
             throttle: &self.throttle,
         };
         match handler(&call) {
-            Ok(work) => {
-                self.run(work, RequestContext { shop, now, dry_run, idempotency: once, id })
-                    .await
+            Ok(plan) => {
+                let context = RequestContext { shop, now, dry_run, idempotency: record, id };
+                self.execute_plan(plan, context).await
             }
-            Err(problem) => self.stored_response(shop, once, now)?.ok_or(problem),
+            Err(problem) => self.stored_response(shop, record, now)?.ok_or(problem),
         }
     }
 
-    /// The first answer to a request that cannot be made again: what it was about may be gone.
+    /// The stored response to a request that the handler now rejects, if any: the first
+    /// request may have deleted its own target.
     fn stored_response(
         &self,
         shop: ShopId,
-        once: Option<IdempotencyRecord>,
+        record: Option<IdempotencyRecord>,
         now: Timestamp,
     ) -> Result<Option<Response<Full<Bytes>>>, Problem> {
-        let Some(IdempotencyRecord { key, fingerprint }) = once else {
+        let Some(IdempotencyRecord { key, fingerprint }) = record else {
             return Ok(None);
         };
-        let answer = self
+        let stored = self
             .store
             .stored_response(shop, &key, &fingerprint, now)
             .map_err(error::from_failure)?;
-        answer.map(|answer| respond(answer, true)).transpose()
+        stored.map(|response| into_http(response, true)).transpose()
     }
 
-    /// What a store plugin tells. Whose it is stands in the body.
+    /// Answers a delivery of a store plugin. The shop follows from the key in the body.
     async fn receive_webhook<B>(
         &self,
         head: &Parts,
         body: B,
-        (platform, told): (&str, WebhookEvent),
+        (platform, event): (&str, WebhookEvent),
         id: RequestId,
-        seen: &mut RequestTrace,
+        trace: &mut RequestTrace,
     ) -> Result<Response<Full<Bytes>>, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
         let now = self.clock.now();
-        let delivery = Delivery { platform, event: told, body: &body, id: id.as_str(), now };
-        let ParsedDelivery { shop, plan: work, idempotency: once } =
-            webhook::receive(&*self.store, delivery)?;
-        seen.shop = Some(shop);
-        self.run(work, RequestContext { shop, now, dry_run: false, idempotency: once, id })
+        let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
+        let ParsedDelivery { shop, plan, idempotency } = webhook::receive(&*self.store, delivery)?;
+        trace.shop = Some(shop);
+
+        self.execute_plan(plan, RequestContext { shop, now, dry_run: false, idempotency, id })
             .await
     }
 
-    async fn run(
+    async fn execute_plan(
         &self,
-        work: HandlerPlan,
-        turn: RequestContext,
+        plan: HandlerPlan,
+        context: RequestContext,
     ) -> Result<Response<Full<Bytes>>, Problem> {
-        match work {
-            HandlerPlan::Respond(answer) => Ok(answer.into_response()),
-            // Boxed, so that a read that is done does not carry the room for them about.
-            HandlerPlan::Read(scan) => Box::pin(self.run_read(scan)).await,
-            HandlerPlan::Write(write) => Box::pin(self.run_write(*write, turn)).await,
+        match plan {
+            HandlerPlan::Respond(response) => Ok(response.into_response()),
+            // Boxed, to keep the future of a finished read small.
+            HandlerPlan::Read(read) => Box::pin(self.run_read(read)).await,
+            HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
         }
     }
 
-    /// Reads on a thread of its own. What takes too long is read to its end, but nobody waits for it.
-    async fn run_read(&self, scan: Box<BlockingRead>) -> Result<Response<Full<Bytes>>, Problem> {
+    /// Reads on a separate thread. After the timeout the read still runs to its end, but
+    /// its result is dropped.
+    async fn run_read(&self, read: Box<BlockingRead>) -> Result<Response<Full<Bytes>>, Problem> {
         let store = Arc::clone(&self.store);
-        let scan = task::spawn_blocking(move || scan(&*store));
-        match timeout(self.config.store_timeout, scan).await {
-            Ok(Ok(answer)) => answer.map(EncodedResponse::into_response),
+        let read = task::spawn_blocking(move || read(&*store));
+        match timeout(self.config.store_timeout, read).await {
+            Ok(Ok(response)) => response.map(EncodedResponse::into_response),
             Ok(Err(error)) => Err(Problem::internal(error)),
-            Err(_) => Err(Problem::unavailable(1, "a scan took too long")),
+            Err(_) => Err(Problem::unavailable(1, "a read timed out")),
         }
     }
 
-    /// Carries a transaction out; with an idempotency key, at most once.
+    /// Executes a transaction; with an idempotency key, at most once.
     async fn run_write(
         &self,
         write: StoreWrite,
-        turn: RequestContext,
+        context: RequestContext,
     ) -> Result<Response<Full<Bytes>>, Problem> {
-        let StoreWrite { action, response: outcome } = write;
-        let RequestContext { shop, now, dry_run, idempotency: once, id } = turn;
-        let Some(IdempotencyRecord { key, fingerprint }) = once else {
+        let StoreWrite { action, response: builder } = write;
+        let RequestContext { shop, now, dry_run, idempotency: record, id } = context;
+
+        let Some(IdempotencyRecord { key, fingerprint }) = record else {
             let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
-                Reply::Decided(decided) => respond(outcome.build(&decided, id), false),
-                Reply::Stored { response: answer, replayed } => respond(answer, replayed),
+                Reply::Decided(outcome) => into_http(builder.build(&outcome, id), false),
+                Reply::Stored { response, replayed } => into_http(response, replayed),
             };
         };
-        let render = Box::new(move |decided: &Outcome| outcome.build(decided, id));
+
+        // Rendered by the store, which saves the response in the transaction of the
+        // effect.
+        let render = Box::new(move |outcome: &Outcome| builder.build(outcome, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
         match self
             .execute(store::Request { shop, now, dry_run, idempotency, action })
             .await?
         {
-            Reply::Stored { response: answer, replayed } => respond(answer, replayed),
-            // Nothing was decided: the key stands for another request.
+            Reply::Stored { response, replayed } => into_http(response, replayed),
+            // Nothing was decided, because another request has used the key.
             Reply::Decided(Err(rejection)) => {
                 Err(error::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))
             }
             Reply::Decided(Ok(_)) => {
-                Err(Problem::internal("an idempotent request without a kept answer"))
+                Err(Problem::internal("an idempotent request without a stored response"))
             }
         }
     }
@@ -257,15 +287,15 @@ impl App {
     async fn execute(&self, request: store::Request) -> Result<Reply, Problem> {
         match timeout(self.config.store_timeout, self.store.execute(request)).await {
             Ok(reply) => reply.map_err(error::from_failure),
-            Err(_) => Err(error::unknown_outcome("the store did not answer in time")),
+            Err(_) => Err(error::unknown_outcome("the store did not respond in time")),
         }
     }
 }
 
-/// An answer of the store's.
-fn respond(answer: store::Response, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
-    let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
-    let mut response = EncodedResponse::new(status, answer.body).into_response();
+/// The HTTP response for a response of the store.
+fn into_http(stored: store::Response, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
+    let status = StatusCode::from_u16(stored.status).map_err(Problem::internal)?;
+    let mut response = EncodedResponse::new(status, stored.body).into_response();
     if replayed {
         response
             .headers_mut()

@@ -1,8 +1,9 @@
-//! Keys: how they are made, shown and recognized.
+//! API keys: generation and authentication.
 //!
-//! A key is `lk_<key id>_<secret>`. The id finds the record; of the secret only the SHA-256 is kept,
-//! which is enough for a secret that was drawn from 160 bits: there is nothing to guess, so nothing to
-//! slow down. An unknown id and a wrong secret get the same answer after the same work.
+//! A key is `lk_<key id>_<secret>`. The id finds the record, which has only the SHA-256
+//! of the secret. That is enough for a secret of 160 random bits: it can't be guessed, so
+//! a slow hash is not needed. An unknown id and a wrong secret get the same response
+//! after the same work.
 
 use std::sync::Arc;
 
@@ -17,113 +18,117 @@ use crate::problem::{ErrorStatus, Problem};
 
 const X_SHOPIFY_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-shopify-access-token");
 
-/// Digits and letters without i, l, o and u: nothing looks like something else, and no `_`.
+/// Digits and letters without the ambiguous i, l, o and u, and without the separator `_`.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// 80 bits: public, only unique.
+/// 80 bits: the id is public and needs to be unique only.
 const ID_CHARACTERS: usize = 16;
 /// 160 bits.
 const SECRET_CHARACTERS: usize = 32;
 
-/// How many random bytes a key is made of.
+/// The number of random bytes for a key.
 pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
 
-/// Makes a key of random bytes: what is kept of it, and what is shown once (`lk_…`).
+/// Creates a key from random bytes: its record, and its text (`lk_…`), which is shown
+/// only once.
 ///
-/// The store plugins sign with [`NewApiKey::signing_secret`], which is to be shown once as well.
+/// Store plugins sign with [`NewApiKey::signing_secret`], which is shown only once, too.
 ///
-/// # Example
+/// # Example: a key that can only read
 /// ```
 /// use loyalty_http::auth::{KEY_BYTES, new_key};
 /// use loyalty_store::Scope;
-/// let (kept, shown) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
-/// assert!(shown.starts_with(&format!("lk_{}_", kept.id)));
+/// let (key, text) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
+/// assert!(text.starts_with(&format!("lk_{}_", key.id)));
 /// ```
 pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewApiKey, String) {
     let (id, secrets) = random.split_at(ID_CHARACTERS);
     let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
     let (id, secret) = (encode(id), encode(secret));
-    let shown = format!("lk_{id}_{secret}");
+    let text = format!("lk_{id}_{secret}");
+
     let key = NewApiKey {
         id,
         hash: Sha256::digest(secret).into(),
         signing_secret: encode(signing_secret),
         scopes,
     };
-    (key, shown)
+    (key, text)
 }
 
-/// One character a byte. The alphabet divides 256, so each is as likely as any other.
+/// One character per byte. The alphabet's size divides 256, so all characters are equally
+/// likely.
 fn encode(random: &[u8]) -> String {
     let character =
         |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
     random.iter().map(character).collect()
 }
 
-/// A [`new_key`] of the system's randomness, with every scope.
+/// A [`new_key`] from the system's random numbers, with every scope.
 pub fn random_key() -> Result<(NewApiKey, String), getrandom::Error> {
     let mut random = [0; KEY_BYTES];
     getrandom::fill(&mut random)?;
     Ok(new_key(&random, Scope::ALL.to_vec()))
 }
 
-/// The key that a request brings, or 401.
+/// The key in the `Authorization` header, or 401.
 pub(crate) fn authenticate(
     store: &dyn Store,
     headers: &HeaderMap,
 ) -> Result<Arc<ApiKeyRecord>, Problem> {
-    let Some(shown) = bearer(headers) else {
+    let Some(text) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
     };
-    verify_key(store, shown)?
-        .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+    verify_key(store, text)?.ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
 }
 
-/// The same for Shopify's clients, which have a header of their own.
+/// The key in the header of Shopify's clients, or 401.
 pub(crate) fn authenticate_shopify(
     store: &dyn Store,
     headers: &HeaderMap,
 ) -> Result<Arc<ApiKeyRecord>, Problem> {
     let mut values = headers.get_all(X_SHOPIFY_ACCESS_TOKEN).iter();
-    let shown = values.next().and_then(|value| value.to_str().ok());
-    let Some(shown) = shown.filter(|_| values.next().is_none()) else {
+    let text = values.next().and_then(|value| value.to_str().ok());
+    let Some(text) = text.filter(|_| values.next().is_none()) else {
         return Err(Problem::unauthorized("Send your key as `X-Shopify-Access-Token: lk_…`."));
     };
-    verify_key(store, shown)?
-        .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+    verify_key(store, text)?.ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
 }
 
-/// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
-/// at in any case, and the secret in constant time.
+/// The record of a key given as text; `None` if its id is unknown or its secret is wrong.
 pub(crate) fn verify_key(
     store: &dyn Store,
-    shown: &str,
+    text: &str,
 ) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
-    let (id, secret) = shown
+    let (id, secret) = text
         .strip_prefix("lk_")
         .and_then(|key| key.split_once('_'))
         .unwrap_or_default();
+
+    // Hashed and compared for an unknown id as well, and in constant time: the duration
+    // of a failure does not tell which part was wrong.
     let hash: [u8; 32] = Sha256::digest(secret).into();
     let record = store.api_key(id).map_err(error::from_failure)?;
-    let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
-    let same = bool::from(kept.ct_eq(&hash));
+    let expected = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
+    let same = bool::from(expected.ct_eq(&hash));
     Ok(record.filter(|_| same))
 }
 
-/// The one `Authorization: Bearer` header; the scheme's case does not matter (RFC 9110, 11.1).
+/// The key in the only `Authorization: Bearer` header; the scheme ignores case (RFC 9110,
+/// 11.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (scheme, key) = values.next()?.to_str().ok()?.split_once(' ')?;
-    let only = values.next().is_none() && scheme.eq_ignore_ascii_case("Bearer");
-    Some(key.trim()).filter(|_| only)
+    let is_bearer = values.next().is_none() && scheme.eq_ignore_ascii_case("Bearer");
+    Some(key.trim()).filter(|_| is_bearer)
 }
 
-/// Whether a key may do this; else 403.
+/// Succeeds if the key has the scope; else 403.
 pub(crate) fn authorize(key: &ApiKeyRecord, scope: Scope) -> Result<(), Problem> {
     if key.key.scopes.contains(&scope) {
         return Ok(());
     }
     let detail =
-        format!("This key has not the scope `{}`, which this request needs.", scope.name());
+        format!("The key lacks the scope `{}`, which this request requires.", scope.name());
     Err(Problem::new(ErrorStatus::FORBIDDEN, "missing_scope", detail))
 }
 
@@ -153,15 +158,16 @@ mod tests {
     #[test]
     fn keys_are_encoded_from_their_bytes() {
         let mut random = [0; KEY_BYTES];
-        for (place, byte) in random.iter_mut().enumerate() {
-            let place = u8::try_from(place).unwrap();
-            *byte = if place < 48 { place } else { 255 - place };
+        for (index, byte) in random.iter_mut().enumerate() {
+            let index = u8::try_from(index).unwrap();
+            *byte = if index < 48 { index } else { 255 - index };
         }
-        let (key, shown) = new_key(&random, vec![Scope::Read]);
+
+        let (key, text) = new_key(&random, vec![Scope::Read]);
         assert_eq!(key.id, "0123456789abcdef");
-        assert_eq!(shown, "lk_0123456789abcdef_ghjkmnpqrstvwxyz0123456789abcdef");
+        assert_eq!(text, "lk_0123456789abcdef_ghjkmnpqrstvwxyz0123456789abcdef");
         assert_eq!(key.signing_secret, "fedcba9876543210zyxwvtsrqpnmkjhg");
-        let hash: [u8; 32] = Sha256::digest(&shown[20..]).into();
+        let hash: [u8; 32] = Sha256::digest(&text[20..]).into();
         assert_eq!((key.hash, key.scopes), (hash, vec![Scope::Read]));
     }
 
@@ -172,32 +178,34 @@ mod tests {
     }
 
     #[test]
-    fn one_known_key_in_one_header() {
-        let (key, shown) = random_key().unwrap();
+    fn a_request_needs_one_known_key_in_one_header() {
+        let (key, text) = random_key().unwrap();
         let store = store_with(&key);
         let with = |values: &[&str]| authenticate(&store, &headers(values));
-        assert_eq!(with(&[&format!("Bearer {shown}")]).unwrap().key.id, key.id);
-        assert!(with(&[&format!("bEARER  {shown} ")]).is_ok());
-        let (_, other) = random_key().unwrap();
-        let bearer = format!("Bearer {shown}");
-        let refused = [
+        assert_eq!(with(&[&format!("Bearer {text}")]).unwrap().key.id, key.id);
+        assert!(with(&[&format!("bEARER  {text} ")]).is_ok());
+
+        let bearer = format!("Bearer {text}");
+        let invalid = [
             vec![],
-            vec![shown.as_str()],
+            vec![text.as_str()],
             vec!["Basic bGtfYTpi"],
             vec!["Bearer"],
             vec!["Bearer lk_"],
             vec!["Bearer lk_a"],
             vec![bearer.as_str(), bearer.as_str()],
         ];
-        for values in refused {
+        for values in invalid {
             assert_eq!(with(&values).unwrap_err().code(), "unauthorized", "{values:?}");
         }
-        let wrong = format!("Bearer {}0", &shown[..shown.len() - 1]);
+
+        let wrong = format!("Bearer {}0", &text[..text.len() - 1]);
         let wrong = if wrong == bearer { format!("{wrong}1") } else { wrong };
+        let (_, other) = random_key().unwrap();
         let unknown = format!("Bearer {other}");
         let details = [wrong, unknown, format!("Bearer lk_{}_", key.id)]
             .map(|value| with(&[&value]).unwrap_err().detail().to_owned());
-        assert_eq!(details[0], details[1], "an unknown key and a wrong secret are told alike");
+        assert_eq!(details[0], details[1], "an unknown key and a wrong secret look the same");
         assert_eq!(details[0], details[2]);
     }
 

@@ -1,7 +1,7 @@
-//! A request's body, whole, within its limits of size and time.
+//! Reads a whole request body within its limits of size and time.
 //!
-//! Almost every body comes in one piece, right behind the head: that piece is handed on as it
-//! is. Only a body in several pieces is copied together.
+//! Almost every body arrives in one chunk with the head. That chunk is returned without a
+//! copy; only a body of several chunks is copied.
 
 use std::time::Duration;
 
@@ -13,35 +13,37 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use crate::problem::Problem;
 
-/// How big and how slow a body may be.
+/// The limits of a request body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// The most bytes of a body.
+    /// The maximum size in bytes.
     pub max_bytes: usize,
     /// The time from the end of the head to the end of the body.
     pub timeout: Duration,
 }
 
 impl Default for BodyLimits {
-    /// 1 MiB, ten seconds.
+    /// 1 MiB and 10 seconds.
     fn default() -> Self {
         Self { max_bytes: 1 << 20, timeout: Duration::from_secs(10) }
     }
 }
 
-/// Which bodies a route reads.
+/// The media types that a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptedMedia {
-    /// `application/json`, with `charset=utf-8` or without.
+    /// `application/json`, with or without `charset=utf-8`.
     Json,
-    /// Whatever is sent: the store plugins don't always say.
+    /// Any type or none, since store plugins do not always send a `Content-Type`.
     Any,
 }
 
-/// Reads the body of a request with these `headers`. None at all is an empty one.
+/// Reads the body of a request with these `headers`. A missing body counts as empty.
 ///
-/// 413 `body_too_large` (without reading, where the length is announced), 408 `body_too_slow`,
-/// 415 `unsupported_media_type`, 400 `broken_body` for a transfer that breaks off.
+/// # Errors
+/// 413 `body_too_large` (without reading, if the length is announced), 408
+/// `body_too_slow`, 415 `unsupported_media_type`, and 400 `broken_body` for an
+/// interrupted transfer.
 pub async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -54,19 +56,22 @@ where
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limits.max_bytes {
         return Err(too_large(limits));
     }
-    let gathered = tokio::time::timeout(limits.timeout, collect(body, announced, limits)).await;
-    let bytes = gathered.map_err(|_| too_slow(limits))??;
+
+    let collected = tokio::time::timeout(limits.timeout, collect(body, announced, limits)).await;
+    let bytes = collected.map_err(|_| too_slow(limits))??;
     if !bytes.is_empty() {
         check_media(headers, media)?;
     }
     Ok(bytes)
 }
 
-/// All pieces as one: the room for what was `announced` is taken once, any other grows at most to the double.
+/// Joins all chunks. Memory for the `announced` length is allocated once; a body of
+/// unknown length takes at most twice its size.
 async fn collect<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -75,29 +80,32 @@ where
     if body.is_end_stream() || first.is_empty() {
         return Ok(first);
     }
+
     let mut whole = BytesMut::with_capacity(announced.max(first.len()));
     whole.extend_from_slice(&first);
+    // Frees its buffer before further chunks arrive.
     drop(first);
+
     loop {
-        let room = limits.max_bytes.saturating_sub(whole.len());
-        let piece = next_chunk(&mut body, room, limits).await?;
-        if piece.is_empty() {
+        let remaining = limits.max_bytes.saturating_sub(whole.len());
+        let chunk = next_chunk(&mut body, remaining, limits).await?;
+        if chunk.is_empty() {
             return Ok(whole.freeze());
         }
-        whole.extend_from_slice(&piece);
+        whole.extend_from_slice(&chunk);
     }
 }
 
-/// The next bytes, at most `room` of them; empty at the end. Trailers say nothing to us.
-async fn next_chunk<B>(body: &mut B, room: usize, limits: BodyLimits) -> Result<Bytes, Problem>
+/// The next chunk of at most `max_bytes`; empty at the end. Trailers are ignored.
+async fn next_chunk<B>(body: &mut B, max_bytes: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| broken_transfer())?;
         match frame.into_data() {
-            Ok(piece) if piece.len() > room => return Err(too_large(limits)),
-            Ok(piece) if !piece.is_empty() => return Ok(piece),
+            Ok(chunk) if chunk.len() > max_bytes => return Err(too_large(limits)),
+            Ok(chunk) if !chunk.is_empty() => return Ok(chunk),
             Ok(_) | Err(_) => {}
         }
     }
@@ -111,9 +119,12 @@ fn check_media(headers: &HeaderMap, media: AcceptedMedia) -> Result<(), Problem>
         let problem = Problem::unsupported_media_type("Send the body without a Content-Encoding.");
         return Err(problem.with_param("Content-Encoding"));
     }
+
     if media == AcceptedMedia::Any {
         return Ok(());
     }
+
+    // Two types are ambiguous, so there must be exactly one.
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let is_json = types
         .next()
@@ -127,7 +138,7 @@ fn check_media(headers: &HeaderMap, media: AcceptedMedia) -> Result<(), Problem>
     Err(problem.with_param("Content-Type"))
 }
 
-/// `application/json`, alone or with a charset of UTF-8 (RFC 9110, 8.3).
+/// Accepts `application/json`, alone or with the charset UTF-8 (RFC 9110, 8.3).
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
@@ -141,19 +152,19 @@ fn is_utf8_or_no_charset(parameter: &str) -> bool {
 
 fn too_large(limits: BodyLimits) -> Problem {
     let limit = limits.max_bytes;
-    let detail = format!("The body can have at most {limit} bytes.");
+    let detail = format!("The body must be at most {limit} bytes.");
     Problem::payload_too_large("body_too_large", detail)
         .with_extension("limit", i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 fn too_slow(limits: BodyLimits) -> Problem {
     let seconds = limits.timeout.as_secs();
-    let detail = format!("The body was not here within {seconds} seconds.");
+    let detail = format!("The body did not arrive within {seconds} seconds.");
     Problem::request_timeout("body_too_slow", detail)
 }
 
 fn broken_transfer() -> Problem {
-    Problem::bad_request("broken_body", "The transfer of the body broke off.")
+    Problem::bad_request("broken_body", "The transfer of the body was interrupted.")
 }
 
 #[cfg(test)]
@@ -167,7 +178,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    /// A body of unknown length that comes in pieces, and then...
+    /// A body of unknown length: its chunks, and its end.
     struct ChunkedBody(VecDeque<&'static [u8]>, BodyEnd);
 
     #[derive(Clone, Copy)]
@@ -186,7 +197,7 @@ mod tests {
             _: &mut Context<'_>,
         ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
             match self.0.pop_front() {
-                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
+                Some(chunk) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(chunk))))),
                 None => match self.1 {
                     BodyEnd::Complete => Poll::Ready(None),
                     BodyEnd::Pending => Poll::Pending,
@@ -219,8 +230,8 @@ mod tests {
         runtime.block_on(future).map_err(|problem| problem.code())
     }
 
-    fn chunked(pieces: &[&'static [u8]], then: BodyEnd) -> ChunkedBody {
-        ChunkedBody(pieces.iter().copied().collect(), then)
+    fn chunked(chunks: &[&'static [u8]], end: BodyEnd) -> ChunkedBody {
+        ChunkedBody(chunks.iter().copied().collect(), end)
     }
 
     #[test]
@@ -242,7 +253,7 @@ mod tests {
             read_now(chunked(&[b"12345", b"6789"], BodyEnd::Pending)),
             Err("body_too_large")
         );
-        // Said before the type of the body is looked at, and before all of it is here.
+        // Before the type of the body is checked.
         let none = HeaderMap::new();
         let early = read(&none, Full::from("123456789"), LIMITS, AcceptedMedia::Json);
         assert_eq!(run(early), Err("body_too_large"));

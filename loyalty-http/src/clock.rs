@@ -1,4 +1,4 @@
-//! The one place that knows what time it is. Everything else is told.
+//! Only this module reads the system clock. All others take the time as an argument.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use loyalty_core::Timestamp;
 
-/// Where the server takes the time from: whole milliseconds, in UTC.
+/// The server's source of time: whole milliseconds, in UTC.
+///
+/// # Example: a test moves the time
+/// ```
+/// use loyalty_core::Timestamp;
+/// use loyalty_http::Clock;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let start: Timestamp = "2026-03-01T12:00:00Z".parse()?;
+/// let next_day: Timestamp = "2026-03-02T12:00:00Z".parse()?;
+/// let (clock, manual) = Clock::manual(start);
+/// assert_eq!(clock.now(), start);
+/// manual.set(next_day);
+/// assert_eq!(clock.now(), next_day);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -17,44 +33,46 @@ enum Source {
 }
 
 impl Clock {
-    /// The system's clock.
+    /// The system clock.
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands still, for tests.
+    /// A clock that always shows `at`, for tests.
     pub fn fixed(at: Timestamp) -> Self {
         Self::manual(at).0
     }
 
-    /// A clock that stands still until its hands are moved, for tests.
+    /// A clock that shows `at` until [`ManualClock::set`] changes it, for tests.
     pub fn manual(at: Timestamp) -> (Self, ManualClock) {
-        let hands = ManualClock(Arc::new(AtomicI64::new(at.timestamp_millis())));
-        (Self(Source::Manual(hands.clone())), hands)
+        let manual = ManualClock(Arc::new(AtomicI64::new(at.timestamp_millis())));
+        (Self(Source::Manual(manual.clone())), manual)
     }
 
-    /// What time it is.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         let millis = match &self.0 {
             Source::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
                 let now = SystemTime::now();
-                // A clock before 1970 is a broken one; the accounts' own clocks never step back.
-                let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+                // A system clock before 1970 is wrong, and counts as 1970. Accounts are
+                // safe: their own time never goes back.
+                let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+                i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
             }
-            Source::Manual(hands) => hands.0.load(Ordering::SeqCst),
+            Source::Manual(manual) => manual.0.load(Ordering::SeqCst),
         };
+
         Timestamp::from_timestamp_millis(millis).unwrap_or_default()
     }
 }
 
-/// What moves a [`Clock::manual`].
+/// Sets the time of a [`Clock::manual`] and of all its clones.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// Sets the clock, forward or back.
+    /// Sets the time, forward or back.
     pub fn set(&self, at: Timestamp) {
         self.0.store(at.timestamp_millis(), Ordering::SeqCst);
     }
@@ -66,12 +84,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn setting_a_manual_clock_moves_its_copies_only() {
+    fn setting_a_manual_clock_changes_its_clones_only() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let (clock, hands) = Clock::manual(at("2026-01-31T10:00:00.1239Z"));
+        let (clock, manual) = Clock::manual(at("2026-01-31T10:00:00.1239Z"));
         let copy = clock.clone();
         assert_eq!(clock.now(), at("2026-01-31T10:00:00.123Z"));
-        hands.set(at("2025-01-01T00:00:00Z"));
+        manual.set(at("2025-01-01T00:00:00Z"));
         assert_eq!(
             (clock.now(), copy.now()),
             (at("2025-01-01T00:00:00Z"), at("2025-01-01T00:00:00Z"))

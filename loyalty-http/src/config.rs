@@ -1,4 +1,4 @@
-//! What an operator can set of the application. The server below it has [`Limits`] of its own.
+//! The settings of the application. Those of the server below it are [`Limits`].
 //!
 //! [`Limits`]: crate::server::Limits
 
@@ -7,17 +7,32 @@ use std::time::Duration;
 use crate::body::BodyLimits;
 
 /// The limits of an [`App`](crate::app::App).
+///
+/// # Example: a server for small requests
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use loyalty_http::body::BodyLimits;
+/// use loyalty_http::{App, Clock, Config};
+/// use loyalty_store::MemoryStore;
+///
+/// let body = BodyLimits { max_bytes: 64 << 10, ..BodyLimits::default() };
+/// let config = Config { body, store_timeout: Duration::from_secs(5) };
+/// let app = App::new(Arc::new(MemoryStore::default()), Clock::system()).with_config(config);
+/// # drop(app);
+/// assert_eq!(Config::default().store_timeout, Duration::from_secs(30));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// How big and how slow a body may be.
+    /// The size and time limits of a request body.
     pub body: BodyLimits,
-    /// How long a request may wait for the store, once that has decided it. Then a read is told to try again, and a
-    /// write that its outcome is unknown; what was begun in the store still comes to its end.
+    /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
+    /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
     pub store_timeout: Duration,
 }
 
 impl Default for Config {
-    /// The default limits of a body, and thirty seconds of patience.
+    /// The default [`BodyLimits`], and 30 seconds.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),

@@ -1,11 +1,12 @@
-//! `Idempotency-Key`: what makes a request happen once.
+//! `Idempotency-Key`: a request with a key takes effect at most once.
 //!
-//! The store keeps the first answer under the hash of the key, in the transaction of the effect, and
-//! compares the hash of the request. A second request with the same key is decided on top of the first,
-//! waits for the same commit and gets its answer, so there is no "still in flight" to be told about.
+//! The store saves the first response under the hash of the key, in the transaction of
+//! the effect, and compares a fingerprint of the request. A second request with the same
+//! key is decided after the first and waits for the same commit. It gets the stored
+//! response, so no client sees "still in progress".
 //!
-//! A request that is refused before it reaches the rules (its shape, its key, its size) leaves the key
-//! unused: it can be put right and sent again.
+//! A request that fails before the rules decide (its syntax, its API key, its size) does
+//! not use the key up: the client can correct the request and send it again.
 
 use hyper::header::HeaderName;
 use hyper::http::request::Parts;
@@ -15,23 +16,25 @@ use crate::problem::Problem;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Set on an answer that was given before.
+/// Set on a response that was stored before.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The key that a request brings: 1 to 255 visible ASCII characters.
+/// The idempotency key of a request, if any: 1 to 255 visible ASCII characters; else 400.
 pub(crate) fn parse_key(head: &Parts) -> Result<Option<&[u8]>, Problem> {
     let mut values = head.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
+
     let key = value.as_bytes();
-    let visible = (1..=255).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
-    if visible && values.next().is_none() {
+    let is_valid = (1..=255).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    if is_valid && values.next().is_none() {
         return Ok(Some(key));
     }
-    let detail = "An Idempotency-Key is 1 to 255 visible ASCII characters.";
+
+    let detail = "An Idempotency-Key must be 1 to 255 visible ASCII characters.";
     Err(Problem::bad_request("invalid_idempotency_key", detail).with_param("Idempotency-Key"))
 }
 
-/// What the store keeps of a key and of the request that it came with.
+/// The hashes under which a response is stored: of the key, and of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotencyRecord {
     pub(crate) key: [u8; 16],
@@ -39,30 +42,30 @@ pub(crate) struct IdempotencyRecord {
 }
 
 impl IdempotencyRecord {
-    /// Hashes both. What is asked is the method, the path with its query, and the body; no line break is in the
-    /// first two.
+    /// The hashes of a client's key and of its request: the method, the path with its
+    /// query, and the body.
     pub(crate) fn new(key: &[u8], head: &Parts, body: &[u8]) -> Self {
-        let mut asked = Sha256::new();
+        let mut fingerprint = Sha256::new();
         let query = head.uri.query().unwrap_or_default();
+        // Method and path contain no line break, so the parts can't run into each other.
         for part in [head.method.as_str(), "\n", head.uri.path(), "?", query, "\n"] {
-            asked.update(part);
+            fingerprint.update(part);
         }
-        asked.update(body);
+        fingerprint.update(body);
+
         Self {
             key: truncate_hash(Sha256::digest(key).into()),
-            fingerprint: truncate_hash(asked.finalize().into()),
+            fingerprint: truncate_hash(fingerprint.finalize().into()),
         }
     }
-}
 
-impl IdempotencyRecord {
-    /// For what is signed as a whole, and says when: the same bytes are the same request. What a client can
-    /// bring as a key has no line break in it.
+    /// The hashes of a signed delivery with a time: the same bytes are the same request.
     pub(crate) fn from_delivery(body: &[u8]) -> Self {
-        let mut asked = Sha256::new();
-        asked.update("\n");
-        asked.update(body);
-        let hash = truncate_hash(asked.finalize().into());
+        let mut hash = Sha256::new();
+        // A client's key contains no line break, so it never has the hash of a delivery.
+        hash.update("\n");
+        hash.update(body);
+        let hash = truncate_hash(hash.finalize().into());
         Self { key: hash, fingerprint: hash }
     }
 }
@@ -98,30 +101,31 @@ mod tests {
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[b"a-1!~"]), Ok(Some(b"a-1!~".to_vec())));
         assert!(read(&[&[b'x'; 255]]).is_ok());
-        let refused: [&[&[u8]]; 6] =
+        let invalid: [&[&[u8]]; 6] =
             [&[b""], &[&[b'x'; 256]], &[b"a b"], &[b"a\tb"], &[b"\xc3\xa4"], &[b"a", b"a"]];
-        for keys in refused {
+        for keys in invalid {
             assert_eq!(read(keys), Err("invalid_idempotency_key"), "{keys:?}");
         }
     }
 
     #[test]
     fn every_part_of_a_request_changes_the_fingerprint() {
-        let print = |method, path, body: &str| {
+        let fingerprint = |method, path, body: &str| {
             IdempotencyRecord::new(b"a", &head(method, path, &[]), body.as_bytes()).fingerprint
         };
         let all = [
-            print("POST", "/a", "{}"),
-            print("PUT", "/a", "{}"),
-            print("POST", "/b", "{}"),
-            print("POST", "/a?code=1", "{}"),
-            print("POST", "/a?code=2", "{}"),
-            print("POST", "/a", "{} "),
-            print("POST", "/a", ""),
+            fingerprint("POST", "/a", "{}"),
+            fingerprint("PUT", "/a", "{}"),
+            fingerprint("POST", "/b", "{}"),
+            fingerprint("POST", "/a?code=1", "{}"),
+            fingerprint("POST", "/a?code=2", "{}"),
+            fingerprint("POST", "/a", "{} "),
+            fingerprint("POST", "/a", ""),
         ];
         for (index, one) in all.iter().enumerate() {
             assert!(all.iter().skip(index + 1).all(|other| other != one), "{index}");
         }
+
         let with = |key: &[u8]| IdempotencyRecord::new(key, &head("POST", "/a", &[]), b"{}");
         assert_ne!(with(b"a").key, with(b"b").key);
         assert_eq!(with(b"a").fingerprint, with(b"b").fingerprint);

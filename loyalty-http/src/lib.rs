@@ -1,21 +1,24 @@
-//! The HTTP surface of a loyalty engine: a thin hyper server on a [`loyalty_store::Store`].
+//! The HTTP API of a loyalty engine: a hyper server on a [`loyalty_store::Store`].
 //!
-//! A request's way, which is also the reading order of the modules:
+//! The steps of a request, which are also the reading order of the modules:
 //!
-//! 1. [`server`] accepts the connection, keeps its limits, and names the request;
-//! 2. [`app`] takes it through the rest: [`router`] finds the operation in the one table of all routes,
-//!    [`auth`] finds whose key it brings and whether the key's scope allows it, [`body`] reads the body
-//!    within its limits;
-//! 3. a handler in `endpoint` parses it ([`wire`]) into a command, and says how the outcome is answered;
-//! 4. the app hands the command to the store, with its `idempotency` key, and waits;
-//! 5. the outcome becomes the answer, or a [`problem`], and a line of the [`log`].
+//! 1. [`server`] accepts the connection, applies its limits, and assigns a request id.
+//! 2. [`app`] runs the following steps. [`router`] finds the operation in the table of
+//!    all routes. [`auth`] checks the API key and its scope. [`body`] reads the body
+//!    within its limits.
+//! 3. A handler in `endpoint` parses the request ([`wire`]) into a command, and provides
+//!    the function that renders the response.
+//! 4. The app submits the command to the store, with its `idempotency` key, and waits.
+//! 5. The outcome becomes a response or a [`problem`], and a line of the [`log`].
 //!
-//! Beside it, the [`scheduler`] has the store write down what time brings about.
+//! The [`scheduler`] runs beside the server and has the store record the events that are
+//! due.
 //!
-//! The store endpoints are there a second time at the paths of Shopify's REST interface, in `shopify`.
-//! [`integration`] is the wire of the store plugins, which sign their bodies instead of bringing a key.
+//! `shopify` has the store endpoints a second time, at the paths of Shopify's REST API.
+//! [`integration`] is the API of the store plugins, which sign their bodies instead of
+//! sending a key in a header.
 //!
-//! # Example: a server on a store in memory
+//! # Example: a server with a store in memory
 //! ```
 //! use std::sync::Arc;
 //! use loyalty_http::{App, Clock, Limits, server};
@@ -29,13 +32,14 @@
 //!     async move { app.handle(request, id).await }
 //! };
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let stop = async { /* until a signal comes */ };
+//! let stop = async { /* resolves when a signal arrives */ };
 //! server::run(listener, service, Limits::default(), stop).await;
 //! # Ok(())
 //! # }
 //! ```
 
 mod head_timeout;
+mod request_id;
 pub mod server;
 
 pub mod app;
@@ -64,5 +68,6 @@ pub mod problem;
 pub use app::App;
 pub use clock::Clock;
 pub use config::Config;
+pub use request_id::RequestId;
 pub use scheduler::Schedule;
 pub use server::Limits;

@@ -1,10 +1,10 @@
 //! The log: structured lines on stderr, without personal data, keys or bodies.
 //!
-//! At `info`, the default, only starts, stops and failures are said, so that the hot path pays
-//! one comparison a request; at `debug` there is a line for each request. A route is logged as
-//! its pattern (`/v1/customers/{customer_id}`), never as the path, which can hold a customer's id
-//! or e-mail. The libraries below us are heard from `warn` on only: what they say at lower levels
-//! is not ours to vouch for.
+//! At `info`, the default, only starts, stops and failures are logged, which costs one
+//! comparison for each request. At `debug` there is a line for each request. A route is
+//! logged as its pattern (`/v1/customers/{customer_id}`), never as the path, which can
+//! contain a customer's id or e-mail. Libraries are logged from `warn` on only, because
+//! their lines at lower levels could contain such data.
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -20,19 +20,20 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::server::RequestId;
+use crate::request_id::RequestId;
 
-/// How a line of the log looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Starts the log on stderr, and sends panics there too. Fails when there is one already.
+/// Starts the log on stderr, and logs panics there too. Fails if the process already has
+/// one.
 pub fn init(format: Format, level: LevelFilter) -> Result<(), TryInitError> {
     subscriber(format, level, io::stderr).try_init()?;
     panic::set_hook(Box::new(log_panic));
@@ -48,14 +49,16 @@ where
         Format::Text => lines.with_ansi(false).boxed(),
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
-    let heard = Targets::new()
+
+    // Targets are compared by prefix, so this is every crate of the workspace.
+    let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("loyalty", level);
-    tracing_subscriber::registry().with(lines.with_filter(heard))
+    tracing_subscriber::registry().with(lines.with_filter(targets))
 }
 
-/// Says where the program panicked. A message that was put together at run time is left out: it
-/// can hold whatever was in hand.
+/// Logs the location of a panic. A message that was formatted at run time is left out,
+/// since it can contain personal data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let (file, line) = panic.location().map_or(("?", 0), |at| (at.file(), at.line()));
     let message = panic.payload().downcast_ref::<&'static str>();
@@ -63,12 +66,12 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(file, line, message, "panic");
 }
 
-/// Measures a request, if anybody will read the figure.
+/// Measures a request, if the level is `debug` or lower.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Option<Instant>);
 
 impl Stopwatch {
-    /// Starts to count, at `debug` and below.
+    /// Starts the measurement.
     pub fn start() -> Self {
         Self(tracing::enabled!(Level::DEBUG).then(Instant::now))
     }
@@ -79,25 +82,25 @@ impl Stopwatch {
     }
 }
 
-/// One answered request.
+/// The log line of one completed request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLog<'a> {
-    /// Its id.
+    /// The request's id.
     pub id: RequestId,
-    /// Its method.
+    /// The method.
     pub method: &'a Method,
-    /// The pattern that its path matched, if any; never the path.
+    /// The pattern of the route, if one matched; never the path.
     pub route: Option<&'a str>,
-    /// Whose key it came with, once that is known.
+    /// The shop of the key, if the request was authenticated.
     pub shop: Option<ShopId>,
-    /// The answer's status.
+    /// The status of the response.
     pub status: StatusCode,
-    /// Started when the request came in.
+    /// Started when the request arrived.
     pub time: Stopwatch,
 }
 
 impl RequestLog<'_> {
-    /// Writes the request's line: `error` for 5xx, else `debug`.
+    /// Writes the line: at `error` for 5xx, else at `debug`.
     pub fn log(self) {
         if self.status.is_server_error() {
             self.line_at_error();
@@ -107,6 +110,8 @@ impl RequestLog<'_> {
     }
 }
 
+// A function for each level, because the level of an event is a constant. They are cold,
+// so that the usual request at `info` jumps over them.
 macro_rules! line_at {
     ($name:ident, $level:expr) => {
         #[cold]
@@ -119,7 +124,7 @@ macro_rules! line_at {
                 shop = self.shop.map(|shop| shop.0),
                 status = self.status.as_u16(),
                 took_us = self.time.micros(),
-                "answered",
+                "request completed",
             );
         }
     };
@@ -130,7 +135,7 @@ impl RequestLog<'_> {
     line_at!(line_at_debug, Level::DEBUG);
 }
 
-/// The method's name, if it is one of the known: any other is a word of the client's own.
+/// The name of a standard method, else `other`: a client could put any word there.
 fn method(method: &Method) -> &str {
     let known = [
         Method::GET,
@@ -172,15 +177,15 @@ mod tests {
         }
     }
 
-    fn logged(format: Format, level: LevelFilter, act: impl FnOnce()) -> String {
+    fn logged(format: Format, level: LevelFilter, run: impl FnOnce()) -> String {
         let memory = MemoryWriter::default();
         let writer = memory.clone();
         let subscriber = subscriber(format, level, move || writer.clone());
-        tracing::subscriber::with_default(subscriber, act);
+        tracing::subscriber::with_default(subscriber, run);
         memory.text()
     }
 
-    fn answer(method: &Method, status: u16) {
+    fn log_request(method: &Method, status: u16) {
         RequestLog {
             id: RequestId::sample(),
             method,
@@ -194,10 +199,10 @@ mod tests {
 
     #[test]
     fn a_json_line_has_every_member() {
-        let line = logged(Format::Json, LevelFilter::DEBUG, || answer(&Method::GET, 404));
+        let line = logged(Format::Json, LevelFilter::DEBUG, || log_request(&Method::GET, 404));
         let line: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(line["level"], "DEBUG");
-        assert_eq!(line["message"], "answered");
+        assert_eq!(line["message"], "request completed");
         assert_eq!(line["request_id"], RequestId::sample().as_str());
         assert_eq!(line["method"], "GET");
         assert_eq!(line["route"], "/v1/customers/{customer_id}");
@@ -208,9 +213,9 @@ mod tests {
 
     #[test]
     fn at_info_only_failures_are_logged() {
-        let quiet = logged(Format::Text, LevelFilter::INFO, || answer(&Method::GET, 200));
-        assert_eq!(quiet, "");
-        let failure = logged(Format::Text, LevelFilter::INFO, || answer(&Method::POST, 503));
+        let success = logged(Format::Text, LevelFilter::INFO, || log_request(&Method::GET, 200));
+        assert_eq!(success, "");
+        let failure = logged(Format::Text, LevelFilter::INFO, || log_request(&Method::POST, 503));
         assert!(failure.contains("ERROR") && failure.contains("status=503"), "{failure}");
         assert!(!failure.contains("took_us"), "{failure}");
     }
@@ -218,7 +223,7 @@ mod tests {
     #[test]
     fn unknown_methods_are_logged_as_other() {
         let method = Method::from_bytes(b"ANNA-DOE").unwrap();
-        let line = logged(Format::Text, LevelFilter::DEBUG, || answer(&method, 405));
+        let line = logged(Format::Text, LevelFilter::DEBUG, || log_request(&method, 405));
         assert!(line.contains("method=\"other\"") && !line.contains("ANNA"), "{line}");
     }
 

@@ -1,7 +1,7 @@
-//! The server's command line: `serve` (the default), shops, keys, and the proof of the books.
+//! The server's command line: `serve` (the default), `shop`, `key` and `verify`.
 //!
-//! Whatever cannot be done is said in one line on standard error, with exit code 2. `verify` exits with 1
-//! where something does not add up.
+//! An error is one line on standard error, with exit code 2. `verify` exits with code 1
+//! if a stored state differs from the journal.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,7 +17,8 @@ use loyalty_store::{
     NewApiKey, NewShop, Shop, SqliteAdmin, SqliteStore, Store, StoreSettings, VerificationReport,
 };
 
-/// Answers are many small short-lived pieces, made on one thread and dropped on another.
+/// mimalloc, because responses are many small allocations that one thread makes and
+/// another one frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -33,60 +34,62 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve HTTP (what happens without a command, too).
+    /// Serve HTTP (the default command).
     Serve(Serve),
-    /// Make and list shops.
+    /// Create and list shops.
     #[command(subcommand)]
     Shop(ShopCommand),
-    /// Make new keys.
+    /// Rotate keys.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Fold the whole journal and compare every state with it.
+    /// Replay the whole journal and compare every stored state with the result.
     Verify(Database),
 }
 
 #[derive(Args)]
 struct Serve {
-    /// Where to listen.
+    /// Address and port to listen on.
     #[arg(long, env = "LOYALTY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     #[command(flatten)]
     database: Database,
-    /// How many seconds the scheduler rests before it looks again what is due. Balances and tiers are right
-    /// without it.
+    /// Seconds between two runs of the scheduler. Balances and tiers are correct without
+    /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     tick: u64,
-    /// How many connections are served at a time; those beyond wait. Each can hold up to 2.5 MiB while it sends.
+    /// Maximum number of open connections; further ones wait. Each can use up to 2.5 MiB
+    /// while it sends.
     #[arg(long, env = "LOYALTY_CONNECTIONS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// How many records of each kind (accounts, customers, orders, codes, answers) are kept in memory.
+    /// Number of records of each kind (accounts, customers, orders, codes, responses) to
+    /// cache in memory.
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
-    /// How logs are written: text or json.
+    /// Log format: text or json.
     #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = parse_log_format)]
     log_format: log::Format,
-    /// The least important logs that are written: error, warn, info or debug.
+    /// Lowest log level that is written: error, warn, info or debug.
     #[arg(long, env = "LOYALTY_LOG", default_value = "info")]
     log: tracing::level_filters::LevelFilter,
 }
 
 #[derive(Args)]
 struct Database {
-    /// The database file; made where there is none.
+    /// The database file; created if it does not exist.
     #[arg(long, env = "LOYALTY_DB", default_value = "loyalty.db")]
     db: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum ShopCommand {
-    /// Make a shop and print its key, once.
+    /// Create a shop and print its key, which is shown only once.
     Create {
-        /// Its name.
+        /// The shop's name.
         name: String,
-        /// Its one currency (ISO 4217).
+        /// The shop's currency (ISO 4217).
         #[arg(long, value_parser = parse_currency)]
         currency: Currency,
-        /// Its time zone (IANA).
+        /// The shop's time zone (IANA).
         #[arg(long, default_value = "UTC", value_parser = parse_zone)]
         zone: Zone,
         #[command(flatten)]
@@ -99,7 +102,7 @@ enum ShopCommand {
     List {
         #[command(flatten)]
         database: Database,
-        /// Print JSON, one shop a line.
+        /// Print JSON, one shop per line.
         #[arg(long)]
         json: bool,
     },
@@ -107,8 +110,8 @@ enum ShopCommand {
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Make a new key for a shop and print it, once. The newest key before it stays alive until the next
-    /// rotation; older ones end now.
+    /// Create a new key for a shop and print it, which is shown only once. The previous
+    /// key stays valid until the next rotation; older keys are revoked now.
     Rotate {
         /// The shop's id.
         shop_id: i64,
@@ -122,7 +125,7 @@ enum KeyCommand {
 
 fn parse_currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text)
-        .ok_or_else(|| "must be a currency code of ISO 4217 such as USD".to_owned())
+        .ok_or_else(|| "must be an ISO 4217 currency code such as USD".to_owned())
 }
 
 fn parse_log_format(text: &str) -> Result<log::Format, String> {
@@ -145,11 +148,15 @@ fn main() -> ExitCode {
         Err(error) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
-            eprintln!("loyalty-http: {} (--help tells more)", line.trim_start_matches("error: "));
+            eprintln!(
+                "loyalty-http: {} (use --help for usage)",
+                line.trim_start_matches("error: ")
+            );
             return ExitCode::from(2);
         }
     };
-    let done = match cli.command {
+
+    let result = match cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(options)) => serve(&options),
         Some(Command::Shop(ShopCommand::Create { name, currency, zone, database, json })) => {
@@ -161,55 +168,71 @@ fn main() -> ExitCode {
         }
         Some(Command::Verify(database)) => verify(&database.db),
     };
-    done.unwrap_or_else(|trouble| {
-        eprintln!("loyalty-http: {trouble}");
+
+    result.unwrap_or_else(|error| {
+        eprintln!("loyalty-http: {error}");
         ExitCode::from(2)
     })
 }
 
-/// What the command line answers: an exit code, or one line that says what could not be done.
+/// The exit code of a command, or one line that describes its error.
 type CommandResult = Result<ExitCode, String>;
 
 fn serve(options: &Serve) -> CommandResult {
     log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
+
     let (mut settings, mut limits) = (StoreSettings::default(), Limits::default());
     settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
     limits.max_connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
+
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    // Before the store writes for the first time.
     runtime.block_on(async { ignore_file_size_signal() })?;
+
     let store =
         SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(options.listen).await;
-        let listener =
-            listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        announce(&*store, address)?;
-        let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
-        let service = move |request, id| {
-            let app = Arc::clone(&app);
-            async move { app.handle(request, id).await }
-        };
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let schedule = Schedule {
-            tick: Duration::from_secs(options.tick),
-            ..Schedule::default()
-        };
-        let due = scheduler::run(store, Clock::system(), schedule, async {
-            // Dropped, or sent: either way it is time to stop.
-            let _ = stopped.await;
-        });
-        let due = tokio::spawn(due);
-        server::run(listener, service, limits, stop_signal()?).await;
-        drop(stop);
-        due.await.map_err(|error| error.to_string())?;
-        Ok(ExitCode::SUCCESS)
-    })
+    let schedule = Schedule {
+        tick: Duration::from_secs(options.tick),
+        ..Schedule::default()
+    };
+    runtime.block_on(run_server(Arc::new(store), options.listen, limits, schedule))
 }
 
-/// Says where the server is. On an empty database it makes a shop first and shows its key, once.
+/// Serves HTTP and runs the scheduler, until the process is asked to stop.
+async fn run_server(
+    store: Arc<dyn Store>,
+    listen: SocketAddr,
+    limits: Limits,
+    schedule: Schedule,
+) -> CommandResult {
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    announce(&*store, address)?;
+
+    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
+    let service = move |request, id| {
+        let app = Arc::clone(&app);
+        async move { app.handle(request, id).await }
+    };
+
+    let (stop_scheduler, stopped) = tokio::sync::oneshot::channel::<()>();
+    let scheduler = tokio::spawn(scheduler::run(store, Clock::system(), schedule, async {
+        // An error means that the sender was dropped, which is how it is stopped.
+        let _ = stopped.await;
+    }));
+
+    // The scheduler stops after the server, so that no request outlives it.
+    server::run(listener, service, limits, stop_signal()?).await;
+    drop(stop_scheduler);
+    scheduler.await.map_err(|error| error.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the server's address. On an empty database, creates a shop first and prints its
+/// key.
 fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
@@ -219,22 +242,23 @@ fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         };
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
-        let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
+        let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
         store
             .add_api_key(shop.id, &key, now)
             .map_err(|error| error.to_string())?;
-        print(&format!("The database was empty. {}", describe_key(&shop, &key, &shown)))?;
+
+        print(&format!("The database was empty. {}", describe_key(&shop, &key, &text)))?;
         print(&format!(
-            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"
+            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
         ))?;
     }
     print(&format!("Listening on http://{address}"))
 }
 
-/// What a person is told of a new shop or key.
-fn describe_key(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
+/// Describes a new key to a person: the shop, the key's `text` and the signing secret.
+fn describe_key(shop: &Shop, key: &NewApiKey, text: &str) -> String {
     format!(
-        "Shop {} ({}, {}) has a new key, shown this once:\n  key     {shown}\n  secret  {}   (store plugins sign with it)",
+        "Shop {} ({}, {}) has a new key, shown only once:\n  key     {text}\n  secret  {}   (store plugins sign with it)",
         shop.id,
         shop.name,
         shop.currency.code(),
@@ -242,22 +266,27 @@ fn describe_key(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
     )
 }
 
-/// Where a file may not grow, the write fails; the signal must not end the process as well. It is caught for good, though
-/// nobody listens.
+/// Keeps `SIGXFSZ` from ending the process. A write beyond the file size limit then fails
+/// with an error, which the store handles.
 fn ignore_file_size_signal() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
-    /// On Linux and macOS, but for MIPS.
+    /// The number on Linux (except MIPS) and macOS.
     const SIGXFSZ: i32 = 25;
+
+    // tokio never removes a handler, so the signal stays caught after the stream is
+    // dropped.
     signal(SignalKind::from_raw(SIGXFSZ))
         .map(drop)
         .map_err(|error| error.to_string())
 }
 
-/// Resolves when the process is asked to stop, by Ctrl-C or by its supervisor.
+/// A future that resolves at the first `SIGTERM` or `SIGINT` (Ctrl-C).
 fn stop_signal() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
+
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -267,12 +296,13 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
 }
 
 fn create_shop(db: &Path, new: &NewShop, json: bool) -> CommandResult {
-    let name_fits = !new.name.trim().is_empty()
+    let is_valid_name = !new.name.trim().is_empty()
         && new.name.len() <= 255
         && !new.name.chars().any(char::is_control);
-    if !name_fits {
-        return Err("a shop's name is 1 to 255 bytes without control characters".to_owned());
+    if !is_valid_name {
+        return Err("a shop's name must be 1 to 255 bytes without control characters".to_owned());
     }
+
     let admin = SqliteAdmin::open(db).map_err(|error| error.to_string())?;
     let shop = admin
         .create_shop(new, Clock::system().now())
@@ -291,15 +321,16 @@ fn rotate_key(db: &Path, shop: ShopId, json: bool) -> CommandResult {
 }
 
 fn issue_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> CommandResult {
-    let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
+    let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
     admin
         .add_key(shop.id, &key, Clock::system().now())
         .map_err(|error| error.to_string())?;
+
     if json {
         let (id, secret) = (shop.id.to_string(), &key.signing_secret);
-        print(&serde_json::json!({ "shop_id": id, "key": shown, "secret": secret }).to_string())?;
+        print(&serde_json::json!({ "shop_id": id, "key": text, "secret": secret }).to_string())?;
     } else {
-        print(&describe_key(shop, &key, &shown))?;
+        print(&describe_key(shop, &key, &text))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -309,7 +340,12 @@ fn list_shops(db: &Path, json: bool) -> CommandResult {
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
         if json {
-            let line = serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
+            let line = serde_json::json!({
+                "shop_id": id,
+                "name": shop.name,
+                "currency": currency,
+                "time_zone": zone,
+            });
             print(&line.to_string())?;
         } else {
             print(&format!("{id}\t{}\t{currency}\t{zone}", shop.name))?;
@@ -328,19 +364,21 @@ fn verify(db: &Path) -> CommandResult {
         projections: discounts,
         differences,
     } = admin.verify().map_err(|error| error.to_string())?;
-    let states = format!("{accounts} accounts, {orders} orders, {discounts} records of discounts");
-    print(&format!("Folded {events} events in {rows} journal rows: {states}."))?;
+
+    let states = format!("{accounts} accounts, {orders} orders, {discounts} discount records");
+    print(&format!("Replayed {events} events of {rows} journal rows: {states}."))?;
     for difference in &differences {
         print(difference)?;
     }
+
     if differences.is_empty() {
-        print("Every state agrees with its journal.")?;
+        print("Every stored state matches the journal.")?;
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::from(1))
 }
 
-/// Prints a line. A reader that went away is no reason to panic.
+/// Prints a line. Unlike `println!`, it does not panic if standard output is closed.
 fn print(line: &str) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
 }

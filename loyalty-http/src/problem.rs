@@ -1,9 +1,9 @@
-//! What a client gets when a request is not done: problem+json (RFC 9457).
+//! Error responses: problem+json (RFC 9457).
 //!
-//! Programs read `code` (stable), `param` and `faults`; people read `detail`; Shopify's client
-//! libraries read `errors`. A [`Problem`] is built where the trouble is found and becomes an
-//! answer at the edge, where the request's id is known. What went wrong inside the server goes
-//! to the log under that id and never to the client.
+//! Programs read `code` (stable), `param` and `faults`; people read `detail`; Shopify's
+//! client libraries read `errors`. A [`Problem`] is created where the error is found. It
+//! becomes a response at the edge, where the request's id is known. Internal causes go to
+//! the log under that id and never to the client.
 
 pub(crate) mod code;
 
@@ -20,34 +20,35 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use self::code::FaultCode;
-use crate::server::RequestId;
+use crate::request_id::RequestId;
 
-/// A status that says that the request was not done: 4xx or 5xx, nothing else.
+/// The status of an error: 4xx or 5xx only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorStatus(StatusCode);
 
 impl ErrorStatus {
-    /// 400: the request has not the right shape.
+    /// 400: the request is malformed.
     pub const BAD_REQUEST: Self = Self(StatusCode::BAD_REQUEST);
-    /// 403: the key is known but may not do this.
+    /// 403: the key is valid but lacks the permission.
     pub const FORBIDDEN: Self = Self(StatusCode::FORBIDDEN);
-    /// 404: nothing there, or another shop's.
+    /// 404: unknown, or in another shop.
     pub const NOT_FOUND: Self = Self(StatusCode::NOT_FOUND);
-    /// 409: the request clashes with the present state.
+    /// 409: the request conflicts with the current state.
     pub const CONFLICT: Self = Self(StatusCode::CONFLICT);
-    /// 412: the present state is not the one that the client saw.
+    /// 412: the current state is not the one that the client has seen.
     pub const PRECONDITION_FAILED: Self = Self(StatusCode::PRECONDITION_FAILED);
-    /// 422: the shape is right, the values or the rules say no.
+    /// 422: the request is well-formed, but its values are invalid or the rules reject
+    /// it.
     pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
-    /// 503: not now.
+    /// 503: temporarily unavailable.
     pub const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE);
 
-    /// The status as one that says no; `None` for 1xx, 2xx and 3xx.
+    /// The status as that of an error; `None` for 1xx, 2xx and 3xx.
     pub fn new(status: StatusCode) -> Option<Self> {
         (status.is_client_error() || status.is_server_error()).then_some(Self(status))
     }
 
-    /// The plain status.
+    /// The status code.
     pub const fn status(self) -> StatusCode {
         self.0
     }
@@ -65,13 +66,13 @@ pub struct Fault {
     pub detail: Cow<'static, str>,
 }
 
-/// A value that a program can use.
+/// The value of an extension member (RFC 9457, 3.2), for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ExtensionValue {
-    /// Points, bytes, seconds.
+    /// A number of points, bytes or seconds.
     Number(i64),
-    /// An amount of money: a decimal in a string, as everywhere.
+    /// A text, or an amount of money as a decimal in a string.
     Text(String),
 }
 
@@ -87,9 +88,21 @@ impl From<String> for ExtensionValue {
     }
 }
 
-/// Why a request was not done.
+/// An error response: a status, a stable code, and details.
 ///
-/// Boxed inside: the good path carries a pointer's width in its `Result`, not this.
+/// It is a box, so that a `Result` without an error stays small.
+///
+/// # Example: a rejected value
+/// ```
+/// use loyalty_http::RequestId;
+/// use loyalty_http::problem::Problem;
+///
+/// let problem = Problem::unprocessable("invalid_value", "The value must be positive.")
+///     .with_param("/points")
+///     .with_extension("limit", 10_000);
+/// assert_eq!((problem.code(), problem.param()), ("invalid_value", Some("/points")));
+/// assert_eq!(problem.into_response(RequestId::from_number(7)).status(), 422);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Problem(Box<ProblemParts>);
 
@@ -101,15 +114,15 @@ struct ProblemParts {
     param: Option<String>,
     faults: Vec<Fault>,
     extensions: Vec<(&'static str, ExtensionValue)>,
-    /// The one header that the status asks for: `Allow`, `Retry-After`, `WWW-Authenticate`.
+    /// The header that the status requires: `Allow`, `Retry-After` or `WWW-Authenticate`.
     header: Option<(HeaderName, HeaderValue)>,
-    /// For the log only.
+    /// The internal cause, for the log only.
     cause: Option<String>,
 }
 
-/// The usual ones.
+/// Constructors.
 impl Problem {
-    /// Any problem: a status, a stable code, and a sentence that helps.
+    /// A problem with a status, a stable code, and a sentence for people.
     pub fn new(
         status: ErrorStatus,
         code: &'static str,
@@ -127,45 +140,45 @@ impl Problem {
         }))
     }
 
-    /// 400: the request has not the right shape.
+    /// 400: the request is malformed.
     pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorStatus::BAD_REQUEST, code, detail)
     }
 
-    /// 401: no key, or none that we know. Both answer alike.
+    /// 401: the key is missing, unknown or revoked.
     pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::unauthenticated("unauthorized", detail)
     }
 
-    /// 401: a signature that is right but of another time.
+    /// 401: a signature that is valid but too old or too new.
     pub fn stale_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::unauthenticated("stale_request", detail)
     }
 
-    /// 401 names a way to authenticate (RFC 9110, 15.5.2).
+    /// 401 with the scheme that the client must use (RFC 9110, 15.5.2).
     fn unauthenticated(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::UNAUTHORIZED, code, detail)
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// 403: the key is known but may not do this.
+    /// 403: the key is valid but lacks the permission.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// 404: nothing there, or another shop's.
+    /// 404: unknown, or in another shop.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// 405, with the methods that the path does know.
+    /// 405, with the methods that the path supports.
     pub fn method_not_allowed(allowed: &[Method]) -> Self {
         let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
         let list = names.join(", ");
         let problem = Self::from_status(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            format!("This path answers to {list}."),
+            format!("This path supports {list}."),
         );
         match HeaderValue::try_from(list) {
             Ok(list) => problem.with_header(header::ALLOW, list),
@@ -178,12 +191,12 @@ impl Problem {
         Self::from_status(StatusCode::REQUEST_TIMEOUT, code, detail)
     }
 
-    /// 409: the request clashes with the present state.
+    /// 409: the request conflicts with the current state.
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 412: `If-Match` names another version than the present one.
+    /// 412: `If-Match` has another version than the current one.
     pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
     }
@@ -193,45 +206,47 @@ impl Problem {
         Self::from_status(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
     }
 
-    /// 415: the body is not in a form that we read.
+    /// 415: the media type or content encoding of the body is not supported.
     pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// 422: the shape is right, the values or the rules say no.
+    /// 422: the request is well-formed, but its values are invalid or the rules reject
+    /// it.
     pub fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorStatus::UNPROCESSABLE, code, detail)
     }
 
-    /// 429; `with_retry_after` in seconds.
+    /// 429; `retry_after` is in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
             .with_retry_after(retry_after)
     }
 
-    /// 500. The cause goes to the log under the request's id; the client gets only the id.
+    /// 500. The cause goes to the log under the request's id; the client gets the id
+    ///      only.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let problem = Self::from_status(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "The server failed. Send the same request with the same Idempotency-Key again: it takes \
+            "The server failed. Retry the same request with the same Idempotency-Key: it takes \
              effect at most once.",
         );
         problem.with_cause(cause)
     }
 
-    /// 503: not now; `with_retry_after` in seconds. The cause is for the log, as with
-    /// [`Problem::internal`].
+    /// 503: temporarily unavailable; `retry_after` is in seconds. The cause goes to the
+    /// log only.
     pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
         let problem = Self::from_status(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The server can't do this just now. Send the same request again a little later.",
+            "The server is temporarily unavailable. Retry the request later.",
         );
         problem.with_cause(cause).with_retry_after(retry_after)
     }
 
-    /// For the constructors above, whose statuses are all 4xx or 5xx.
+    /// Used by the constructors above, whose statuses are all 4xx or 5xx.
     fn from_status(
         status: StatusCode,
         code: &'static str,
@@ -246,43 +261,44 @@ impl Problem {
     }
 }
 
-/// What else a problem can tell.
+/// Members.
 impl Problem {
-    /// Where: a JSON pointer into the body, or the name of a query parameter or header.
+    /// Adds the place of the error: a JSON pointer into the body, or the name of a path
+    /// parameter, query parameter or header.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
         self.0.param = Some(param.into());
         self
     }
 
-    /// Every fault at once, each with its pointer.
+    /// Adds all faults, each with its pointer.
     #[must_use]
     pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
         self.0.faults = faults;
         self
     }
 
-    /// A value that a program can use, as a member of its own: `have`, `need`, `limit`.
+    /// Adds an extension member for programs, for example `have`, `need` or `limit`.
     #[must_use]
     pub fn with_extension(mut self, name: &'static str, value: impl Into<ExtensionValue>) -> Self {
         self.0.extensions.push((name, value.into()));
         self
     }
 
-    /// When to try again; in seconds.
+    /// Adds `Retry-After`, in seconds.
     #[must_use]
     pub fn with_retry_after(self, seconds: u32) -> Self {
         self.with_header(header::RETRY_AFTER, seconds.into())
     }
 
-    /// What happened inside. It goes to the log and never to the client.
+    /// Adds the internal cause, which goes to the log and never to the client.
     #[must_use]
     pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
         self
     }
 
-    /// The same as 422, where it is 409: Shopify's clients show the `errors` of that one alone.
+    /// Turns 409 into 422, the only status whose `errors` Shopify's clients show.
     #[must_use]
     pub fn conflict_as_unprocessable(mut self) -> Self {
         if self.0.status == ErrorStatus::CONFLICT {
@@ -291,7 +307,7 @@ impl Problem {
         self
     }
 
-    /// The status that it will have.
+    /// The status of the response.
     pub fn status(&self) -> ErrorStatus {
         self.0.status
     }
@@ -301,7 +317,7 @@ impl Problem {
         self.0.code
     }
 
-    /// Where, if it is known: see [`Problem::with_param`].
+    /// The place of the error, if known: see [`Problem::with_param`].
     pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
     }
@@ -312,14 +328,15 @@ impl Problem {
     }
 }
 
-/// The answer.
+/// Rendering.
 impl Problem {
-    /// The problem as an answer to the request `id`. Logs the cause, where there is one.
+    /// The response to the request `id`. Logs the cause, if any.
     pub fn into_response(self, id: RequestId) -> Response<Full<Bytes>> {
         let status = self.0.status.status();
         if let Some(cause) = &self.0.cause {
             tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
         }
+
         let mut response = Response::new(Full::new(Bytes::from(self.to_json(id))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -330,16 +347,16 @@ impl Problem {
         response
     }
 
-    /// The body alone, for an answer that is kept.
+    /// The body only, for a stored response.
     pub fn to_json(&self, id: RequestId) -> Vec<u8> {
         serde_json::to_vec(&ProblemDocument { parts: &self.0, id }).unwrap_or_default()
     }
 }
 
-/// The type of a problem's body.
+/// The media type of the body.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// The members of the answer's body, in their order.
+/// The members of the body, in order.
 struct ProblemDocument<'a> {
     parts: &'a ProblemParts,
     id: RequestId,
@@ -350,12 +367,14 @@ impl Serialize for ProblemDocument<'_> {
         let parts = self.parts;
         let status = parts.status.status();
         let mut map = serializer.serialize_map(None)?;
+
         // With `about:blank` the title is the status's own phrase (RFC 9457, 4.2.1).
         map.serialize_entry("type", "about:blank")?;
         map.serialize_entry("title", status.canonical_reason().unwrap_or("Error"))?;
         map.serialize_entry("status", &status.as_u16())?;
         map.serialize_entry("code", parts.code)?;
         map.serialize_entry("detail", &parts.detail)?;
+
         if let Some(param) = &parts.param {
             map.serialize_entry("param", param)?;
         }
@@ -366,12 +385,14 @@ impl Serialize for ProblemDocument<'_> {
         if !parts.faults.is_empty() {
             map.serialize_entry("faults", &parts.faults)?;
         }
+
         map.serialize_entry("errors", &shopify_errors(parts))?;
         map.end()
     }
 }
 
-/// `{field: [texts]}`, with `base` for what belongs to no field: what Shopify's clients read.
+/// Shopify's form of errors: `{field: [texts]}`, with `base` for errors that concern no
+/// field.
 fn shopify_errors(parts: &ProblemParts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
     let mut errors: BTreeMap<Cow<'_, str>, Vec<&str>> = BTreeMap::new();
     for fault in &parts.faults {
@@ -385,18 +406,25 @@ fn shopify_errors(parts: &ProblemParts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
     errors
 }
 
-/// The field that a JSON pointer means: its last part that is no array index. A name that is no
-/// pointer (a query parameter, a header) stands for itself.
+/// The field of a JSON pointer: its last segment that is not an array index. The name of
+/// a query parameter or header is returned unchanged.
 fn field_of_pointer(param: &str) -> Cow<'_, str> {
     if !param.starts_with('/') && !param.is_empty() {
         return param.into();
     }
-    let named = |part: &&str| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit());
-    match param.rsplit('/').find(named) {
+    let is_name = |part: &&str| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit());
+    match param.rsplit('/').find(is_name) {
         Some(part) if part.contains('~') => part.replace("~1", "/").replace("~0", "~").into(),
         Some(part) => part.into(),
         None => "base".into(),
     }
+}
+
+/// Turns the message of an error into a sentence: with a capital and a full stop.
+pub(crate) fn to_sentence(message: &str) -> String {
+    let mut characters = message.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
 }
 
 #[cfg(test)]

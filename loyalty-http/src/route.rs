@@ -10,6 +10,14 @@ use crate::problem::Problem;
 use crate::problem::code::ProblemCode;
 
 /// A method of a path.
+///
+/// # Example: the routes that need no key
+/// ```
+/// use loyalty_http::router::{Access, ROUTES};
+/// let open = ROUTES.iter().filter(|route| route.access() == Access::Open);
+/// let paths: Vec<_> = open.map(|route| route.pattern).collect();
+/// assert_eq!(paths, ["/livez", "/readyz", "/openapi.json"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The method. A route of GET answers HEAD as well.
@@ -27,7 +35,8 @@ pub struct Route {
 pub(crate) enum RouteHandler {
     /// No key.
     Open(fn(&dyn Store) -> Result<EncodedResponse, Problem>),
-    /// No key: the OpenAPI document.
+    /// No key: the OpenAPI document. The app serves it: a handler here could not, since the
+    /// document is built from the routes.
     Document,
     /// A bearer key with this scope.
     Bearer(Scope, Handler),

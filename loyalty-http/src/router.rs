@@ -14,7 +14,7 @@ pub(crate) struct Router {
     paths: matchit::Router<Vec<&'static Route>>,
 }
 
-/// A route and what its path holds, still percent-encoded.
+/// A route and the parameters of its path, still percent-encoded.
 pub(crate) struct MatchedRoute<'a> {
     pub(crate) route: &'static Route,
     pub(crate) params: Params<'a, 'a>,
@@ -23,34 +23,37 @@ pub(crate) struct MatchedRoute<'a> {
 impl Router {
     #[expect(clippy::expect_used, reason = "the table is fixed; the first test walks it")]
     pub(crate) fn new(routes: &'static [Route]) -> Self {
-        let mut methods: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
+        let mut by_pattern: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
         for route in routes {
-            methods.entry(route.pattern).or_default().push(route);
+            by_pattern.entry(route.pattern).or_default().push(route);
         }
+
         let mut paths = matchit::Router::new();
-        for (pattern, methods) in methods {
-            paths.insert(pattern, methods).expect("patterns that go together");
+        for (pattern, routes) in by_pattern {
+            paths.insert(pattern, routes).expect("patterns without conflicts");
         }
         Self { paths }
     }
 
-    /// The route of a method and a path: 404 where there is none, 405 where there is another method.
+    /// The route of a method and a path; 404 for an unknown path, 405 for another method.
     pub(crate) fn find<'a>(
         &'a self,
         method: &Method,
         path: &'a str,
     ) -> Result<MatchedRoute<'a>, Problem> {
-        let nothing = |_| Problem::not_found("There is nothing at this path.");
-        let matchit::Match { value: routes, params } = self.paths.at(path).map_err(nothing)?;
-        let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-        match routes.iter().find(|route| route.method == *wanted) {
+        let unknown = |_| Problem::not_found("Unknown path.");
+        let matchit::Match { value: routes, params } = self.paths.at(path).map_err(unknown)?;
+
+        // hyper drops the body of a response to HEAD.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        match routes.iter().find(|route| route.method == *method) {
             Some(route) => Ok(MatchedRoute { route, params }),
             None => Err(Problem::method_not_allowed(&allowed_methods(routes))),
         }
     }
 }
 
-/// What a path answers to, as `Allow` says it.
+/// The methods of a path, for `Allow`.
 fn allowed_methods(routes: &[&Route]) -> Vec<Method> {
     let mut methods = Vec::new();
     for route in routes {
@@ -67,7 +70,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// The pattern, and the first thing that the path holds.
+    /// The pattern and the first parameter of a path, or the code of the error.
     fn find(method: &Method, path: &str) -> Result<(&'static str, Option<String>), &'static str> {
         let router = Router::new(&ROUTES);
         let matched = router.find(method, path).map_err(|problem| problem.code())?;

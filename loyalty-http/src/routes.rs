@@ -1,7 +1,7 @@
 //! Every route, in tables of one file a resource.
 //!
-//! Where a word stands beside an id (`/v1/customers/count`), the word wins; a customer whose id is
-//! `count` is reached by writing a letter of it percent-encoded: `/v1/customers/%63ount`.
+//! If a path matches both a word and an id (`/v1/customers/count`), the word wins. A customer with
+//! the id `count` is reached by percent-encoding a letter: `/v1/customers/%63ount`.
 
 mod actions;
 mod carts;

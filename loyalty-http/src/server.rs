@@ -1,21 +1,20 @@
-//! The server below the routes: accepts connections, speaks HTTP/1.1 by hyper, keeps the limits,
-//! names each request, and stops without dropping what it has begun.
+//! The server below the routes: it accepts connections, speaks HTTP/1.1 through hyper,
+//! applies limits, assigns an id to each request, and shuts down gracefully.
 //!
-//! What hyper answers by itself, without reaching the service, has no body and no request id:
-//! 400 for a head that is not HTTP (also folded headers, two lengths), 431 for a head past its
-//! limits, its address included. Where a head has both a length and a chunked coding, the length
-//! is ignored and the connection closed after the answer (RFC 9112, 6.3), so that nothing can be
-//! smuggled behind it. A head that is not here in time gets no answer: the connection is closed,
-//! as an idle one is.
+//! hyper answers some requests itself. These responses have no body and no request id:
+//! 400 for a head that is not HTTP (also for folded headers or two lengths), and 431 for
+//! a head beyond its limits, request target included.
+//!
+//! If a head has both a length and a chunked coding, the length is ignored and the
+//! connection is closed after the response (RFC 9112, 6.3), which prevents request
+//! smuggling. If no head arrives in time, the connection is closed without a response, as
+//! an idle one is.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -37,37 +36,40 @@ use tokio::time::Sleep;
 
 use crate::head_timeout::HeadTimeout;
 use crate::problem::Problem;
+use crate::request_id::{RequestId, RequestIds};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The most bytes that wait in memory for one connection, each way.
+/// The most bytes buffered for one connection, in each direction.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// How long the listener rests when the system has no more sockets to give.
+/// The pause after a failed accept, for example when the process has no file descriptors
+/// left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// How long a connection that we close first still listens; see [`Socket::poll_shutdown`].
+/// The time for which we still read from a connection that we close; see
+/// [`Socket::poll_shutdown`].
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A request that is being answered, as hyper wants it. Boxed, since hyper moves it several times, and it is
-/// some kilobytes.
+/// The future of a response. Boxed, because it is some kilobytes and hyper moves it
+/// several times.
 type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
-/// What one client can take. A head has at most 100 headers (hyper's own limit, which costs
-/// nothing as long as it is not set).
+/// The limits of connections. A head also has at most 100 headers: hyper's default, which
+/// costs nothing as long as it is not set.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most bytes of a head: request line and headers. At most 64 KiB.
     pub max_head_bytes: usize,
-    /// From the start of a connection, or from the last answer, until a whole head is here; so
-    /// also how long a connection may be idle.
+    /// The time from the start of a connection, or from the last response, until a whole
+    /// head has arrived. It also limits how long a connection may be idle.
     pub head_timeout: Duration,
-    /// How long a client may take no byte of an answer.
+    /// The time in which a client must read some bytes of a response.
     pub write_timeout: Duration,
-    /// Connections at a time. Those beyond wait in the system's queue.
+    /// The most open connections. Further ones wait in the system's queue.
     pub max_connections: usize,
-    /// How long a stop waits for requests that are being answered.
+    /// The time that a shutdown waits for requests in flight.
     pub grace_period: Duration,
 }
 
@@ -77,19 +79,39 @@ impl Default for Limits {
             max_head_bytes: 16 << 10,
             head_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            // The usual 1,024 files of a process, less those that a database needs.
+            // The usual limit of 1,024 open files, less those of the database.
             max_connections: 768,
             grace_period: Duration::from_secs(20),
         }
     }
 }
 
-/// Serves until `shutdown`; then accepts no more, closes idle connections, and returns when the
-/// requests in flight are answered or [`Limits::grace_period`] is over.
+/// Serves requests until `shutdown` resolves. It then accepts no more connections, closes
+/// idle ones, and returns when all requests in flight are answered or
+/// [`Limits::grace_period`] is over.
 ///
-/// `service` answers each request. Each answer gets its `x-request-id`, and `application/json`
-/// where it has a body and no type. A panic in the service becomes a 500. To be called within a
-/// tokio runtime with time and I/O.
+/// `service` answers each request. Every response gets an `x-request-id`, and the type
+/// `application/json` if it has a body and no type. A panic of the service becomes a 500.
+///
+/// Needs a tokio runtime with time and I/O.
+///
+/// # Example: another service, stopped at once
+/// ```
+/// use http_body_util::Full;
+/// use hyper::Response;
+/// use loyalty_http::{Limits, RequestId, server};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// assert!(listener.local_addr()?.port() > 0);
+/// let service = |_, id: RequestId| async move {
+///     Response::new(Full::new(format!("\"request {id}\"").into()))
+/// };
+/// server::run(listener, service, Limits::default(), async {}).await;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn run<S, F>(
     listener: TcpListener,
     service: S,
@@ -105,18 +127,22 @@ pub async fn run<S, F>(
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+
     loop {
         let (slot, stream) = tokio::select! {
             biased;
             () = &mut shutdown => break,
+            // Takes finished connections out of the set.
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let waiting = HeadTimeout::start();
-        let socket = Socket::new(stream, limits.write_timeout, waiting.clone());
-        let service = connection_service(service.clone(), Arc::clone(&ids), waiting.clone());
+
+        let head_timeout = HeadTimeout::start();
+        let socket = Socket::new(stream, limits.write_timeout, head_timeout.clone());
+        let service = connection_service(service.clone(), Arc::clone(&ids), head_timeout.clone());
         let connection = graceful.watch(http.serve_connection(socket, service_fn(service)));
-        let idle = waiting.wait_until_expired(limits.head_timeout);
+        let expired = head_timeout.wait_until_expired(limits.head_timeout);
+
         connections.spawn(async move {
             let _slot = slot;
             tokio::select! {
@@ -124,23 +150,34 @@ pub async fn run<S, F>(
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, "connection ended early");
                 },
-                () = idle => tracing::debug!("no head was here in time"),
+                () = expired => tracing::debug!("no request head arrived in time"),
             }
         });
     }
+
+    // Closed first, so that the system refuses new connections meanwhile.
     drop(listener);
     shut_down(graceful, connections, limits.grace_period).await;
 }
 
-/// Lets the connections finish, then cuts off those that don't.
-async fn shut_down(graceful: GracefulShutdown, mut connections: JoinSet<()>, grace: Duration) {
+/// Waits for the connections to finish, and closes those that are open after
+/// `grace_period`.
+async fn shut_down(
+    graceful: GracefulShutdown,
+    mut connections: JoinSet<()>,
+    grace_period: Duration,
+) {
     let finished = async {
         graceful.shutdown().await;
         while connections.join_next().await.is_some() {}
     };
-    if tokio::time::timeout(grace, finished).await.is_err() {
+
+    if tokio::time::timeout(grace_period, finished).await.is_err() {
         let open = connections.len();
-        tracing::warn!(connections = open, "cut off at the end of the grace period");
+        tracing::warn!(
+            connections = open,
+            "closed open connections at the end of the grace period"
+        );
         connections.shutdown().await;
     }
 }
@@ -151,25 +188,28 @@ fn http_builder(limits: &Limits) -> http1::Builder {
     http
 }
 
-/// The next connection, once there is room for it. The listener outlives all errors: they are
-/// about one connection that is gone already, or about a lack (of files, of memory) that passes.
+/// The next connection, once one of the `slots` is free.
+///
+/// The listener survives all errors. They concern one connection that has gone, or a
+/// temporary lack of file descriptors or memory.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
 ) -> (Option<OwnedSemaphorePermit>, TcpStream) {
-    // Nobody closes the semaphore, so there is always a permit.
+    // The semaphore is never closed, so there is always a permit.
     let slot = Arc::clone(slots).acquire_owned().await.ok();
+
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "no TCP_NODELAY");
+                    tracing::debug!(%error, "setting TCP_NODELAY failed");
                 }
                 return (slot, stream);
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "can't accept connections");
+                tracing::error!(%error, "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
@@ -186,16 +226,17 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// HTTP/1.1 wants one host in each head (RFC 9112, 3.2): of two, others may believe the other one.
+/// Checks for exactly one `Host` (RFC 9112, 3.2), which only HTTP/1.0 may omit. With two,
+/// a proxy may have used another one than we do.
 fn has_host<B>(request: &Request<B>) -> bool {
     let hosts = request.headers().get_all(HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
-/// Behind such a head nothing is read.
+/// 400 `invalid_host`, after which the connection is closed.
 fn invalid_host(id: RequestId) -> Response<Full<Bytes>> {
-    let problem = Problem::bad_request("invalid_host", "Send one Host header.").with_param("Host");
-    let mut response = problem.into_response(id);
+    let problem = Problem::bad_request("invalid_host", "Send exactly one Host header.");
+    let mut response = problem.with_param("Host").into_response(id);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -206,128 +247,64 @@ fn invalid_host(id: RequestId) -> Response<Full<Bytes>> {
 fn connection_service<S, F>(
     service: S,
     ids: Arc<RequestIds>,
-    waiting: HeadTimeout,
+    head_timeout: HeadTimeout,
 ) -> impl Fn(Request<Incoming>) -> ResponseFuture
 where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     move |request| {
-        waiting.head_received();
-        let (service, id, waiting) = (service.clone(), ids.next(), waiting.clone());
+        head_timeout.head_received();
+        let (service, id, head_timeout) = (service.clone(), ids.next(), head_timeout.clone());
+
         Box::pin(async move {
-            let served = async move {
+            let response = async move {
                 if has_host(&request) { service(request, id).await } else { invalid_host(id) }
             };
-            let response = respond(pin!(served), id).await;
-            waiting.response_ready();
+            let response = respond(pin!(response), id).await;
+            head_timeout.response_ready();
             Ok(response)
         })
     }
 }
 
-/// Runs the service on one request and completes its answer.
-async fn respond<F>(mut served: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
+/// Awaits the response of the service, turns a panic into a 500, and completes the
+/// headers.
+async fn respond<F>(mut response: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
 where
     F: Future<Output = Response<Full<Bytes>>>,
 {
-    let guarded = std::future::poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(context)));
+    let caught = std::future::poll_fn(|context| {
+        // Safe to unwind: after a panic the future is not polled again.
+        let polled = catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context)));
         polled.unwrap_or_else(|_| {
             let problem = Problem::internal("the handler panicked");
             Poll::Ready(problem.into_response(id))
         })
     });
-    let mut response = guarded.await;
+    let mut response = caught.await;
+
     let has_body = !response.body().is_end_stream();
     let headers = response.headers_mut();
     if has_body && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if let Ok(id) = HeaderValue::from_bytes(&id.0) {
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(X_REQUEST_ID, id);
     }
     response
 }
 
-/// The name of one request, in its answer and in the log: eight hex digits of the process, then
-/// twelve of a counter.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; 20]);
-
-impl RequestId {
-    /// One of a caller that numbers its requests itself.
-    pub fn from_number(number: u64) -> Self {
-        Self(hex(number))
-    }
-
-    /// The twenty digits.
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).unwrap_or_default()
-    }
-
-    /// One for tests.
-    #[cfg(test)]
-    pub(crate) fn sample() -> Self {
-        Self(*b"00c0ffee000000000007")
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-struct RequestIds {
-    process: [u8; 8],
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    fn new() -> Self {
-        // The standard library seeds its hashers from the system's randomness.
-        let random = RandomState::new().hash_one(std::process::id());
-        Self { process: hex(random), next: AtomicU64::new(0) }
-    }
-
-    fn next(&self) -> RequestId {
-        let mut id = [0; 20];
-        let (process, count) = id.split_at_mut(8);
-        process.copy_from_slice(&self.process);
-        count.copy_from_slice(&hex::<12>(self.next.fetch_add(1, Ordering::Relaxed)));
-        RequestId(id)
-    }
-}
-
-/// The last `N` hex digits of a number.
-fn hex<const N: usize>(mut number: u64) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        let [.., low] = number.to_be_bytes();
-        *digit = match low & 0xf {
-            low @ 0..=9 => b'0' | low,
-            low => b'a'.wrapping_add(low.wrapping_sub(10)),
-        };
-        number >>= 4;
-    }
-    digits
-}
-
-/// A client's socket that doesn't wait for ever: neither for one that takes no more bytes nor,
-/// at the end, for one that sends on. (As long as an answer waits, hyper takes no other request,
-/// so that answers don't pile up.)
+/// A client's socket with time limits: for a client that does not read the response, and
+/// at the end for a client that keeps sending.
+///
+/// While a response waits, hyper reads no further request, so responses do not
+/// accumulate.
 struct Socket {
     stream: TokioIo<TcpStream>,
     write_timeout: Duration,
     head_timeout: HeadTimeout,
-    /// Runs while a write waits for the client, and at the end while we linger.
+    /// Runs while a write waits for the client, and while lingering.
     timer: Option<Pin<Box<Sleep>>>,
     is_lingering: bool,
 }
@@ -343,7 +320,7 @@ impl Socket {
         }
     }
 
-    /// Turns a write that waits too long into an error.
+    /// Fails with `TimedOut` once a write has been pending for the write timeout.
     fn apply_write_timeout<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -353,6 +330,7 @@ impl Socket {
             self.timer = None;
             return polled;
         }
+
         ready!(self.poll_timer(context, self.write_timeout));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -362,11 +340,12 @@ impl Socket {
         timer.as_mut().poll(context)
     }
 
-    /// Throws away what the client still sends, until it stops or [`LINGER`] is over.
+    /// Discards what the client still sends, until it stops or [`LINGER_TIMEOUT`] is
+    /// over.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut waste = [0; 4096];
+        let mut discarded = [0; 4096];
         loop {
-            let mut buffer = ReadBuf::new(&mut waste);
+            let mut buffer = ReadBuf::new(&mut discarded);
             let stream = Pin::new(self.stream.inner_mut());
             match stream.poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
@@ -391,7 +370,8 @@ impl hyper::rt::Read for Socket {
     }
 }
 
-/// Without vectored writes: answers are small, and one buffer is sooner written than two.
+/// Without vectored writes: responses are small, and writing one buffer is faster than
+/// two.
 impl hyper::rt::Write for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -407,10 +387,11 @@ impl hyper::rt::Write for Socket {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Closes our side, then the other.
+    /// Closes our direction, then lingers before the socket is dropped.
     ///
-    /// Closing at once while the client still sends (the rest of a body that was refused) makes
-    /// the system reset the connection, and the client would lose the answer that says why.
+    /// If a socket is closed while the client still sends (the rest of a rejected body),
+    /// the system resets the connection. The client would lose the response with the
+    /// reason.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_lingering {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
@@ -418,34 +399,5 @@ impl hyper::rt::Write for Socket {
             self.is_lingering = true;
         }
         self.poll_linger(context).map(Ok)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn request_ids_differ_and_are_hex() {
-        let ids = RequestIds::new();
-        let seen: HashSet<RequestId> = (0..10_000).map(|_| ids.next()).collect();
-        assert_eq!(seen.len(), 10_000);
-        for id in seen {
-            assert!(id.as_str().bytes().all(|digit| digit.is_ascii_hexdigit()));
-            assert!(HeaderValue::from_bytes(&id.0).is_ok());
-        }
-        assert_ne!(RequestIds::new().process, RequestIds::new().process);
-    }
-
-    #[test]
-    fn hex_is_what_format_writes() {
-        for number in [0, 9, 10, 255, 0x0123_4567_89ab, 0xfedc_ba98_7654_3210] {
-            let expected = format!("{number:016x}");
-            assert_eq!(str::from_utf8(&hex::<16>(number)).unwrap(), expected);
-            assert_eq!(hex::<12>(number), expected.as_bytes()[4..]);
-        }
     }
 }

@@ -1,10 +1,12 @@
-//! Look-ups of codes that fail, held against guessing: after ten of them whoever asks is slowed.
+//! Rate limit against guessing of codes: after ten failed lookups a subject must wait.
 //!
-//! Each subject (a key, a customer, an address) has one instant: how far its failures reach into the future,
-//! one step each. While that is ten steps or more ahead, look-ups wait. Time heals it, and no job is needed.
+//! It is a token bucket stored as one instant. Each subject (an API key, a customer, an
+//! address) has an instant that each failure moves one step into the future. Lookups are
+//! rejected while it is ten or more steps ahead. As time passes the subject recovers,
+//! without a job.
 //!
-//! Memory is bounded: there are two generations of subjects, and when the younger one is full, the older one is
-//! forgotten.
+//! Memory is bounded: there are two generations of subjects. When the younger one is
+//! full, it replaces the older one, which is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,25 +16,25 @@ use loyalty_core::{ShopId, Timestamp};
 
 use crate::problem::Problem;
 
-/// How many look-ups may fail in a row.
+/// The number of lookups that may fail in a row.
 const FREE_FAILURES: i32 = 10;
 
-/// How many subjects a generation has.
+/// The maximum number of subjects in a generation.
 const GENERATION_SIZE: usize = 20_000;
 
-/// Who looks codes up.
+/// A subject whose failed lookups are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ThrottleKey {
-    /// A shop's key, by its public part: many shoppers may stand behind it.
+    /// An API key, by its public id. Many shoppers may use it.
     Key(String),
-    /// A shopper, as the request names them.
+    /// A shopper, by the customer id or e-mail in the request.
     Customer(ShopId, String),
-    /// Where a shopper comes from, as the request says it.
+    /// A shopper's network address, as given in the request.
     Address(ShopId, String),
 }
 
 impl ThrottleKey {
-    /// What one failure costs.
+    /// The time by which one failure moves the instant.
     fn failure_cost(&self) -> TimeDelta {
         match self {
             Self::Key(_) => TimeDelta::seconds(1),
@@ -41,21 +43,23 @@ impl ThrottleKey {
     }
 }
 
-/// The failures of late.
+/// The instants of all subjects with recent failures: the younger and the older
+/// generation.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     generations: Mutex<[HashMap<ThrottleKey, Timestamp>; 2]>,
 }
 
 impl Throttle {
-    /// Lets a look-up go on, or says when to try again.
+    /// Admits a lookup, or fails with 429 and the seconds until every subject is admitted
+    /// again.
     pub(crate) fn admit(&self, subjects: &[ThrottleKey], now: Timestamp) -> Result<(), Problem> {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = subjects.iter().filter_map(|subject| {
-            let reaches = generations.iter().find_map(|generation| generation.get(subject))?;
+            let instant = generations.iter().find_map(|generation| generation.get(subject))?;
             let free = subject.failure_cost().checked_mul(FREE_FAILURES.saturating_sub(1))?;
             Some(
-                reaches
+                instant
                     .signed_duration_since(now)
                     .checked_sub(&free)?
                     .num_milliseconds(),
@@ -63,20 +67,23 @@ impl Throttle {
             .filter(|wait| *wait > 0)
         });
         let Some(wait) = wait.max() else { return Ok(()) };
+
+        // Rounded up, since `Retry-After` has whole seconds.
         let seconds = wait
             .saturating_add(999)
             .checked_div(1_000)
             .and_then(|seconds| u32::try_from(seconds).ok());
-        let detail = "Too many look-ups of codes that do not exist; try again later.";
+        let detail = "Too many lookups of unknown codes; try again later.";
         Err(Problem::too_many_requests(seconds.unwrap_or(u32::MAX), detail))
     }
 
-    /// Notes that a look-up found nothing.
+    /// Records a failed lookup of all subjects.
     pub(crate) fn record_failure(&self, subjects: &[ThrottleKey], now: Timestamp) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let [young, old] = &mut *generations;
+
         for subject in subjects {
-            let reaches = young
+            let instant = young
                 .get(subject)
                 .or_else(|| old.get(subject))
                 .copied()
@@ -84,8 +91,9 @@ impl Throttle {
                 .max(now);
             young.insert(
                 subject.clone(),
-                reaches.checked_add_signed(subject.failure_cost()).unwrap_or(reaches),
+                instant.checked_add_signed(subject.failure_cost()).unwrap_or(instant),
             );
+
             if young.len() >= GENERATION_SIZE {
                 *old = std::mem::take(young);
             }
@@ -103,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_failures_are_free_and_the_debt_decays() {
+    fn ten_failures_are_free_and_a_subject_recovers() {
         let throttle = Throttle::default();
         let ada = [ThrottleKey::Customer(ShopId(1), "ada".to_owned())];
         for _ in 0..10 {

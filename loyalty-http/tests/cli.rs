@@ -1,4 +1,4 @@
-//! The command line, as an operator meets it: what it prints, and how it says that it cannot.
+//! The command line: its output and its errors.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// One clear line on standard error, exit code 2.
+/// Checks for one line on standard error and exit code 2.
 fn assert_fails(output: &Output, says: &str) {
     let errors = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
@@ -35,14 +35,15 @@ fn assert_fails(output: &Output, says: &str) {
 }
 
 #[test]
-fn shops_and_keys_are_made_and_shown_once() {
+fn shops_and_keys_are_created_and_shown_once() {
     let directory = tempfile::tempdir().unwrap();
     let create =
         ["shop", "create", "Tea & Co", "--currency", "EUR", "--zone", "Europe/Berlin", "--json"];
-    let made: Value = serde_json::from_str(&stdout(&loyalty(directory.path(), &create))).unwrap();
-    assert_eq!(made["shop_id"], "1");
-    assert!(made["key"].as_str().unwrap().starts_with("lk_"));
-    assert!(made["secret"].as_str().unwrap().len() >= 32);
+    let created: Value =
+        serde_json::from_str(&stdout(&loyalty(directory.path(), &create))).unwrap();
+    assert_eq!(created["shop_id"], "1");
+    assert!(created["key"].as_str().unwrap().starts_with("lk_"));
+    assert!(created["secret"].as_str().unwrap().len() >= 32);
 
     let list = stdout(&loyalty(directory.path(), &["shop", "list", "--json"]));
     assert_eq!(
@@ -52,7 +53,7 @@ fn shops_and_keys_are_made_and_shown_once() {
 
     let rotated = stdout(&loyalty(directory.path(), &["key", "rotate", "1", "--json"]));
     let rotated: Value = serde_json::from_str(&rotated).unwrap();
-    assert_ne!(rotated["key"], made["key"]);
+    assert_ne!(rotated["key"], created["key"]);
     let file = std::fs::read(directory.path().join("loyalty.db")).unwrap();
     let secret = rotated["key"]
         .as_str()
@@ -64,7 +65,7 @@ fn shops_and_keys_are_made_and_shown_once() {
         .to_vec();
     assert!(
         !file.windows(secret.len()).any(|window| window == secret),
-        "a key stands in the file in clear"
+        "the file contains a key in clear text"
     );
 }
 
@@ -82,8 +83,8 @@ fn errors_are_one_line() {
     assert_fails(&run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]), "not a database");
     assert_fails(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
 
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     assert_fails(&run(&["--listen", &address]), &format!("cannot listen on {address}"));
 
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());
@@ -122,13 +123,13 @@ fn a_second_server_on_the_file_fails_and_verify_works() {
     assert_fails(&loyalty(directory.path(), &["--listen", "127.0.0.1:0"]), "another process");
     let verified = loyalty(directory.path(), &["verify"]);
     assert!(verified.status.success());
-    assert!(stdout(&verified).contains("Every state agrees with its journal."));
+    assert!(stdout(&verified).contains("Every stored state matches the journal."));
     let stopped = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status()
         .unwrap();
     assert!(stopped.success());
-    assert!(server.wait().unwrap().success(), "an asked-for stop is no failure");
+    assert!(server.wait().unwrap().success(), "a requested stop is not a failure");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What clients can make the server hold in memory is bounded by its settings: so many connections, each with
-//! so much. The server is a process of its own, and the system says how much it ever held.
+//! The server's memory is bounded by its settings: the number of connections, and the
+//! bytes for each. The server runs as a process, whose peak memory the system reports.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -14,17 +14,17 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// As many as are served at a time; more come.
+/// The server's limit of connections; there are more clients.
 const CONNECTIONS: usize = 32;
 const CLIENTS: usize = 40;
-/// More than anybody may make the server hold.
+/// More bytes than the server may buffer for a client.
 const FLOOD: usize = 6 * BODY;
 
-/// A body that grows has its last two sizes at the most, and beside it there are buffers.
+/// A growing body takes at most its last two sizes, and there are buffers.
 const BYTES_PER_CONNECTION: usize = 2 * BODY + (512 << 10);
 const BODY: usize = 1 << 20;
 
-/// What the process may take besides: threads, the database's pages, what the allocator keeps.
+/// Other memory of the process: threads, database pages, and the allocator's reserve.
 const BASE: usize = 16 << 20;
 
 struct Server {
@@ -39,8 +39,8 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
             .current_dir(&directory)
-            // The allocator keeps what was freed for a second, in case it is wanted again: how much that is hangs
-            // on how fast the clients are, and the bounds are about what the server holds.
+            // The allocator would return freed memory after a second only. How much that
+            // is depends on the clients' speed, and the bounds are about memory in use.
             .env("MIMALLOC_PURGE_DELAY", "0")
             .args([
                 "--listen",
@@ -64,7 +64,7 @@ impl Server {
         server
     }
 
-    /// How many bytes the process holds, or held at its peak (`VmHWM:`).
+    /// The memory of the process in bytes, now (`VmRSS:`) or at its peak (`VmHWM:`).
     fn memory_bytes(&self, what: &str) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -89,7 +89,7 @@ impl Server {
         answer.starts_with("HTTP/1.1 200")
     }
 
-    /// Everybody sends until nothing more is taken, and goes away when all have.
+    /// All clients send until nothing more is accepted, and then disconnect together.
     fn flood(&self, head: &str, piece: &str, most: usize) {
         let mut streams: Vec<TcpStream> = (0..CLIENTS).map(|_| self.connect()).collect();
         let pieces = piece.repeat((64 << 10) / piece.len());
@@ -111,7 +111,7 @@ impl Server {
                 });
             }
         });
-        // What the system holds of it is still on its way to the server.
+        // The server still reads what the system has buffered.
         std::thread::sleep(Duration::from_millis(300));
     }
 
@@ -134,19 +134,19 @@ impl Drop for Server {
     }
 }
 
-/// Bodies of any length, in chunks, with an end that never comes.
+/// Chunked bodies that never end.
 #[test]
 fn chunked_bodies_use_memory_up_to_their_limit() {
     let server = Server::start();
     let head = "POST /integrations/webhooks/common/orders-paid HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
-    // Just under the limit, and held.
+    // Just under the limit, so that the server waits for the rest.
     server.flood(head, &chunk, BODY - (70 << 10));
     server.flood(head, &chunk, FLOOD);
     server.assert_peak_below(BASE + CONNECTIONS * BYTES_PER_CONNECTION);
 }
 
-/// Bodies of which the length is known beforehand take no more than that.
+/// Bodies of a known length take no more memory than their length.
 #[test]
 fn sized_bodies_are_buffered_once() {
     let server = Server::start();

@@ -1,7 +1,9 @@
-//! Every command and every answer of README.md, tried against the real binary on an empty database.
+//! All commands and responses in README.md, run with the real binary on an empty
+//! database.
 //!
-//! `sh` blocks run in a shell, as printed but for the address, the key and the build; the `json` block
-//! behind one must be found in the answer, `…` standing for anything. `rust` blocks are doctests.
+//! `sh` blocks run in a shell, with the address, the key and the build replaced. The
+//! response must contain the `json` block that follows, in which `…` matches any string.
+//! `rust` blocks are doctests.
 
 #![allow(
     clippy::unwrap_used,
@@ -49,7 +51,8 @@ struct Server {
 }
 
 impl Server {
-    /// Starts the binary as `cargo run` does, on a free port, and reads what it prints.
+    /// Starts the binary on a free port, and reads the key and the address that it
+    /// prints.
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
@@ -96,7 +99,8 @@ impl Drop for Server {
     }
 }
 
-/// Whether what the page says is in the answer. Lists are compared member by member.
+/// Checks that the response contains what the page shows. Lists are compared item by
+/// item.
 fn assert_contains(page: &Value, answer: &Value, whole: &str) {
     match (page, answer) {
         (Value::Object(page), Value::Object(answer)) => {
@@ -128,9 +132,10 @@ fn readme_commands_give_the_printed_responses() {
     for Block { language, text } in blocks(&page) {
         match language.as_str() {
             "json" => {
-                let got: String = answer.take().expect("a json block stands behind its command");
-                let value = serde_json::from_str(&got).unwrap_or_else(|_| panic!("no JSON: {got}"));
-                assert_contains(&serde_json::from_str(&text).unwrap(), &value, &got);
+                let received: String = answer.take().expect("a json block follows its command");
+                let value = serde_json::from_str(&received)
+                    .unwrap_or_else(|_| panic!("no JSON: {received}"));
+                assert_contains(&serde_json::from_str(&text).unwrap(), &value, &received);
                 compared += 1;
             }
             "sh" if text.starts_with("cargo run --release -- ") || text.starts_with("curl") => {
@@ -143,7 +148,7 @@ fn readme_commands_give_the_printed_responses() {
                 }
             }
             "rust" => {}
-            other => panic!("README.md has a block of {other}, which nothing tries"),
+            other => panic!("README.md has a block of {other}, which is not tested"),
         }
     }
     assert!(compared >= 7, "only {compared} answers were compared");

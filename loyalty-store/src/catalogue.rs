@@ -1,7 +1,8 @@
-//! What a shop sells and whom it looks for: products, categories and saved searches.
+//! The catalogue of a shop: products, categories and saved searches.
 //!
-//! They are the shop's own records, replaced as it likes. No points hang on them, so they are in no journal;
-//! they are written in the same transactions as everything else, with the same idempotency.
+//! The shop replaces these records as it likes. Points do not depend on them, so they
+//! have no journal. They are written in the same transactions as everything else, with
+//! the same idempotency.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,46 +15,46 @@ use crate::numeric_id::NumericId;
 use crate::query::Page;
 use crate::search::SearchQuery;
 
-/// A product as a shop tells of it. Prices are in the shop's currency.
+/// A product as reported by a shop. Prices are in the shop's currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// The shop's id.
     pub id: ProductId,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// The categories that it is in. They need not be known by name.
+    /// The categories of the product. They need not have a [`Category`] record.
     #[serde(default)]
     pub categories: BTreeSet<CategoryId>,
-    /// The price of one, where there is one price.
+    /// The price of one unit, if all variants have the same price.
     #[serde(default)]
     pub price: Option<Amount>,
-    /// Who makes it.
+    /// The vendor.
     #[serde(default)]
     pub vendor: Option<String>,
-    /// What kind of thing it is.
+    /// The type of the product, in the shop's words.
     #[serde(default)]
     pub product_type: Option<String>,
-    /// The shop's labels.
+    /// The shop's tags.
     #[serde(default)]
     pub tags: BTreeSet<Tag>,
-    /// Whether it is on sale.
+    /// The sale status.
     #[serde(default)]
     pub status: ProductStatus,
-    /// The forms in which it is sold. Their ids differ.
+    /// The variants. Their ids are unique within the product.
     #[serde(default)]
     pub variants: Vec<Variant>,
 }
 
-/// Whether a product is on sale; Shopify's words.
+/// The sale status of a product, in Shopify's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductStatus {
     /// On sale.
     #[default]
     Active,
-    /// No longer.
+    /// No longer on sale.
     Archived,
-    /// Not yet.
+    /// Not yet on sale.
     Draft,
 }
 
@@ -61,7 +62,7 @@ impl ProductStatus {
     /// Every status.
     pub const ALL: [Self; 3] = [Self::Active, Self::Archived, Self::Draft];
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -71,151 +72,175 @@ impl ProductStatus {
     }
 }
 
-/// A form in which a product is sold: a size, a colour.
+/// A variant of a product, such as a size or a colour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variant {
     /// The shop's id.
     pub id: VariantId,
-    /// What it is called.
+    /// The title.
     #[serde(default)]
     pub title: Option<String>,
     /// The stock keeping unit.
     #[serde(default)]
     pub sku: Option<String>,
-    /// The price of one.
+    /// The price of one unit.
     #[serde(default)]
     pub price: Option<Amount>,
 }
 
-/// A product as it is kept.
+/// A stored product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProductRecord {
-    /// Whose product.
+    /// The shop.
     pub shop: ShopId,
-    /// Its number. The list of products goes by it.
+    /// The numeric id. Lists of products are sorted by it.
     pub number: NumericId,
     /// The product.
     pub product: Product,
-    /// The numbers of the variants, in their order. Variants of one id have one number, whatever their products.
+    /// The numeric ids of the variants, in the order of [`Product::variants`]. A variant
+    /// id has the same number in every product.
     pub variant_numbers: Vec<NumericId>,
-    /// When it became known.
+    /// The time of the first report.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// A category of products as a shop tells of it.
+/// A category of products as reported by a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Category {
     /// The shop's id.
     pub id: CategoryId,
-    /// What it is called.
+    /// The name.
     pub name: String,
 }
 
-/// A category as it is kept.
+/// A stored category.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CategoryRecord {
-    /// Whose category.
+    /// The shop.
     pub shop: ShopId,
     /// The category.
     pub category: Category,
-    /// When it became known.
+    /// The time of the first report.
     pub created_at: Timestamp,
-    /// When it changed last.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// A search for customers that a shop gave a name.
+/// A named search for customers of a shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedSearch {
-    /// Whose search.
+    /// The shop.
     pub shop: ShopId,
-    /// Its number, which is its id.
+    /// The id, a number.
     pub number: NumericId,
-    /// Its name, unlike those of the shop's other searches.
+    /// The name, unique within the shop.
     pub name: String,
-    /// The terms, as [`SearchQuery::parse`] took them.
+    /// The text given to [`SearchQuery::parse`].
     pub query: String,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }
 
-/// A change of the catalogue; all of it or nothing.
+/// A change of the catalogue. It takes effect completely or not at all.
+///
+/// # Example: products are created, then left unchanged
+/// ```
+/// use loyalty_core::{Currency, ProductId, Zone};
+/// use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, MemoryStore, NewShop, Product};
+/// use loyalty_store::{Reply, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// let tea: Product = serde_json::from_str(r#"{"id": "tea", "title": "Green tea"}"#)?;
+/// for (created, unchanged) in [(1, 0), (0, 1)] {
+///     let action = Action::Catalogue(CatalogueAction::PutProducts(vec![tea.clone()]));
+///     let reply = store.execute(Request::new(shop, now, action)).wait()?;
+///     let Reply::Decided(Ok(receipt)) = reply else { return Err("rejected".into()) };
+///     let Some(CatalogueOutcome::Products(_, counts)) = receipt.catalogue_outcome else {
+///         return Err("no products".into());
+///     };
+///     assert_eq!((counts.created, counts.unchanged), (created, unchanged));
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum CatalogueAction {
-    /// Replaces products, or adds those that are new. What is the same as before stays untouched.
+    /// Creates or replaces products. Equal products are left untouched.
     PutProducts(Vec<Product>),
-    /// Forgets a product.
+    /// Deletes a product.
     DeleteProduct(ProductId),
-    /// Replaces categories, or adds those that are new.
+    /// Creates or replaces categories. Equal categories are left untouched.
     PutCategories(Vec<Category>),
-    /// Forgets a category. Products stay in it.
+    /// Deletes a category. Products keep its id.
     DeleteCategory(CategoryId),
-    /// Makes a saved search.
+    /// Creates a saved search.
     SaveSearch {
-        /// Its name.
+        /// The name, unique within the shop.
         name: String,
         /// The search.
         query: SearchQuery,
     },
-    /// Forgets a saved search.
+    /// Deletes a saved search.
     DeleteSearch(NumericId),
 }
 
-/// What became of a change of the catalogue.
+/// The outcome of a [`CatalogueAction`].
 #[derive(Clone, Debug)]
 pub enum CatalogueOutcome {
-    /// The products as they are now.
+    /// The stored products, in the order of the request.
     Products(Vec<Arc<ProductRecord>>, UpsertCounts),
-    /// The categories as they are now.
+    /// The stored categories, in the order of the request.
     Categories(Vec<Arc<CategoryRecord>>, UpsertCounts),
-    /// The new search.
+    /// The created search.
     Search(Arc<SavedSearch>),
-    /// It is gone.
+    /// The record was deleted.
     Deleted,
 }
 
-/// How many records were new, changed, and the same as before.
+/// The numbers of records created, updated and left unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct UpsertCounts {
-    /// New.
+    /// Created records.
     pub created: u64,
-    /// Changed.
+    /// Updated records.
     pub updated: u64,
-    /// The same as before: not touched.
+    /// Records equal to the stored ones, left untouched.
     pub unchanged: u64,
 }
 
-/// How a product is named.
+/// A reference to a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProductRef {
-    /// By the shop's id.
+    /// The shop's id.
     Id(ProductId),
-    /// By its number.
+    /// The numeric id.
     Number(NumericId),
 }
 
-/// The reads of the catalogue. Like all of a store's, they begin with the shop and show what is committed.
+/// Reads of the catalogue. They show committed data of one shop.
 pub trait Catalogue {
-    /// One product.
+    /// Returns a product.
     fn product(
         &self,
         shop: ShopId,
         key: &ProductRef,
     ) -> Result<Option<Arc<ProductRecord>>, Failure>;
 
-    /// The number that was given to a variant whose id is none.
+    /// Returns the number assigned to a variant. `None` if its id is a number itself.
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
 
-    /// The variant that was given a number.
+    /// Returns the variant that a number was assigned to.
     fn variant_by_number(
         &self,
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<VariantId>, Failure>;
 
-    /// Products in the order of their numbers, `after` one.
+    /// Returns up to `limit` products in the order of their numbers, starting behind
+    /// `after`.
     fn products(
         &self,
         shop: ShopId,
@@ -223,17 +248,18 @@ pub trait Catalogue {
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure>;
 
-    /// How many products there are.
+    /// Returns the number of products.
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure>;
 
-    /// One category.
+    /// Returns a category.
     fn category(
         &self,
         shop: ShopId,
         id: &CategoryId,
     ) -> Result<Option<Arc<CategoryRecord>>, Failure>;
 
-    /// Categories in the order of their ids, `after` one.
+    /// Returns up to `limit` categories in the order of their ids, starting behind
+    /// `after`.
     fn categories(
         &self,
         shop: ShopId,
@@ -241,17 +267,18 @@ pub trait Catalogue {
         limit: usize,
     ) -> Result<Page<Arc<CategoryRecord>>, Failure>;
 
-    /// How many categories there are.
+    /// Returns the number of categories.
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure>;
 
-    /// One saved search.
+    /// Returns a saved search.
     fn saved_search(
         &self,
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
 
-    /// Saved searches in the order in which they were made, `after` one.
+    /// Returns up to `limit` saved searches in the order of their creation, starting
+    /// behind `after`.
     fn saved_searches(
         &self,
         shop: ShopId,
@@ -259,6 +286,6 @@ pub trait Catalogue {
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure>;
 
-    /// How many saved searches there are.
+    /// Returns the number of saved searches.
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure>;
 }

@@ -1,19 +1,21 @@
-//! The promises of [`Store`], as cases that any store can be held to.
+//! Conformance tests for implementations of [`Store`].
 //!
-//! A case gets an empty store and no more, and stops where a promise is broken: that all of a request happens or
-//! nothing, and once; that shops are apart and requests in order; that an answer which was lost can be asked for again;
-//! and all that with many clients at once. [`hold`] runs one, insists that the books add up, and opens the store again
-//! to see that it shows the same.
+//! A [`Case`] receives an empty store and panics if the store breaks the contract. Cases
+//! cover atomicity, idempotency, isolation of shops, order of requests and concurrency.
+//! [`check_store`] runs a case, verifies the store, opens it again and compares the
+//! contents.
 //!
-//! # Example: a test of each case for a store of one's own
+//! # Example: tests for another implementation
 //! ```
 //! # mod tests {
-//! use loyalty_store::conformance::{Case, hold};
+//! use std::sync::Arc;
+//!
+//! use loyalty_store::conformance::{Case, check_store};
 //! # use loyalty_store::MemoryStore as MyStore;
 //!
 //! fn my_store(case: Case) {
-//!     let place = std::sync::Arc::new(MyStore::default()); // what outlives a store that is dropped
-//!     hold(|| std::sync::Arc::clone(&place), case);
+//!     let data = Arc::new(MyStore::default()); // for a durable store: a file or directory
+//!     check_store(|| Arc::clone(&data), case); // opens the store twice
 //! }
 //! loyalty_store::conformance!(my_store: crate::tests::my_store);
 //! # pub fn run() { my_store(loyalty_store::conformance::points::points_are_added_and_subtracted) }
@@ -30,7 +32,7 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm,
     clippy::wildcard_imports,
-    reason = "a case says in its name what is promised, and stops where it is not kept"
+    reason = "a case is a test: its name is its contract, and it panics if that is broken"
 )]
 
 pub mod catalogue;
@@ -55,27 +57,28 @@ use contents::StoreContents;
 
 pub use contents::assert_consistent;
 
-/// A promise: it stops with a panic where the store does not keep it.
+/// A conformance test. It panics if the store breaks the contract.
 pub type Case = fn(&dyn Store);
 
-/// Opens a store and holds it to a promise. Then its books must add up, and when it is dropped and opened again it must
-/// show what it showed.
+/// Opens a store, runs a case and verifies the store. Then drops the store, opens it
+/// again and compares its contents.
 ///
 /// # Panics
-/// Where anything of that is not so.
+/// If the case fails, the verification finds a difference, or the contents differ.
 pub fn check_store<S: Deref<Target: Store + Sized>>(open: impl Fn() -> S, case: Case) {
     let store = open();
     case(&*store);
     assert_consistent(&*store);
     let before = StoreContents::read(&*store);
+
     drop(store);
     let store = open();
     assert_eq!(StoreContents::read(&*store), before, "after it was opened again");
     assert_consistent(&*store);
 }
 
-/// Makes a module with a test of each case, for a function that is given the case: see
-/// [`conformance`](mod@crate::conformance).
+/// Creates a module with a test for each case. Each test calls the given function with
+/// its case: see [`conformance`](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($store:ident: $run:path) => {

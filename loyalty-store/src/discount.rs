@@ -1,4 +1,4 @@
-//! Price rules, discount codes and carts: what can be asked about them, and what is answered.
+//! Reads and changes of price rules, discount codes, checkouts and carts.
 
 pub(crate) mod index;
 pub(crate) mod lookup;
@@ -12,19 +12,20 @@ use loyalty_core::discount::{
 };
 use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
+use crate::customer_ref::CustomerRef;
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionState};
 use crate::query::Page;
 use crate::record::{JournalRow, Seq};
-use crate::request::CustomerRef;
 use lookup::CartFacts;
 
-/// What can be read of price rules, discount codes and carts.
+/// Reads of price rules, discount codes and carts.
 pub trait Discounts {
-    /// One price rule, with its e-mails.
+    /// Returns a price rule with its e-mails.
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure>;
 
-    /// Price rules in the order in which they were made, after one of them.
+    /// Returns up to `limit` price rules in the order of their creation, starting behind
+    /// `after`.
     fn price_rules(
         &self,
         shop: ShopId,
@@ -32,16 +33,17 @@ pub trait Discounts {
         limit: usize,
     ) -> Result<Page<PriceRuleView>, Failure>;
 
-    /// How many price rules there are.
+    /// Returns the number of price rules.
     fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure>;
 
-    /// One discount code.
+    /// Returns a discount code.
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure>;
 
-    /// The discount code that a shopper types so.
+    /// Returns the discount code with this text. Case is ignored.
     fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
 
-    /// A rule's codes in the order in which they were made, after one of them.
+    /// Returns up to `limit` codes of a rule in the order of their creation, starting
+    /// behind `after`.
     fn codes(
         &self,
         shop: ShopId,
@@ -50,13 +52,13 @@ pub trait Discounts {
         limit: usize,
     ) -> Result<Page<CodeView>, Failure>;
 
-    /// How many codes a rule has.
+    /// Returns the number of codes of a rule.
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure>;
 
-    /// What became of codes that were asked for at once.
+    /// Returns the outcome of a batch of codes.
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure>;
 
-    /// What a checkout holds at `now`.
+    /// Returns the reservations of a checkout that are in force at `now`.
     fn checkout(
         &self,
         shop: ShopId,
@@ -64,69 +66,103 @@ pub trait Discounts {
         now: Timestamp,
     ) -> Result<CheckoutView, Failure>;
 
-    /// All that is known about a cart, as of one commit, the program in force included: it says how codes
-    /// combine.
+    /// Reads everything needed to evaluate a cart, as of one commit. That includes the
+    /// program in force, which defines how codes combine.
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
 
-    /// Which of the codes that an order brings it has used, in the order of their texts.
+    /// Returns the codes that an order has used, in the order of their ids.
     fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
 }
 
-/// What is to be done with price rules and discount codes.
+/// A change of price rules, discount codes or reservations.
+///
+/// # Example: a code of a price rule
+/// ```
+/// use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
+/// use loyalty_core::{Currency, PriceRuleId, Zone};
+/// use loyalty_store::{Action, DiscountAction, DiscountOutcome, Discounts, MemoryStore, NewShop};
+/// use loyalty_store::{Reply, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts {
+///     title: "Ten percent".into(),
+///     value_type: ValueType::Percentage,
+///     value: "-10".parse()?,
+///     ..PriceRuleParts::new(starts_at)
+/// };
+/// let rule = Box::new(PriceRule::new(parts, 2).unwrap());
+/// let save = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
+/// let Reply::Decided(Ok(receipt)) = store.execute(Request::new(shop, now, save)).wait()? else {
+///     return Err("rejected".into());
+/// };
+/// let Some(DiscountOutcome::Rule(rule)) = receipt.discount_outcome else {
+///     return Err("no rule".into());
+/// };
+/// let add = DiscountAction::AddCode { rule: rule.id, text: Code::new("SPRING")? };
+/// store.execute(Request::new(shop, now, Action::Discount(add))).wait()?;
+///
+/// let code = store.code_by_text(shop, &Code::new("spring")?)?.ok_or("unknown code")?;
+/// assert_eq!((code.rule, code.used, code.enabled), (rule.id, 0, true));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum DiscountAction {
-    /// Makes a rule, or replaces the one of this id.
+    /// Creates a rule, or replaces the one with this id.
     SaveRule {
-        /// Which; a new one, where none is named.
+        /// The rule to replace, or `None` to create one.
         id: Option<PriceRuleId>,
-        /// What it says from now on, e-mails included.
+        /// The new content, e-mails included.
         rule: Box<PriceRule>,
-        /// The state that the caller saw: the rule's [`PriceRuleView::etag`].
+        /// The [`PriceRuleView::etag`] that the rule must still have.
         if_match: Option<String>,
     },
-    /// Lets a rule say something else, made of what it says by then: of two who change it at once, neither is
-    /// lost.
+    /// Changes a rule by a function of its current content, so that concurrent changes do
+    /// not overwrite each other.
     ChangeRule {
-        /// Which.
+        /// The rule.
         id: PriceRuleId,
-        /// What becomes of it.
+        /// The change.
         change: RuleChange,
     },
-    /// Does away with a rule and all its codes.
+    /// Deletes a rule and all its codes.
     DeleteRule {
-        /// Which.
+        /// The rule.
         id: PriceRuleId,
-        /// The state that the caller saw.
+        /// The [`PriceRuleView::etag`] that the rule must still have.
         if_match: Option<String>,
     },
-    /// Makes a code.
+    /// Creates a code.
     AddCode {
-        /// Its rule.
+        /// The rule of the code.
         rule: PriceRuleId,
-        /// What a shopper types.
+        /// The text that a shopper types.
         text: Code,
     },
-    /// Makes many codes. Each stands for itself: one that cannot be made does not hinder the others.
+    /// Creates a batch of codes. A code that cannot be created does not affect the
+    /// others.
     AddCodes {
-        /// Their rule.
+        /// The rule of the codes.
         rule: PriceRuleId,
         /// The texts, at most [`DiscountAction::MAX_BATCH`].
         texts: Vec<String>,
     },
-    /// Lets a code be typed differently, or switches it.
+    /// Renames, enables or disables a code.
     ChangeCode {
-        /// Its rule.
+        /// The rule of the code.
         rule: PriceRuleId,
         /// The code.
         code: CodeId,
-        /// What a shopper types, where that changes.
+        /// The new text, or `None` to keep it.
         text: Option<Code>,
-        /// Whether it can be used, where that changes.
+        /// True to enable the code, false to disable it, `None` for no change.
         enabled: Option<bool>,
     },
-    /// Does away with a code.
+    /// Deletes a code.
     RemoveCode {
-        /// Its rule.
+        /// The rule of the code.
         rule: PriceRuleId,
         /// The code.
         code: CodeId,
@@ -137,29 +173,29 @@ pub enum DiscountAction {
         checkout: CheckoutId,
         /// The codes as typed, at most [`Cart::MAX_CODES`].
         codes: Vec<Code>,
-        /// Who buys, where that is known; made where they are new.
+        /// The buyer, if known. Created if new.
         customer: Option<CustomerRef>,
-        /// The segments that they are in.
+        /// The customer segments of the buyer.
         segments: Vec<SegmentId>,
-        /// Until when.
+        /// The end of the reservations.
         until: Timestamp,
     },
-    /// Gives back what a checkout holds.
+    /// Releases reservations of a checkout.
     Release {
         /// The checkout.
         checkout: CheckoutId,
-        /// Of this code; of all, where none is named.
+        /// The code to release, or `None` for all.
         code: Option<Code>,
     },
 }
 
-/// What becomes of a price rule that says something already. It is asked inside the transaction, so it must be
-/// quick and must not ask the store.
+/// A function that changes the content of a price rule. It runs inside the transaction,
+/// so it must be fast and must not call the store.
 #[derive(Clone)]
 pub struct RuleChange(Arc<dyn Fn(PriceRuleParts) -> PriceRuleParts + Send + Sync>);
 
 impl RuleChange {
-    /// By a function of all that the rule says, e-mails included.
+    /// Creates a change from a function of the rule's content, e-mails included.
     pub fn new(change: impl Fn(PriceRuleParts) -> PriceRuleParts + Send + Sync + 'static) -> Self {
         Self(Arc::new(change))
     }
@@ -176,101 +212,95 @@ impl fmt::Debug for RuleChange {
 }
 
 impl DiscountAction {
-    /// How many codes can be made at once.
+    /// The largest number of codes in a batch.
     pub const MAX_BATCH: usize = 100;
 }
 
-/// What was done with price rules and discount codes.
+/// The outcome of a [`DiscountAction`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum DiscountOutcome {
-    /// A rule was saved.
+    /// The saved rule.
     Rule(Box<PriceRuleView>),
-    /// A code was made or renamed.
+    /// The created or changed code.
     Code(Box<CodeView>),
-    /// Many codes were made.
+    /// The outcome of each code of a batch.
     Batch(Box<CodeBatch>),
-    /// What the checkout holds now.
+    /// The checkout after the change.
     Checkout(Box<CheckoutView>),
-    /// It is gone.
+    /// The rule or code was deleted.
     Deleted,
 }
 
 /// A price rule with its e-mails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRuleView {
-    /// The store's number of it.
+    /// The id, assigned by the store.
     pub id: PriceRuleId,
-    /// How often it was saved.
+    /// The number of times the rule was saved.
     pub revision: u32,
-    /// What it says.
+    /// The content.
     pub rule: Arc<PriceRule>,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last saved.
+    /// The time of the last save.
     pub updated_at: Timestamp,
 }
 
 impl PriceRuleView {
-    /// Names this state: it changes each time the rule is saved.
+    /// Returns an entity tag of this state. It changes each time the rule is saved.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.revision)
     }
 }
 
-/// A discount code that is there.
+/// A discount code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeView {
-    /// The store's number of it.
+    /// The id, assigned by the store.
     pub id: CodeId,
-    /// Its rule.
+    /// The rule of the code.
     pub rule: PriceRuleId,
-    /// What a shopper types.
+    /// The text that a shopper types.
     pub text: Code,
-    /// How many orders have used it and not given it back.
+    /// The number of uses by orders, without returned ones.
     pub used: u64,
-    /// Whether it is switched on.
+    /// True if the code can be used.
     pub enabled: bool,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it last changed, uses included.
+    /// The time of the last change, uses included.
     pub updated_at: Timestamp,
 }
 
 impl CodeView {
-    /// None where the code was removed.
+    /// Creates a view of a code's projection. Returns `None` if the code was deleted.
     pub(crate) fn new(id: CodeId, record: &Projection) -> Option<Self> {
         let state = code_state(record)?;
         let (rule, text) = (state.rule()?, state.code()?.clone());
+        let (used, enabled) = (state.usage().used(), state.is_on());
         let Projection { created_at, updated_at, .. } = *record;
-        let (used, on) = (state.usage().used(), state.is_on());
-        (!state.is_removed()).then_some(Self {
-            id,
-            rule,
-            text,
-            used,
-            enabled: on,
-            created_at,
-            updated_at,
-        })
+
+        let view = Self { id, rule, text, used, enabled, created_at, updated_at };
+        (!state.is_removed()).then_some(view)
     }
 }
 
-/// Many codes that were asked for at once.
+/// The outcome of [`DiscountAction::AddCodes`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeBatch {
-    /// Its number: the position of its journal row.
+    /// The id: the position of the batch's journal row.
     pub id: Seq,
     /// The rule.
     pub rule: PriceRuleId,
-    /// What became of each, in the order in which they were asked for.
+    /// The outcome of each code, in the order of the request.
     pub entries: Arc<[BatchEntry]>,
-    /// When all of it was done.
+    /// The time of the request.
     pub at: Timestamp,
 }
 
 impl CodeBatch {
-    /// The batch whose row this is.
+    /// Returns the batch that a journal row of this shop records, if any.
     pub(crate) fn from_row(row: &JournalRow, shop: ShopId) -> Option<Self> {
         let batch = row.events.iter().find_map(|event| {
             let Event::Discount(DiscountEvent::CodesBatched { rule, entries }) = event else {
@@ -278,35 +308,36 @@ impl CodeBatch {
             };
             Some((*rule, Arc::clone(entries)))
         });
+
         let (rule, entries) = batch.filter(|_| row.shop == shop)?;
         Some(Self { id: row.seq, rule, entries, at: row.at })
     }
 }
 
-/// What a checkout holds.
+/// A checkout and its reservations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutView {
     /// The checkout.
     pub id: CheckoutId,
-    /// Its live reservations, each with its end.
+    /// The codes reserved, each with the end of its reservation.
     pub reservations: Vec<(CodeView, Timestamp)>,
 }
 
-/// A code that an order brought, and whether the order has used it.
+/// A code that an order lists, and its use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderCode {
-    /// As the order brought it.
+    /// The text in the order.
     pub text: Code,
-    /// The code that it used, or why it used none.
+    /// The code that the order used, or the reason why it used none.
     pub outcome: Result<CodeId, CodeRejection>,
 }
 
-/// A cart to be evaluated, with what only a store knows of its customer left open.
+/// A cart to evaluate.
 #[derive(Clone, Debug)]
 pub struct CartQuery {
-    /// The cart; its customer's account is looked up.
+    /// The cart. The store looks up its customer's account.
     pub cart: Cart,
-    /// The checkout whose reservations count as the cart's own.
+    /// The checkout whose reservations belong to the cart.
     pub checkout: Option<CheckoutId>,
 }
 

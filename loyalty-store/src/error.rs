@@ -1,91 +1,95 @@
-//! Rejections, where the answer is no, apart from failures, where something broke.
+//! Errors of requests: a [`Rejection`] is a decision, a [`Failure`] a technical fault.
 
-use loyalty_core::discount::{Cart, CodeRejection, DiscountRejection};
+use loyalty_core::discount::{CodeRejection, DiscountRejection};
 use loyalty_core::{Fault, ProgramVersion};
 
-use crate::discount::DiscountAction;
-
-/// A request that was understood and refused. Nothing changed.
+/// The reason why a valid request was rejected. Nothing changed.
+///
+/// # Example: a stable code and a text for people
+/// ```
+/// use loyalty_store::Rejection;
+/// assert_eq!(Rejection::CustomerNotFound.code(), "customer_not_found");
+/// assert_eq!(Rejection::CustomerNotFound.to_string(), "there is no such customer");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// No such code of this rule.
+    /// The price rule has no such code.
     #[error("there is no such discount code")]
     CodeNotFound,
     /// A code cannot be used.
     #[error("{reason}")]
     CodeRejected {
-        /// Which of the codes of the request, counted from 0.
+        /// The position of the code in the request, counted from 0.
         index: usize,
-        /// Why.
+        /// The reason.
         #[source]
         reason: DiscountRejection,
     },
-    /// The shop has a code of this text.
-    #[error("the shop has a code of this text already; case does not matter")]
+    /// Another code of the shop has this text.
+    #[error("the shop already has this code; case is ignored")]
     CodeTaken,
-    /// No such category.
+    /// The category does not exist.
     #[error("there is no such category")]
     CategoryNotFound,
-    /// A customer of this id is there already.
-    #[error("a customer with this id or e-mail exists already")]
+    /// A customer that must be new already exists.
+    #[error("a customer with this id or e-mail already exists")]
     CustomerExists,
-    /// No such customer.
+    /// The customer does not exist.
     #[error("there is no such customer")]
     CustomerNotFound,
     /// The e-mail belongs to another customer.
     #[error("this e-mail belongs to another customer")]
     EmailTaken,
-    /// The idempotency key came before with another request.
+    /// The idempotency key was used for another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
-    /// A price rule contradicts itself, or what the catalogue says of its products.
+    /// The price rule contradicts itself or the catalogue.
     #[error("the price rule has faults: {}", .0.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(", "))]
     InvalidPriceRule(Vec<Fault>),
     /// The order belongs to another customer.
     #[error("the order belongs to another customer")]
     OrderOfAnotherCustomer,
-    /// No such price rule.
+    /// The price rule does not exist.
     #[error("there is no such price rule")]
     PriceRuleNotFound,
-    /// What was read has changed since.
-    #[error("it has changed since it was read")]
+    /// The resource no longer has the etag of the request.
+    #[error("the resource has changed since it was read")]
     PreconditionFailed,
-    /// No such product.
+    /// The product does not exist.
     #[error("there is no such product")]
     ProductNotFound,
-    /// The program has changed since it was read.
-    #[error("version {current} of the program was published in between")]
+    /// The program in force is not the version that the request replaces.
+    #[error("version {current} of the program was published in the meantime")]
     ProgramChanged {
         /// The version in force.
         current: ProgramVersion,
     },
-    /// No such redemption.
+    /// The redemption does not exist.
     #[error("there is no such redemption")]
     RedemptionNotFound,
     /// Another saved search has this name.
     #[error("another saved search has this name")]
     SavedSearchNameTaken,
-    /// No such saved search.
+    /// The saved search does not exist.
     #[error("there is no such saved search")]
     SavedSearchNotFound,
-    /// Nobody has this referral code.
+    /// No customer has this referral code.
     #[error("there is no such referral code")]
     ReferralCodeNotFound,
-    /// The rules said no.
+    /// The rules rejected a command.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
-    /// More codes than one checkout or one batch can have.
-    #[error(
-        "these are too many codes: a checkout holds at most {}, a batch {}",
-        Cart::MAX_CODES,
-        DiscountAction::MAX_BATCH
-    )]
-    TooManyCodes,
+    /// More codes than a checkout or a batch can have.
+    #[error("too many codes: at most {limit}")]
+    TooManyCodes {
+        /// The largest number of codes allowed.
+        limit: usize,
+    },
 }
 
 impl Rejection {
-    /// Why a code cannot be used, where that is it.
+    /// Returns why a discount code cannot be used, if that is the reason.
     pub fn refusal(&self) -> Option<&CodeRejection> {
         if let Self::CodeRejected { reason: DiscountRejection::CodeRejected(refusal), .. } = self {
             Some(refusal)
@@ -94,7 +98,7 @@ impl Rejection {
         }
     }
 
-    /// The stable code.
+    /// Returns the stable code that clients can rely on.
     pub fn code(&self) -> &'static str {
         match self {
             Self::CodeNotFound => "code_not_found",
@@ -116,36 +120,37 @@ impl Rejection {
             Self::SavedSearchNameTaken => "saved_search_name_taken",
             Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
-            Self::TooManyCodes => "too_many_codes",
+            Self::TooManyCodes { .. } => "too_many_codes",
         }
     }
 }
 
-/// Something broke. The texts are for operators, not for clients.
+/// A technical fault. The texts are for operators, not for clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// More requests wait than are accepted. Try again shortly.
-    #[error("too many requests wait for the store")]
+    /// The queue of requests is full. Retry shortly.
+    #[error("too many requests are waiting for the store")]
     Busy,
-    /// Stored data that cannot be read. Do not try again.
+    /// Stored data cannot be read. Do not retry.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
-    /// The file was written by a newer program.
+    /// The file was written by a newer version of this program.
     #[error(
-        "the database has format {found}, but this program knows formats up to {supported}; use a newer program"
+        "the database has format {found}, but this version supports formats up to {supported}; \
+         use a newer version"
     )]
     NewerFormat {
-        /// The file's format.
+        /// The format of the file.
         found: i64,
-        /// The newest format that this program knows.
+        /// The newest format that this version supports.
         supported: i64,
     },
-    /// Nothing happened; try again when the cause is gone.
+    /// The request had no effect. Retry when the cause is resolved.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// A commit whose answer was lost: it may have happened. The same request with the same idempotency
-    /// key settles it.
+    /// The request may have taken effect: the reply was lost during the commit. Sending
+    /// the same request with the same idempotency key again returns its outcome.
     #[error("the outcome is unknown: {0}")]
     UnknownOutcome(String),
 }

@@ -1,40 +1,50 @@
-//! Whole business transactions of a loyalty engine, durable, with the journal as the only truth.
+//! Durable business transactions for the loyalty engine, recorded by event sourcing.
 //!
-//! A caller hands over one [`Request`] and gets one [`Reply`]; it never holds an open transaction. Inside,
-//! [`Store::execute`] does, as one atomic step:
+//! The journal of events is the source of truth. Accounts, orders, price rules, codes and
+//! redemptions are folds of it, and [`Store::verify`] checks them against it.
 //!
-//! 1. look the idempotency key up: the same request again gets the first answer, byte for byte;
-//! 2. find the customer, by the shop's id or by e-mail, and merge a guest into the customer that brings
-//!    the guest's e-mail;
-//! 3. load the account and the order, and let the rules decide;
-//! 4. append the events to the journal, change the customer's record, and keep the answer.
+//! A caller submits one [`Request`] and receives one [`Reply`]; no transaction stays open
+//! between calls. [`Store::execute`] performs these steps atomically:
 //!
-//! What a shop sells and the searches that it keeps are changed in the same way, without a journal
-//! ([`CatalogueAction`]), and read by [`Catalogue`].
+//! 1. Look up the idempotency key. A repeated request gets the first response again.
+//! 2. Find the customer by the shop's id or by e-mail. A guest with the customer's e-mail
+//!    is merged into the customer.
+//! 3. Load the account and the order, and let the rules of `loyalty-core` decide.
+//! 4. Append the events to the journal, update the customer's record, and store the
+//!    response.
 //!
-//! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable. A store of one's own can be held to the same
-//! promises: see `conformance`, behind the feature of that name.
+//! Products, categories and saved searches are changed the same way, but have no journal
+//! ([`CatalogueAction`]). They are read through [`Catalogue`].
 //!
-//! # Example: a shop, an order's worth of points, and the proof
+//! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable. The feature
+//! `conformance` provides tests for other implementations of [`Store`].
+//!
+//! # Example: a customer receives points
 //! ```
-//! use loyalty_store::{Action, MemoryStore, NewShop, Existence, Reply, Request, Store, CustomerRef};
-//! use loyalty_core::{Command, CustomerId, Points, Zone, Currency};
+//! use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
+//! use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Reply, Request, Store};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
-//! let shop = store.create_shop(&NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC }, now)?;
-//! let who = CustomerRef::Id(CustomerId::new("1001")?);
-//! let add = Command::AddPoints { points: Points::from(250), grounds: Default::default() };
-//! let action = Action::for_customer(who.clone(), Existence::Any, vec![add]);
-//! let reply = store.execute(Request { shop: shop.id, now, dry_run: false, idempotency: None, action }).wait()?;
+//! let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+//! let shop = store.create_shop(&shop, now)?.id;
+//!
+//! let ada = CustomerRef::Id(CustomerId::new("1001")?);
+//! let reason = AdjustmentReason::default();
+//! let add = Command::AddPoints { points: Points::from(250), reason };
+//! let action = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+//! let reply = store.execute(Request::new(shop, now, action)).wait()?;
 //! assert!(matches!(reply, Reply::Decided(Ok(_))));
-//! let customer = store.customer(shop.id, &who)?.unwrap();
+//!
+//! let customer = store.customer(shop, &ada)?.ok_or("unknown customer")?;
 //! assert_eq!(customer.balance(now), Points::from(250));
 //! assert!(store.verify()?.differences.is_empty());
 //! # Ok(()) }
 //! ```
 
 mod catalogue;
+mod customer_ref;
 mod discount;
+mod engine;
 mod error;
 mod memory;
 mod numeric_id;
@@ -59,6 +69,7 @@ pub use catalogue::{
     Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord,
     ProductRef, ProductStatus, SavedSearch, UpsertCounts, Variant,
 };
+pub use customer_ref::CustomerRef;
 pub use discount::lookup::CartFacts;
 pub use discount::{
     CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts,
@@ -73,8 +84,8 @@ pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView}
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};
 pub use request::{
-    Action, CustomerRef, EmailConflict, Existence, FieldChange, Idempotency, Outcome, Pending,
-    ProfileChange, Receipt, Reply, Request, Response,
+    Action, EmailConflict, Existence, FieldChange, Idempotency, Outcome, Pending, ProfileChange,
+    Receipt, Reply, Request, Response,
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Scope, Shop};
@@ -87,24 +98,52 @@ use loyalty_core::{
     Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp,
 };
 
-/// A place where shops, customers, orders and points live.
+/// A transactional store of shops, customers, orders and points.
 ///
 /// # Contract
-/// - **Atomic.** All of a request happens, or nothing of it. A rejected request changes nothing; only its
-///   answer is kept where it brought an idempotency key.
-/// - **Durable.** A reply means that what it says survives a crash. [`Failure::UnknownOutcome`] means that
-///   it may have happened: send the same request with the same key again.
-/// - **In order.** Requests about one account take effect one after the other; whoever reads after a
-///   reply sees its effect.
-/// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
-/// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
-///   account's last one.
+/// - **Atomic.** A request takes effect completely or not at all. A rejected request
+///   changes nothing; only its response is stored, if it has an idempotency key.
+/// - **Durable.** A reply means that the effect survives a crash. After
+///   [`Failure::UnknownOutcome`] the request may have taken effect: send the same request
+///   with the same idempotency key again.
+/// - **Ordered.** Requests for one account take effect one after the other. A read that
+///   starts after a reply sees its effect.
+/// - **Isolated.** Every lookup names the shop. No data of one shop is reachable from
+///   another.
+/// - **No clock.** Time is an argument. The clock of an account is monotonic: an earlier
+///   `now` is replaced by the time of the account's last event.
+///
+/// # Example: a state of the past
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = MemoryStore::default();
+/// # let (monday, friday) = ("2026-02-02T10:00:00Z".parse()?, "2026-02-06T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, monday)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// for (now, points) in [(monday, 100), (friday, 50)] {
+///     let reason = AdjustmentReason::default();
+///     let add = Command::AddPoints { points: Points::from(points), reason };
+///     let action = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+///     store.execute(Request::new(shop, now, action)).wait()?;
+/// }
+/// let account = store.customer(shop, &ada)?.ok_or("unknown customer")?.record().account;
+/// assert_eq!(store.account_at(shop, account, monday)?.balance(monday), Points::from(100));
+/// assert_eq!(store.account_journal(shop, account, None, 10)?.rows.len(), 3);
+/// # Ok(()) }
+/// ```
 pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
-    /// Carries out one business transaction.
+    /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;
 
-    /// The answer that the same request, under the same key, got before; of none where it is to be decided. For who
-    /// cannot make the request any more, since what it was about is gone.
+    /// Returns the stored response to an earlier request with the same key and
+    /// fingerprint.
+    ///
+    /// `None` means that the request has not been decided yet, or longer than 30 days
+    /// ago. A caller uses this if it cannot build the request again because its subject
+    /// is deleted.
     fn stored_response(
         &self,
         shop: ShopId,
@@ -113,17 +152,23 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Response>, Failure>;
 
-    /// One customer, with balance and tier.
-    fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure>;
+    /// Returns a customer with balance and tier.
+    fn customer(
+        &self,
+        shop: ShopId,
+        customer: &CustomerRef,
+    ) -> Result<Option<CustomerView>, Failure>;
 
-    /// The customer of an account; the account that it was merged into, where it was.
+    /// Returns the customer of an account. An account that was merged gives the customer
+    /// it was merged into.
     fn customer_by_account(
         &self,
         shop: ShopId,
         account: AccountId,
     ) -> Result<Option<CustomerView>, Failure>;
 
-    /// Customers in the order in which they became known, `after` an account, that match a search.
+    /// Returns up to `limit` customers that match a search, in the order of their
+    /// creation, starting behind the account `after`.
     fn customers(
         &self,
         shop: ShopId,
@@ -132,14 +177,16 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure>;
 
-    /// How many customers match a search.
+    /// Returns the number of customers that match a search.
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure>;
 
-    /// What is known of an order.
+    /// Returns the record of an order.
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
 
-    /// The journal of one account, newest first, before a position: the [`JournalPage::next`] of a page
-    /// of it. From a position of anything else nothing follows.
+    /// Returns up to `limit` journal rows of an account, newest first.
+    ///
+    /// `before` is the [`JournalPage::next`] of the previous page of this account. Any
+    /// other position gives an empty page.
     fn account_journal(
         &self,
         shop: ShopId,
@@ -148,7 +195,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<JournalPage, Failure>;
 
-    /// The journal of a shop, oldest first, `after` a position. Costs all rows of all shops that it passes.
+    /// Returns up to `limit` journal rows of a shop behind the position `after`, oldest
+    /// first. Scans the rows of all shops in between.
     fn journal(
         &self,
         shop: ShopId,
@@ -156,9 +204,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure>;
 
-    /// A customer as a read at `at` saw the account: a fold of its journal up to then, and what time had
-    /// brought about besides. Costs the account's whole history. Of birthdays and tags only today's are
-    /// known.
+    /// Returns a customer as a read at `at` saw them, scheduled events up to `at`
+    /// included.
+    ///
+    /// Folds the account's whole journal. Past birthdays and tags are not stored: the
+    /// current ones are used.
     fn customer_at(
         &self,
         shop: ShopId,
@@ -166,10 +216,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure>;
 
-    /// Accounts for which something is due by `now`, earliest first, behind one of them. What is due is
-    /// written down by [`Action::CatchUp`]. Costs what it answers, however many accounts there are.
+    /// Returns up to `limit` accounts with a scheduled event due by `now`, earliest
+    /// first, starting behind `after`. Costs O(`limit`), whatever the number of accounts.
     ///
-    /// Reads need none of it: they are right at every instant.
+    /// [`Action::CatchUp`] records the due events. Reads do not depend on it: they
+    /// evaluate scheduled events themselves.
     fn due(
         &self,
         now: Timestamp,
@@ -177,11 +228,12 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<DueAccount>, Failure>;
 
-    /// Shops that published a program and have accounts of which is not known yet what is due next under
-    /// it. [`Action::RescheduleDue`] goes on with them.
+    /// Returns the shops that published a program and have accounts whose next due time
+    /// is not recomputed yet. [`Action::RescheduleDue`] recomputes some of them.
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure>;
 
-    /// The account as it was written down by `at`: a fold of its journal. Costs its whole history.
+    /// Returns the account as recorded by `at`, without scheduled events that were not
+    /// recorded. Folds the account's whole journal.
     fn account_at(
         &self,
         shop: ShopId,
@@ -189,82 +241,88 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         at: Timestamp,
     ) -> Result<Account, Failure> {
         let (mut rows, mut before) = (Vec::new(), None);
+
         loop {
             let page = self.account_journal(shop, account, before, 1_000)?;
             rows.extend(page.rows.into_iter().filter(|row| row.at <= at));
+
             match page.next {
                 Some(next) => before = Some(next),
                 None => break,
             }
         }
+
+        // Pages are newest first; a fold needs the oldest row first.
         let mut account = Account::default();
         for event in rows.iter().rev().flat_map(|row| row.events.iter()) {
             account.evolve(event);
         }
+
         Ok(account)
     }
 
-    /// The program in force (`None`), or one of its versions.
+    /// Returns a version of the program, or the one in force for `None`.
     fn program(
         &self,
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
 
-    /// The rewards that a customer can have at `now`, and why not the others.
+    /// Returns the rewards of the program in force, each with its price for a customer at
+    /// `now` or the reason why it is not available.
     fn rewards(
         &self,
         shop: ShopId,
-        who: &CustomerRef,
+        customer: &CustomerRef,
         now: Timestamp,
     ) -> Result<Option<RewardsView>, Failure> {
-        let Some(customer) = self.customer(shop, who)? else {
+        let Some(customer) = self.customer(shop, customer)? else {
             return Ok(None);
         };
         let Some((_, program)) = self.program(shop, None)? else {
             return Ok(None);
         };
-        let mut had = BTreeMap::new();
-        for reward in program
-            .definition()
-            .rewards
-            .iter()
-            .filter(|reward| !reward.total_limits.is_empty())
-        {
-            had.extend(
-                self.reward_usage(shop, &reward.id)?
-                    .map(|usage| (reward.id.clone(), usage)),
-            );
+
+        // Only rewards with limits over all customers need the total usage.
+        let mut total_usage = BTreeMap::new();
+        let rewards = program.definition().rewards.iter();
+        for reward in rewards.filter(|reward| !reward.total_limits.is_empty()) {
+            let usage = self.reward_usage(shop, &reward.id)?;
+            total_usage.extend(usage.map(|usage| (reward.id.clone(), usage)));
         }
-        let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
+
+        let balance = customer.balance(now);
+        let usage_of = |reward: &RewardId| total_usage.get(reward).copied();
         let offered =
-            customer.with_context(now, |context| loyalty_core::reward_offers(context, had));
+            customer.with_context(now, |context| loyalty_core::reward_offers(context, usage_of));
+
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 
-    /// Folds the whole journal and compares every state with it.
+    /// Folds the whole journal and compares every stored state with the result.
     fn verify(&self) -> Result<VerificationReport, Failure>;
 
-    /// Whether requests can be served now, those that change something among them: where the last of them could not
-    /// be written, not before one can be again.
+    /// Checks that the store can execute requests. Fails after a failed write until a
+    /// write can succeed again.
     fn check_ready(&self) -> Result<(), Failure>;
 
-    /// Makes a shop with the default program.
+    /// Creates a shop with the default program.
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure>;
 
-    /// One shop.
+    /// Returns a shop.
     fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
 
-    /// All shops, oldest first.
+    /// Returns all shops, oldest first.
     fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure>;
 
-    /// Adds a key to a shop. Of the keys before it only the newest stays alive.
+    /// Adds an API key to a shop. Of its earlier keys only the newest stays valid.
     fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure>;
 
-    /// A key that is alive, by its public part.
+    /// Returns a valid API key by its public part.
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure>;
 
-    /// Notes where a store plugin was installed.
+    /// Records where a store plugin is installed, replacing the shop's earlier
+    /// integration.
     fn record_integration(
         &self,
         shop: ShopId,

@@ -1,4 +1,5 @@
-//! The reference implementation: everything in memory, one request at a time. For tests and embedding.
+//! The reference implementation of [`Store`]: in memory, one request at a time, for tests
+//! and embedding.
 
 mod catalogue;
 mod discount;
@@ -13,22 +14,23 @@ use loyalty_core::{
 };
 
 use crate::Store;
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{CustomerRef, Pending, Request, Response};
+use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
 use crate::transact::{
-    ChangeSet, CodeClaim, CodeClaimView, StoredResponse, TransactionView, transact,
+    ChangeSet, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView, transact,
 };
 use crate::verify::{JournalVerifier, StoredStates};
 use catalogue::CatalogueTables;
 
-/// A store in memory. Nothing survives the process.
+/// A store in memory. Its data is lost when it is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
@@ -56,13 +58,15 @@ struct Tables {
 }
 
 impl MemoryStore {
-    /// A panic elsewhere cannot leave the tables half changed: changes are made only when all are known.
+    /// Locks the tables. A poisoned lock is used all the same: a transaction is decided
+    /// before its changes are applied, so that a panic in between leaves the tables
+    /// consistent.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl TransactionView for Tables {
+impl StateView for Tables {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         Ok(self.shops.get(&shop).cloned())
     }
@@ -131,10 +135,12 @@ impl TransactionView for Tables {
         Ok(self
             .stored_responses
             .get(&(shop, *key))
-            .filter(|kept| kept.is_replayable(now))
+            .filter(|stored| stored.is_replayable(now))
             .cloned())
     }
+}
 
+impl TransactionView for Tables {
     fn next_numbers(&self) -> (AccountId, Seq) {
         let seq = Seq::try_from(self.journal.len()).unwrap_or(Seq::MAX);
         (AccountId(self.last_account.saturating_add(1)), seq.saturating_add(1))
@@ -166,32 +172,37 @@ impl Tables {
         Some((*version, Arc::clone(program)))
     }
 
-    /// Finds anew what is due next for an account, where that is known of all accounts of its shop.
+    /// Recomputes the due time of an account, unless its shop is still rescheduling
+    /// accounts.
     fn reschedule(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        let Some(history) = self
+        let Some(timeline) = self
             .timelines
             .get(&shop)
-            .filter(|history| history.reschedule_cursor().is_none())
+            .filter(|timeline| timeline.reschedule_cursor().is_none())
         else {
             return Ok(());
         };
+
         let customer = self.customers.get(&id).map(|customer| &**customer);
-        history.reschedule(id, record, customer, |version| self.load_version(shop, version))
+        timeline.reschedule(id, record, customer, |version| self.load_version(shop, version))
     }
 
+    /// Applies the changes of a transaction.
     fn apply(&mut self, shop: ShopId, changes: ChangeSet) {
         self.journal.extend(changes.journal);
+
         for (account, record) in changes.accounts {
             let due =
                 |record: &AccountRecord| record.due.map(|at| DueAccount { at, account, shop });
             let next = due(&record);
-            let before = self.accounts.insert(account, record).and_then(|before| due(&before));
-            if let Some(before) = before {
-                self.due.remove(&before);
+            let previous = self.accounts.insert(account, record).and_then(|before| due(&before));
+            if let Some(previous) = previous {
+                self.due.remove(&previous);
             }
             self.due.extend(next);
         }
+
         self.orders
             .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         self.projections.extend(
@@ -203,6 +214,7 @@ impl Tables {
         for change in changes.index_changes {
             self.index.apply(shop, change);
         }
+
         for change in changes.customers {
             if let Some(before) = change.before {
                 self.remove_customer(&before);
@@ -211,6 +223,7 @@ impl Tables {
                 self.insert_customer(after);
             }
         }
+
         if let Some(PublishedProgram { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
@@ -220,11 +233,12 @@ impl Tables {
                 .into_iter()
                 .map(|(claim, account)| ((shop, claim), account)),
         );
-        self.timelines.extend(changes.timeline.map(|history| (shop, history)));
+        self.timelines
+            .extend(changes.timeline.map(|timeline| (shop, timeline)));
         self.catalogue
             .apply(shop, changes.catalogue_changes, changes.assigned_numbers);
-        if let Some(kept) = changes.stored_response {
-            self.stored_responses.insert((kept.shop, kept.key), kept);
+        if let Some(stored) = changes.stored_response {
+            self.stored_responses.insert((stored.shop, stored.key), stored);
         }
     }
 
@@ -253,11 +267,11 @@ impl Tables {
     fn build_view(&self, account: AccountId) -> Option<CustomerView> {
         let customer = Arc::clone(self.customers.get(&account)?);
         let account = Arc::clone(self.accounts.get(&account)?);
-        let history = self.timelines.get(&customer.shop)?;
-        let terms = history.programs_for(&account, Some(&customer), |version| {
+        let timeline = self.timelines.get(&customer.shop)?;
+        let programs = timeline.programs_for(&account, Some(&customer), |version| {
             self.load_version(customer.shop, version)
         });
-        Some(CustomerView::new(customer, account, terms.ok()?))
+        Some(CustomerView::new(customer, account, programs.ok()?))
     }
 
     fn load_version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
@@ -278,6 +292,7 @@ impl Tables {
             self.build_view(record.account)
                 .is_some_and(|customer| search.matches(&customer))
         };
+
         later
             .map(|(_, record)| record)
             .filter(move |record| record.shop == shop && matches(record))
@@ -306,12 +321,16 @@ impl Store for MemoryStore {
             .tables()
             .stored_responses
             .get(&(shop, *key))
-            .and_then(|kept| kept.replay(fingerprint, now)))
+            .and_then(|stored| stored.replay(fingerprint, now)))
     }
 
-    fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
+    fn customer(
+        &self,
+        shop: ShopId,
+        customer: &CustomerRef,
+    ) -> Result<Option<CustomerView>, Failure> {
         let mut tables = self.tables();
-        let account = match who {
+        let account = match customer {
             CustomerRef::Id(id) | CustomerRef::Both(id, _) => tables.account_by_id(shop, id)?,
             CustomerRef::Email(email) => tables.account_by_email(shop, email)?,
         };
@@ -332,6 +351,7 @@ impl Store for MemoryStore {
         {
             account = into;
         }
+
         Ok(tables
             .build_view(account)
             .filter(|customer| customer.record().shop == shop))
@@ -376,10 +396,13 @@ impl Store for MemoryStore {
             .iter()
             .rev()
             .filter(|row| row.shop == shop && row.account == Some(account));
+
+        // A position that is not of this account skips all rows.
         let mut rows = rows.skip_while(|row| before.is_some_and(|before| row.seq != before));
         if before.is_some() {
             rows.next();
         }
+
         let page: Vec<_> = rows.by_ref().take(limit).cloned().collect();
         let next = rows.next().and_then(|_| page.last().map(|row| row.seq));
         Ok(JournalPage { rows: page, next })
@@ -402,17 +425,19 @@ impl Store for MemoryStore {
         account: AccountId,
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure> {
+        // Reads the journal, so before the lock.
         let past = fold_account_until(self, shop, account, at)?;
+
         let tables = self.tables();
         let customer = tables
             .customers
             .get(&account)
             .filter(|customer| customer.shop == shop);
-        let (Some(customer), Some(history)) = (customer, tables.timelines.get(&shop)) else {
+        let (Some(customer), Some(timeline)) = (customer, tables.timelines.get(&shop)) else {
             return Ok(None);
         };
         let load = |version| tables.load_version(shop, version);
-        history.view_at(Arc::clone(customer), past, at, load).map(Some)
+        timeline.view_at(Arc::clone(customer), past, at, load).map(Some)
     }
 
     fn due(
@@ -432,11 +457,11 @@ impl Store for MemoryStore {
 
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure> {
         let tables = self.tables();
-        let unsettled = tables
+        let rescheduling = tables
             .timelines
             .iter()
-            .filter(|(_, history)| history.reschedule_cursor().is_some());
-        Ok(unsettled.map(|(shop, _)| *shop).collect())
+            .filter(|(_, timeline)| timeline.reschedule_cursor().is_some());
+        Ok(rescheduling.map(|(shop, _)| *shop).collect())
     }
 
     fn program(
@@ -459,26 +484,25 @@ impl Store for MemoryStore {
             .iter()
             .map(|(id, record)| (id.clone(), (**record).clone()))
             .collect();
-        let keyed = tables
+        let projections = tables
             .projections
             .iter()
             .map(|(key, record)| (key.clone(), (**record).clone()))
             .collect();
-        let (index, claims) = (tables.index.clone(), tables.claims.clone());
-        let written = Seq::MAX;
-        let mut fold = JournalVerifier::new(StoredStates {
+
+        let mut verifier = JournalVerifier::new(StoredStates {
             accounts,
             orders,
-            projections: keyed,
-            index,
-            claims,
-            persisted_up_to: written,
+            projections,
+            index: tables.index.clone(),
+            claims: tables.claims.clone(),
+            persisted_up_to: Seq::MAX,
             ..StoredStates::default()
         });
         for row in &tables.journal {
-            fold.fold_row(row);
+            verifier.fold_row(row);
         }
-        fold.finish(|id, record| tables.reschedule(id, record))
+        verifier.finish(|id, record| tables.reschedule(id, record))
     }
 
     fn check_ready(&self) -> Result<(), Failure> {
@@ -492,15 +516,15 @@ impl Store for MemoryStore {
             .last_key_value()
             .map_or(1, |(id, _)| id.0.saturating_add(1));
         let NewShop { name, currency, zone } = shop.clone();
-        let shop = Shop {
+        let shop = Arc::new(Shop {
             id: ShopId(id),
             name,
             currency,
             zone,
             created_at: now,
             integration: None,
-        };
-        let shop = Arc::new(shop);
+        });
+
         let first = PublishedProgram {
             version: ProgramVersion(1),
             program: Arc::default(),
@@ -513,6 +537,7 @@ impl Store for MemoryStore {
             .timelines
             .insert(shop.id, Arc::new(ProgramTimeline::for_new_shop(&shop, first)));
         tables.shops.insert(shop.id, Arc::clone(&shop));
+
         Ok(shop)
     }
 
@@ -526,6 +551,8 @@ impl Store for MemoryStore {
 
     fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         let mut tables = self.tables();
+
+        // Of the earlier keys only the newest stays valid.
         let newest = tables.api_keys.iter().rposition(|known| known.shop == shop);
         let newest = newest.and_then(|index| tables.api_keys.get(index).cloned());
         tables.api_keys.retain(|known| known.shop != shop);

@@ -1,10 +1,14 @@
-//! Numbers for clients that know nothing else: Shopify's REST clients take every id for a JSON number.
+//! Numeric ids for clients that require numbers: Shopify's REST clients read every id as
+//! a JSON number.
 //!
-//! Shops name things by texts, most of which are numbers: WooCommerce, Magento and Shopify count their products
-//! and customers. Such an id is its own number, so that a price rule can name a product or a customer by the
-//! number that the shop's own pages and orders show, whether we know of it or not. Where the id is no such
-//! number (or there is none, as with a guest), we give one from 2⁵² on; no shop's own number reaches that far,
-//! so the two never meet. All are below 2⁵³: every JSON client reads them exactly.
+//! Shops use texts as ids, and most of them are numbers: WooCommerce, Magento and Shopify
+//! count their products and customers. Such an id is also its numeric id. A price rule
+//! can therefore refer to a product or customer by the number that the shop displays,
+//! known to us or not.
+//!
+//! Other records, such as guests, are assigned a number from 2⁵² on. Numbers of shops are
+//! below 2⁵², so the two ranges are disjoint. All numbers are below 2⁵³, which every JSON
+//! client reads exactly.
 
 use std::fmt;
 
@@ -12,9 +16,9 @@ use loyalty_core::CustomerId;
 
 use crate::record::CustomerRecord;
 
-/// The number of a customer, a product, a variant or a saved search within its shop.
+/// The number of a customer, product, variant or saved search within its shop.
 ///
-/// # Example: an id that is a number is its own
+/// # Example: an id that is a number, and ids that are not
 /// ```
 /// use loyalty_store::NumericId;
 /// assert_eq!(NumericId::from_id(Some("632910392"), 7).get(), 632_910_392);
@@ -27,44 +31,46 @@ use crate::record::CustomerRecord;
 #[serde(transparent)]
 pub struct NumericId(i64);
 
-/// Where the numbers that we give begin.
+/// The first number that is assigned.
 const FIRST_ASSIGNED: i64 = 1 << 52;
 const MAX: i64 = (1 << 53) - 1;
 
 impl NumericId {
-    /// A number from 1 to 2⁵³ − 1.
+    /// Creates an id from a number. Returns `None` outside of 1 to 2⁵³ − 1.
     pub const fn new(number: i64) -> Option<Self> {
         if number >= 1 && number <= MAX { Some(Self(number)) } else { None }
     }
 
-    /// The number of what has this id: its own, or the one given to the `count`th thing that has none.
+    /// Returns the number that the id is, or else the `count`th assigned number.
     pub fn from_id(id: Option<&str>, count: i64) -> Self {
         id.and_then(Self::parse_own)
             .unwrap_or(Self(FIRST_ASSIGNED.saturating_add(count).clamp(FIRST_ASSIGNED, MAX)))
     }
 
-    /// The number of a customer: guests, and customers whose id is no number, by their account.
+    /// Returns the number of a customer. Guests, and customers whose id is not a number,
+    /// get one from their account.
     pub fn from_customer(customer: &CustomerRecord) -> Self {
         Self::from_id(customer.id.as_ref().map(CustomerId::as_str), customer.account.0)
     }
 
-    /// An id that is a whole number below 2⁵² in its usual spelling.
+    /// Parses a shop's id that is a canonical decimal number below 2⁵².
     pub fn parse_own(id: &str) -> Option<Self> {
         Self::parse(id).filter(|number| number.assigned_index().is_none())
     }
 
-    /// A number in its usual spelling, whether the shop's own or one that we gave.
+    /// Parses a canonical decimal number of either range.
     pub fn parse(text: &str) -> Option<Self> {
-        let usual = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| usual).and_then(Self::new)
+        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| canonical).and_then(Self::new)
     }
 
-    /// Which thing without a number of its own this is.
+    /// Returns the position of an assigned number in its range, or `None` for a shop's
+    /// number.
     pub fn assigned_index(self) -> Option<i64> {
         (self.0 >= FIRST_ASSIGNED).then(|| self.0.saturating_sub(FIRST_ASSIGNED))
     }
 
-    /// The number itself.
+    /// Returns the number.
     pub const fn get(self) -> i64 {
         self.0
     }

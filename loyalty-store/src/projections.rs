@@ -1,18 +1,19 @@
-//! Small records under keys of their own: what stands of price rules, discount codes and redemptions, each a
-//! fold of the journal. All of them share one cache, one table and one way through the store.
+//! Projections: small records folded from the journal, for price rules, codes and
+//! redemptions. All kinds share one cache, one table and one path through the store.
 //!
-//! | key | what it answers |
+//! | key | state |
 //! | --- | --- |
-//! | rule | what the rule says now |
-//! | code | whether it can be used, and how often it is taken |
-//! | code, account | how often this customer has taken it |
-//! | checkout | what this checkout holds |
-//! | order | which codes this order has used |
-//! | redemption | how far it has come, and what is taken for it |
-//! | reward | how much of it all customers together have had |
-//! | account | which accounts became this one, so that their uses count as its own |
+//! | rule | the rule's content |
+//! | code | the code, its number of uses and reservations |
+//! | code, account | the uses and reservations of one customer |
+//! | checkout | the reservations of the checkout |
+//! | order | the codes that the order has used |
+//! | redemption | the redemption and its account |
+//! | reward | the total usage by all customers |
+//! | account | the accounts merged into this one, whose uses count as its own |
 //!
-//! A record that is not there is its default. What happens to a code a million times makes no record grow.
+//! A missing record is the default. A record's size does not grow with the number of
+//! uses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{JournalRow, Seq};
 
-/// What a record is of. Sorted as the table is, so that neighbours share pages.
+/// The key of a projection. Sorted as the table is, so that neighbours share pages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ProjectionKey {
     Rule(PriceRuleId),
@@ -42,7 +43,7 @@ pub(crate) enum ProjectionKey {
     Reward(RewardId),
 }
 
-/// What stands under a key.
+/// The state of a projection. Its variant is that of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProjectionState {
     Rule(RuleState),
@@ -62,7 +63,7 @@ pub(crate) struct IssuedRedemption {
     pub(crate) redemption: Redemption,
 }
 
-/// What a checkout holds of each code. What was given back or has run out is left out.
+/// A checkout's claim on each code, without released and expired reservations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct CheckoutCodes(BTreeMap<CodeId, CheckoutClaim>);
@@ -72,7 +73,7 @@ impl CheckoutCodes {
         self.0.get(&code)
     }
 
-    /// The codes that are reserved at `now`, each with its end.
+    /// Returns the codes reserved at `now`, each with the end of its reservation.
     pub(crate) fn reservations(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
         self.0
             .iter()
@@ -87,13 +88,15 @@ impl CheckoutCodes {
         if let Some(code) = event.code() {
             self.0.entry(code).or_default().evolve(event);
         }
+
+        // Expired reservations are dropped, so that the record stays small.
         self.0.retain(|_, claim| {
             matches!(claim, CheckoutClaim::Used(_)) || claim.reservation_at(at).is_some()
         });
     }
 }
 
-/// The codes that an order has used and not given back.
+/// The codes that an order has used, without returned ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct OrderCodes(BTreeMap<CodeId, OrderClaim>);
@@ -115,7 +118,7 @@ impl OrderCodes {
     }
 }
 
-/// A state, since when it is there, and the last journal row in it.
+/// A projection, folded up to the journal row `seq`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Projection {
     pub(crate) state: ProjectionState,
@@ -125,7 +128,7 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// Nothing has happened yet.
+    /// Creates the default projection of a key.
     pub(crate) fn new(key: &ProjectionKey) -> Self {
         let state = match key {
             ProjectionKey::Rule(_) => ProjectionState::Rule(RuleState::default()),
@@ -137,6 +140,7 @@ impl Projection {
             ProjectionKey::Redemption(_) => ProjectionState::Redemption(None),
             ProjectionKey::Reward(_) => ProjectionState::Reward(None),
         };
+
         Self {
             state,
             created_at: Timestamp::UNIX_EPOCH,
@@ -145,7 +149,8 @@ impl Projection {
         }
     }
 
-    /// Folds all of a row that is about this key; a row that is folded already changes nothing.
+    /// Folds the events of a row about this key. A row that is already folded changes
+    /// nothing.
     pub(crate) fn fold(&mut self, key: &ProjectionKey, row: &JournalRow) {
         if row.seq <= self.seq {
             return;
@@ -153,6 +158,7 @@ impl Projection {
         if self.seq == 0 {
             self.created_at = row.at;
         }
+
         for event in row.events.iter() {
             if let Event::Discount(event) = event {
                 self.evolve_discount(key, event, row.at);
@@ -162,6 +168,7 @@ impl Projection {
                 self.evolve_redemption(key, row.account, event);
             }
         }
+
         (self.seq, self.updated_at) = (row.seq, row.at);
     }
 
@@ -170,12 +177,12 @@ impl Projection {
             (ProjectionKey::Rule(id), ProjectionState::Rule(state))
                 if event.rule() == Some(*id) =>
             {
-                state.evolve(event)
+                state.evolve(event);
             }
             (ProjectionKey::Code(id), ProjectionState::Code(state))
                 if event.code() == Some(*id) =>
             {
-                state.evolve(event)
+                state.evolve(event);
             }
             (ProjectionKey::Tally(id, account), ProjectionState::Tally(tally))
                 if event.code() == Some(*id) =>
@@ -185,12 +192,12 @@ impl Projection {
             (ProjectionKey::Checkout(id), ProjectionState::Checkout(codes))
                 if event.checkout() == Some(id) =>
             {
-                codes.evolve(event, at)
+                codes.evolve(event, at);
             }
             (ProjectionKey::Order(id), ProjectionState::Order(codes))
                 if event.order() == Some(id) =>
             {
-                codes.evolve(event)
+                codes.evolve(event);
             }
             _ => {}
         }
@@ -234,7 +241,7 @@ impl Projection {
     }
 }
 
-/// The records that a row changes, each once.
+/// Returns the keys of the projections that a row changes, each once.
 pub(crate) fn affected_keys(row: &JournalRow) -> Vec<ProjectionKey> {
     let mut keys = Vec::new();
     for event in row.events.iter() {
@@ -247,6 +254,7 @@ pub(crate) fn affected_keys(row: &JournalRow) -> Vec<ProjectionKey> {
             keys.extend(event.reward().cloned().map(ProjectionKey::Reward));
         }
     }
+
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -262,6 +270,7 @@ fn discount_keys(event: &DiscountEvent) -> impl Iterator<Item = ProjectionKey> {
     });
     let checkout = event.checkout().cloned().map(ProjectionKey::Checkout);
     let order = event.order().cloned().map(ProjectionKey::Order);
+
     rule.into_iter()
         .chain(code.map(ProjectionKey::Code))
         .chain(tallies)

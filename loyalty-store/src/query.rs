@@ -1,17 +1,43 @@
-//! What can be read, in the forms that callers need.
+//! Results of reads: customers at an instant, pages of lists, and verification reports.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, AccountId, Context, Event, ManualTier, Points, Program, ShopId, TierId, TierStatus,
-    Timestamp,
+    Account, AccountId, Context, Event, ManualTier, Points, Program, ProgramVersion, ShopId,
+    TierId, TierStatus, Timestamp,
 };
 
+use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
-use crate::timeline::{ApplicablePrograms, RuleSubject};
+use crate::timeline::{ApplicablePrograms, ProgramTimeline, RuleSubject, caught_up_until};
 
-/// A customer with the account, and what it takes to say how both stand at any instant from now on.
+/// A customer with the account and the programs, from which balance and tier follow at
+/// every instant after the account's last event.
+///
+/// # Example: a balance of the future
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Program, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// let program = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P30D"}}}"#).unwrap();
+/// let publish = Action::PublishProgram { program: Box::new(program), replaces: None };
+/// let reason = AdjustmentReason::default();
+/// let add = Command::AddPoints { points: Points::from(250), reason };
+/// let action = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+/// for action in [publish, action] {
+///     store.execute(Request::new(shop, now, action)).wait()?;
+/// }
+/// let customer = store.customer(shop, &ada)?.ok_or("unknown customer")?;
+/// let march = "2026-03-31T10:00:00Z".parse()?;
+/// assert_eq!(customer.balance(now), Points::from(250));
+/// assert_eq!(customer.balance(march), Points::ZERO);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CustomerView {
     record: Arc<CustomerRecord>,
@@ -28,17 +54,19 @@ impl CustomerView {
         Self { record, account, programs }
     }
 
-    /// Who it is.
+    /// Returns the customer's record.
     pub fn record(&self) -> &CustomerRecord {
         &self.record
     }
 
-    /// The account as its last command left it. What time did to it since is in [`CustomerView::as_of`].
+    /// Returns the account as last recorded. [`CustomerView::as_of`] includes scheduled
+    /// events since then.
     pub fn account(&self) -> &Account {
         &self.account.account
     }
 
-    /// The account as it is at `now`, or as it will be if nothing happens. Not before its last change.
+    /// Returns the account at `now`, scheduled events included. A `now` before the
+    /// account's last event counts as the time of that event.
     pub fn as_of(&self, now: Timestamp) -> Cow<'_, Account> {
         if self.is_unchanged_until(now) {
             return Cow::Borrowed(self.account());
@@ -46,55 +74,60 @@ impl CustomerView {
         Cow::Owned(self.with_context(now, loyalty_core::as_of))
     }
 
-    /// Whether it is known that time brings nothing about by then.
+    /// Returns true if no scheduled event is due by `now`; false also if that is not
+    /// known.
     pub(crate) fn is_unchanged_until(&self, now: Timestamp) -> bool {
         self.programs.is_due_current() && self.account.due.is_none_or(|due| now < due)
     }
 
-    /// What time has brought about by `now` that nobody has written down yet.
+    /// Returns the scheduled events that are due by `now` and not recorded yet.
     pub fn due(&self, now: Timestamp) -> Vec<Event> {
         self.with_context(now, loyalty_core::due)
     }
 
-    /// When something is due next, that time brings about.
+    /// Returns the time of the next scheduled event.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.programs.next_due(&self.subject())
     }
 
-    /// The balance at an instant at or after the account's last change.
+    /// Returns the balance at `now`, or at the account's last event if that is later.
     pub fn balance(&self, now: Timestamp) -> Points {
         let now = now.max(self.account.at);
         self.as_of(now).balance(now)
     }
 
-    /// What is pending then: earned, visible, not to be spent yet.
+    /// Returns the points that are pending at `now`: earned, but not usable yet.
     pub fn pending(&self, now: Timestamp) -> Points {
         let now = now.max(self.account.at);
         self.as_of(now).pending(now)
     }
 
-    /// The tier that holds then.
+    /// Returns the tier at `now`. A tier set by hand takes precedence over an earned one.
     pub fn tier(&self, now: Timestamp) -> Option<CurrentTier> {
         let now = now.max(self.account.at);
         let account = self.as_of(now);
+
         if let Some(ManualTier { id, until }) = account.manual_tier(now).cloned() {
             return Some(CurrentTier { id, until });
         }
+
         account
             .earned_tier()
             .map(|tier| CurrentTier { id: tier.id.clone(), until: tier.until })
     }
 
-    /// The tier that holds then, and what it takes to rise and to stay.
+    /// Returns the tier at `now`, with the progress needed to keep it and to reach the
+    /// next.
     pub fn tier_status(&self, now: Timestamp) -> TierStatus {
         self.with_context(now, loyalty_core::tier_status)
     }
 
-    /// The program in force.
+    /// Returns the program in force.
     pub fn program(&self) -> &Program {
         self.programs.current_program()
     }
 
+    /// Calls a function of the rules with this customer's context at `now`.
     pub(crate) fn with_context<T>(
         &self,
         now: Timestamp,
@@ -109,43 +142,60 @@ impl CustomerView {
         RuleSubject { id: Some(self.record.account), account, customer }
     }
 
-    /// The last journal row of the account.
+    /// Returns the position of the account's last journal row.
     pub fn seq(&self) -> Seq {
         self.account.seq
     }
 
-    /// Names this state: it changes with the record and with every entry of the account.
+    /// Returns an entity tag of this state. It changes with the record and with every
+    /// journal row of the account.
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.record.revision, self.account.seq)
     }
 }
 
-/// A tier that somebody holds.
+impl ProgramTimeline {
+    /// Creates a view of a customer whose account is a fold of its journal up to `at`.
+    pub(crate) fn view_at(
+        &self,
+        customer: Arc<CustomerRecord>,
+        account: AccountRecord,
+        at: Timestamp,
+        load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
+    ) -> Result<CustomerView, Failure> {
+        let from = caught_up_until(&account.account, Some(&customer));
+        let programs = self.programs_between(from, at, load)?;
+
+        Ok(CustomerView::new(customer, Arc::new(account), programs))
+    }
+}
+
+/// A customer's tier at an instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentTier {
     /// The tier.
     pub id: TierId,
-    /// Until when, where that is decided already.
+    /// The end of the tier, if it is already decided.
     pub until: Option<Timestamp>,
 }
 
-/// An account for which something is due.
+/// An account and the time of its next scheduled event. Ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueAccount {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
     /// The account.
     pub account: AccountId,
-    /// Whose it is.
+    /// The shop of the account.
     pub shop: ShopId,
 }
 
 /// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items of the page.
     pub items: Vec<T>,
-    /// Whether there is more behind it.
+    /// True if items follow behind this page.
     pub has_more: bool,
 }
 
@@ -154,24 +204,24 @@ pub struct Page<T> {
 pub struct JournalPage {
     /// The rows.
     pub rows: Vec<Arc<JournalRow>>,
-    /// Where the next page begins.
+    /// The position from which to read the next page; `None` on the last page.
     pub next: Option<Seq>,
 }
 
-/// What [`crate::Store::verify`] found.
+/// The result of [`crate::Store::verify`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerificationReport {
-    /// How many journal rows were folded.
+    /// The number of journal rows folded.
     pub rows: u64,
-    /// How many events were in them.
+    /// The number of events in them.
     pub events: u64,
-    /// How many accounts were compared.
+    /// The number of accounts compared.
     pub accounts: u64,
-    /// How many orders were compared.
+    /// The number of orders compared.
     pub orders: u64,
-    /// How many records of price rules and discount codes were compared.
+    /// The number of projections compared: price rules, codes, checkouts, redemptions.
     pub projections: u64,
-    /// What did not add up, in words; the first hundred.
+    /// Descriptions of the first hundred differences. Empty if the store is consistent.
     pub differences: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is stored: the journal's rows, and the states that are folds of them.
+//! Stored records: journal rows, and the states that are folds of them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,52 +6,64 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
-    Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
+    Account, AccountId, CustomerId, Email, Event, OrderId, OrderState, Points, Profile, ShopId,
+    Timestamp,
 };
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Serializes a record, or a part of one.
+pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+}
 
 /// A position in the journal, counted from 1 over all shops.
 pub type Seq = i64;
 
-/// One row of the journal: what one transaction did to one account.
+/// A row of the journal: the events of one account in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalRow {
-    /// Its position.
+    /// The position of the row.
     pub seq: Seq,
-    /// Whose it is.
+    /// The shop.
     pub shop: ShopId,
-    /// The account; none for facts of an order whose customer is not known yet.
+    /// The account; `None` for events of price rules, codes, and orders without a
+    /// customer.
     pub account: Option<AccountId>,
-    /// The account's row before this one.
+    /// The position of the account's previous row.
     pub previous: Option<Seq>,
-    /// When.
+    /// The time of the transaction, never before the account's previous row.
     pub at: Timestamp,
-    /// The account's balance after it.
+    /// The account's balance after the row.
     pub balance: Points,
-    /// What happened.
+    /// The events, in order.
     pub events: Arc<[Event]>,
 }
 
-/// An account's state, and the journal row up to which it is folded.
+/// The state of an account, folded up to the journal row `seq`.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountRecord {
     pub(crate) shop: ShopId,
     pub(crate) account: Account,
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
-    /// When something is due next that nobody has to ask for. No part of the fold: it follows from the
+    /// The time of the next scheduled event. Not part of the fold: it follows from the
     /// state, the programs and the customer.
     pub(crate) due: Option<Timestamp>,
     pub(crate) persisted_segments: PersistedSegments,
 }
 
-/// Which chapters of an account stand in the file. All states of the account since it was read share it, also those
-/// that were decided before the last of it was written.
+/// The segments of an account that are stored in the file. All states of the account
+/// share it from its first read on, including states that are decided before an earlier
+/// write ends.
 #[derive(Clone, Default)]
 pub(crate) struct PersistedSegments(Arc<Mutex<AccountSegments>>);
 
 impl PersistedSegments {
-    pub(crate) fn new(chapters: AccountSegments) -> Self {
-        Self(Arc::new(Mutex::new(chapters)))
+    pub(crate) fn new(segments: AccountSegments) -> Self {
+        Self(Arc::new(Mutex::new(segments)))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, AccountSegments> {
@@ -59,14 +71,14 @@ impl PersistedSegments {
     }
 }
 
-/// No part of what an account is.
+// Omits the segments: they say how an account is stored, not its state.
 impl fmt::Debug for PersistedSegments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Filed")
+        f.write_str("PersistedSegments")
     }
 }
 
-/// Of two folds: what follows from them does not enter.
+/// Compares the folds, without the due time and the persisted segments.
 impl PartialEq for AccountRecord {
     fn eq(&self, other: &Self) -> bool {
         let fold = |record: &Self| (record.shop, record.seq, record.at);
@@ -87,7 +99,8 @@ impl AccountRecord {
         }
     }
 
-    /// Folds a row of this account's journal; a row that is folded already changes nothing.
+    /// Folds a row of this account's journal. A row that is already folded changes
+    /// nothing.
     pub(crate) fn fold(&mut self, row: &JournalRow) {
         if row.seq <= self.seq {
             return;
@@ -99,22 +112,33 @@ impl AccountRecord {
     }
 }
 
-/// What is known of an order, and the journal row up to which it is folded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The state of an order, folded up to the journal row `seq`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRecord {
-    /// Whose it is, where that is known.
+    /// The account of the order's customer, if known.
     pub account: Option<AccountId>,
-    /// Its facts.
+    /// The state.
     pub state: OrderState,
-    /// The journal row that holds its latest snapshot.
+    /// The position of the journal row with the latest snapshot of the order.
     pub snapshot: Option<Seq>,
-    /// The last journal row about it.
+    /// The position of the last journal row about the order.
     pub seq: Seq,
 }
 
 impl OrderRecord {
-    /// Folds one event of a row that is about this order.
+    /// An order without any journal row.
+    pub(crate) fn new(id: OrderId) -> Self {
+        Self {
+            account: None,
+            state: OrderState::new(id),
+            snapshot: None,
+            seq: Seq::default(),
+        }
+    }
+
+    /// Folds an event about this order from a journal row.
     pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
+        // Events may arrive before the customer of the order is known.
         self.account = row.account.or(self.account);
         self.state.evolve(event);
         if let Event::OrderRecorded { snapshot: Some(_), .. } = event {
@@ -124,30 +148,31 @@ impl OrderRecord {
     }
 }
 
-/// Who a customer is. Personal data: in a table of its own, never in the journal.
+/// A customer's identity and profile. It is personal data, so it has a table of its own
+/// and is never in the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerRecord {
-    /// Whose customer.
+    /// The shop.
     pub shop: ShopId,
     /// The account.
     pub account: AccountId,
-    /// The shop's id; none for a guest.
+    /// The shop's id; `None` for a guest.
     pub id: Option<CustomerId>,
     /// The e-mail.
     pub email: Option<Email>,
-    /// What else is known.
+    /// The profile: names, birthday, address, tags.
     pub profile: Profile,
-    /// What the shop sends to tell households apart, in its own words.
+    /// The shop's identifiers of the household, in its own format.
     pub household: BTreeSet<String>,
-    /// When the birthday was set or changed last.
+    /// The time of the last change of the birthday.
     pub birthday_set_at: Option<Timestamp>,
-    /// Since when birthday and tags are as they are. What time brought about before that was decided by
-    /// what was known then.
+    /// The time of the last change of birthday or tags. Scheduled events before it were
+    /// decided with the earlier values.
     pub attributes_changed_at: Timestamp,
-    /// When they became known.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When this record changed last.
+    /// The time of the last change.
     pub updated_at: Timestamp,
-    /// How often this record changed.
+    /// The number of versions of this record, from 1.
     pub revision: u32,
 }

@@ -1,28 +1,30 @@
-//! Rewards and redemptions: what can be asked about them, and what is answered.
+//! Reads and changes of redemptions, and the rewards offered to a customer.
 
 use std::sync::Arc;
 
+use loyalty_core::RewardOffer;
 use loyalty_core::account::Usage;
-use loyalty_core::redemption::{Redemption, RewardOffer};
+use loyalty_core::redemption::Redemption;
 use loyalty_core::{
     AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
     ShopId, Timestamp,
 };
 
+use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::DiscountView;
 use crate::error::Failure;
 use crate::projections::{IssuedRedemption, ProjectionKey, ProjectionState};
 use crate::query::{CustomerView, Page};
-use crate::request::CustomerRef;
 
-/// What can be read of redemptions.
+/// Reads of redemptions.
 pub trait Redemptions {
-    /// One redemption.
+    /// Returns a redemption.
     fn redemption(&self, shop: ShopId, id: RedemptionId)
     -> Result<Option<RedemptionView>, Failure>;
 
-    /// The redemptions of an account and of those that were merged into it, newest first for each, after one
-    /// of them.
+    /// Returns up to `limit` redemptions of an account and of the accounts merged into
+    /// it, starting behind `after`. They are grouped by account, newest first within
+    /// each.
     fn redemptions(
         &self,
         shop: ShopId,
@@ -31,56 +33,91 @@ pub trait Redemptions {
         limit: usize,
     ) -> Result<Page<RedemptionView>, Failure>;
 
-    /// How much of a reward all customers together have had.
+    /// Returns the total usage of a reward by all customers.
     fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure>;
 }
 
-/// What is to be done with redemptions.
+/// A change of a redemption.
+///
+/// # Example: points buy a reward
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Program, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, RedemptionAction};
+/// use loyalty_store::{Reply, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// let program = Program::from_json(
+///     r#"{"rewards": [{"id": "mug", "name": "A mug", "cost": 40, "gives": "custom"}]}"#,
+/// );
+/// let publish = Action::PublishProgram { program: Box::new(program.unwrap()), replaces: None };
+/// let reason = AdjustmentReason::default();
+/// let add = Command::AddPoints { points: Points::from(100), reason };
+/// let issue = RedemptionAction::Issue {
+///     customer: ada.clone(),
+///     reward: "mug".parse()?,
+///     amount: None,
+///     entropy: [7; 16], // from the system's random number generator
+/// };
+/// let earn = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+/// for action in [publish, earn, Action::Redemption(issue)] {
+///     let reply = store.execute(Request::new(shop, now, action)).wait()?;
+///     assert!(matches!(reply, Reply::Decided(Ok(_))));
+/// }
+/// let rewards = store.rewards(shop, &ada, now)?.ok_or("unknown customer")?;
+/// assert_eq!((rewards.balance, rewards.offered.len()), (Points::from(60), 1));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum RedemptionAction {
-    /// A customer who is known exchanges points for a reward.
+    /// Exchanges points of an existing customer for a reward.
     Issue {
-        /// Who.
+        /// The customer.
         customer: CustomerRef,
-        /// For what.
+        /// The reward.
         reward: RewardId,
-        /// How much, where the customer chooses.
+        /// The amount, for rewards whose amount the customer chooses.
         amount: Option<Amount>,
-        /// The system's random bits, for the code.
+        /// Random bits from the system, for the code.
         entropy: [u8; 16],
     },
-    /// The points come back, and the code stops working.
+    /// Returns the points and disables the code.
     Cancel {
-        /// Which.
+        /// The redemption.
         id: RedemptionId,
     },
-    /// The shop handed over what it is for.
+    /// Records that the shop delivered the reward.
     Use {
-        /// Which.
+        /// The redemption.
         id: RedemptionId,
-        /// With this order, where it was one.
+        /// The order it was delivered with, if any.
         order: Option<OrderId>,
     },
 }
 
-/// A redemption as it stands.
+/// A redemption as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedemptionView {
-    /// The account that it was issued to. That may have been merged into another one since.
+    /// The account it was issued to. That account may have been merged into another
+    /// since.
     pub account: AccountId,
-    /// How far it has come, as far as that is written down: see [`Redemption::state_at`].
+    /// The recorded state. [`Redemption::state_at`] includes an expiration not yet
+    /// recorded.
     pub redemption: Redemption,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
 impl RedemptionView {
-    /// The store's number of it.
+    /// Returns the id, assigned by the store.
     pub fn id(&self) -> RedemptionId {
         self.redemption.issue().id
     }
 
-    /// The price rule and the code that stand for it, where a code does: they have its number.
+    /// Returns the price rule and the code of the redemption, if it has a code. Both have
+    /// the redemption's number.
     pub fn discount(&self) -> Option<(PriceRuleId, CodeId)> {
         let RedemptionId(number) = self.id();
         self.redemption
@@ -91,19 +128,20 @@ impl RedemptionView {
     }
 }
 
-/// The rewards of the program in force, as a customer can have them.
+/// The rewards of the program in force, evaluated for a customer.
 #[derive(Clone, Debug)]
 pub struct RewardsView {
     /// The customer.
     pub customer: CustomerView,
-    /// Their balance.
+    /// The customer's balance.
     pub balance: Points,
-    /// The program that has the rewards.
+    /// The program in force.
     pub program: Arc<Program>,
-    /// Each of them, in the program's order.
+    /// An offer for each reward, in the order of the program.
     pub offered: Vec<RewardOffer>,
 }
 
+/// Returns a redemption, if it exists.
 pub(crate) fn find_redemption(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -116,11 +154,12 @@ pub(crate) fn find_redemption(
     else {
         return Ok(None);
     };
+
     let (account, redemption) = (*account, redemption.clone());
     Ok(Some(RedemptionView { account, redemption, updated_at: record.updated_at }))
 }
 
-/// How much of a reward all customers together have had.
+/// Returns the total usage of a reward by all customers.
 pub(crate) fn load_reward_usage(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -132,8 +171,8 @@ pub(crate) fn load_reward_usage(
     }))
 }
 
-/// The redemptions of an account and of those that became it, newest first for each: after one of them, or
-/// from the first on. `last` answers an account's newest.
+/// Returns up to `limit` redemptions of an account and of the accounts merged into it,
+/// behind `after` or from the start. `last` returns the newest redemption of an account.
 pub(crate) fn list_redemptions<V: DiscountView>(
     view: &mut V,
     shop: ShopId,
@@ -144,17 +183,20 @@ pub(crate) fn list_redemptions<V: DiscountView>(
 ) -> Result<Page<RedemptionView>, Failure> {
     let accounts = crate::discount::lookup::collect_merged_accounts(view, shop, Some(account))?;
     let mut rest = accounts.iter().copied();
-    let mut items = Vec::new();
-    let mut next = None;
+    let (mut items, mut next) = (Vec::new(), None);
+
     if let Some(after) = after {
-        let Some(known) = find_redemption(view, shop, after)? else {
+        let Some(previous) = find_redemption(view, shop, after)? else {
             return Ok(Page { items, has_more: false });
         };
-        // From a redemption of anybody else nothing follows.
-        if rest.any(|account| account == known.account) {
-            next = known.redemption.issue().previous;
+        // A redemption of another customer consumes `rest`, so that the page is empty.
+        if rest.any(|account| account == previous.account) {
+            next = previous.redemption.issue().previous;
         }
     }
+
+    // Each redemption names the account's previous one: the accounts are walked one by
+    // one.
     loop {
         if next.is_none() {
             let Some(account) = rest.next() else {
@@ -163,9 +205,11 @@ pub(crate) fn list_redemptions<V: DiscountView>(
             next = last(view, account)?;
         }
         let Some(id) = next else { continue };
+
         if items.len() >= limit {
             return Ok(Page { items, has_more: true });
         }
+
         let missing =
             || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
         let found = find_redemption(view, shop, id)?.ok_or_else(missing)?;

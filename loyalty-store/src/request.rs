@@ -1,4 +1,4 @@
-//! What can be asked of a store, and what it answers.
+//! Requests to a store, and its replies.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -8,93 +8,152 @@ use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
 use loyalty_core::{
-    AccountId, Command, CustomerId, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
-    Timestamp,
+    AccountId, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag, Timestamp,
 };
 use tokio::sync::oneshot;
 
 use crate::catalogue::{CatalogueAction, CatalogueOutcome};
+use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
 use crate::redemption::{RedemptionAction, RedemptionView};
 
-/// One business transaction.
+/// One business transaction of a shop.
+///
+/// # Example: a dry run changes nothing
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Reply, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// let reason = AdjustmentReason::default();
+/// let add = Command::AddPoints { points: Points::from(250), reason };
+/// let action = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+/// let request = Request { dry_run: true, ..Request::new(shop, now, action) };
+/// let Reply::Decided(Ok(receipt)) = store.execute(request).wait()? else { return Ok(()) };
+/// assert_eq!(receipt.points_changed(), Points::from(250));
+/// assert!(store.customer(shop, &ada)?.is_none());
+/// # Ok(()) }
+/// ```
 pub struct Request {
-    /// Whose it is.
+    /// The shop.
     pub shop: ShopId,
-    /// The time of it.
+    /// The time of the request.
     pub now: Timestamp,
-    /// Whether it is only asked what would happen: the whole answer, and nothing changed or kept.
+    /// True to decide the request without storing anything, not even its response.
     pub dry_run: bool,
-    /// Where the client brought a key: what makes it happen once.
+    /// The idempotency key, if the client sent one.
     pub idempotency: Option<Idempotency>,
-    /// What is to be done.
+    /// The transaction.
     pub action: Action,
 }
 
-/// What is to be done.
+impl Request {
+    /// Creates a request without an idempotency key that is not a dry run.
+    pub fn new(shop: ShopId, now: Timestamp, action: Action) -> Self {
+        Self { shop, now, dry_run: false, idempotency: None, action }
+    }
+}
+
+/// A transaction to execute.
+///
+/// # Example: an order earns points
+/// ```
+/// use loyalty_core::{Command, CustomerId, Order, OrderId, Origin, Points, Status};
+/// use loyalty_store::{Action, CustomerRef, MemoryStore, ProfileChange, Reply, Request, Store};
+/// # use loyalty_core::{Currency, Line, LineId, Quantity, Zone};
+/// # use loyalty_store::NewShop;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let line = Line { id: LineId::new("1")?, product: None, categories: Vec::new(),
+/// #     quantity: Quantity::from(1), amount: "49.90".parse()?, gift_card: false };
+/// let order = Order { lines: vec![line], total: "49.90".parse()?, ..Order::default() };
+/// let command = Command::RecordOrder {
+///     order: OrderId::new("A-1")?,
+///     snapshot: order.into(),
+///     status: Status::Paid,
+///     at: None,
+///     origin: Origin::Shop,
+/// };
+/// let customer = Some(CustomerRef::Id(CustomerId::new("1001")?));
+/// let action = Action::Order { command, customer, change: ProfileChange::default() };
+/// let Reply::Decided(Ok(receipt)) = store.execute(Request::new(shop, now, action)).wait()? else {
+///     return Err("rejected".into());
+/// };
+/// assert!(receipt.created);
+/// assert_eq!(receipt.points_changed(), Points::from(49));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// About one customer: change what is known of them, then carry commands out.
+    /// Changes a customer's profile, then runs commands for the account.
     Customer {
-        /// Who.
+        /// The customer.
         customer: CustomerRef,
-        /// Whether they must be known.
+        /// The required existence of the customer.
         existence: Existence,
-        /// What changes.
+        /// The change of the profile.
         change: ProfileChange,
-        /// What to do when the e-mail is another customer's.
+        /// The treatment of an e-mail that belongs to another customer.
         email_conflict: EmailConflict,
-        /// The state that the caller saw: the customer's [`CustomerView::etag`].
+        /// The [`CustomerView::etag`] that the customer must still have.
         if_match: Option<String>,
-        /// What the rules are asked, one after the other; all or none.
+        /// Commands for the rules, run in this order. If one is rejected, none takes
+        /// effect.
         commands: Vec<Command>,
     },
-    /// About one order. The customer is made where it is new.
+    /// Runs a command of an order. Creates the customer if new.
     Order {
-        /// What the rules are asked; a command of an order.
+        /// A command with an order.
         command: Command,
-        /// Whose the order is, where that is said.
+        /// The customer of the order, if reported.
         customer: Option<CustomerRef>,
-        /// What is told of the customer besides.
+        /// The change of the customer's profile.
         change: ProfileChange,
     },
-    /// About price rules and discount codes.
+    /// Changes price rules, discount codes or reservations.
     Discount(DiscountAction),
-    /// About redemptions of rewards.
+    /// Issues, cancels or uses a redemption.
     Redemption(RedemptionAction),
-    /// A customer came by the code of a friend.
+    /// Records that a customer was referred by a friend.
     JoinReferral {
-        /// Who came; a known customer.
+        /// The referred customer, who must exist.
         customer: CustomerRef,
-        /// What is told of them besides.
+        /// The change of the customer's profile.
         change: ProfileChange,
-        /// The friend's code, as typed.
+        /// The friend's referral code as typed.
         code: String,
     },
-    /// Write down what time has brought about for an account: what [`Store::due`](crate::Store::due) tells.
+    /// Records the scheduled events of an account that are due
+    /// ([`Store::due`](crate::Store::due)).
     CatchUp(AccountId),
-    /// Find anew what is due next for some more accounts, where a program was published
-    /// ([`Store::shops_to_reschedule`](crate::Store::unsettled)).
+    /// Recomputes the next due time of more accounts after a program was published
+    /// ([`Store::shops_to_reschedule`](crate::Store::shops_to_reschedule)).
     RescheduleDue {
-        /// For how many accounts at most.
+        /// The largest number of accounts to recompute.
         limit: usize,
     },
-    /// A new version of the program.
+    /// Publishes a new version of the program.
     PublishProgram {
         /// The program.
         program: Box<Program>,
-        /// The version that the caller saw.
+        /// The version that must still be in force.
         replaces: Option<ProgramVersion>,
     },
-    /// A change of the catalogue.
+    /// Changes products, categories or saved searches.
     Catalogue(CatalogueAction),
 }
 
 impl Action {
-    /// Commands about one customer, and nothing else.
+    /// Creates an action that runs commands for a customer and leaves the profile
+    /// unchanged.
     pub fn for_customer(
         customer: CustomerRef,
         existence: Existence,
@@ -112,77 +171,51 @@ impl Action {
     }
 }
 
-/// How a customer is named: by the shop's id, by e-mail, or by both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerRef {
-    /// By the shop's id.
-    Id(CustomerId),
-    /// By e-mail: a guest, or a customer whose e-mail it is.
-    Email(Email),
-    /// By both: the id decides, and the e-mail becomes the customer's.
-    Both(CustomerId, Email),
-}
-
-impl CustomerRef {
-    /// From what is there; nobody where nothing is.
-    pub fn new(id: Option<CustomerId>, email: Option<Email>) -> Option<Self> {
-        match (id, email) {
-            (Some(id), Some(email)) => Some(Self::Both(id, email)),
-            (Some(id), None) => Some(Self::Id(id)),
-            (None, Some(email)) => Some(Self::Email(email)),
-            (None, None) => None,
-        }
-    }
-
-    /// The shop's id.
-    pub fn id(&self) -> Option<&CustomerId> {
-        match self {
-            Self::Id(id) | Self::Both(id, _) => Some(id),
-            Self::Email(_) => None,
-        }
-    }
-
-    /// The e-mail.
-    pub fn email(&self) -> Option<&Email> {
-        match self {
-            Self::Email(email) | Self::Both(_, email) => Some(email),
-            Self::Id(_) => None,
-        }
-    }
-}
-
-/// Whether a customer must be known.
+/// The required existence of a customer before a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existence {
-    /// Known or new: made where it is new.
+    /// The customer is created if new.
     Any,
-    /// Known.
+    /// The customer must exist.
     Required,
-    /// New.
+    /// The customer must not exist.
     Absent,
 }
 
-/// What to do when an e-mail belongs to another customer who has an id.
+/// The treatment of an e-mail that belongs to another customer with an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmailConflict {
-    /// Leave it with the other. For orders and store plugins, whose facts must not be lost over it.
+    /// Leave the e-mail with the other customer. Orders and store plugins use this,
+    /// because their reports must not be lost over an e-mail.
     Ignore,
-    /// Refuse the request.
+    /// Reject the request.
     Reject,
 }
 
-/// A change of one thing.
+/// A change of an optional value.
+///
+/// # Example: keep, set and clear
+/// ```
+/// use loyalty_store::FieldChange;
+/// let mut zip = Some("1010".to_owned());
+/// FieldChange::Keep.apply_to(&mut zip);
+/// assert_eq!(zip.as_deref(), Some("1010"));
+/// FieldChange::Set(Some("8001".to_owned())).apply_to(&mut zip);
+/// assert_eq!(zip.as_deref(), Some("8001"));
+/// FieldChange::Set(None).apply_to(&mut zip);
+/// assert_eq!(zip, None);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FieldChange<T> {
-    /// It stays.
+    /// Leave the value unchanged.
     #[default]
     Keep,
-    /// It is this from now on; nothing clears it.
+    /// Replace the value; `None` clears it.
     Set(Option<T>),
 }
 
 impl<T> FieldChange<T> {
-    /// The changed value.
+    /// Applies the change to a value.
     pub fn apply_to(self, value: &mut Option<T>) {
         if let Self::Set(new) = self {
             *value = new;
@@ -190,7 +223,7 @@ impl<T> FieldChange<T> {
     }
 }
 
-/// What changes of what is known of a customer.
+/// A change of a customer's profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
     /// The e-mail.
@@ -205,90 +238,137 @@ pub struct ProfileChange {
     pub zip: FieldChange<String>,
     /// Country.
     pub country: FieldChange<String>,
-    /// All tags, where they change.
+    /// All tags, or `None` to keep them.
     pub tags: Option<BTreeSet<Tag>>,
-    /// All signs of the household, where they change: a device, an address, a card, in the shop's words.
+    /// All identifiers of the household, or `None` to keep them: a device, an address, a
+    /// card, in the shop's own format.
     pub household: Option<BTreeSet<String>>,
 }
 
-/// What makes a request happen once: the first answer is kept with the effect, and given again.
+/// An idempotency key: the request takes effect once, and its first response is stored
+/// with the effect and replayed for 30 days.
+///
+/// # Example: a repeated request adds points once
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, Idempotency, MemoryStore, NewShop};
+/// use loyalty_store::{Outcome, Reply, Request, Response, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// for expected in [false, true] {
+///     let reason = AdjustmentReason::default();
+///     let add = Command::AddPoints { points: Points::from(250), reason };
+///     let action = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
+///     let render = Box::new(|outcome: &Outcome| {
+///         Response { status: if outcome.is_ok() { 200 } else { 422 }, body: Vec::new() }
+///     });
+///     // Both are hashes in practice: of the client's key, and of the request.
+///     let idempotency = Some(Idempotency { key: [1; 16], fingerprint: [2; 16], render });
+///     let request = Request { idempotency, ..Request::new(shop, now, action) };
+///     let reply = store.execute(request).wait()?;
+///     assert!(matches!(reply, Reply::Stored { replayed, .. } if replayed == expected));
+/// }
+/// let customer = store.customer(shop, &ada)?.ok_or("unknown customer")?;
+/// assert_eq!(customer.balance(now), Points::from(250));
+/// # Ok(()) }
+/// ```
 pub struct Idempotency {
-    /// The hash of the client's key.
+    /// A hash of the client's key.
     pub key: [u8; 16],
-    /// The hash of the request: the same key with another one is refused.
+    /// A hash of the request. The same key with another fingerprint is rejected.
     pub fingerprint: [u8; 16],
-    /// Makes the answer that is kept, rejections included. Called inside the transaction: it must not ask the store.
+    /// Renders the response to store, for rejections too. Runs inside the transaction, so
+    /// it must not call the store.
     pub render: Box<dyn FnOnce(&Outcome) -> Response + Send>,
 }
 
-/// The bytes of an answer.
+/// A rendered response, stored under an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The status.
+    /// The status, such as an HTTP status code.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// A receipt, or why not.
+/// The decision on a request.
 pub type Outcome = Result<Receipt, Rejection>;
 
-/// What a store says to a request.
+/// A store's reply to a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// Decided, for a request without an idempotency key.
+    /// The decision on a request without an idempotency key.
     Decided(Outcome),
-    /// The answer that belongs to the idempotency key, made now or kept from before.
+    /// The response stored under the request's idempotency key.
     Stored {
-        /// The answer.
+        /// The response.
         response: Response,
-        /// Kept from before.
+        /// True if an earlier request stored it.
         replayed: bool,
     },
 }
 
-/// What was done.
+/// The effect of an accepted request. [`Request`] and [`Action`] have examples.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    /// The time that counts.
+    /// The time of the request.
     pub at: Timestamp,
-    /// The position in the journal; none where nothing was new.
+    /// The position of its last journal row; `None` if nothing was recorded.
     pub seq: Option<Seq>,
-    /// The customer as they are now.
+    /// The customer after the request.
     pub customer: Option<CustomerView>,
-    /// Whether the customer is new.
+    /// True if the request created the customer.
     pub created: bool,
-    /// The order as it is now.
+    /// The order after the request.
     pub order: Option<Arc<OrderRecord>>,
-    /// The program's new version.
+    /// The published version of the program.
     pub program: Option<ProgramVersion>,
-    /// The codes that the order brought, and what came of them.
+    /// The codes that the order lists, each with its use or the reason against it.
     pub codes: Vec<OrderCode>,
-    /// What was done with price rules and discount codes.
+    /// The outcome of a [`DiscountAction`].
     pub discount_outcome: Option<DiscountOutcome>,
-    /// The redemption as it is now.
+    /// The redemption after the request.
     pub redemption: Option<Box<RedemptionView>>,
-    /// What became of the catalogue.
+    /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
-    /// What happened to the customer's account and the order.
+    /// The events of the customer's account and of the order.
     pub events: Vec<Event>,
 }
 
 impl Receipt {
-    /// What the request itself did to the balance. What time had brought about before was in it already.
+    /// Returns the change of the balance by the request itself, without the expirations
+    /// and other scheduled events that it recorded.
     pub fn points_changed(&self) -> Points {
-        let own = |event: &&Event| {
+        // A catch-up records scheduled events with their own, earlier time.
+        let is_of_request = |event: &&Event| {
             let expired = matches!(event, Event::PointsExpired { .. });
             !expired && event.at().is_none_or(|at| at >= self.at)
         };
+
         self.events
             .iter()
-            .filter(own)
+            .filter(is_of_request)
             .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
     }
 }
 
-/// A reply on its way: a future for async callers, [`Pending::wait`] for others.
+/// A reply that may not have arrived yet: a future for async callers, [`Pending::wait`]
+/// for others.
+///
+/// # Example: a store that replies from another thread
+/// ```
+/// use loyalty_store::{Failure, Pending};
+/// let (sender, pending) = Pending::channel();
+/// std::thread::spawn(move || sender.send(Err(Failure::Busy)));
+/// assert_eq!(pending.wait().err(), Some(Failure::Busy));
+///
+/// let (sender, pending) = Pending::channel();
+/// drop(sender);
+/// assert!(matches!(pending.wait(), Err(Failure::UnknownOutcome(_))));
+/// ```
 pub struct Pending(PendingState);
 
 enum PendingState {
@@ -297,18 +377,19 @@ enum PendingState {
 }
 
 impl Pending {
-    /// A reply that is there.
+    /// Creates a pending reply that has arrived.
     pub fn ready(reply: Result<Reply, Failure>) -> Self {
         Self(PendingState::Ready(Some(reply)))
     }
 
-    /// A reply that somebody will send. Should they go away without it, the outcome is unknown.
+    /// Creates a pending reply and its sender. A sender that is dropped without sending
+    /// gives [`Failure::UnknownOutcome`].
     pub fn channel() -> (oneshot::Sender<Result<Reply, Failure>>, Self) {
         let (sender, receiver) = oneshot::channel();
         (sender, Self(PendingState::Waiting(receiver)))
     }
 
-    /// Blocks until the reply is there. Not for async code.
+    /// Blocks the thread until the reply arrives. Panics inside an async runtime.
     pub fn wait(self) -> Result<Reply, Failure> {
         match self.0 {
             PendingState::Ready(reply) => reply.unwrap_or_else(|| Err(lost_reply())),
@@ -335,5 +416,5 @@ impl Future for Pending {
 }
 
 fn lost_reply() -> Failure {
-    Failure::UnknownOutcome("the store stopped before it answered".to_owned())
+    Failure::UnknownOutcome("the store stopped before it replied".to_owned())
 }

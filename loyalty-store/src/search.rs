@@ -1,82 +1,87 @@
-//! Searches for customers, in the words of Shopify's search syntax.
+//! Searches for customers in Shopify's search syntax.
 
 mod parse;
 
 use chrono::TimeDelta;
 use loyalty_core::{AccountId, CustomerId, Email, Timestamp, Zone};
 
+use crate::customer_ref::CustomerRef;
 use crate::numeric_id::NumericId;
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
-use crate::request::CustomerRef;
 
-/// A search for customers. Without terms everybody matches.
+/// A search for customers. A search without terms matches every customer.
 ///
-/// - A bare word is looked for in id, e-mail and names: anywhere, or at their beginning where it ends with `*`.
-/// - `field:value` must be the field's value, or its beginning where it ends with `*`: `id` (also
-///   `customer_id`), `email`, `first_name`, `last_name`, `tag`, `country`, `tier`.
-/// - `points`, `created_at` and `updated_at` are compared: `points:>=100`, `created_at:<2026-02-01`. A date is
-///   a whole day in the shop's zone; an instant is written as RFC 3339.
-/// - Terms that stand side by side, or with `AND` between them, must all hold; of those with `OR` between them
-///   one must, which binds less. `NOT` or `-` before a term, or parentheses, turns it around.
-/// - Quotes (`"…"`, and `'…'` around a whole value) and `\` keep blanks, colons and the like as they are.
+/// - A bare word matches a part of id, e-mail or name. With a trailing `*` it matches the
+///   beginning.
+/// - `field:value` matches the field's value, or its beginning with a trailing `*`. The
+///   fields are `id` (also `customer_id`), `email`, `first_name`, `last_name`, `tag`,
+///   `country` and `tier`.
+/// - `points`, `created_at` and `updated_at` can be compared: `points:>=100`,
+///   `created_at:<2026-02-01`. A date is a day in the shop's zone; an instant is written
+///   as in RFC 3339.
+/// - Adjacent terms, or terms joined by `AND`, must all match. Of terms joined by `OR`
+///   one must match; `OR` binds less. `NOT` or `-` negates the term or parenthesis behind
+///   it.
+/// - Quotes (`"…"`, and `'…'` around a whole value) and `\` escape blanks, colons and
+///   operators.
 ///
-/// Case does not matter, but in ids. `id` also knows customers by their [`NumericId`].
+/// Case is ignored except in ids. `id` also matches a customer's [`NumericId`].
 ///
-/// # Example
+/// # Example: a valid search, and an unknown field
 /// ```
 /// use loyalty_store::SearchQuery;
-/// use loyalty_core::{TimeField, Zone};
-/// let parse = |text| SearchQuery::parse(text, TimeField::UNIX_EPOCH, Zone::UTC);
+/// use loyalty_core::{Timestamp, Zone};
+/// let parse = |text| SearchQuery::parse(text, Timestamp::UNIX_EPOCH, Zone::UTC);
 /// assert!(parse("tag:vip (points:>=100 OR tier:gold) -country:DE \"ada love\"").is_ok());
 /// assert_eq!(
 ///     parse("colour:red").unwrap_err().to_string(),
-///     "there is no field colour; fields are id, email, first_name, last_name, tag, country, tier, points, \
+///     "unknown field colour; fields are id, email, first_name, last_name, tag, country, tier, points, \
 ///      created_at and updated_at"
 /// );
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchQuery {
     text: String,
-    /// When points and tier are judged.
+    /// The instant at which points and tier are evaluated.
     now: Timestamp,
     expression: Expression,
 }
 
-/// Why a search cannot be carried out.
+/// The reason why a search is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SearchError {
-    /// More terms or text than are looked for.
+    /// More terms or characters than allowed.
     #[error("a search has at most 10 terms and 500 characters")]
     TooLong,
-    /// A quote that nothing closes.
-    #[error("a quote is not closed")]
+    /// A quote that is not closed.
+    #[error("unclosed quote")]
     UnclosedQuote,
-    /// A parenthesis without its other one.
-    #[error("a parenthesis has no other one")]
+    /// A parenthesis without its counterpart.
+    #[error("unmatched parenthesis")]
     UnpairedParenthesis,
-    /// An operator with nothing to apply to.
-    #[error("{0} must stand by what it applies to")]
+    /// An operator without an operand.
+    #[error("{0} has nothing to apply to")]
     MisplacedOperator(String),
-    /// A field that cannot be searched.
+    /// A field that does not exist.
     #[error(
-        "there is no field {0}; fields are id, email, first_name, last_name, tag, country, tier, points, \
+        "unknown field {0}; fields are id, email, first_name, last_name, tag, country, tier, points, \
          created_at and updated_at"
     )]
     UnknownField(String),
-    /// A field of Shopify's of which nothing is known here.
-    #[error("{0} is not kept here, so it can't be searched")]
+    /// A field of Shopify's customers that is not stored here.
+    #[error("{0} is not stored and can't be searched")]
     UnsupportedField(String),
-    /// A field that has no order.
+    /// A field without an order.
     #[error("{0} can't be compared with > or <")]
     NotComparable(String),
-    /// A value that the field can't have.
+    /// A value that does not fit the field.
     #[error("{field} must be compared with {expected}")]
     InvalidValue {
         /// The field.
         field: &'static str,
-        /// What its values are.
+        /// A description of valid values.
         expected: &'static str,
     },
 }
@@ -89,7 +94,7 @@ enum Expression {
     Term(Term),
 }
 
-/// Everybody.
+/// Matches every customer.
 impl Default for Expression {
     fn default() -> Self {
         Self::All(Vec::new())
@@ -98,7 +103,7 @@ impl Default for Expression {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Term {
-    /// A text of a field, or of any.
+    /// The text of one field, or of any.
     Text(TextField, Pattern),
     Points(Comparison, i64),
     Created(Comparison, TimeRange),
@@ -117,13 +122,13 @@ enum TextField {
     Tier,
 }
 
-/// What a text must be.
+/// A pattern for texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     text: String,
-    /// The same in lower case.
+    /// The text in lower case.
     lowercase: String,
-    /// Whether a text need only begin so.
+    /// True if a value matches by its beginning.
     is_prefix: bool,
 }
 
@@ -136,14 +141,14 @@ enum Comparison {
     AtMost,
 }
 
-/// From the first to the last instant that a text means.
+/// The first and last instant of a day, or one instant twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TimeRange {
     first: Timestamp,
     last: Timestamp,
 }
 
-/// What leads to one customer at most.
+/// An indexed key of at most one customer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SearchKey {
     Customer(CustomerRef),
@@ -151,7 +156,9 @@ pub(crate) enum SearchKey {
 }
 
 impl SearchQuery {
-    /// Reads the terms. Dates are days in the shop's `zone`; points and tiers are those at `now`.
+    /// Parses a search. Dates are days in the shop's `zone`; points and tiers are
+    /// evaluated at `now`. Fails if the text is longer than 500 characters or has more
+    /// than 10 terms.
     pub fn parse(text: &str, now: Timestamp, zone: Zone) -> Result<Self, SearchError> {
         Ok(Self {
             text: text.to_owned(),
@@ -160,27 +167,28 @@ impl SearchQuery {
         })
     }
 
-    /// The terms as they were written.
+    /// Returns the text that was parsed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether everybody matches.
+    /// Returns true if the search has no terms.
     pub fn is_empty(&self) -> bool {
         self.expression == Expression::default()
     }
 
-    /// Whether a customer matches.
+    /// Returns true if a customer matches.
     pub fn matches(&self, customer: &CustomerView) -> bool {
         self.expression.matches(customer.record(), Some((customer, self.now)))
     }
 
-    /// Whether a customer matches, where that can be said without the account.
+    /// Returns true if a customer matches, or `None` if that depends on the account.
     pub(crate) fn matches_record(&self, record: &CustomerRecord) -> Option<bool> {
         (!self.expression.needs_account()).then(|| self.expression.matches(record, None))
     }
 
-    /// What leads to all who can match, where an index does: one id or e-mail that must be theirs.
+    /// Returns keys of an index that find every customer who can match, or `None` if only
+    /// a scan does.
     pub(crate) fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
         self.expression.lookup_keys()
     }
@@ -210,6 +218,8 @@ impl Expression {
 
     fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
         match self {
+            // One part of a conjunction is enough, but a disjunction needs keys for all
+            // parts.
             Self::All(parts) => parts.iter().find_map(Self::lookup_keys),
             Self::Any(parts) => {
                 let keys = parts.iter().map(Self::lookup_keys).collect::<Option<Vec<_>>>()?;
@@ -255,6 +265,7 @@ impl TextField {
         let email = record.email.as_ref().map(Email::key);
         let (first, last) = (profile.first_name.as_deref(), profile.last_name.as_deref());
         let field = |value: Option<&str>| value.is_some_and(|value| pattern.matches(value));
+
         match self {
             Self::Any => {
                 let name = [first, last].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -272,7 +283,7 @@ impl TextField {
             }
             Self::LastName => field(last),
             Self::Tag => profile.tags.iter().any(|tag| pattern.matches(tag.as_str())),
-            // Not of the record.
+            // The tier is not part of the record: `Term::matches` evaluates it.
             Self::Tier => false,
         }
     }
@@ -284,13 +295,14 @@ impl Pattern {
         Self { text, lowercase, is_prefix }
     }
 
-    /// Whether a field's value is, or begins as, the text.
+    /// Returns true if a value is the text, or begins with it for a prefix. Ignores case.
     fn matches(&self, value: &str) -> bool {
         let value = value.to_lowercase();
         if self.is_prefix { value.starts_with(&self.lowercase) } else { value == self.lowercase }
     }
 
-    /// Whether a value has the text in it, or begins with it.
+    /// Returns true if a value contains the text, or begins with it for a prefix. Ignores
+    /// case.
     fn matches_within(&self, value: &str) -> bool {
         let value = value.to_lowercase();
         if self.is_prefix {
@@ -300,14 +312,15 @@ impl Pattern {
         }
     }
 
-    /// Whether an id is, or begins as, the text; in this very spelling.
+    /// Returns true if an id is the text, or begins with it for a prefix. Case matters.
     fn matches_id(&self, id: Option<&str>) -> bool {
         id.is_some_and(
             |id| if self.is_prefix { id.starts_with(&self.text) } else { id == self.text },
         )
     }
 
-    /// What the text leads to by an index.
+    /// Returns the index keys that the text can be in a field, or `None` without an
+    /// index.
     fn lookup_keys(&self, field: TextField) -> Option<Vec<SearchKey>> {
         match field {
             TextField::Email => Some(
@@ -317,7 +330,7 @@ impl Pattern {
                     .collect(),
             ),
             TextField::Id => {
-                let given = self
+                let assigned = self
                     .text
                     .parse()
                     .ok()
@@ -328,7 +341,7 @@ impl Pattern {
                     .map(|id| SearchKey::Customer(CustomerRef::Id(id)));
                 Some(
                     id.into_iter()
-                        .chain(given.map(|account| SearchKey::Account(AccountId(account))))
+                        .chain(assigned.map(|account| SearchKey::Account(AccountId(account))))
                         .collect(),
                 )
             }
@@ -343,7 +356,7 @@ impl Pattern {
 }
 
 impl Comparison {
-    /// Whether a value stands so to what lies from `first` to `last`.
+    /// Returns true if a value compares like this to the range from `first` to `last`.
     fn matches<T: Ord>(self, value: &T, first: &T, last: &T) -> bool {
         match self {
             Self::Equal => (first..=last).contains(&value),
@@ -356,7 +369,8 @@ impl Comparison {
 }
 
 impl TimeRange {
-    /// All instants from one up to another: times are kept to the microsecond.
+    /// Creates the range of instants from `first` until before `end`. Times are stored to
+    /// the microsecond.
     fn between(first: Timestamp, end: Timestamp) -> Option<Self> {
         Some(Self {
             first,

@@ -1,64 +1,64 @@
-//! Shops and their keys.
+//! Shops, their API keys and their store plugins.
 
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 
-/// A merchant's store, the tenant.
+/// A merchant's shop: the tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shop {
-    /// The store's number of it.
+    /// The id, assigned by the store.
     pub id: ShopId,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its one currency.
+    /// The currency of all its amounts.
     pub currency: Currency,
-    /// Its time zone.
+    /// The time zone of its calendar.
     pub zone: Zone,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// Where its store plugin was installed.
+    /// The installed store plugin.
     pub integration: Option<Integration>,
 }
 
 impl Shop {
-    /// How many decimals its currency has; two where ISO 4217 does not say.
+    /// Returns the number of decimals of the currency; 2 if ISO 4217 defines none.
     pub fn minor_digits(&self) -> u32 {
         self.currency.exponent().map_or(2, u32::from)
     }
 }
 
-/// A shop to be made.
+/// A shop to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewShop {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its one currency.
+    /// The currency of all its amounts.
     pub currency: Currency,
-    /// Its time zone.
+    /// The time zone of its calendar.
     pub zone: Zone,
 }
 
-/// A store plugin that said it was installed.
+/// An installed store plugin.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Integration {
-    /// Which plugin: `woocommerce`, `magento` or `common`.
+    /// The plugin: `woocommerce`, `magento` or `common`.
     pub platform: String,
-    /// The store's address.
+    /// The URL of the shop.
     pub shop_url: String,
-    /// Where the store answers calls, where it does.
+    /// The URL of the shop's own API, if it has one.
     pub api_endpoint: Option<String>,
 }
 
-/// What a key allows.
+/// A permission of an API key.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Reading.
+    /// Read data.
     Read,
-    /// Telling facts, and adding and subtracting points.
+    /// Report orders and customers, and change points.
     Write,
-    /// Publishing programs.
+    /// Publish programs.
     Admin,
 }
 
@@ -66,7 +66,7 @@ impl Scope {
     /// Every scope.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -76,34 +76,35 @@ impl Scope {
     }
 }
 
-/// A key to be kept. Who makes it draws the randomness and shows the key once.
+/// An API key to store. The caller draws its random parts and shows the secret once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewApiKey {
-    /// The public part, by which it is found.
+    /// The public part, used for lookups.
     pub id: String,
-    /// The hash of the secret part. The secret itself is not kept.
+    /// A hash of the secret part. The secret itself is not stored.
     pub hash: [u8; 32],
-    /// What the store plugins sign with. Kept as it is: a signature can be checked in no other way.
+    /// The secret with which store plugins sign. Stored as it is, because verifying a
+    /// signature needs it.
     pub signing_secret: String,
-    /// What it allows.
+    /// The permissions.
     pub scopes: Vec<Scope>,
 }
 
-/// A key that is alive.
+/// A valid API key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKeyRecord {
-    /// Whose it is.
+    /// The shop.
     pub shop: ShopId,
     /// The key.
     pub key: NewApiKey,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
 }
 
-// Secrets stay out of logs: neither type prints them.
+// Neither type prints its secrets, so that they stay out of logs.
 impl std::fmt::Debug for NewApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewKey")
+        f.debug_struct("NewApiKey")
             .field("id", &self.id)
             .field("scopes", &self.scopes)
             .finish_non_exhaustive()
@@ -112,7 +113,7 @@ impl std::fmt::Debug for NewApiKey {
 
 impl std::fmt::Debug for ApiKeyRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRecord")
+        f.debug_struct("ApiKeyRecord")
             .field("shop", &self.shop)
             .field("key", &self.key)
             .finish_non_exhaustive()

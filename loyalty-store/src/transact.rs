@@ -1,7 +1,8 @@
-//! One business transaction, decided in full before anything is written.
+//! Business transactions, decided completely before anything is written.
 //!
-//! [`transact`] reads through a [`TransactionView`] and answers with [`ChangeSet`] and the outcome. It knows neither SQL
-//! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
+//! [`transact`] reads through a [`TransactionView`] and returns a [`ChangeSet`] and a
+//! reply. It uses neither SQL nor threads, so that every store decides the same. It
+//! checks the idempotency key first, then finds the records, then runs the rules.
 
 mod catalogue;
 mod claim;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use loyalty_core::{
-    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program,
-    ProgramVersion, ShopId, Timestamp, decide, merge,
+    AccountId, Command, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
+    Timestamp, decide, merge,
 };
 
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
@@ -25,8 +27,8 @@ use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, CustomerRef, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt,
-    Reply, Request, Response,
+    Action, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt, Reply, Request,
+    Response,
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
@@ -34,18 +36,21 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
 
-/// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
+/// State that a transaction reads. A view can lie over another one: the changes of earlier requests
+/// over the committed state.
+pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
-    /// When the programs of a shop came in force.
+    /// Returns the versions of a shop's program with the times from which they are in
+    /// force.
     fn timeline(&mut self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
-    /// The accounts of a shop's customers, in their order, `after` one.
+    /// Returns up to `limit` accounts of a shop's customers in the order of their ids,
+    /// starting behind `after`.
     fn accounts(
         &mut self,
         shop: ShopId,
@@ -71,11 +76,15 @@ pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
         key: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<StoredResponse>, Failure>;
+}
+
+/// The view of one transaction: everything decided before it.
+pub(crate) trait TransactionView: StateView {
     /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
 }
 
-/// An answer that was kept.
+/// A response stored under an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredResponse {
     pub(crate) shop: ShopId,
@@ -86,36 +95,38 @@ pub(crate) struct StoredResponse {
 }
 
 impl StoredResponse {
-    /// How long an answer is kept, in days.
+    /// The number of days for which a response is replayed.
     pub(crate) const REPLAY_DAYS: i64 = 30;
-    /// When it may be dropped: later, so that a clock that steps back still finds what it should.
+    /// The number of days after which a response may be deleted. Longer than the replay,
+    /// so that a clock that steps back still finds it.
     pub(crate) const RETENTION_DAYS: i64 = 40;
 
-    /// Whether it still stands.
+    /// Returns true if the response is replayed at `now`.
     pub(crate) fn is_replayable(&self, now: Timestamp) -> bool {
         now.signed_duration_since(self.at).num_days() < Self::REPLAY_DAYS
     }
 
-    /// The answer, where it is given again: to the same request, in time.
+    /// Returns the response if it is replayed at `now` to a request with this
+    /// fingerprint.
     pub(crate) fn replay(&self, fingerprint: &[u8; 16], now: Timestamp) -> Option<Response> {
         (self.is_replayable(now) && self.fingerprint == *fingerprint).then(|| self.response.clone())
     }
 }
 
-/// What a transaction writes.
+/// The changes that a transaction writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChangeSet {
     pub(crate) journal: Vec<Arc<JournalRow>>,
     pub(crate) accounts: Vec<(AccountId, Arc<AccountRecord>)>,
     pub(crate) orders: Vec<(OrderId, Arc<OrderRecord>)>,
-    /// Customers that are new or changed, each with the record before.
+    /// Created, changed and merged customers.
     pub(crate) customers: Vec<CustomerChange>,
     pub(crate) program: Option<PublishedProgram>,
-    /// The programs by time, where something of that changed.
+    /// The timeline of programs, if it changed.
     pub(crate) timeline: Option<Arc<ProgramTimeline>>,
-    /// Accounts for which something else is due next, though no row of the journal says so.
+    /// New due times of accounts without a journal row in this transaction.
     pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
-    /// Names that accounts have from now on.
+    /// Codes claimed for accounts.
     pub(crate) claims: Vec<(CodeClaim, AccountId)>,
     pub(crate) projections: Vec<(ProjectionKey, Arc<Projection>)>,
     pub(crate) index_changes: Vec<IndexChange>,
@@ -124,21 +135,23 @@ pub(crate) struct ChangeSet {
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
-/// A customer's record before and after; none after a merge into another.
+/// A customer's record before and after a transaction. `before` is `None` for a new
+/// customer, `after` for one that was merged into another.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerChange {
     pub(crate) before: Option<Arc<CustomerRecord>>,
     pub(crate) after: Option<Arc<CustomerRecord>>,
 }
 
-/// Carries out one request.
+/// Decides one request. Returns the changes to write and the reply to send after that.
 pub(crate) fn transact(
     view: &mut impl TransactionView,
     request: Request,
 ) -> Result<(ChangeSet, Reply), Failure> {
     let Request { shop, now, dry_run, idempotency, action } = request;
-    // No finer than any store keeps it, so that a state is the same before and after it was written.
+    // Stores keep microseconds: a state must be the same before and after it is written.
     let now = now.trunc_subsecs(6);
+
     if dry_run {
         let (_, outcome) = run_action(view, shop, now, action)?;
         return Ok((ChangeSet::default(), Reply::Decided(outcome)));
@@ -147,24 +160,27 @@ pub(crate) fn transact(
         let (changes, outcome) = run_action(view, shop, now, action)?;
         return Ok((changes, Reply::Decided(outcome)));
     };
-    if let Some(kept) = view.stored_response(shop, &idempotency.key, now)? {
-        if kept.fingerprint == idempotency.fingerprint {
-            return Ok((
-                ChangeSet::default(),
-                Reply::Stored { response: kept.response, replayed: true },
-            ));
-        }
-        return Ok((ChangeSet::default(), Reply::Decided(Err(Rejection::IdempotencyKeyReused))));
+
+    if let Some(stored) = view.stored_response(shop, &idempotency.key, now)? {
+        let reply = if stored.fingerprint == idempotency.fingerprint {
+            Reply::Stored { response: stored.response, replayed: true }
+        } else {
+            Reply::Decided(Err(Rejection::IdempotencyKeyReused))
+        };
+        return Ok((ChangeSet::default(), reply));
     }
+
+    // The response is stored with the effect, and for a rejection without one.
     let (mut changes, outcome) = run_action(view, shop, now, action)?;
-    let answer = (idempotency.render)(&outcome);
+    let response = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
     changes.stored_response =
-        Some(StoredResponse { shop, key, fingerprint, at: now, response: answer.clone() });
-    Ok((changes, Reply::Stored { response: answer, replayed: false }))
+        Some(StoredResponse { shop, key, fingerprint, at: now, response: response.clone() });
+
+    Ok((changes, Reply::Stored { response, replayed: false }))
 }
 
-/// What stops a transaction: the answer is no, or something broke.
+/// The reason why a transaction stops.
 enum TransactionError {
     Rejected(Rejection),
     Failed(Failure),
@@ -188,7 +204,7 @@ impl From<Failure> for TransactionError {
     }
 }
 
-/// A rejection leaves no changes behind.
+/// Runs an action. A rejection discards all changes.
 fn run_action(
     view: &mut impl TransactionView,
     shop: ShopId,
@@ -198,8 +214,15 @@ fn run_action(
     let shop = view
         .shop(shop)?
         .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-    let (changes, events, moved) = (ChangeSet::default(), Vec::new(), Vec::new());
-    let mut transaction = Transaction { view, shop, now, changes, events, to_reschedule: moved };
+    let mut transaction = Transaction {
+        view,
+        shop,
+        now,
+        changes: ChangeSet::default(),
+        events: Vec::new(),
+        to_reschedule: Vec::new(),
+    };
+
     match transaction.perform(action) {
         Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
         Err(TransactionError::Rejected(rejection)) => Ok((ChangeSet::default(), Err(rejection))),
@@ -207,21 +230,22 @@ fn run_action(
     }
 }
 
+/// A transaction in progress: its view, and the changes so far.
 struct Transaction<'v, V> {
     view: &'v mut V,
     shop: Arc<Shop>,
     now: Timestamp,
     changes: ChangeSet,
     events: Vec<Event>,
-    /// Accounts of which it must be found anew what is due next.
+    /// Accounts whose due time must be recomputed.
     to_reschedule: Vec<AccountId>,
 }
 
-/// A customer who was found or made.
+/// A customer who was found or created.
 struct ResolvedCustomer {
     account: AccountId,
     created: bool,
-    /// Whether the shop's id of them is new, or they are.
+    /// True if this request created the customer, or gave a guest the shop's id.
     registered: bool,
 }
 
@@ -229,27 +253,30 @@ impl<V: TransactionView> Transaction<'_, V> {
     fn perform(&mut self, action: Action) -> Result<Receipt, TransactionError> {
         match action {
             Action::Customer {
-                customer: who,
-                existence: presence,
+                customer,
+                existence,
                 change,
-                email_conflict: conflict,
+                email_conflict,
                 if_match,
                 commands,
             } => {
-                let found = self.resolve_customer(&who, presence, conflict)?;
-                if let Some(seen) = if_match
+                let found = self.resolve_customer(&customer, existence, email_conflict)?;
+                if let Some(etag) = if_match
                     && self
                         .load_view(found.account)?
-                        .is_none_or(|customer| customer.etag() != seen)
+                        .is_none_or(|customer| customer.etag() != etag)
                 {
                     return Err(Rejection::PreconditionFailed.into());
                 }
-                self.change_profile(found.account, change, conflict)?;
-                // Who is known for long does not sign up.
-                let tells = |command: &&Command| found.registered || **command != Command::SignUp;
-                for command in commands.iter().filter(tells) {
+
+                self.change_profile(found.account, change, email_conflict)?;
+
+                // A customer who was registered before cannot sign up again.
+                let applies = |command: &&Command| found.registered || **command != Command::SignUp;
+                for command in commands.iter().filter(applies) {
                     self.run_command(Some(found.account), command)?;
                 }
+
                 self.build_receipt(Some(&found), None)
             }
             Action::Order { command, customer, change } => {
@@ -260,15 +287,15 @@ impl<V: TransactionView> Transaction<'_, V> {
             Action::PublishProgram { program, replaces } => {
                 self.publish_program(*program, replaces)
             }
-            Action::JoinReferral { customer: who, change, code } => {
-                self.join_referral(&who, change, &code)
+            Action::JoinReferral { customer, change, code } => {
+                self.join_referral(&customer, change, &code)
             }
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
             Action::Catalogue(action) => {
-                let catalogued = self.perform_catalogue(action)?;
+                let outcome = self.perform_catalogue(action)?;
                 Ok(Receipt {
-                    catalogue_outcome: Some(catalogued),
+                    catalogue_outcome: Some(outcome),
                     ..self.build_receipt(None, None)?
                 })
             }
@@ -278,40 +305,46 @@ impl<V: TransactionView> Transaction<'_, V> {
     fn perform_order(
         &mut self,
         command: &Command,
-        who: Option<&CustomerRef>,
+        customer: Option<&CustomerRef>,
         change: ProfileChange,
     ) -> Result<Receipt, TransactionError> {
         let id = command
             .order()
             .ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
-        let named = match who {
-            Some(who) => Some(self.resolve_customer(who, Existence::Any, EmailConflict::Ignore)?),
+        let reported = match customer {
+            Some(customer) => {
+                Some(self.resolve_customer(customer, Existence::Any, EmailConflict::Ignore)?)
+            }
             None => None,
         };
+
         let before = self.load_order(id)?;
-        let known = before
+        let owner = before
             .account
             .map(|account| self.resolve_merged(account))
             .transpose()?;
-        if let Some(named) = &named {
-            self.change_profile(named.account, change, EmailConflict::Ignore)?;
+        if let Some(reported) = &reported {
+            self.change_profile(reported.account, change, EmailConflict::Ignore)?;
         }
-        // An order stays with whom it was first reported for. A plugin does not send a refused report
-        // again, so its facts are taken all the same.
+
+        // An order stays with the customer it was first reported for. A plugin does not
+        // repeat a rejected report, so its report counts for that customer.
         let from_plugin = matches!(command, Command::RecordOrder { origin: Origin::Plugin, .. });
-        let moved = named
+        let is_of_another = reported
             .as_ref()
-            .is_some_and(|named| known.is_some_and(|known| known != named.account));
-        if moved && !from_plugin {
+            .is_some_and(|reported| owner.is_some_and(|owner| owner != reported.account));
+        if is_of_another && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let first =
-            known.map(|account| ResolvedCustomer { account, created: false, registered: false });
-        let found = if moved { first } else { named.or(first) };
+        let owner =
+            owner.map(|account| ResolvedCustomer { account, created: false, registered: false });
+        let found = if is_of_another { owner } else { reported.or(owner) };
         let account = found.as_ref().map(|found| found.account);
+
         self.run_command(account, command)?;
         let codes = self.update_order_codes(id, &before.state, account)?;
         self.update_order_redemptions(id, &before.state)?;
+
         Ok(Receipt { codes, ..self.build_receipt(found.as_ref(), Some(id))? })
     }
 
@@ -321,17 +354,19 @@ impl<V: TransactionView> Transaction<'_, V> {
         replaces: Option<ProgramVersion>,
     ) -> Result<Receipt, TransactionError> {
         let (current, _) = self.load_program(None)?;
-        if replaces.is_some_and(|seen| seen != current) {
+        if replaces.is_some_and(|replaced| replaced != current) {
             return Err(Rejection::ProgramChanged { current }.into());
         }
+
+        // The times of versions ascend, even if the clock steps back.
+        let timeline = self.load_timeline()?;
+        let in_force_from = self.now.max(timeline.current_since());
+
         let version = ProgramVersion(current.0.saturating_add(1));
-        let history = self.load_timeline()?;
-        // Versions follow each other in time, also where the clock steps back.
-        let from = self.now.max(history.current_since());
-        let published =
-            PublishedProgram { version, program: Arc::new(program), in_force_from: from };
-        self.changes.timeline = Some(Arc::new(history.with_version(published.clone())));
+        let published = PublishedProgram { version, program: Arc::new(program), in_force_from };
+        self.changes.timeline = Some(Arc::new(timeline.with_version(published.clone())));
         self.changes.program = Some(published);
+
         Ok(Receipt { program: Some(version), ..self.build_receipt(None, None)? })
     }
 
@@ -345,11 +380,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         {
             self.to_reschedule.push(found.account);
         }
+
+        // Before the view is built, which shows the due time.
         self.reschedule_changed()?;
         let customer = found
             .map(|found| self.load_view(found.account))
             .transpose()?
             .flatten();
+
         Ok(Receipt {
             at: self.now,
             seq: self.changes.journal.last().map(|row| row.seq),
@@ -365,7 +403,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         })
     }
 
-    // Look-ups: what this transaction changed, else what the view holds.
+    // Lookups: the changes of this transaction, then the view.
 
     fn load_program(
         &mut self,
@@ -380,25 +418,28 @@ impl<V: TransactionView> Transaction<'_, V> {
         if let Some((_, record)) = self.changes.accounts.iter().find(|(id, _)| *id == account) {
             return Ok(Arc::clone(record));
         }
-        let lost = || Failure::Corrupt(format!("account {account} has no state"));
-        self.view.account(account)?.ok_or_else(lost)
+        let missing = || Failure::Corrupt(format!("account {account} has no state"));
+        self.view.account(account)?.ok_or_else(missing)
     }
 
     fn load_order(&mut self, order: &OrderId) -> Result<Arc<OrderRecord>, Failure> {
         if let Some((_, record)) = self.changes.orders.iter().find(|(id, _)| id == order) {
             return Ok(Arc::clone(record));
         }
-        Ok(self.view.order(self.shop.id, order)?.unwrap_or_default())
+        let known = self.view.order(self.shop.id, order)?;
+        Ok(known.unwrap_or_else(|| Arc::new(OrderRecord::new(order.clone()))))
     }
 
     fn load_customer(
         &mut self,
         account: AccountId,
     ) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        // The last change counts: a customer can change more than once.
         let changed = self.changes.customers.iter().rev().find_map(|change| {
             let after = change.after.as_ref().or(change.before.as_ref())?;
             (after.account == account).then(|| change.after.clone())
         });
+
         match changed {
             Some(record) => Ok(record),
             None => self.view.customer(account),
@@ -409,11 +450,12 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Some(record) = self.load_customer(account)? else {
             return Ok(None);
         };
-        let terms = self.load_programs(account)?;
-        Ok(Some(CustomerView::new(record, self.load_account(account)?, terms)))
+        let programs = self.load_programs(account)?;
+        Ok(Some(CustomerView::new(record, self.load_account(account)?, programs)))
     }
 
-    /// The account that an account was merged into, if it was.
+    /// Returns the account that an account was finally merged into, or the account
+    /// itself.
     fn resolve_merged(&mut self, account: AccountId) -> Result<AccountId, Failure> {
         let mut account = account;
         while let Some(into) = self.load_account(account)?.account.merged_into() {
@@ -424,21 +466,22 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Customers.
 
-    /// Finds a customer by id, else by e-mail; merges a guest into the customer who brings the guest's
-    /// e-mail; makes a new one where that is allowed.
+    /// Finds a customer by id, or else by e-mail. A guest with the e-mail of a customer
+    /// is merged into the customer. Creates a customer if none is found and `existence`
+    /// allows it.
     fn resolve_customer(
         &mut self,
-        who: &CustomerRef,
-        presence: Existence,
+        customer: &CustomerRef,
+        existence: Existence,
         conflict: EmailConflict,
     ) -> Result<ResolvedCustomer, TransactionError> {
         let shop = self.shop.id;
-        let by_id = who
+        let by_id = customer
             .id()
             .map(|id| self.view.account_by_id(shop, id))
             .transpose()?
             .flatten();
-        let by_email = who
+        let by_email = customer
             .email()
             .map(|email| self.view.account_by_email(shop, email))
             .transpose()?
@@ -447,37 +490,42 @@ impl<V: TransactionView> Transaction<'_, V> {
             Some(account) => self.load_customer(account)?.filter(|customer| customer.id.is_none()),
             None => None,
         };
+
+        // Only a guest gives up the e-mail to a customer with an id.
         let taken =
-            by_email.is_some() && guest.is_none() && who.id().is_some() && by_email != by_id;
+            by_email.is_some() && guest.is_none() && customer.id().is_some() && by_email != by_id;
         if taken && conflict == EmailConflict::Reject {
             return Err(Rejection::EmailTaken.into());
         }
+
         let known = by_id.or(guest.as_ref().map(|guest| guest.account));
-        let known = known.or(by_email.filter(|_| who.id().is_none()));
-        match (known, presence) {
-            (Some(_), Existence::Absent) if by_id.is_some() || who.id().is_none() => {
+        let known = known.or(by_email.filter(|_| customer.id().is_none()));
+        match (known, existence) {
+            // A guest may become a new customer with an id.
+            (Some(_), Existence::Absent) if by_id.is_some() || customer.id().is_none() => {
                 Err(Rejection::CustomerExists.into())
             }
             (None, Existence::Required) => Err(Rejection::CustomerNotFound.into()),
             (None, Existence::Any | Existence::Absent) => {
-                let email = who.email().filter(|_| !taken);
-                let account = self.add_customer(who.id(), email)?;
+                let email = customer.email().filter(|_| !taken);
+                let account = self.add_customer(customer.id(), email)?;
                 Ok(ResolvedCustomer { account, created: true, registered: true })
             }
             (Some(account), _) => {
-                self.attach_identity(account, guest, who, taken)?;
-                let registered = by_id.is_none() && who.id().is_some();
+                self.attach_identity(account, guest, customer, taken)?;
+                let registered = by_id.is_none() && customer.id().is_some();
                 Ok(ResolvedCustomer { account, created: false, registered })
             }
         }
     }
 
-    /// A known customer brings id or e-mail: the guest of that e-mail becomes this customer.
+    /// Adds a new id or e-mail to an existing customer, and merges the guest with that
+    /// e-mail. An e-mail that is `taken` is left out.
     fn attach_identity(
         &mut self,
         account: AccountId,
         guest: Option<Arc<CustomerRecord>>,
-        who: &CustomerRef,
+        customer: &CustomerRef,
         taken: bool,
     ) -> Result<(), TransactionError> {
         if let Some(guest) = guest.filter(|guest| guest.account != account) {
@@ -486,23 +534,25 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Some(before) = self.load_customer(account)? else {
             return Ok(());
         };
-        // Who is named by e-mail alone is only looked up; another spelling is no change.
-        let email = if let CustomerRef::Both(_, email) = who {
+
+        // An e-mail alone only finds the customer: its spelling is not stored.
+        let email = if let CustomerRef::Both(_, email) = customer {
             Some(email).filter(|_| !taken)
         } else {
             None
         };
-        let says = |email: &Email| {
+        let is_stored = |email: &Email| {
             before
                 .email
                 .as_ref()
-                .is_some_and(|known| known.as_str() == email.as_str())
+                .is_some_and(|stored| stored.as_str() == email.as_str())
         };
-        if (before.id.is_some() || who.id().is_none()) && email.is_none_or(says) {
+        if (before.id.is_some() || customer.id().is_none()) && email.is_none_or(is_stored) {
             return Ok(());
         }
+
         let mut after = (*before).clone();
-        after.id = after.id.or_else(|| who.id().cloned());
+        after.id = after.id.or_else(|| customer.id().cloned());
         after.email = email.cloned().or(after.email);
         self.save_customer(before, after);
         Ok(())
@@ -527,6 +577,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             updated_at: self.now,
             revision: 1,
         };
+
         self.changes
             .customers
             .push(CustomerChange { before: None, after: Some(Arc::new(record)) });
@@ -540,9 +591,12 @@ impl<V: TransactionView> Transaction<'_, V> {
         guest: &Arc<CustomerRecord>,
         into: AccountId,
     ) -> Result<(), TransactionError> {
+        // Scheduled events that are due belong to the accounts as they were before the
+        // merge.
         for account in [guest.account, into] {
             self.run_command(Some(account), &Command::CatchUp)?;
         }
+
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
@@ -550,13 +604,14 @@ impl<V: TransactionView> Transaction<'_, V> {
             merge((guest.account, &from.account), (into, &to.account), now)?;
         self.append_events(Some(guest.account), from_events)?;
         self.append_events(Some(into), into_events)?;
+
         self.changes
             .customers
             .push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
         Ok(())
     }
 
-    /// Changes what is known of a customer, where that makes a difference.
+    /// Changes a customer's profile. A change without a difference has no effect.
     fn change_profile(
         &mut self,
         account: AccountId,
@@ -569,6 +624,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Some(before) = self.load_customer(account)? else {
             return Ok(());
         };
+
         let ProfileChange {
             mut email,
             first_name,
@@ -582,6 +638,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         if let FieldChange::Set(Some(new)) = &email {
             email = self.claim_email(account, new.clone(), conflict)?;
         }
+
         let mut after = (*before).clone();
         email.apply_to(&mut after.email);
         first_name.apply_to(&mut after.profile.first_name);
@@ -591,12 +648,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
         after.household = household.unwrap_or(after.household);
+
         self.catch_up_before_change(&before, &mut after)?;
         self.save_customer(before, after);
         Ok(())
     }
 
-    /// An e-mail may be set where nobody has it, or a guest whom this customer turns out to be.
+    /// Returns the change of a customer's e-mail to `email`. A guest with the e-mail is
+    /// merged into the customer.
     fn claim_email(
         &mut self,
         account: AccountId,
@@ -608,6 +667,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             .account_by_email(self.shop.id, &email)?
             .filter(|holder| *holder != account);
         let holder = holder.map(|holder| self.load_customer(holder)).transpose()?.flatten();
+
         match holder {
             None => Ok(FieldChange::Set(Some(email))),
             Some(guest) if guest.id.is_none() => {
@@ -620,11 +680,13 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     fn save_customer(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
-        let spelled =
+        // E-mails are equal in any spelling, but a new spelling is stored.
+        let spelling =
             |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
-        if *before == after && spelled(&before) == spelled(&after) {
+        if *before == after && spelling(&before) == spelling(&after) {
             return;
         }
+
         after.updated_at = self.now;
         after.revision = before.revision.saturating_add(1);
         self.changes
@@ -634,21 +696,24 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Rules.
 
-    /// Lets the rules decide one command and folds what follows.
+    /// Decides a command and appends its events, then runs the follow-up commands for
+    /// friends' accounts.
     fn run_command(
         &mut self,
         account: Option<AccountId>,
         command: &Command,
     ) -> Result<(), TransactionError> {
-        let informed = self.complete_command(command)?;
-        let command = informed.as_ref().unwrap_or(command);
+        let completed = self.complete_command(command)?;
+        let command = completed.as_ref().unwrap_or(command);
+
+        // Gather the context of the rules.
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
         let customer = account
             .map(|account| self.load_customer(account))
             .transpose()?
             .flatten();
-        let terms = match account {
+        let programs = match account {
             Some(account) => self.load_programs(account)?,
             None => self.load_timeline()?.current_programs(),
         };
@@ -659,55 +724,55 @@ impl<V: TransactionView> Transaction<'_, V> {
             .map(|id| self.load_own_redemption(account, id))
             .transpose()?
             .flatten();
-        let had_in_all = match command.reward() {
+        let total_usage = match command.reward() {
             Some(reward) => crate::redemption::load_reward_usage(self, self.shop.id, reward)?,
             None => None,
         };
+
+        // The clock of an account is monotonic.
         let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
-        let account_now = record.as_ref().map(|record| &record.account);
         let subject = RuleSubject {
             id: account,
-            account: account_now,
+            account: record.as_ref().map(|record| &record.account),
             customer: customer.as_deref(),
         };
-        let decision = terms.with_context(&subject, now, |context| {
+        let decision = programs.with_context(&subject, now, |context| {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
-            let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
-            decide(
-                &Context {
-                    pinned_program: pinned,
-                    order,
-                    redemption,
-                    total_usage: had_in_all,
-                    ..*context
-                },
-                command,
-            )
+            let context = order
+                .map_or(*context, |order| context.with_order(order))
+                .with_pinned_program(pinned)
+                .with_redemption(redemption.as_ref())
+                .with_total_usage(total_usage.as_ref());
+            decide(&context, command)
         })?;
-        if let Some(again) = self.redraw_if_taken(command, &decision.events)? {
-            return self.run_command(account, &again);
+
+        if let Some(redrawn) = self.redraw_if_taken(command, &decision.events)? {
+            return self.run_command(account, &redrawn);
         }
         self.append_events(account, decision.events)?;
-        // What follows for a friend's account, in the same transaction. It leads no further, and is not
-        // what this customer is told of.
-        let told = self.events.len();
+
+        // Follow-ups change friends' accounts in the same transaction. They have no
+        // follow-ups of their own, and the customer's receipt does not show their events.
+        let own_events = self.events.len();
         for (account, command) in decision.follow_ups {
             let account = self.resolve_merged(account)?;
             self.run_command(Some(account), &command)?;
         }
-        self.events.truncate(told);
+        self.events.truncate(own_events);
         Ok(())
     }
 
-    /// The position of the next row. What a row makes is named after it.
+    /// Returns the position of the next row. Records that a row creates get its number as
+    /// id.
     fn next_seq(&self) -> Seq {
         let (_, first) = self.view.next_numbers();
-        let written = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
-        first.saturating_add(written)
+        let appended = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
+        first.saturating_add(appended)
     }
 
-    /// Appends events to the journal and folds them into the states that they are about.
+    /// Appends events to the journal as one row and folds them into all states they
+    /// affect.
     fn append_events(
         &mut self,
         account: Option<AccountId>,
@@ -726,6 +791,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             balance: loyalty_core::Points::ZERO,
             events: events.into(),
         };
+
         if let (Some(account), Some(record)) = (account, record) {
             let mut record = Arc::unwrap_or_clone(record);
             record.fold(&row);
@@ -734,9 +800,12 @@ impl<V: TransactionView> Transaction<'_, V> {
             self.claim_codes(account, &row.events)?;
             upsert(&mut self.changes.accounts, account, Arc::new(record));
         }
+
         for event in row.events.iter() {
             let Some(id) = event.order() else { continue };
-            // Taken out, so that only what others hold too is copied.
+
+            // Removing the record releases this reference, so that `make_mut` does not
+            // copy it.
             let changed = self.changes.orders.iter().position(|(known, _)| known == id);
             let (id, mut record) = match changed {
                 Some(at) => self.changes.orders.swap_remove(at),
@@ -745,6 +814,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             Arc::make_mut(&mut record).fold(&row, event);
             self.changes.orders.push((id, record));
         }
+
+        // Before the projections, which the index reads as they were before the row.
         for event in row.events.iter() {
             if let Event::Discount(event) = event {
                 self.update_index(event)?;
@@ -756,13 +827,15 @@ impl<V: TransactionView> Transaction<'_, V> {
             record.fold(&key, &row);
             upsert(&mut self.changes.projections, key, Arc::new(record));
         }
+
         self.events.extend(row.events.iter().cloned());
         self.changes.journal.push(Arc::new(row));
         Ok(())
     }
 }
 
-/// Replaces the value of a key, or adds it. Few keys change in one transaction.
+/// Replaces the value of a key, or adds it. A linear search: a transaction changes few
+/// keys.
 fn upsert<K: PartialEq, T>(values: &mut Vec<(K, T)>, key: K, value: T) {
     match values.iter_mut().find(|(known, _)| *known == key) {
         Some((_, known)) => *known = value,

@@ -1,4 +1,5 @@
-//! The proof: every state folded anew from the journal.
+//! Verification: folds the journal from its start and compares every stored state with
+//! the fold.
 
 use std::collections::HashMap;
 
@@ -12,25 +13,26 @@ use crate::query::VerificationReport;
 use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
 use crate::transact::CodeClaim;
 
-/// The states that stand in a store, to be compared with the fold.
+/// The stored states to compare with the fold.
 #[derive(Debug, Default)]
 pub(crate) struct StoredStates {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
-    /// What is said of accounts that cannot be read.
+    /// Descriptions of accounts that cannot be read.
     pub(crate) unreadable: Vec<String>,
-    /// Chapters that no account has.
+    /// The number of segments without an account.
     pub(crate) orphan_segments: i64,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
     pub(crate) projections: HashMap<(ShopId, ProjectionKey), Projection>,
-    /// Written with the journal, so never behind it.
+    /// Written in the same transaction as the journal, so never behind it.
     pub(crate) index: DiscountIndex,
-    /// Who has which name. Written with the journal as well.
+    /// The account of each claimed code. Written in the same transaction as the journal.
     pub(crate) claims: HashMap<(ShopId, CodeClaim), AccountId>,
-    /// Up to this row every state must have been written. A state may be behind the journal after it.
+    /// The row up to which every state must be written. After it a state may be behind
+    /// the journal.
     pub(crate) persisted_up_to: Seq,
 }
 
-/// A fold of the journal that checks each row and compares each state where it stands.
+/// A fold of the journal that checks each row, and each stored state at the row it is of.
 pub(crate) struct JournalVerifier {
     stored: StoredStates,
     accounts: HashMap<AccountId, (StateCheck<AccountRecord>, Points)>,
@@ -42,13 +44,13 @@ pub(crate) struct JournalVerifier {
     report: VerificationReport,
 }
 
-/// A state folded so far, beside the one that stands.
+/// A state folded so far, and the stored state.
 struct StateCheck<T> {
     record: T,
     stored: Option<T>,
-    /// The last row that must be in the state that stands.
+    /// The last row that the stored state must include.
     required_seq: Seq,
-    /// Whether the fold has come by the row at which that state stands.
+    /// True once the fold has reached the row of the stored state.
     is_compared: bool,
 }
 
@@ -66,23 +68,22 @@ impl JournalVerifier {
         }
     }
 
-    /// Folds the next row. Positions leave no gaps.
+    /// Folds the next row of the journal. Positions are consecutive.
     pub(crate) fn fold_row(&mut self, row: &JournalRow) {
         self.report.rows = self.report.rows.saturating_add(1);
-        self.report.events = self
-            .report
-            .events
-            .saturating_add(u64::try_from(row.events.len()).unwrap_or(u64::MAX));
+        self.report.events = self.report.events.saturating_add(count(row.events.len()));
+
         let next = self.last.saturating_add(1);
         if row.seq != next {
             self.report
                 .add_difference(format!("journal row {next} is missing before row {}", row.seq));
         }
         self.last = row.seq;
+
         if let Some(account) = row.account {
             self.fold_account(account, row);
             for claim in row.events.iter().filter_map(CodeClaim::from_event) {
-                // A code that all can use stays with the first.
+                // A manual code that every customer may enter belongs to the first.
                 self.claims.entry((row.shop, claim)).or_insert(account);
             }
         }
@@ -91,50 +92,53 @@ impl JournalVerifier {
     }
 
     fn fold_account(&mut self, id: AccountId, row: &JournalRow) {
-        let Self { stored: standing, accounts, report: found, .. } = self;
-        let fresh = || {
-            (
-                StateCheck::new(AccountRecord::new(row.shop), standing.accounts.remove(&id)),
-                Points::ZERO,
-            )
-        };
-        let (folded, sum) = accounts.entry(id).or_insert_with(fresh);
-        let record = &mut folded.record;
+        let Self { stored, accounts, report, .. } = self;
+        let (check, sum) = accounts.entry(id).or_insert_with(|| {
+            let stored = stored.accounts.remove(&id);
+            (StateCheck::new(AccountRecord::new(row.shop), stored), Points::ZERO)
+        });
+        let record = &mut check.record;
+
+        // The row must continue the account's earlier rows.
         if record.shop != row.shop {
-            found.add_difference(format!(
+            report.add_difference(format!(
                 "journal row {} moves account {id} to another shop",
                 row.seq
             ));
         }
         if row.previous.unwrap_or(0) != record.seq {
-            found.add_difference(format!(
+            report.add_difference(format!(
                 "journal row {} does not follow row {} of account {id}",
                 row.seq, record.seq
             ));
         }
         if row.at < record.at {
-            found.add_difference(format!(
+            report.add_difference(format!(
                 "journal row {} is earlier than row {} of account {id}",
                 row.seq, record.seq
             ));
         }
+
         record.fold(row);
         *sum = row
             .events
             .iter()
             .fold(*sum, |sum, event| sum.saturating_add(event.points()));
+
+        // The lots, the totals and the sum of all events must give the same balance.
         let balance = record.account.balance(row.at);
         if balance != row.balance
             || !record.account.is_consistent()
             || record.account.totals().balance() != *sum
         {
-            found.add_difference(format!(
-                "after journal row {} the books of account {id} do not add up",
+            report.add_difference(format!(
+                "after journal row {} the totals of account {id} do not add up",
                 row.seq
             ));
         }
-        if folded.check_row(row.seq, standing.persisted_up_to) {
-            found.add_difference(format!(
+
+        if check.check_row(row.seq, stored.persisted_up_to) {
+            report.add_difference(format!(
                 "account {id} differs from its journal at row {}",
                 row.seq
             ));
@@ -142,18 +146,20 @@ impl JournalVerifier {
     }
 
     fn fold_orders(&mut self, row: &JournalRow) {
-        let Self { stored: standing, orders, report: found, .. } = self;
+        let Self { stored, orders, report, .. } = self;
         for event in row.events.iter() {
             let Some(order) = event.order() else { continue };
-            let key = (row.shop, order.clone());
-            let standing = &mut standing.orders;
-            let fresh = |key: &_| StateCheck::new(OrderRecord::default(), standing.remove(key));
-            orders.entry(key).or_insert_with_key(fresh).record.fold(row, event);
+            let check = orders.entry((row.shop, order.clone())).or_insert_with_key(|key| {
+                StateCheck::new(OrderRecord::new(key.1.clone()), stored.orders.remove(key))
+            });
+            check.record.fold(row, event);
         }
+
+        // Compared after the whole row, as it is stored.
         for order in row.events.iter().filter_map(Event::order) {
-            let folded = orders.get_mut(&(row.shop, order.clone()));
-            if folded.is_some_and(|folded| folded.check_row(row.seq, standing.persisted_up_to)) {
-                found.add_difference(format!(
+            let check = orders.get_mut(&(row.shop, order.clone()));
+            if check.is_some_and(|check| check.check_row(row.seq, stored.persisted_up_to)) {
+                report.add_difference(format!(
                     "order {order} of shop {} differs from its journal at row {}",
                     row.shop, row.seq
                 ));
@@ -162,29 +168,31 @@ impl JournalVerifier {
     }
 
     fn fold_projections(&mut self, row: &JournalRow) {
-        let Self {
-            stored: standing, projections: keyed, index, report: found, ..
-        } = self;
+        let Self { stored, projections, index, report, .. } = self;
+
+        // The index needs each code's key from before the row.
         for event in row.events.iter() {
             let Event::Discount(event) = event else { continue };
             let known = |code| {
-                let state = code_state(&keyed.get(&(row.shop, ProjectionKey::Code(code)))?.record)?;
+                let key = (row.shop, ProjectionKey::Code(code));
+                let state = code_state(&projections.get(&key)?.record)?;
                 Some((state.rule()?, state.code()?.key().to_owned()))
             };
             for change in IndexChange::from_event(event, known) {
                 index.apply(row.shop, change);
             }
         }
+
         for key in projections::affected_keys(row) {
-            let of = (row.shop, key);
-            let fresh = |of: &(ShopId, ProjectionKey)| {
-                StateCheck::new(Projection::new(&of.1), standing.projections.remove(of))
-            };
-            let folded = keyed.entry(of.clone()).or_insert_with_key(fresh);
-            folded.record.fold(&of.1, row);
-            if folded.check_row(row.seq, standing.persisted_up_to) {
-                let (shop, key) = of;
-                found.add_difference(format!(
+            let entry = (row.shop, key);
+            let check = projections.entry(entry.clone()).or_insert_with_key(|entry| {
+                StateCheck::new(Projection::new(&entry.1), stored.projections.remove(entry))
+            });
+            check.record.fold(&entry.1, row);
+
+            if check.check_row(row.seq, stored.persisted_up_to) {
+                let (shop, key) = entry;
+                report.add_difference(format!(
                     "{key:?} of shop {shop} differs from its journal at row {}",
                     row.seq
                 ));
@@ -192,100 +200,114 @@ impl JournalVerifier {
         }
     }
 
-    /// Looks where the states stand, and answers what was found. `reschedule` finds anew what is due next for an
-    /// account, where that can be known.
+    /// Checks the stored states that the fold has not reached, and returns the report.
+    ///
+    /// `reschedule` recomputes the due time of an account, or leaves it if it is not
+    /// known.
     pub(crate) fn finish(
-        self,
-        mut find_due: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
+        mut self,
+        reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
     ) -> Result<VerificationReport, Failure> {
-        let Self {
-            stored: standing,
-            accounts,
-            orders,
-            projections: keyed,
-            index,
-            claims,
-            report: mut found,
-            ..
-        } = self;
-        found.projections = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
-        for ((shop, key), folded) in &keyed {
-            if let Some(stands) = folded.misplaced_at() {
-                let last = folded.record.seq;
-                found.add_difference(format!(
-                    "{key:?} of shop {shop} stands at row {stands}, its journal at {last}"
+        self.report.accounts = count(self.accounts.len());
+        self.report.orders = count(self.orders.len());
+        self.report.projections = count(self.projections.len());
+
+        self.finish_projections();
+        self.finish_accounts(reschedule)?;
+        self.finish_orders();
+
+        Ok(self.report)
+    }
+
+    fn finish_projections(&mut self) {
+        let Self { stored, projections, index, claims, report, .. } = self;
+        for ((shop, key), check) in projections.iter() {
+            if let Some(seq) = check.misplaced_at() {
+                let last = check.record.seq;
+                report.add_difference(format!(
+                    "{key:?} of shop {shop} is at row {seq}, its journal at {last}"
                 ));
             }
         }
-        for (shop, key) in standing.projections.keys() {
-            found.add_difference(format!("{key:?} of shop {shop} has no journal"));
+        for (shop, key) in stored.projections.keys() {
+            report.add_difference(format!("{key:?} of shop {shop} has no journal"));
         }
-        if index.rules != standing.index.rules || index.codes_by_key != standing.index.codes_by_key
-        {
-            found.add_difference(
-                "the price rules and codes that are listed are not those of the journal".to_owned(),
+
+        if index.rules != stored.index.rules || index.codes_by_key != stored.index.codes_by_key {
+            report.add_difference(
+                "the listed price rules and codes differ from the journal".to_owned(),
             );
         }
-        if claims != standing.claims {
-            found.add_difference(
-                "the names that were claimed are not those of the journal".to_owned(),
-            );
+        if *claims != stored.claims {
+            report.add_difference("the claimed names differ from the journal".to_owned());
         }
-        found.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
-        found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
-        for (id, (folded, _)) in &accounts {
-            if let Some(stands) = folded.misplaced_at() {
-                found.add_difference(format!(
-                    "account {id} stands at row {stands}, its journal at {}",
-                    folded.record.seq
-                ));
+    }
+
+    fn finish_accounts(
+        &mut self,
+        mut reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Self { stored, accounts, report, .. } = self;
+        for (id, (check, _)) in accounts.iter() {
+            let last = check.record.seq;
+            if let Some(seq) = check.misplaced_at() {
+                report
+                    .add_difference(format!("account {id} is at row {seq}, its journal at {last}"));
             }
-            // What is due of a state that is behind its journal is found when the store starts.
-            let stands = folded
-                .stored
-                .as_ref()
-                .filter(|standing| standing.seq == folded.record.seq);
-            let Some(listed) = stands.map(|stands| stands.due) else { continue };
-            let mut again = AccountRecord { due: listed, ..folded.record.clone() };
-            find_due(*id, &mut again)?;
-            if again.due.map(|due| due.timestamp_micros())
-                != listed.map(|due| due.timestamp_micros())
-            {
+
+            // A state behind its journal gets its due time when the store is opened.
+            let current = check.stored.as_ref().filter(|stored| stored.seq == last);
+            let Some(listed) = current.map(|stored| stored.due) else { continue };
+            let mut rescheduled = AccountRecord { due: listed, ..check.record.clone() };
+            reschedule(*id, &mut rescheduled)?;
+
+            // Stored times have microseconds.
+            let micros = |due: Option<Timestamp>| due.map(|due| due.timestamp_micros());
+            if micros(rescheduled.due) != micros(listed) {
                 let name = |due: Option<Timestamp>| {
                     due.map_or_else(|| "never".to_owned(), |due| due.to_rfc3339())
                 };
-                let (listed, due) = (name(listed), name(again.due));
-                found.add_difference(format!(
-                    "account {id} is listed as due {listed}, and is due {due}"
+                let (listed, due) = (name(listed), name(rescheduled.due));
+                report.add_difference(format!(
+                    "account {id} is listed as due {listed}, but is due {due}"
                 ));
             }
         }
-        for ((shop, id), folded) in &orders {
-            if let Some(stands) = folded.misplaced_at() {
-                let last = folded.record.seq;
-                found.add_difference(format!(
-                    "order {id} of shop {shop} stands at row {stands}, its journal at {last}"
-                ));
-            }
+
+        for description in stored.unreadable.drain(..) {
+            report.add_difference(description);
         }
-        standing
-            .unreadable
-            .into_iter()
-            .for_each(|what| found.add_difference(what));
-        for id in standing.accounts.keys() {
-            found.add_difference(format!("account {id} has no journal"));
+        for id in stored.accounts.keys() {
+            report.add_difference(format!("account {id} has no journal"));
         }
-        if standing.orphan_segments > 0 {
-            found.add_difference(format!(
-                "{} chapters are of accounts that are not there",
-                standing.orphan_segments
+        if stored.orphan_segments > 0 {
+            report.add_difference(format!(
+                "{} segments belong to accounts that do not exist",
+                stored.orphan_segments
             ));
         }
-        for (shop, id) in standing.orders.keys() {
-            found.add_difference(format!("order {id} of shop {shop} has no journal"));
-        }
-        Ok(found)
+
+        Ok(())
     }
+
+    fn finish_orders(&mut self) {
+        let Self { stored, orders, report, .. } = self;
+        for ((shop, id), check) in orders.iter() {
+            if let Some(seq) = check.misplaced_at() {
+                let last = check.record.seq;
+                report.add_difference(format!(
+                    "order {id} of shop {shop} is at row {seq}, its journal at {last}"
+                ));
+            }
+        }
+        for (shop, id) in stored.orders.keys() {
+            report.add_difference(format!("order {id} of shop {shop} has no journal"));
+        }
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl<T: FoldedState> StateCheck<T> {
@@ -293,26 +315,29 @@ impl<T: FoldedState> StateCheck<T> {
         Self { record, stored, required_seq: 0, is_compared: false }
     }
 
-    /// Notes a row that was folded. Answers whether the state that stands there is another.
-    fn check_row(&mut self, row: Seq, written: Seq) -> bool {
-        if row <= written {
+    /// Records that a row was folded. Returns true if the stored state is of this row and
+    /// differs from the fold.
+    fn check_row(&mut self, row: Seq, persisted_up_to: Seq) -> bool {
+        if row <= persisted_up_to {
             self.required_seq = row;
         }
-        let here = self.stored.as_ref().filter(|standing| standing.seq() == row);
-        self.is_compared |= here.is_some();
-        here.is_some_and(|standing| *standing != self.record)
+
+        let stored = self.stored.as_ref().filter(|stored| stored.seq() == row);
+        self.is_compared |= stored.is_some();
+        stored.is_some_and(|stored| *stored != self.record)
     }
 
-    /// Where the state stands, if that is none of its rows or one before the last that must be in it. A
-    /// start would not fold what it lacks.
+    /// Returns the row of a stored state that opening the store would not repair: one
+    /// that is not a row of the record, or before the last row that must be persisted.
     fn misplaced_at(&self) -> Option<Seq> {
-        let stands = self.stored.as_ref().map_or(0, T::seq);
-        let astray = (self.stored.is_some() && !self.is_compared) || stands < self.required_seq;
-        astray.then_some(stands)
+        let seq = self.stored.as_ref().map_or(0, T::seq);
+        let is_misplaced = (self.stored.is_some() && !self.is_compared) || seq < self.required_seq;
+
+        is_misplaced.then_some(seq)
     }
 }
 
-/// A fold of the journal up to a row.
+/// A state that is a fold of the journal up to a row.
 trait FoldedState: PartialEq {
     fn seq(&self) -> Seq;
 }

@@ -277,7 +277,7 @@ impl<'a> BenchShop<'a> {
     fn new_desk(&self) -> TestShop<'_> {
         TestShop {
             store: self.store,
-            shop: self.id,
+            id: self.id,
             now: at("2026-01-01T12:00:00Z"),
         }
     }

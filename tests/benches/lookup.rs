@@ -62,7 +62,7 @@ fn fill(store: &SqliteStore, codes: u64) {
             expect_decided(each.wait()).unwrap();
         }
     }
-    assert_eq!(store.count_codes(desk.shop, rule), Ok(codes));
+    assert_eq!(store.count_codes(desk.id, rule), Ok(codes));
 }
 
 fn look_up(criterion: &mut Criterion) {

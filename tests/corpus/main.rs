@@ -106,7 +106,7 @@ fn webhooks() {
 fn every_target_is_run_here_and_by_cargo_fuzz() {
     let (tests, cargo) = (include_str!("main.rs"), include_str!("../fuzz/Cargo.toml"));
     for Target { name, .. } in TARGETS {
-        assert!(tests.contains(&format!("over(\"{name}\");")), "no test runs {name}");
+        assert!(tests.contains(&format!("run_corpus(\"{name}\");")), "no test runs {name}");
         assert!(cargo.contains(&format!("name = \"{name}\"")), "cargo fuzz does not know {name}");
     }
 }

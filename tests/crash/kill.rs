@@ -29,7 +29,7 @@ fn acknowledged_requests_survive_a_kill() {
     }
     assert!(all > 1_000, "only {all} requests were acknowledged in all");
     let db = rusqlite::Connection::open(&file).unwrap();
-    for table in ["chapter", "lot_chapter"] {
+    for table in ["activity_segment", "lot_segment"] {
         let count = format!("SELECT count(*) FROM {table}");
         let count: i64 = db.query_row(&count, [], |row| row.get(0)).unwrap();
         assert!(count > 8, "only {count} in {table}");

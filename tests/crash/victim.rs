@@ -51,7 +51,7 @@ pub(crate) fn number_of(key: &str) -> usize {
 }
 
 pub(crate) fn desk(store: &dyn Store) -> TestShop<'_> {
-    TestShop { store, shop: ShopId(1), now: at("2026-01-01T12:00:00Z") }
+    TestShop { store, id: ShopId(1), now: at("2026-01-01T12:00:00Z") }
 }
 
 /// Small enough that rounds happen all the time, each over several commits.
@@ -185,7 +185,7 @@ pub(crate) fn lines_of_kind<'a>(
 pub(crate) fn prepare(file: &Path) {
     let store = SqliteStore::open(file, &settings()).unwrap();
     let desk = TestShop::new(&store);
-    assert_eq!(desk.shop, ShopId(1));
+    assert_eq!(desk.id, ShopId(1));
     desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
         .unwrap();
 }

@@ -139,7 +139,7 @@ fn open_shop(store: &dyn Store) -> TestShop<'_> {
     let zone = "America/New_York".parse().unwrap();
     let shop = NewShop { name: "Grocer".to_owned(), currency: Currency::USD, zone };
     let shop = store.create_shop(&shop, now).unwrap().id;
-    let desk = TestShop { store, shop, now };
+    let desk = TestShop { store, id: shop, now };
     desk.execute(publish_action(PROGRAM)).unwrap();
     desk
 }
@@ -166,7 +166,7 @@ fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
     let (record, key) = auth::random_key().unwrap();
     let store = SqliteStore::open(file, &tiny_settings()).unwrap();
     let desk = open_shop(&store);
-    store.add_api_key(desk.shop, &record, desk.now).unwrap();
+    store.add_api_key(desk.id, &record, desk.now).unwrap();
     drop(store);
     server_process::replay_with_kills(file, &key, facts.len(), KILLS);
     Arc::new(SqliteStore::open(file, &tiny_settings()).unwrap())

@@ -199,16 +199,12 @@ impl StoreClient<'_> {
         let desk = &self.0;
         let account = || desk.customer(who).record().account;
         match dice.below(4) {
-            0 => desk
-                .store
-                .account_journal(desk.shop, account(), None, 1)
-                .unwrap()
-                .rows[0]
+            0 => desk.store.account_journal(desk.id, account(), None, 1).unwrap().rows[0]
                 .balance
                 .get(),
             1 => desk
                 .store
-                .customer_by_account(desk.shop, account())
+                .customer_by_account(desk.id, account())
                 .unwrap()
                 .unwrap()
                 .balance(desk.now)
@@ -218,7 +214,7 @@ impl StoreClient<'_> {
                 let search =
                     SearchQuery::parse(&format!("id:{}", id.as_str()), desk.now, Zone::UTC)
                         .unwrap();
-                desk.store.customers(desk.shop, &search, None, 1).unwrap().items[0]
+                desk.store.customers(desk.id, &search, None, 1).unwrap().items[0]
                     .balance(desk.now)
                     .get()
             }

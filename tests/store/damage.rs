@@ -59,45 +59,42 @@ fn every_kind_of_damage_is_reported() {
         ("UPDATE account SET state = '{' WHERE id = 1", "account 1 cannot be read"),
         ("UPDATE account SET shop = 2 WHERE id = 1", "account 1 differs"),
         ("UPDATE account SET at = at + 1 WHERE id = 1", "account 1 differs"),
-        ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 stands at row 5"),
-        ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 stands at row 99"),
-        ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
+        ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 is at row 5"),
+        ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 is at row 99"),
+        ("DELETE FROM account WHERE id = 2", "account 2 is at row 0"),
         (
             "INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)",
             "account 9 has no journal",
         ),
         (
-            r#"UPDATE purchase SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
+            r#"UPDATE orders SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
             "order o2 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET snapshot = 1 WHERE order_id = 'o2'",
+            "UPDATE orders SET snapshot = 1 WHERE order_id = 'o2'",
             "order o2 of shop 1 differs",
         ),
         (
-            r#"UPDATE purchase SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
+            r#"UPDATE orders SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
             "order o1 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET account = 1 WHERE order_id = 'o2'",
+            "UPDATE orders SET account = 1 WHERE order_id = 'o2'",
             "order o2 of shop 1 differs",
         ),
         (
-            "UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'",
-            "order o1 of shop 1 stands at row 5",
+            "UPDATE orders SET seq = seq - 1 WHERE order_id = 'o1'",
+            "order o1 of shop 1 is at row 5",
         ),
+        ("DELETE FROM orders WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
         (
-            "DELETE FROM purchase WHERE order_id = 'o1'",
-            "order o1 of shop 1 stands at row 0",
-        ),
-        (
-            "INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')",
+            "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}')",
             "order o9 of shop 1 has no journal",
         ),
         // The journal.
         ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
         ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),
-        ("DELETE FROM journal WHERE seq = 8", "order o2 of shop 1 stands at row 8"),
+        ("DELETE FROM journal WHERE seq = 8", "order o2 of shop 1 is at row 8"),
         (
             r#"UPDATE journal SET events = replace(events, '"points":100', '"points":101') WHERE seq = 2"#,
             "after journal row 2",
@@ -142,7 +139,7 @@ fn file_with_codes() -> TempDatabase {
 #[test]
 fn rules_and_codes_unlike_the_journal_are_reported() {
     assert_eq!(differences(&file_with_codes()), Vec::<String>::new());
-    let listed = "the price rules and codes that are listed are not those of the journal";
+    let listed = "the listed price rules and codes differ from the journal";
     for (damage, want) in [
         ("INSERT INTO price_rule VALUES (9, 1, NULL)", listed),
         ("UPDATE price_rule SET id = 3", listed),
@@ -151,25 +148,25 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
         ("UPDATE discount_code SET id = 3", listed),
         ("UPDATE discount_code SET rule = 3", listed),
         (
-            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":0') WHERE kind = 2"#,
+            r#"UPDATE projection SET state = replace(state, '"used":1', '"used":0') WHERE kind = 2"#,
             "Code(CodeId(2)) of shop 1 differs",
         ),
         (
-            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":2') WHERE kind = 3"#,
+            r#"UPDATE projection SET state = replace(state, '"used":1', '"used":2') WHERE kind = 3"#,
             "Tally(CodeId(2), AccountId(1)) of shop 1 differs",
         ),
         (
-            "UPDATE keyed SET state = replace(state, '-10', '-11') WHERE kind = 1",
+            "UPDATE projection SET state = replace(state, '-10', '-11') WHERE kind = 1",
             "Rule(PriceRuleId(1)) of shop 1 differs",
         ),
         (
-            "UPDATE keyed SET created_at = created_at + 1 WHERE kind = 2",
+            "UPDATE projection SET created_at = created_at + 1 WHERE kind = 2",
             "Code(CodeId(2)) of shop 1 differs",
         ),
-        ("DELETE FROM keyed WHERE kind = 5", "of shop 1 stands at row 0"),
-        ("DELETE FROM keyed WHERE kind = 4", "of shop 1 stands at row 0"),
+        ("DELETE FROM projection WHERE kind = 5", "of shop 1 is at row 0"),
+        ("DELETE FROM projection WHERE kind = 4", "of shop 1 is at row 0"),
         (
-            "UPDATE keyed SET id = 3 WHERE kind = 2",
+            "UPDATE projection SET id = 3 WHERE kind = 2",
             "Code(CodeId(3)) of shop 1 has no journal",
         ),
     ] {
@@ -214,14 +211,14 @@ fn file_with_names() -> TempDatabase {
 fn identities_and_instants_unlike_the_journal_are_reported() {
     let place = file_with_names();
     assert_eq!(differences(&place), Vec::<String>::new());
-    let claims = "the names that were claimed are not those of the journal";
-    let due = "account 1 is listed as due never, and is due 2026-05-04T00:00:00+00:00";
+    let claims = "the claimed names differ from the journal";
+    let due = "account 1 is listed as due never, but is due 2026-05-04T00:00:00+00:00";
     for (damage, want) in [
-        ("DELETE FROM claim WHERE kind = 'code'", claims),
-        ("DELETE FROM claim WHERE kind = 'referral'", claims),
-        ("UPDATE claim SET account = 1 WHERE kind = 'code'", claims),
-        ("UPDATE claim SET name = 'B' WHERE kind = 'code'", claims),
-        ("INSERT INTO claim VALUES (1, 'code', 'B', 1)", claims),
+        ("DELETE FROM code_claim WHERE kind = 'code'", claims),
+        ("DELETE FROM code_claim WHERE kind = 'referral'", claims),
+        ("UPDATE code_claim SET account = 1 WHERE kind = 'code'", claims),
+        ("UPDATE code_claim SET name = 'B' WHERE kind = 'code'", claims),
+        ("INSERT INTO code_claim VALUES (1, 'code', 'B', 1)", claims),
         ("UPDATE account SET due = NULL WHERE id = 1", due),
         (
             "UPDATE account SET due = due + 1 WHERE id = 1",
@@ -229,11 +226,11 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
         ),
         (
             "UPDATE account SET due = 0 WHERE id = 2",
-            "account 2 is listed as due 1970-01-01T00:00:00+00:00, and is due",
+            "account 2 is listed as due 1970-01-01T00:00:00+00:00, but is due",
         ),
         (
             "UPDATE customer SET profile = replace(profile, '1990-05-04', '1990-05-05') WHERE account = 1",
-            "and is due 2026-05-05",
+            "but is due 2026-05-05",
         ),
     ] {
         let place = file_with_names();
@@ -245,7 +242,7 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
     let place = file_with_names();
     place
         .connect()
-        .execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", [])
+        .execute("INSERT INTO reschedule (shop, up_to_account) VALUES (1, 0)", [])
         .unwrap();
     place
         .connect()
@@ -262,7 +259,7 @@ fn a_moved_row_is_reported() {
             "journal row 4 does not follow row 3 of account 2",
         ),
         (
-            "UPDATE journal SET previous = 1 WHERE seq = 4",
+            "UPDATE journal SET previous_seq = 1 WHERE seq = 4",
             "journal row 4 does not follow row 2 of account 1",
         ),
         (
@@ -290,11 +287,11 @@ fn a_state_older_than_the_checkpoint_is_reported() {
             .unwrap()
     };
     let old_account = state("SELECT seq, state FROM account WHERE id = 1");
-    let old_order = state("SELECT seq, state FROM purchase WHERE order_id = 'o2'");
+    let old_order = state("SELECT seq, state FROM orders WHERE order_id = 'o2'");
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     for number in 0..3 {
@@ -310,10 +307,10 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     assert_eq!(differences(&place), Vec::<String>::new());
     db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account)
         .unwrap();
-    db.execute("UPDATE purchase SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
+    db.execute("UPDATE orders SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
         .unwrap();
     let found = differences(&place);
-    for want in ["account 1 stands at row 6", "order o2 of shop 1 stands at row 8"] {
+    for want in ["account 1 is at row 6", "order o2 of shop 1 is at row 8"] {
         assert!(found.iter().any(|difference| difference.contains(want)), "{found:?}");
     }
 }
@@ -329,7 +326,7 @@ fn a_lost_state_is_a_failure() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     let told = store.execute(desk.request(Action::for_customer(
@@ -361,7 +358,7 @@ fn an_unreadable_record_is_a_failure() {
 fn an_unreadable_product_is_a_failure() {
     let place = TempDatabase::new();
     let store = place.open();
-    let shop = TestShop::new(&store).shop;
+    let shop = TestShop::new(&store).id;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -369,7 +366,7 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        let desk = TestShop { store: &store, id: shop, now: at("2026-01-02T00:00:00Z") };
         place.connect().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {

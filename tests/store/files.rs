@@ -23,7 +23,7 @@ use loyalty_store::conformance::time::{
     FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,
 };
 
-use crate::{TempDatabase, WITHOUT_SEGMENTS, connect};
+use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect};
 
 fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
@@ -121,7 +121,7 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
         let desk = TestShop { store: &store, ..desk };
         for (number, want) in (0..).zip(told).filter(|(_, told)| **told > 0) {
             let order = store
-                .order(desk.shop, &order_id(&format!("o{number}")))
+                .order(desk.id, &order_id(&format!("o{number}")))
                 .unwrap()
                 .unwrap();
             assert_eq!(order.state.posted().awarded, points(*want), "o{number}");
@@ -186,7 +186,8 @@ fn old_responses_leave_the_file() {
         expect_stored(desk.execute_with_key(&format!("k{number}"), adding()));
     }
     let answers = || {
-        let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
+        let counts =
+            "SELECT (SELECT count(*) FROM response_block), (SELECT count(*) FROM response_slot)";
         place
             .connect()
             .query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
@@ -208,7 +209,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(place.open());
     place.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 11 };
+    let newer = Failure::NewerFormat { found: 99, supported: 12 };
     assert_eq!(SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err(), newer);
     assert_eq!(SqliteAdmin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -238,7 +239,7 @@ fn an_older_format_is_moved_to_the_newest() {
     let other = TestShop::new(&store);
     other.execute_commands(&id("1"), vec![add(7)]).unwrap();
     let keyed = |store: &SqliteStore, shop| {
-        let desk = TestShop { store, shop, now: at("2026-01-01T12:00:00Z") };
+        let desk = TestShop { store, id: shop, now: at("2026-01-01T12:00:00Z") };
         let once = |key| {
             expect_stored(desk.execute_with_key(
                 key,
@@ -247,7 +248,7 @@ fn an_older_format_is_moved_to_the_newest() {
         };
         ["k", "another", "k2"].map(once)
     };
-    let shops = [desk.shop, other.shop];
+    let shops = [desk.id, other.id];
     let answers =
         shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
     let before = StoreContents::read(&store);
@@ -258,6 +259,7 @@ fn an_older_format_is_moved_to_the_newest() {
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.connect().execute_batch(first).unwrap();
@@ -273,7 +275,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 11);
+    assert_eq!(version, 12);
     assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
 }
 
@@ -326,21 +328,21 @@ fn responses_of_every_generation_are_found() {
     let store = place.open();
     let desk = TestShop::new(&store);
     let first = expect_stored(desk.execute_with_key("first", adding()));
-    let shop = desk.shop;
+    let shop = desk.id;
     drop(store);
     let mut others = Vec::new();
     for answers in [65_536, 131_072, 1_000_000] {
         place
             .connect()
-            .execute("UPDATE checkpoint SET answer = ?", [answers])
+            .execute("UPDATE checkpoint SET response = ?", [answers])
             .unwrap();
         let store = place.open_with(&tiny_settings());
-        let desk = TestShop { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+        let desk = TestShop { store: &store, id: shop, now: at("2026-01-01T12:00:00Z") };
         let key = format!("after {answers}");
         others.push((key.clone(), expect_stored(desk.execute_with_key(&key, adding())).1));
     }
     let store = place.open();
-    let desk = TestShop { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+    let desk = TestShop { store: &store, id: shop, now: at("2026-01-01T12:00:00Z") };
     others.push(("first".to_owned(), first.1));
     for (key, answer) in others {
         assert_eq!(
@@ -349,7 +351,7 @@ fn responses_of_every_generation_are_found() {
             "{key}"
         );
     }
-    let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
+    let generations = "SELECT count(DISTINCT slot >> 40) FROM response_slot";
     assert_eq!(
         place
             .connect()
@@ -364,7 +366,7 @@ fn responses_of_every_generation_are_found() {
 #[test]
 fn variants_of_an_older_format_keep_their_numbers() {
     let place = TempDatabase::new();
-    let shop = TestShop::new(&place.open()).shop;
+    let shop = TestShop::new(&place.open()).id;
     let older = format!(
         r#"DROP TABLE variant; PRAGMA user_version = 4;
         INSERT INTO numbering VALUES ({shop}, 3);
@@ -375,6 +377,7 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.connect().execute_batch(&older).unwrap();
@@ -450,7 +453,7 @@ fn an_operator_works_beside_a_running_store() {
             .create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now)
             .unwrap();
         assert_eq!(store.shop(made.id).unwrap(), Some(made.clone()));
-        let there = TestShop { shop: made.id, ..desk };
+        let there = TestShop { id: made.id, ..desk };
         there.execute_commands(&id("1"), vec![add(3)]).unwrap();
         assert_eq!(there.balance(&id("1")), 3);
 
@@ -529,7 +532,7 @@ fn a_missing_file_is_not_recreated() {
     std::thread::sleep(Duration::from_secs(1));
     assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
     assert!(matches!(
-        store.customer(desk.shop, &customer_ref(1)),
+        store.customer(desk.id, &customer_ref(1)),
         Err(Failure::Unavailable(_))
     ));
     assert!(!place.file().exists());
@@ -571,7 +574,7 @@ fn a_replaced_file_is_not_served() {
             let Err(Failure::Unavailable(why)) = told.wait() else {
                 panic!("it was acknowledged")
             };
-            assert!(why.contains(if replaced { "another file" } else { "No such file" }), "{why}");
+            assert!(why.contains(if replaced { "was replaced" } else { "No such file" }), "{why}");
             assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
         }
         if replaced {
@@ -611,13 +614,13 @@ fn a_store_closes_while_its_file_is_locked() {
     let other = connect(&place.file());
     desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let (shop, now) = (desk.shop, desk.now);
+    let (shop, now) = (desk.id, desk.now);
     let closing = Instant::now();
     drop(store);
     assert!(closing.elapsed() < Duration::from_secs(40), "{:?}", closing.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     let store = place.open();
-    assert_eq!(TestShop { store: &store, shop, now }.balance(&customer_ref(1)), 1);
+    assert_eq!(TestShop { store: &store, id: shop, now }.balance(&customer_ref(1)), 1);
 }
 
 /// What is decided while a commit is under way rests on it. Here that commit fails.
@@ -665,7 +668,7 @@ fn a_panic_fails_only_its_own_request() {
     assert!(matches!(broken.wait(), Err(Failure::Corrupt(_))));
     expect_decided(other.wait()).unwrap();
     assert_eq!((store.check_ready(), desk.balance(&id("2"))), (Ok(()), 2));
-    assert!(store.customer(desk.shop, &id("1")).unwrap().is_none());
+    assert!(store.customer(desk.id, &id("1")).unwrap().is_none());
 }
 
 /// A crash forgets nothing of what is due: neither what the journal says, nor what it does not.
@@ -704,7 +707,7 @@ fn what_is_due_is_known_after_a_crash() {
     desk.execute(Action::RescheduleDue { limit: 3 }).unwrap();
     let copy = place.copy();
     let left = copy.open_with(&settings);
-    assert_eq!(left.shops_to_reschedule().unwrap(), [desk.shop]);
+    assert_eq!(left.shops_to_reschedule().unwrap(), [desk.id]);
     for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&left, "2026-02-01T00:00:00Z")] {
         run_scheduler(&TestShop { store, ..desk }.at(now));
     }

@@ -48,7 +48,35 @@ loyalty_store::conformance!(memory: crate::run_in_memory);
 loyalty_store::conformance!(sqlite: crate::run_with_defaults);
 loyalty_store::conformance!(tight: crate::run_with_little_memory);
 
-/// Makes a file one of format 9, but for what it says it is.
+/// Takes back the renames of format 12, so that the SQL of older formats applies.
+const NAMES_OF_FORMAT_11: &str = "
+    ALTER TABLE orders RENAME TO purchase;
+    ALTER TABLE projection RENAME TO keyed;
+    ALTER TABLE keyed RENAME COLUMN text_id TO text;
+    ALTER TABLE response_block RENAME TO answers;
+    ALTER TABLE answers RENAME COLUMN last_number TO last;
+    ALTER TABLE answers RENAME COLUMN newest_at TO at;
+    ALTER TABLE answers RENAME COLUMN body TO block;
+    ALTER TABLE response_slot RENAME TO answer_key;
+    ALTER TABLE answer_key RENAME COLUMN number TO answer;
+    ALTER TABLE checkpoint RENAME COLUMN response TO answer;
+    ALTER TABLE activity_segment RENAME TO chapter;
+    ALTER TABLE chapter RENAME COLUMN first_second TO second;
+    ALTER TABLE chapter RENAME COLUMN first_nanosecond TO nanosecond;
+    ALTER TABLE chapter RENAME COLUMN body TO instants;
+    ALTER TABLE lot_segment RENAME TO lot_chapter;
+    ALTER TABLE lot_chapter RENAME COLUMN first_lot TO lot;
+    ALTER TABLE lot_chapter RENAME COLUMN body TO lots;
+    ALTER TABLE account RENAME COLUMN segment_count TO chapters;
+    ALTER TABLE reschedule RENAME TO sweep;
+    ALTER TABLE sweep RENAME COLUMN up_to_account TO up_to;
+    ALTER TABLE code_claim RENAME TO claim;
+    ALTER TABLE number_counter RENAME TO numbering;
+    ALTER TABLE numbering RENAME COLUMN last_number TO last;
+    ALTER TABLE journal RENAME COLUMN previous_seq TO previous;
+    ALTER TABLE customer RENAME COLUMN attributes_changed_at TO steady_since;";
+
+/// Makes a file with the names of format 11 one of format 9, but for its format number.
 const WITHOUT_SEGMENTS: &str =
     "DROP TABLE lot_chapter; DROP TABLE chapter; ALTER TABLE account DROP COLUMN chapters;";
 

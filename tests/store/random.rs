@@ -392,7 +392,7 @@ impl StorePair {
     fn new(settings: &StoreSettings) -> Self {
         let place = TempDatabase::new();
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
-        let shops = [0, 1].map(|_| (TestShop::new(&memory).shop, TestShop::new(&file).shop));
+        let shops = [0, 1].map(|_| (TestShop::new(&memory).id, TestShop::new(&file).id));
         let shops: Vec<_> = shops
             .into_iter()
             .map(|(one, other)| if one == other { one } else { panic!() })
@@ -401,7 +401,7 @@ impl StorePair {
         for (shop, program) in shops.iter().zip(loyalty_store::conformance::time::PROGRAMS) {
             let both: [&dyn Store; 2] = [&memory, &file];
             for store in both {
-                let desk = TestShop { store, shop: *shop, now: hours(0) };
+                let desk = TestShop { store, id: *shop, now: hours(0) };
                 desk.execute(publish_action(program)).unwrap();
                 desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
             }
@@ -651,7 +651,7 @@ fn every_program_round_trips_through_json() {
             let reader = rusqlite::Connection::open(place.file()).unwrap();
             let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
             let body: String = reader
-                .query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0))
+                .query_row(sql, (desk.id.0, version.unwrap().0), |row| row.get(0))
                 .unwrap();
             prop_assert_eq!(Program::from_json(&body), Ok(program));
             Ok(())

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{TempDatabase, WITHOUT_SEGMENTS};
+use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS};
 
 fn minute(number: u64) -> Timestamp {
     at("2026-01-01T12:00:00Z") + Duration::from_secs(number * 60)
@@ -26,7 +26,7 @@ const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
 fn desk(store: &dyn Store, now: Timestamp) -> TestShop<'_> {
-    TestShop { store, shop: ShopId(1), now }
+    TestShop { store, id: ShopId(1), now }
 }
 
 /// Orders of customer 1, one a minute.
@@ -64,14 +64,14 @@ fn count_writes<'a>(place: &'a TempDatabase, table: &str) -> impl Fn() -> i64 + 
     || query_number(place, "SELECT count FROM written")
 }
 
-const COUNT_SEGMENTS: &str = "SELECT count(*) FROM chapter";
-const COUNT_LOT_SEGMENTS: &str = "SELECT count(*) FROM lot_chapter";
+const COUNT_SEGMENTS: &str = "SELECT count(*) FROM activity_segment";
+const COUNT_LOT_SEGMENTS: &str = "SELECT count(*) FROM lot_segment";
 
 #[test]
 fn a_segment_is_rewritten_only_when_it_changes() {
     let place = TempDatabase::new();
     TestShop::new(&place.open());
-    let written = count_writes(&place, "chapter");
+    let written = count_writes(&place, "activity_segment");
     // Closed again and again, in one go, and in rounds of a few.
     for round in 0..20 {
         record_orders(&place.open(), round * 10..round * 10 + 10);
@@ -111,7 +111,7 @@ fn a_segment_is_rewritten_only_when_it_changes() {
     assert_eq!(
         query_number(
             &place,
-            "SELECT count(*) FROM chapter WHERE second = strftime('%s', '2026-01-01 12:32')"
+            "SELECT count(*) FROM activity_segment WHERE first_second = strftime('%s', '2026-01-01 12:32')"
         ),
         0
     );
@@ -124,7 +124,7 @@ fn lot_segments_are_rewritten_only_when_they_change() {
     TestShop::new(&place.open())
         .execute(publish_action(EXPIRING))
         .unwrap();
-    let written = count_writes(&place, "lot_chapter");
+    let written = count_writes(&place, "lot_segment");
     for round in 0..20 {
         record_orders(&place.open(), round * 10..round * 10 + 10);
     }
@@ -155,7 +155,7 @@ fn lot_segments_are_rewritten_only_when_they_change() {
         (37, 39),
         "it begins with the second one now"
     );
-    assert_eq!(query_number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
+    assert_eq!(query_number(&place, "SELECT min(first_lot) FROM lot_segment"), 2);
     tell(702, subtract(15 * 20));
     assert_eq!(
         (query_number(&place, COUNT_LOT_SEGMENTS), written()),
@@ -165,7 +165,7 @@ fn lot_segments_are_rewritten_only_when_they_change() {
     let of_o40 = || -> String {
         place
             .connect()
-            .query_row("SELECT lots FROM lot_chapter WHERE lot = 33", [], |row| row.get(0))
+            .query_row("SELECT body FROM lot_segment WHERE first_lot = 33", [], |row| row.get(0))
             .unwrap()
     };
     let before = of_o40();
@@ -187,6 +187,7 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
         .connect()
         .execute("UPDATE account SET state = ?", [serde_json::to_string(&whole).unwrap()])
         .unwrap();
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
@@ -221,9 +222,10 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
     let (lots, whole) = (
         serde_json::to_string(whole.lots()).unwrap(),
-        "UPDATE account SET chapters = 6, state = json_set(state, '$.lots', json(?))",
+        "UPDATE account SET segment_count = 6, state = json_set(state, '$.lots', json(?))",
     );
     place.connect().execute(whole, [lots]).unwrap();
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch("DROP TABLE lot_chapter").unwrap();
     place.connect().pragma_update(None, "user_version", 10).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
@@ -237,31 +239,37 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
 
 #[test]
 fn a_lost_or_changed_segment_is_detected() {
-    let shift = "UPDATE chapter SET second = second + 1 WHERE nanosecond = 0 AND second = (SELECT max(second) FROM chapter)";
-    let lost = "the chapters of account 1 are not all there, or do not fit";
-    let unreadable = "a chapter of account 1 cannot be read";
+    let shift = "UPDATE activity_segment SET first_second = first_second + 1 WHERE first_nanosecond = 0 AND first_second = (SELECT max(first_second) FROM activity_segment)";
+    let lost = "the segments of account 1 are incomplete or inconsistent";
+    let unreadable = "a segment of account 1 cannot be read";
     for (damage, want) in [
-        ("DELETE FROM chapter WHERE second = (SELECT max(second) FROM chapter)", lost),
-        ("DELETE FROM chapter WHERE second = (SELECT min(second) FROM chapter)", lost),
-        ("UPDATE account SET chapters = 5", lost),
         (
-            "UPDATE chapter SET instants = instants || 'A' WHERE second = (SELECT min(second) FROM chapter)",
+            "DELETE FROM activity_segment WHERE first_second = (SELECT max(first_second) FROM activity_segment)",
+            lost,
+        ),
+        (
+            "DELETE FROM activity_segment WHERE first_second = (SELECT min(first_second) FROM activity_segment)",
+            lost,
+        ),
+        ("UPDATE account SET segment_count = 5", lost),
+        (
+            "UPDATE activity_segment SET body = body || 'A' WHERE first_second = (SELECT min(first_second) FROM activity_segment)",
             unreadable,
         ),
         (
-            "UPDATE chapter SET instants = '' WHERE second = (SELECT min(second) FROM chapter)",
+            "UPDATE activity_segment SET body = '' WHERE first_second = (SELECT min(first_second) FROM activity_segment)",
             unreadable,
         ),
         (shift, unreadable),
-        ("DELETE FROM lot_chapter WHERE lot = 1", lost),
-        ("DELETE FROM lot_chapter WHERE lot = 81", lost),
-        ("UPDATE account SET chapters = 11", lost),
-        ("UPDATE lot_chapter SET lots = lots || 'A' WHERE lot = 17", unreadable),
-        ("UPDATE lot_chapter SET lots = '' WHERE lot = 17", unreadable),
-        ("UPDATE lot_chapter SET lot = 18 WHERE lot = 17", unreadable),
-        ("UPDATE lot_chapter SET lot = -1 WHERE lot = 17", unreadable),
+        ("DELETE FROM lot_segment WHERE first_lot = 1", lost),
+        ("DELETE FROM lot_segment WHERE first_lot = 81", lost),
+        ("UPDATE account SET segment_count = 11", lost),
+        ("UPDATE lot_segment SET body = body || 'A' WHERE first_lot = 17", unreadable),
+        ("UPDATE lot_segment SET body = '' WHERE first_lot = 17", unreadable),
+        ("UPDATE lot_segment SET first_lot = 18 WHERE first_lot = 17", unreadable),
+        ("UPDATE lot_segment SET first_lot = -1 WHERE first_lot = 17", unreadable),
         (
-            "UPDATE chapter SET second = 9000000000000 WHERE second = (SELECT min(second) FROM chapter)",
+            "UPDATE activity_segment SET first_second = 9000000000000 WHERE first_second = (SELECT min(first_second) FROM activity_segment)",
             unreadable,
         ),
         // A lot of the state stands in a chapter as well.
@@ -285,19 +293,19 @@ fn a_lost_or_changed_segment_is_detected() {
     for (damage, want) in [
         // A digit of the first order's points: 20 becomes 21.
         (
-            "UPDATE chapter SET instants = replace(instants, 'oBC', 'qBC')",
+            "UPDATE activity_segment SET body = replace(body, 'oBC', 'qBC')",
             "account 1 differs",
         ),
         (
-            "INSERT INTO chapter VALUES (9, 0, 0, 'AAAAC')",
-            "1 chapters are of accounts that are not there",
+            "INSERT INTO activity_segment VALUES (9, 0, 0, 'AAAAC')",
+            "1 segments belong to accounts that do not exist",
         ),
         (
-            "INSERT INTO lot_chapter VALUES (9, 1, 'BKAAAAA')",
-            "1 chapters are of accounts that are not there",
+            "INSERT INTO lot_segment VALUES (9, 1, 'BKAAAAA')",
+            "1 segments belong to accounts that do not exist",
         ),
         // Of the first lot's order o0: another one.
-        ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),
+        ("UPDATE lot_segment SET body = replace(body, 'Co0', 'Co_')", "account 1 differs"),
     ] {
         let place = customer_of_100_orders();
         assert!(place.connect().execute(damage, []).unwrap() > 0, "{damage}");

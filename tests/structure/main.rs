@@ -22,6 +22,22 @@ fn no_modules_form_a_circle() {
     assert!(found.is_empty(), "modules form circles:\n{}", found.join("\n\n"));
 }
 
+/// The engine serves every durable backend.
+#[test]
+fn the_engine_contains_no_sql() {
+    let statements = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"BEGIN", "\"PRAGMA "];
+    for source in load("loyalty-store/src/lib.rs", from_disk) {
+        if source.module != "engine" && !source.module.starts_with("engine::") {
+            continue;
+        }
+        for line in source.lines.iter().flatten() {
+            let named = line.contains("rusqlite") || line.contains("crate::sqlite");
+            let is_sql = statements.iter().any(|statement| line.contains(statement));
+            assert!(!named && !is_sql, "{}: {line}", source.path);
+        }
+    }
+}
+
 /// The circles of a crate, given as the texts of its files below `src`.
 fn circles(files: &[(&str, &str)]) -> Vec<String> {
     let text = |path: &str| {

@@ -7,8 +7,8 @@ pub(super) fn run(data: &[u8]) -> bool {
     let Ok(document) = str::from_utf8(data) else { return false };
     let program = match Program::from_json(document) {
         Ok(program) => program,
-        Err(faults) => {
-            assert!(!faults.is_empty(), "refused without a fault");
+        Err(error) => {
+            assert!(!error.faults().is_empty(), "refused without a fault");
             return false;
         }
     };

@@ -7,8 +7,8 @@ use loyalty_core::account::{AccountHeader, AccountSegmentKey, AccountSegments};
 use loyalty_core::discount::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
-    Account, AdjustmentReason, Command, Context, Event, LotId, OrderState, Points, Program,
-    Timestamp, as_of, decide, entitlement, next_due,
+    Account, AdjustmentReason, Command, Context, Event, LotId, OrderId, OrderState, Points,
+    Program, Timestamp, as_of, decide, entitlement, next_due,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,7 +57,10 @@ fn fold_events(events: &[Event]) -> bool {
     for event in events {
         account.evolve(event);
         if let Some(order) = event.order() {
-            orders.entry(order.clone()).or_default().evolve(event);
+            let state = orders
+                .entry(order.clone())
+                .or_insert_with(|| OrderState::new(order.clone()));
+            state.evolve(event);
         }
         let _said = (event.points(), event.pending_points(), event.at());
     }
@@ -132,8 +135,9 @@ fn exercise_order(order: &OrderState) -> bool {
     {
         assert!(!explanation.to_string().is_empty());
     }
-    let id = "1001".parse().expect("an id");
-    let context = Context::new(&program, &account, now()).with_order(order);
+    let id: OrderId = "1001".parse().expect("an id");
+    let order = order.clone().with_id(id.clone());
+    let context = Context::new(&program, &account, now()).with_order(&order);
     let _refused = decide(&context, &Command::CancelOrder { order: id, at: None });
     true
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 
 use crate::amount::Points;
-use crate::award::{Award, AwardReason, Span};
+use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
-use crate::event::{Event, LotCredit};
 use crate::id::{AccountId, ActionId, LotId, OrderId, RewardId, RuleId, TierId};
+use crate::limit::Span;
+use crate::lot::LotCredit;
 use crate::tier::{EarnedTier, TierChange};
 
 /// How often, and how much.
@@ -55,7 +56,8 @@ pub struct Usage {
 }
 
 impl Usage {
-    fn new(day: NaiveDate) -> Self {
+    /// No usage yet.
+    pub(crate) fn new(day: NaiveDate) -> Self {
         let [day_tally, week, month, year, ever] = [UsageCount::default(); 5];
         Self { last_day: day, day: day_tally, week, month, year, ever }
     }
@@ -72,7 +74,8 @@ impl Usage {
         if span.contains_both(self.last_day, day) { tally } else { UsageCount::default() }
     }
 
-    fn add(&mut self, day: NaiveDate, points: Points) {
+    /// Counts points of a day.
+    pub(crate) fn add(&mut self, day: NaiveDate, points: Points) {
         let last = day.max(self.last_day);
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
@@ -86,8 +89,8 @@ impl Usage {
         *self = Self { last_day: last, day: on_day, week, month, year, ever };
     }
 
-    /// What was counted on a day counts no more.
-    fn release(&mut self, day: NaiveDate, points: Points) {
+    /// Takes off points that were counted on a day.
+    pub(crate) fn release(&mut self, day: NaiveDate, points: Points) {
         let last = self.last_day;
         let tallies = [
             (Span::Day, &mut self.day),
@@ -115,37 +118,6 @@ impl Usage {
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
                 .map(|span| self.tally(span, last).plus(other.tally(span, last)));
         Self { last_day: last, day, week, month, year, ever }
-    }
-
-    /// Folds an event that counts for a reward: of one customer, or of all customers of a shop together.
-    #[must_use]
-    pub fn evolve(usage: Option<Self>, event: &Event) -> Option<Self> {
-        let mut usage = usage;
-        if let Event::RewardRedeemed { issue } = event {
-            usage
-                .get_or_insert_with(|| Self::new(issue.day))
-                .add(issue.day, issue.points);
-        } else if let (
-            Event::RedemptionCancelled { counted_usage: Some(slot), .. }
-            | Event::RedemptionExpired { counted_usage: Some(slot), .. },
-            Some(usage),
-        ) = (event, &mut usage)
-        {
-            usage.release(slot.day, slot.points);
-        }
-        usage
-    }
-}
-
-impl Span {
-    fn contains_both(self, one: NaiveDate, other: NaiveDate) -> bool {
-        match self {
-            Self::Day => one == other,
-            Self::Week => one.iso_week() == other.iso_week(),
-            Self::Month => (one.year(), one.month()) == (other.year(), other.month()),
-            Self::Year => one.year() == other.year(),
-            Self::Ever => true,
-        }
     }
 }
 
@@ -313,10 +285,45 @@ impl AccountActivity {
         u32::try_from(stayed).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn record_reward(&mut self, event: &Event) {
-        let Some(reward) = event.reward() else { return };
-        if let Some(usage) = Usage::evolve(self.rewards.get(reward).copied(), event) {
+    /// Changes the usage of a reward.
+    pub(crate) fn update_reward(
+        &mut self,
+        reward: &RewardId,
+        update: impl FnOnce(Option<Usage>) -> Option<Usage>,
+    ) {
+        if let Some(usage) = update(self.rewards.get(reward).copied()) {
             self.rewards.insert(reward.clone(), usage);
+        }
+    }
+
+    /// Enters or leaves a tier.
+    pub(super) fn change_tier(&mut self, change: &TierChange) {
+        let entered = |id: &TierId| EarnedTier { id: id.clone(), since: change.at, until: None };
+        self.earned_tier = change.to.as_ref().map(entered);
+        self.tier_change = Some(change.clone());
+    }
+
+    /// Sets or removes the end of the earned tier.
+    pub(crate) fn set_tier_end(&mut self, until: Option<Timestamp>) {
+        if let Some(tier) = &mut self.earned_tier {
+            tier.until = until;
+        }
+    }
+
+    /// Sets the code that the customer gives to friends.
+    pub(crate) fn set_referral_code(&mut self, code: &Arc<str>) {
+        self.referral_code = Some(Arc::clone(code));
+    }
+
+    /// Notes who referred the customer.
+    pub(crate) fn join_referral(&mut self, referrer: AccountId) {
+        self.referral = Some(ReferralLink { referrer, order: None });
+    }
+
+    /// Sets the order that completed the customer's referral. `None` undoes it.
+    pub(crate) fn set_referral_order(&mut self, order: Option<&OrderId>) {
+        if let Some(referral) = &mut self.referral {
+            referral.order = order.cloned();
         }
     }
 

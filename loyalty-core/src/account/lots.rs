@@ -2,11 +2,10 @@
 
 pub(super) mod codec;
 
-use crate::account::Lot;
-use crate::account::lot::SpendingKey;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
+use crate::lot::{Lot, SpendingKey};
 use crate::tree::{Nodes, Summarize, Tree};
 
 /// Lots in spending order. Copies are cheap: they share what neither has changed.

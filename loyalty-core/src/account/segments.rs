@@ -4,10 +4,11 @@
 //! each order. So a store can keep them apart from the account, in chapters: each is written once, and again only
 //! where something in it comes or goes.
 
-use super::lot::SpendingKey;
-use super::{Account, Counts, Lot, lots, progress};
+use super::{Account, lots, progress};
 use crate::calendar::Timestamp;
+use crate::counts::Counts;
 use crate::id::LotId;
+use crate::lot::{Lot, SpendingKey};
 use crate::tree::{Diff, Nodes, Summarize};
 
 /// All that an account has done but for its newest instants, and all that it can spend but for the lots that end last,
@@ -193,8 +194,9 @@ mod tests {
     )]
     use super::*;
     use crate::amount::Points;
-    use crate::event::{AdjustmentReason, Event, LotCredit};
+    use crate::event::{AdjustmentReason, Event};
     use crate::id::OrderId;
+    use crate::lot::LotCredit;
 
     fn at(seconds: i64, nanos: u32) -> Timestamp {
         Timestamp::from_timestamp(seconds, nanos).unwrap()

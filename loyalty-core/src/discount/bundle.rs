@@ -1,88 +1,91 @@
-//! Buy X get Y: which units are bought and which are got.
+//! Buy X get Y: the units that are bought and the units that are discounted.
 
 /// Units of one line that a bundle can use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UnitGroup {
-    /// The line's place in the cart.
+    /// Index of the line in the cart.
     pub(super) line: usize,
-    /// What one unit costs, in minor units.
+    /// Price of one unit, in minor units.
     pub(super) price: u64,
-    /// How many there are.
+    /// Number of units.
     pub(super) units: u64,
-    /// They count as bought.
+    /// The units can be bought: they count towards X.
     pub(super) prerequisite: bool,
-    /// They can be got.
+    /// The units can be discounted: they count towards Y.
     pub(super) entitled: bool,
 }
 
-/// What one application needs.
+/// The purchase that one application needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum BundleRequirement {
-    /// So many units.
+    /// Number of units.
     Units(u64),
-    /// Units for so much, in minor units.
+    /// Price of the units together, in minor units.
     Amount(u64),
 }
 
-/// Which units a bundle uses.
+/// The units that a bundle uses.
 #[derive(Debug, Default)]
 pub(super) struct BundleMatch {
-    /// How often it applies.
+    /// Number of applications.
     pub(super) applications: u64,
     /// Units bought, by line.
     pub(super) prerequisite_units: Vec<(usize, u64)>,
-    /// Units got, by line.
+    /// Units discounted, by line.
     pub(super) entitled_units: Vec<(usize, u64)>,
 }
 
-/// What the piles hold together.
+/// Totals over all groups of units.
 struct UnitTotals {
     prerequisite: UnitsAndCost,
     entitled: u64,
     entitled_only: u64,
-    /// Units that could be either, cheapest first.
+    /// Groups that can be bought as well as discounted, the cheapest first.
     shared: Vec<UnitGroup>,
 }
 
-/// Units, and what they cost.
+/// A number of units and their price together.
 #[derive(Clone, Copy, Default)]
 struct UnitsAndCost {
     units: u64,
     amount: u128,
 }
 
-fn cost(pile: &UnitGroup, units: u64) -> u128 {
-    u128::from(pile.price).saturating_mul(u128::from(units))
+fn cost(group: &UnitGroup, units: u64) -> u128 {
+    u128::from(group.price).saturating_mul(u128::from(units))
 }
 
 impl UnitTotals {
-    fn from_groups(piles: &[UnitGroup]) -> Self {
-        let units = |count: fn(&&UnitGroup) -> bool| {
-            piles
+    fn from_groups(groups: &[UnitGroup]) -> Self {
+        let units = |is_counted: fn(&&UnitGroup) -> bool| {
+            groups
                 .iter()
-                .filter(count)
-                .fold(0_u64, |sum, pile| sum.saturating_add(pile.units))
+                .filter(is_counted)
+                .fold(0_u64, |sum, group| sum.saturating_add(group.units))
         };
-        let amount = piles
+        let amount = groups
             .iter()
-            .filter(|pile| pile.prerequisite)
-            .fold(0_u128, |sum, pile| sum.saturating_add(cost(pile, pile.units)));
-        let mut shared: Vec<_> = piles
+            .filter(|group| group.prerequisite)
+            .fold(0_u128, |sum, group| sum.saturating_add(cost(group, group.units)));
+
+        let mut shared: Vec<_> = groups
             .iter()
-            .filter(|pile| pile.prerequisite && pile.entitled)
+            .filter(|group| group.prerequisite && group.entitled)
             .copied()
             .collect();
-        shared.sort_by_key(|pile| (pile.price, pile.line));
+        shared.sort_by_key(|group| (group.price, group.line));
+
         Self {
-            prerequisite: UnitsAndCost { units: units(|pile| pile.prerequisite), amount },
-            entitled: units(|pile| pile.entitled),
-            entitled_only: units(|pile| pile.entitled && !pile.prerequisite),
+            prerequisite: UnitsAndCost { units: units(|group| group.prerequisite), amount },
+            entitled: units(|group| group.entitled),
+            entitled_only: units(|group| group.entitled && !group.prerequisite),
             shared,
         }
     }
 
-    /// How many of the shared units can be got, the cheapest, and still leave enough to be bought for so
-    /// many applications; none where there is too little to be bought anyway.
+    /// Returns how many shared units, the cheapest first, can be discounted while enough
+    /// units remain to be bought for `applications`. `None` if the purchase is too small
+    /// even without discounted units.
     fn spare_shared_units(&self, buy: BundleRequirement, applications: u64) -> Option<u64> {
         match buy {
             BundleRequirement::Units(each) => {
@@ -91,35 +94,44 @@ impl UnitTotals {
             BundleRequirement::Amount(each) => {
                 let need = u128::from(each).checked_mul(u128::from(applications))?;
                 let mut spare = self.prerequisite.amount.checked_sub(need)?;
+
+                // The cheapest units cost the purchase least, so they make the most units.
                 let mut units = 0_u64;
-                for pile in &self.shared {
-                    let affordable = spare.checked_div(u128::from(pile.price)).unwrap_or(u128::MAX);
-                    let taken = u64::try_from(affordable).unwrap_or(u64::MAX).min(pile.units);
-                    units = units.saturating_add(taken);
-                    spare = spare.saturating_sub(cost(pile, taken));
-                    if taken < pile.units {
+                for group in &self.shared {
+                    let affordable =
+                        spare.checked_div(u128::from(group.price)).unwrap_or(u128::MAX);
+                    let selected = u64::try_from(affordable).unwrap_or(u64::MAX).min(group.units);
+                    units = units.saturating_add(selected);
+                    spare = spare.saturating_sub(cost(group, selected));
+                    if selected < group.units {
                         break;
                     }
                 }
+
                 Some(units)
             }
         }
     }
 
-    /// Whether so many applications can be had: what is got takes shared units only where others run out.
+    /// Returns true if the units suffice for `applications`. Shared units are discounted
+    /// only after all others.
     fn is_feasible(&self, buy: BundleRequirement, get: u64, applications: u64) -> bool {
-        let Some(got) = get.checked_mul(applications) else { return false };
-        let shared = got.saturating_sub(self.entitled_only);
-        got <= self.entitled
+        let Some(discounted) = get.checked_mul(applications) else {
+            return false;
+        };
+        let shared = discounted.saturating_sub(self.entitled_only);
+        discounted <= self.entitled
             && self
                 .spare_shared_units(buy, applications)
                 .is_some_and(|spare| shared <= spare)
     }
 
-    /// The most applications: each more needs more, so halving finds it.
+    /// Returns the maximum number of applications. Each further application needs more
+    /// units, so a binary search finds it.
     fn max_applications(&self, buy: BundleRequirement, get: u64, limit: Option<u64>) -> u64 {
         let (mut low, mut high) = (0, self.entitled.checked_div(get).unwrap_or_default());
         high = limit.map_or(high, |limit| high.min(limit));
+
         while low < high {
             let middle = low.midpoint(high.saturating_add(1));
             if self.is_feasible(buy, get, middle) {
@@ -128,77 +140,84 @@ impl UnitTotals {
                 high = middle.saturating_sub(1)
             }
         }
+
         low
     }
 }
 
-/// Finds as many applications as the piles have, `limit` at most. What is got is the cheapest that leaves
-/// enough to be bought, what is bought the dearest of the rest; ties go to the earlier line.
+/// Selects units for as many applications as possible, at most `limit`.
 ///
-/// Near linear in the number of piles, whatever their sizes.
+/// Discounted are the cheapest units that leave enough to buy; bought are the most expensive
+/// of the others. Of equal prices the earlier line is selected. The cost is near linear in
+/// the number of groups, whatever their sizes.
 pub(super) fn match_bundle(
-    piles: &[UnitGroup],
+    groups: &[UnitGroup],
     buy: BundleRequirement,
     get: u64,
     limit: Option<u64>,
 ) -> BundleMatch {
-    let sums = UnitTotals::from_groups(piles);
-    let applications = sums.max_applications(buy, get, limit);
-    let Some(mut spare) = sums
+    let totals = UnitTotals::from_groups(groups);
+    let applications = totals.max_applications(buy, get, limit);
+    let Some(mut spare) = totals
         .spare_shared_units(buy, applications)
         .filter(|_| applications > 0)
     else {
         return BundleMatch::default();
     };
-    let mut piles = piles.to_vec();
-    let mut got = Vec::new();
-    let mut wanted = get.saturating_mul(applications);
-    piles.sort_by_key(|pile| (pile.price, pile.line));
-    for pile in piles.iter_mut().filter(|pile| pile.entitled) {
-        let allowed = if pile.prerequisite { spare } else { u64::MAX };
-        let taken = pile.units.min(wanted).min(allowed);
-        if pile.prerequisite {
-            spare = spare.saturating_sub(taken);
+
+    let mut groups = groups.to_vec();
+    groups.sort_by_key(|group| (group.price, group.line));
+    let mut entitled_units = Vec::new();
+    let mut missing = get.saturating_mul(applications);
+    for group in groups.iter_mut().filter(|group| group.entitled) {
+        let allowed = if group.prerequisite { spare } else { u64::MAX };
+        let selected = group.units.min(missing).min(allowed);
+        if group.prerequisite {
+            spare = spare.saturating_sub(selected);
         }
-        pile.units = pile.units.saturating_sub(taken);
-        wanted = wanted.saturating_sub(taken);
-        if taken > 0 {
-            got.push((pile.line, taken));
+        group.units = group.units.saturating_sub(selected);
+        missing = missing.saturating_sub(selected);
+        if selected > 0 {
+            entitled_units.push((group.line, selected));
         }
     }
+
     BundleMatch {
         applications,
-        prerequisite_units: select_prerequisite_units(&mut piles, buy, applications),
-        entitled_units: got,
+        prerequisite_units: select_prerequisite_units(&mut groups, buy, applications),
+        entitled_units,
     }
 }
 
-/// The dearest units that make up what so many applications need.
+/// Selects the most expensive units that satisfy the purchase for `applications`.
 fn select_prerequisite_units(
-    piles: &mut [UnitGroup],
+    groups: &mut [UnitGroup],
     buy: BundleRequirement,
     applications: u64,
 ) -> Vec<(usize, u64)> {
-    piles.sort_by(|a, b| b.price.cmp(&a.price).then(a.line.cmp(&b.line)));
+    groups.sort_by(|a, b| b.price.cmp(&a.price).then(a.line.cmp(&b.line)));
     let (BundleRequirement::Units(each) | BundleRequirement::Amount(each)) = buy;
     let mut missing = u128::from(each).saturating_mul(u128::from(applications));
+
     let mut bought = Vec::new();
-    for pile in piles.iter().filter(|pile| pile.prerequisite) {
-        let worth = match buy {
+    for group in groups.iter().filter(|group| group.prerequisite) {
+        let unit = match buy {
             BundleRequirement::Units(_) => 1,
-            BundleRequirement::Amount(_) => u128::from(pile.price),
+            BundleRequirement::Amount(_) => u128::from(group.price),
         };
+        // Rounded up: the last unit may exceed the amount to spend.
         let enough = missing
-            .checked_add(worth.saturating_sub(1))
-            .and_then(|sum| sum.checked_div(worth));
-        let taken = enough
+            .checked_add(unit.saturating_sub(1))
+            .and_then(|sum| sum.checked_div(unit));
+        let selected = enough
             .and_then(|units| u64::try_from(units).ok())
             .unwrap_or_default()
-            .min(pile.units);
-        missing = missing.saturating_sub(worth.saturating_mul(u128::from(taken)));
-        if taken > 0 {
-            bought.push((pile.line, taken));
+            .min(group.units);
+        missing = missing.saturating_sub(unit.saturating_mul(u128::from(selected)));
+        if selected > 0 {
+            bought.push((group.line, selected));
         }
     }
+
     bought
 }

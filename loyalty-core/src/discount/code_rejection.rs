@@ -1,110 +1,114 @@
-//! Why a code does not apply.
+//! The reasons why a code does not apply.
 
-use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 
-/// Why a code takes nothing off a cart, or cannot be reserved or used. Its code and text are for whoever holds
-/// the shop's key; [`Refusal::public_code`] and [`Refusal::public_text`] are what a shopper may learn.
+/// The reason why a code does not apply to a cart, or cannot be reserved or used.
 ///
-/// # Example: the shop learns why, a shopper only that
+/// Its `Display` text and [`CodeRejection::code`] are for the shop. Customers may only see
+/// [`CodeRejection::public_text`] and [`CodeRejection::public_code`], which do not reveal
+/// whether a secret code exists.
+///
+/// # Example: texts for the shop and for customers
 /// ```
-/// use loyalty_core::discount::Refusal;
-/// assert_eq!(Refusal::UsedUp.to_string(), "the code has been used up");
-/// assert_eq!(Refusal::UsedUp.public_text(), Refusal::Unknown.public_text());
+/// use loyalty_core::discount::CodeRejection;
+/// assert_eq!(CodeRejection::UsedUp.to_string(), "the code has reached its usage limit");
+/// assert_eq!(CodeRejection::UsedUp.public_text(), "the code is not valid");
+/// assert_eq!(CodeRejection::Unknown.public_text(), "the code is not valid");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodeRejection {
-    /// Once per customer, and this one has used it or holds it in another checkout.
-    #[error("this customer has used the code already, or holds it in another checkout")]
+    /// The code is once per customer, and this one has used or reserved it.
+    #[error("this customer has already used the code or reserved it in another checkout")]
     AlreadyUsed,
-    /// The cart goes to a country that the rule is not for.
-    #[error("shipping to this country is not discounted by the code")]
+    /// The rule does not discount shipping to the country of the cart.
+    #[error("the code does not discount shipping to this country")]
     CountryNotEntitled,
-    /// The rule is for other customers.
-    #[error("the code is for other customers")]
+    /// The rule does not admit the customer.
+    #[error("the code is not available to this customer")]
     CustomerNotEligible,
-    /// The rule asks who buys, and nobody says it.
-    #[error("the code needs a customer or an e-mail address")]
+    /// The rule depends on the customer, who is unknown.
+    #[error("the code requires a customer or an e-mail address")]
     CustomerRequired,
     /// The code was switched off or removed, or its rule was deleted.
     #[error("the code is switched off")]
     Disabled,
-    /// The same code stands in the cart before.
+    /// The same code appears earlier in the cart.
     #[error("the code was entered twice; it counts once")]
     Duplicate,
-    /// Over since.
+    /// The validity of the rule has ended.
     #[error("the code ended at {since}")]
     Expired {
         /// The rule's `ends_at`.
         since: Timestamp,
     },
-    /// A code that does not combine with others.
+    /// One of the codes does not combine with others.
     #[error("{with} does not combine with other codes")]
     IndividualUse {
-        /// The code that applies instead.
+        /// The code that does not combine.
         with: Code,
     },
-    /// The entitled lines hold too few units.
+    /// The entitled lines have too few units.
     #[error("{need} entitled units are needed, but the cart has {have}")]
     MinimumQuantity {
-        /// How many are needed.
+        /// Minimum number of units.
         need: u64,
-        /// How many there are.
+        /// Number of units in the cart.
         have: u64,
     },
     /// The entitled lines cost too little.
-    #[error("entitled lines of {need} are needed, but the cart has {have}")]
+    #[error("entitled lines must total {need}, but the cart has {have}")]
     MinimumSubtotal {
-        /// What is needed.
+        /// Minimum subtotal.
         need: Amount,
-        /// What there is, before any discount.
+        /// Subtotal of the cart before any discount.
         have: Amount,
     },
-    /// Nothing in the cart is entitled.
-    #[error("nothing in the cart is discounted by the code")]
+    /// No line of the cart is entitled.
+    #[error("the code does not discount anything in the cart")]
     NoEntitledLines,
-    /// The cart has no shipping.
-    #[error("the cart has no shipping to be discounted")]
+    /// The cart has no shipping lines.
+    #[error("the cart has no shipping to discount")]
     NoShippingLines,
-    /// Not before.
+    /// The validity of the rule has not begun.
     #[error("the code starts at {from}")]
     NotYetValid {
         /// The rule's `starts_at`.
         from: Timestamp,
     },
-    /// The program's stacking policy prefers another code.
-    #[error("only some codes combine, and {with} applies instead")]
+    /// The program's stacking policy selects another code.
+    #[error("the code does not combine with {with}, which applies instead")]
     NotCombined {
         /// The code that applies instead.
         with: Code,
     },
-    /// Buy X get Y: the cart does not hold X and Y.
-    #[error("the cart does not hold what must be bought and what is got for it")]
+    /// Buy X get Y: the cart does not contain X and Y.
+    #[error("the cart does not contain both the required and the discounted items")]
     PrerequisitesNotMet,
-    /// Another code of the same rule stands before.
-    #[error("{with} is of the same rule; one of them applies")]
+    /// Another code of the same rule appears earlier in the cart.
+    #[error("{with} belongs to the same price rule; only one code of a rule applies")]
     SameRule {
-        /// The code that counts.
+        /// The code that applies instead.
         with: Code,
     },
-    /// Every shipping line costs more than the rule pays for.
+    /// Every shipping line costs more than the rule's maximum.
     #[error("shipping costs more than the {maximum} that the code covers")]
     ShippingPriceAboveMaximum {
         /// The rule's `prerequisite_shipping_price_range`.
         maximum: Amount,
     },
-    /// No such code.
+    /// The shop has no such code.
     #[error("there is no such code")]
     Unknown,
-    /// Its uses and live reservations have reached its limit.
-    #[error("the code has been used up")]
+    /// The uses and active reservations have reached the limit.
+    #[error("the code has reached its usage limit")]
     UsedUp,
 }
 
 impl CodeRejection {
-    /// The stable code, for the shop's own key.
+    /// The stable code of the reason, for the shop only.
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyUsed => "already_used_by_customer",
@@ -129,7 +133,8 @@ impl CodeRejection {
         }
     }
 
-    /// Whether the reason would tell a guesser that the code exists: the public gets one answer for all of them.
+    /// Returns true if the reason would reveal that the code exists or was correctly guessed.
+    /// Customers get the same code and text for all these reasons.
     pub fn is_secret(&self) -> bool {
         match self {
             Self::AlreadyUsed
@@ -154,12 +159,12 @@ impl CodeRejection {
         }
     }
 
-    /// The stable code of what the public may learn.
+    /// The stable code for customers.
     pub fn public_code(&self) -> &'static str {
         if self.is_secret() { "code_not_valid" } else { self.code() }
     }
 
-    /// The same in words.
+    /// The text for customers.
     pub fn public_text(&self) -> String {
         if self.is_secret() { "the code is not valid".to_owned() } else { self.to_string() }
     }

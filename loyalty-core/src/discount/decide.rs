@@ -1,207 +1,277 @@
-//! What follows from a request about a rule or a code.
+//! Decisions: the event that a command about a rule or a code produces, or its rejection.
 
 use std::sync::Arc;
 
 use chrono::{DurationRound, TimeDelta};
 
 use super::cart::Customer;
-use super::code::Code;
 use super::code_rejection::CodeRejection;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use super::usage::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{CheckoutId, CodeId, OrderId, PriceRuleId};
 
-/// One request about one code.
+/// A command about one code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeCommand {
-    /// Make it. That its text is the only one of the shop is for the store to see.
+    /// Adds the code. The store ensures that no other code of the shop has the text.
     Add {
-        /// Its rule.
+        /// The code's rule.
         rule: PriceRuleId,
-        /// What a shopper types.
+        /// The text that customers enter.
         text: Code,
     },
-    /// Give back what a checkout reserved.
+    /// Releases the reservation of a checkout.
     Release {
         /// The checkout.
         checkout: CheckoutId,
     },
-    /// Do away with it.
+    /// Removes the code.
     Remove,
-    /// Type it differently from now on. That no other code of the shop is typed so is for the store to see.
+    /// Changes the text. The store ensures that no other code of the shop has it.
     Rename {
-        /// What a shopper types.
+        /// The new text.
         text: Code,
     },
-    /// Reserve a use for a checkout. Again for the same checkout: no second use, and a later end counts.
+    /// Reserves a use for a checkout. A repeated command reserves no second use, but extends
+    /// the reservation if its end is later.
     Reserve {
         /// The checkout.
         checkout: CheckoutId,
-        /// Until when, rounded up to a whole minute; at most [`CodeCommand::MAX_RESERVATION`] from now.
+        /// The end, which is rounded up to a whole minute. At most
+        /// [`CodeCommand::MAX_RESERVATION`] from now.
         until: Timestamp,
     },
-    /// The order that used it is cancelled: give the use back.
+    /// Returns the use of an order that is cancelled.
     ReturnUse {
         /// The order.
         order: OrderId,
     },
-    /// Switch it on or off.
+    /// Switches the code on or off.
     Switch {
-        /// Whether it can be used from now on.
+        /// True if the code can be used from now on.
         on: bool,
     },
-    /// An order uses it, and ends what its checkout had reserved.
+    /// Records that an order uses the code. This ends the reservation of its checkout.
     RecordUse {
         /// The order.
         order: OrderId,
-        /// The checkout that it was.
+        /// The checkout that became the order.
         checkout: Option<CheckoutId>,
-        /// When it was placed; now, where that is not said. The rule's window looks at this.
+        /// The instant of the order's placement, by default now. It must be within the
+        /// rule's validity.
         placed_at: Option<Timestamp>,
     },
 }
 
 impl CodeCommand {
-    /// How long a reservation lasts at most: a day.
+    /// Maximum duration of a reservation: one day.
     pub const MAX_RESERVATION: TimeDelta = TimeDelta::days(1);
 }
 
-/// Why a request about a rule or a code is refused. Nothing has changed.
+/// The reason why a command about a rule or a code is rejected. Nothing changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiscountRejection {
-    /// The code's id is another code's already.
-    #[error("the code exists already with another text or rule")]
+    /// The code already exists with a different text or rule.
+    #[error("the code already exists with a different text or price rule")]
     CodeDiffers,
-    /// The code cannot be used by this customer now.
+    /// The customer cannot use the code now.
     #[error(transparent)]
     CodeRejected(#[from] CodeRejection),
-    /// A reservation that is over before it begins, or too long.
-    #[error("a reservation ends later than now, and after a day at most")]
+    /// The reservation would end before it begins, or last too long.
+    #[error("a reservation must end in the future, within one day")]
     ReservationPeriod,
-    /// The rule was deleted, or never made.
+    /// The rule was deleted or never saved.
     #[error("there is no such price rule")]
     UnknownPriceRule,
 }
 
 impl DiscountRejection {
-    /// The stable code.
+    /// The stable code of the rejection.
     pub fn code(&self) -> &'static str {
         match self {
             Self::CodeDiffers => "code_differs",
-            Self::CodeRejected(refusal) => refusal.code(),
+            Self::CodeRejected(rejection) => rejection.code(),
             Self::ReservationPeriod => "invalid_reservation_period",
             Self::UnknownPriceRule => "unknown_price_rule",
         }
     }
 }
 
-/// What is known of one code, for one customer and one checkout: what a store looks up by key.
+/// The state of one code for one customer and one checkout, as a store looks it up.
+///
+/// # Example: a code with one use
+/// ```
+/// use loyalty_core::{CodeId, OrderId, PriceRuleId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts {
+///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(starts_at)
+/// };
+/// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let (id, now) = (CodeId(1), "2026-03-01T12:00:00Z".parse()?);
+/// let mut state = CodeState::default();
+/// state.evolve(&DiscountEvent::CodeAdded { code: id, rule: PriceRuleId(1), text: Code::new("ONCE")? });
+///
+/// let context = CodeContext {
+///     id, state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
+/// };
+/// let anyone = Customer::default();
+/// assert!(context.check_usable(&anyone, now, now).is_ok());
+///
+/// let record = CodeCommand::RecordUse { order: OrderId::new("1001")?, checkout: None, placed_at: None };
+/// let mut used_up = state.clone();
+/// used_up.evolve(&decide_code(&context, None, &anyone, &record, now)?.unwrap());
+/// let context = CodeContext { state: &used_up, ..context };
+/// assert_eq!(context.check_usable(&anyone, now, now), Err(CodeRejection::UsedUp));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CodeContext<'a> {
     /// The code.
     pub id: CodeId,
-    /// Its state.
+    /// The state of the code.
     pub state: &'a CodeState,
-    /// Its rule, e-mails included; none where that was deleted.
+    /// The code's rule including its e-mails; `None` if it was deleted.
     pub rule: Option<&'a PriceRule>,
-    /// This customer's uses of it; none where there are none.
+    /// The customer's uses and reservations; `None` if there are none.
     pub customer_usage: Option<&'a CodeUsage>,
-    /// What this checkout holds of it; none where it holds nothing.
+    /// The claim of the checkout; `None` if it has none.
     pub checkout_claim: Option<&'a CheckoutClaim>,
 }
 
 impl<'a> CodeContext<'a> {
-    /// Whether this customer can use the code: in the rule's window at `placed`, within its limits at
-    /// `now`, beside what this checkout itself has reserved. Answers its rule.
+    /// Returns the rule if the customer can use the code.
+    ///
+    /// The rule must be valid at `placed_at`, and its limits must allow a use at `now`. The
+    /// checkout's own reservation does not count against the limits.
+    ///
+    /// # Errors
+    /// The first reason why the code cannot be used.
     pub fn check_usable(
         &self,
         customer: &Customer,
-        placed: Timestamp,
+        placed_at: Timestamp,
         now: Timestamp,
     ) -> Result<&'a PriceRule, CodeRejection> {
         let rule = self
             .rule
             .filter(|_| self.state.is_on())
             .ok_or(CodeRejection::Disabled)?;
-        let held = self.checkout_claim.and_then(|claim| claim.reservation_at(now));
-        // What was promised to this customer in this checkout holds.
-        if held.is_some_and(|held| held.account == customer.account) {
+
+        // A reservation stays valid for its customer, even after the rule's validity.
+        let reservation = self.checkout_claim.and_then(|claim| claim.reservation_at(now));
+        if reservation.is_some_and(|reserved| reserved.account == customer.account) {
             return Ok(rule);
         }
+
         let parts = rule.parts();
-        if placed < parts.starts_at {
+        if placed_at < parts.starts_at {
             return Err(CodeRejection::NotYetValid { from: parts.starts_at });
         }
-        if let Some(since) = parts.ends_at.filter(|end| placed >= *end) {
+        if let Some(since) = parts.ends_at.filter(|end| placed_at >= *end) {
             return Err(CodeRejection::Expired { since });
         }
+
         if !rule.admits(customer) {
-            let nobody =
+            let is_anonymous =
                 customer.id.is_none() && customer.email.is_none() && customer.segments.is_empty();
-            return Err(if nobody {
+            return Err(if is_anonymous {
                 CodeRejection::CustomerRequired
             } else {
                 CodeRejection::CustomerNotEligible
             });
         }
+
         if parts.once_per_customer {
             if customer.account.is_none() {
                 return Err(CodeRejection::CustomerRequired);
             }
-            if self.customer_usage.is_some_and(|tally| tally.total(now) > 0) {
+            if self.customer_usage.is_some_and(|usage| usage.total(now) > 0) {
                 return Err(CodeRejection::AlreadyUsed);
             }
         }
-        let room = parts
+
+        // A reservation for another customer has its use within the limit already.
+        let has_uses_left = parts
             .usage_limit
             .is_none_or(|limit| self.state.usage().total(now) < limit);
-        if held.is_some() || room { Ok(rule) } else { Err(CodeRejection::UsedUp) }
+        if reservation.is_some() || has_uses_left { Ok(rule) } else { Err(CodeRejection::UsedUp) }
     }
 }
 
-/// Decides a request about one code: events, none where nothing changes, or one rejection.
+/// Decides a command about one code. Returns its event, or `None` if nothing changes.
 ///
-/// Everything is idempotent by checkout and by order. `order` is what the order of the command has done with
-/// the code before. An order that comes back after its cancellation takes a new use; whether a late message
-/// of it is news or a redelivery is for the caller to know.
+/// Commands are idempotent by checkout and by order. `order` is the claim of the command's
+/// order on the code. An order that returned its use and reports it again records a new use:
+/// the caller must know redeliveries of older reports.
+///
+/// # Errors
+/// The reason why the rules reject the command.
+///
+/// # Example: a repeated reservation changes nothing
+/// ```
+/// use loyalty_core::{CheckoutId, CodeId, PriceRuleId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
+/// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let mut state = CodeState::default();
+/// let (id, text) = (CodeId(1), Code::new("FIVE")?);
+/// state.evolve(&DiscountEvent::CodeAdded { code: id, rule: PriceRuleId(1), text });
+///
+/// let (customer, now) = (Customer::default(), "2026-03-01T12:00:00Z".parse()?);
+/// let reserve = CodeCommand::Reserve {
+///     checkout: CheckoutId::new("c1")?, until: "2026-03-01T12:15:00Z".parse()?,
+/// };
+/// let context = CodeContext {
+///     id, state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
+/// };
+/// let mut claim = CheckoutClaim::default();
+/// claim.evolve(&decide_code(&context, None, &customer, &reserve, now)?.unwrap());
+///
+/// let context = CodeContext { checkout_claim: Some(&claim), ..context };
+/// assert_eq!(decide_code(&context, None, &customer, &reserve, now)?, None);
+/// # Ok(()) }
+/// ```
 pub fn decide_code(
-    facts: &CodeContext<'_>,
+    context: &CodeContext<'_>,
     order: Option<&OrderClaim>,
     customer: &Customer,
     command: &CodeCommand,
     now: Timestamp,
 ) -> Result<Option<DiscountEvent>, DiscountRejection> {
-    let code = facts.id;
+    let code = context.id;
     match command {
-        CodeCommand::Add { rule, text } => decide_add(facts, *rule, text),
+        CodeCommand::Add { rule, text } => decide_add(context, *rule, text),
         CodeCommand::Release { checkout } => {
-            let held = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
-            let release = |held| DiscountEvent::CodeReleased {
+            let reservation = context.checkout_claim.and_then(|claim| claim.reservation_at(now));
+            let release = |reservation| DiscountEvent::CodeReleased {
                 code,
                 checkout: checkout.clone(),
-                reservation: held,
+                reservation,
                 at: now,
             };
-            Ok(held.map(release))
+            Ok(reservation.map(release))
         }
         CodeCommand::Remove => {
-            let there = facts.state.code().is_some() && !facts.state.is_removed();
-            Ok(there.then_some(DiscountEvent::CodeRemoved { code }))
+            let exists = context.state.code().is_some() && !context.state.is_removed();
+            Ok(exists.then_some(DiscountEvent::CodeRemoved { code }))
         }
         CodeCommand::Rename { text } => {
-            let known = facts
+            let existing = context
                 .state
                 .code()
-                .filter(|_| !facts.state.is_removed())
+                .filter(|_| !context.state.is_removed())
                 .ok_or(CodeRejection::Disabled)?;
             let renamed = || DiscountEvent::CodeRenamed { code, text: text.clone() };
-            Ok((known.as_str() != text.as_str()).then(renamed))
+            Ok((existing.as_str() != text.as_str()).then(renamed))
         }
         CodeCommand::Reserve { checkout, until } => {
-            decide_reservation(facts, customer, checkout, *until, now)
+            decide_reservation(context, customer, checkout, *until, now)
         }
         CodeCommand::ReturnUse { order: id } => match order {
             Some(OrderClaim::Used(account)) => {
@@ -211,26 +281,26 @@ pub fn decide_code(
             Some(OrderClaim::Unused) | None => Ok(None),
         },
         CodeCommand::Switch { on } => {
-            if facts.state.code().is_none() || facts.state.is_removed() {
+            if context.state.code().is_none() || context.state.is_removed() {
                 return Err(CodeRejection::Disabled.into());
             }
-            Ok((facts.state.is_on() != *on)
+            Ok((context.state.is_on() != *on)
                 .then_some(DiscountEvent::CodeSwitched { code, on: *on }))
         }
         CodeCommand::RecordUse { order: id, checkout, placed_at } => {
             if let Some(OrderClaim::Used(_)) = order {
                 return Ok(None);
             }
-            let placed = placed_at.map_or(now, |placed| placed.min(now));
-            facts.check_usable(customer, placed, now)?;
-            let held = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
-            let (order, checkout) = (id.clone(), checkout.clone());
+            // A placement in the future cannot make a rule valid before its time.
+            let placed_at = placed_at.map_or(now, |placed_at| placed_at.min(now));
+            context.check_usable(customer, placed_at, now)?;
+
             Ok(Some(DiscountEvent::CodeUsed {
                 code,
-                order,
+                order: id.clone(),
                 account: customer.account,
-                checkout,
-                reservation: held,
+                checkout: checkout.clone(),
+                reservation: context.checkout_claim.and_then(|claim| claim.reservation_at(now)),
                 at: now,
             }))
         }
@@ -238,24 +308,26 @@ pub fn decide_code(
 }
 
 fn decide_add(
-    facts: &CodeContext<'_>,
+    context: &CodeContext<'_>,
     rule: PriceRuleId,
     text: &Code,
 ) -> Result<Option<DiscountEvent>, DiscountRejection> {
-    match (facts.state.rule(), facts.state.code()) {
-        (Some(known), Some(code)) if known == rule && code == text && !facts.state.is_removed() => {
+    match (context.state.rule(), context.state.code()) {
+        (Some(existing), Some(code))
+            if existing == rule && code == text && !context.state.is_removed() =>
+        {
             Ok(None)
         }
-        (None, None) if facts.rule.is_none() => Err(DiscountRejection::UnknownPriceRule),
+        (None, None) if context.rule.is_none() => Err(DiscountRejection::UnknownPriceRule),
         (None, None) => {
-            Ok(Some(DiscountEvent::CodeAdded { code: facts.id, rule, text: text.clone() }))
+            Ok(Some(DiscountEvent::CodeAdded { code: context.id, rule, text: text.clone() }))
         }
         _ => Err(DiscountRejection::CodeDiffers),
     }
 }
 
 fn decide_reservation(
-    facts: &CodeContext<'_>,
+    context: &CodeContext<'_>,
     customer: &Customer,
     checkout: &CheckoutId,
     until: Timestamp,
@@ -265,22 +337,25 @@ fn decide_reservation(
     if until <= now || latest.is_none_or(|latest| until > latest) {
         return Err(DiscountRejection::ReservationPeriod);
     }
-    if let Some(CheckoutClaim::Used(_)) = facts.checkout_claim {
+    if let Some(CheckoutClaim::Used(_)) = context.checkout_claim {
         return Ok(None);
     }
-    facts.check_usable(customer, now, now)?;
+
+    context.check_usable(customer, now, now)?;
+    // Whole minutes bound the number of instants that [`CodeUsage`] keeps.
     let until = until
         .duration_round_up(TimeDelta::minutes(1))
         .map_err(|_| DiscountRejection::ReservationPeriod)?;
-    let replaces = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
-    if replaces
-        .is_some_and(|held: Reservation| held.until >= until && held.account == customer.account)
-    {
+    let replaces = context.checkout_claim.and_then(|claim| claim.reservation_at(now));
+    let covers =
+        |reserved: Reservation| reserved.until >= until && reserved.account == customer.account;
+    if replaces.is_some_and(covers) {
         return Ok(None);
     }
+
     let (checkout, account) = (checkout.clone(), customer.account);
     Ok(Some(DiscountEvent::CodeReserved {
-        code: facts.id,
+        code: context.id,
         checkout,
         account,
         until,
@@ -289,8 +364,25 @@ fn decide_reservation(
     }))
 }
 
-/// Decides that a rule is saved: a new revision, or nothing where it says what it said. A rule with e-mails is
-/// always a new revision, since the state does not hold them.
+/// Decides to save a rule. Returns the event of a new revision, or `None` if the rule is
+/// unchanged. A rule with e-mails is always a new revision, since the state lacks them.
+///
+/// # Errors
+/// [`DiscountRejection::UnknownPriceRule`] if the rule was deleted.
+///
+/// # Example: an unchanged rule has no second revision
+/// ```
+/// use loyalty_core::{PriceRuleId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
+/// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let mut state = RuleState::default();
+/// state.evolve(&decide_rule_save(&state, PriceRuleId(1), &rule)?.unwrap());
+/// assert_eq!(state.revision(), 1);
+/// assert_eq!(decide_rule_save(&state, PriceRuleId(1), &rule)?, None);
+/// # Ok(()) }
+/// ```
 pub fn decide_rule_save(
     state: &RuleState,
     id: PriceRuleId,
@@ -299,13 +391,16 @@ pub fn decide_rule_save(
     if state.is_deleted() {
         return Err(DiscountRejection::UnknownPriceRule);
     }
-    let unchanged = state.rule().is_some_and(|known| **known == *rule);
-    let revision = state.revision().saturating_add(1);
-    let saved = || Arc::new(rule.without_emails());
-    Ok((!unchanged).then(|| DiscountEvent::PriceRuleSaved { rule: id, revision, saved: saved() }))
+
+    let is_unchanged = state.rule().is_some_and(|existing| **existing == *rule);
+    Ok((!is_unchanged).then(|| DiscountEvent::PriceRuleSaved {
+        rule: id,
+        revision: state.revision().saturating_add(1),
+        saved: Arc::new(rule.without_emails()),
+    }))
 }
 
-/// Decides that a rule is deleted; nothing follows where it is no more.
+/// Decides to delete a rule. Returns `None` if it does not exist.
 pub fn decide_rule_delete(state: &RuleState, id: PriceRuleId) -> Option<DiscountEvent> {
     state.rule().map(|_| DiscountEvent::PriceRuleDeleted { rule: id })
 }

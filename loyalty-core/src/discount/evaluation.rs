@@ -1,35 +1,49 @@
-//! What codes do to a cart: as data, as a sentence for the shop, and as one for the customer.
+//! The result of an evaluation, as data and as sentences for the shop and the customer.
 
 use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::code::Code;
 use super::code_rejection::CodeRejection;
-use super::price_rule::{AllocationMethod, Class, DiscountValue, QuantityRatio};
+use super::price_rule_parts::{AllocationMethod, DiscountClass, DiscountValue, QuantityRatio};
 use crate::amount::Amount;
+use crate::code::Code;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
-/// A cart after its codes.
+/// A cart after its codes are applied.
+///
+/// # Example: only codes with a discount are used
+/// ```
+/// use loyalty_core::discount::{Evaluation, LineTotal};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let line = LineTotal {
+///     line: "1".parse()?, amount: "20.00".parse()?, discount: "2.00".parse()?,
+///     remaining: "18.00".parse()?,
+/// };
+/// let evaluation = Evaluation { lines: vec![line], shipping: vec![], codes: vec![] };
+/// assert_eq!(evaluation.total_discount(), "2.00".parse()?);
+/// assert_eq!(evaluation.used_codes().count(), 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
-    /// Every line.
+    /// The lines of the cart.
     pub lines: Vec<LineTotal>,
-    /// Every shipping line.
+    /// The shipping lines of the cart.
     pub shipping: Vec<LineTotal>,
-    /// Every code, in typed order.
+    /// The codes, in the order in which they were entered.
     pub codes: Vec<CodeOutcome>,
 }
 
 impl Evaluation {
-    /// All that is taken off.
+    /// The discount on all lines and shipping lines together.
     pub fn total_discount(&self) -> Amount {
         let totals = self.lines.iter().chain(&self.shipping);
-        // The whole cart is in range, so its parts are.
+        // The total of the cart is in range, so the discount is too.
         totals.fold(Amount::ZERO, |sum, line| sum.checked_add(line.discount).unwrap_or(Amount::MAX))
     }
 
-    /// The codes that an order of this cart uses up: those that take something off.
+    /// The codes that an order of this cart uses: those with a discount above zero.
     pub fn used_codes(&self) -> impl Iterator<Item = (&Code, &AppliedCode)> {
         let applied = |outcome: &'_ CodeOutcome| {
             outcome.outcome.as_ref().is_ok_and(AppliedCode::has_discount)
@@ -39,83 +53,86 @@ impl Evaluation {
     }
 }
 
-/// One line, before and after.
+/// The price of one line before and after discounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineTotal {
     /// The line.
     pub line: LineId,
-    /// What it costs without codes.
+    /// The price before discounts.
     pub amount: Amount,
-    /// What codes take off, together.
+    /// The discount of all codes together.
     pub discount: Amount,
-    /// What is left.
+    /// The price after discounts.
     pub remaining: Amount,
 }
 
-/// One code: what it does, or why it does nothing.
+/// One entered code with its discount, or the reason why it does not apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeOutcome {
-    /// The code as typed.
+    /// The code as entered.
     pub code: Code,
-    /// What comes of it.
+    /// The discount or the rejection.
     pub outcome: Result<AppliedCode, CodeRejection>,
 }
 
-/// What one code takes off, and why.
+/// The discount of one code, with the numbers that explain it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedCode {
     /// The code.
     pub code: CodeId,
-    /// Its rule.
+    /// The code's rule.
     pub rule: PriceRuleId,
-    /// Its class.
-    pub class: Class,
-    /// What the rule takes off.
+    /// The class of the rule.
+    pub class: DiscountClass,
+    /// The value of the rule.
     pub value: DiscountValue,
-    /// Off each, or once.
+    /// The allocation method of the rule.
     pub method: AllocationMethod,
-    /// Buy X get Y, where the rule is that.
+    /// The quantities of buy X get Y; `None` for other rules.
     pub ratio: Option<QuantityRatio>,
-    /// What is to be spent for it, where the rule is spend X get Y.
+    /// The amount of spend X get Y; `None` for other rules.
     pub required_spend: Option<Amount>,
-    /// How often a buy-X-get-Y rule applies; zero for others.
+    /// Number of applications of buy X get Y; zero for other rules.
     pub applications: u64,
-    /// What the rule looked at, as earlier discounts had left it.
+    /// The price of the discounted lines or units after earlier discounts.
     pub basis: Amount,
-    /// What it takes off in all.
+    /// The discount.
     pub discount: Amount,
-    /// Off which lines; of shipping lines, where the class is shipping. They add up to the discount.
+    /// The discount of each line, or of each shipping line if the class is shipping. Shares
+    /// add up to the discount.
     pub shares: Vec<DiscountShare>,
 }
 
 impl AppliedCode {
-    /// Whether anything is taken off. A code that takes nothing is accepted, and not used up.
+    /// Returns true if the discount is above zero. A code without a discount is accepted,
+    /// but not counted as used.
     pub fn has_discount(&self) -> bool {
         !self.discount.is_zero()
     }
 }
 
-/// What is taken off one line.
+/// The discount of one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscountShare {
     /// The line.
     pub line: LineId,
-    /// How much.
+    /// The discount.
     pub amount: Amount,
 }
 
 impl CodeOutcome {
-    /// What a shopper may be told. The text that it has otherwise is for the shop.
+    /// A sentence for the customer. The `Display` text is for the shop only: it tells why a
+    /// secret code does not apply.
     pub fn public_text(&self) -> String {
         match &self.outcome {
             Ok(_) => self.to_string(),
-            Err(refusal) => format_not_applied(&self.code, &refusal.public_text()),
+            Err(rejection) => format_not_applied(&self.code, &rejection.public_text()),
         }
     }
 }
 
-fn format_not_applied(code: &Code, why: &str) -> String {
-    format!("{code} does not apply: {why}.")
+fn format_not_applied(code: &Code, reason: &str) -> String {
+    format!("{code} does not apply: {reason}.")
 }
 
 impl fmt::Display for CodeOutcome {
@@ -128,36 +145,38 @@ impl fmt::Display for CodeOutcome {
             Ok(_) => {
                 write!(
                     f,
-                    "{code} is accepted, but there is nothing left to take off; it is not used up."
+                    "{code} is valid, but there is nothing left to discount; no use is counted."
                 )
             }
-            Err(refusal) => f.write_str(&format_not_applied(code, &refusal.to_string())),
+            Err(rejection) => f.write_str(&format_not_applied(code, &rejection.to_string())),
         }
     }
 }
 
 impl fmt::Display for AppliedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { value: off, basis, .. } = self;
-        if self.class == Class::Shipping {
+        let Self { value, basis, .. } = self;
+
+        if self.class == DiscountClass::Shipping {
             return write!(f, "shipping of {basis} is free");
         }
         if let Some(ratio) = self.ratio {
             return self.write_bundle(ratio, f);
         }
+
         let lines = CountLabel(self.shares.len(), "line");
-        match (self.method, off) {
+        match (self.method, value) {
             (AllocationMethod::Across, DiscountValue::Percent(_)) => {
-                write!(f, "{off} of {basis}, shared over {lines}")
+                write!(f, "{value} of {basis}, shared over {lines}")
             }
             (AllocationMethod::Across, DiscountValue::Fixed(_)) => {
-                write!(f, "{off} at most of {basis}, shared over {lines}")
+                write!(f, "up to {value} of {basis}, shared over {lines}")
             }
             (AllocationMethod::Each, DiscountValue::Percent(_)) => {
-                write!(f, "{off} of {basis}, on each of {lines}")
+                write!(f, "{value} of {basis}, on each of {lines}")
             }
             (AllocationMethod::Each, DiscountValue::Fixed(_)) => {
-                write!(f, "{off} at most off each unit of {lines}")
+                write!(f, "up to {value} off each unit of {lines}")
             }
         }
     }
@@ -169,6 +188,7 @@ impl AppliedCode {
             (_, Some(spend)) => write!(f, "spend {spend}")?,
             (units, None) => write!(f, "buy {}", units.unwrap_or(1))?,
         }
+
         let times = CountLabel(usize::try_from(self.applications).unwrap_or(usize::MAX), "time");
         write!(f, ", get {} at {} off, {times}", ratio.entitled_quantity, self.value)
     }
@@ -187,7 +207,7 @@ impl fmt::Display for DiscountValue {
     }
 }
 
-/// So many of something.
+/// A count with its noun in singular or plural.
 struct CountLabel(usize, &'static str);
 
 impl fmt::Display for CountLabel {

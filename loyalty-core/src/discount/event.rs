@@ -1,70 +1,87 @@
-//! What happens to rules and codes, for a journal.
+//! The events of price rules and codes.
 
 use std::sync::Arc;
 
-use super::code::Code;
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
-/// One thing that happened to one rule or one code. Exhaustive on purpose, and without personal data.
+/// A change of one price rule or one code, as a journal records it.
+///
+/// Events contain no personal data. The enum is exhaustive, so that a projection that does
+/// not handle a new event fails to compile.
+///
+/// # Example: the records that an event changes
+/// ```
+/// use loyalty_core::{AccountId, CodeId, OrderId, discount::DiscountEvent};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let event = DiscountEvent::CodeUsed {
+///     code: CodeId(7), order: OrderId::new("1001")?, account: Some(AccountId(1)),
+///     checkout: None, reservation: None, at: "2026-03-01T12:00:00Z".parse()?,
+/// };
+/// assert_eq!(event.code(), Some(CodeId(7)));
+/// assert_eq!(event.accounts().collect::<Vec<_>>(), [AccountId(1)]);
+/// assert_eq!(event.checkout(), None);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum DiscountEvent {
-    /// A code was made.
+    /// A code was added.
     CodeAdded {
         /// The code.
         code: CodeId,
-        /// Its rule.
+        /// The code's rule.
         rule: PriceRuleId,
-        /// What a shopper types.
+        /// The text that customers enter.
         text: Code,
     },
-    /// A code is no more.
+    /// A code was removed.
     CodeRemoved {
         /// The code.
         code: CodeId,
     },
-    /// A checkout took a use of a code back, until an instant.
+    /// A checkout reserved a use of a code.
     CodeReserved {
         /// The code.
         code: CodeId,
         /// The checkout.
         checkout: CheckoutId,
-        /// Who buys, where that is known.
+        /// The customer's account, if it is known.
         account: Option<AccountId>,
-        /// Over at this instant.
+        /// The end of the reservation.
         until: Timestamp,
-        /// The checkout's live reservation that this one takes the place of.
+        /// The checkout's active reservation that this one replaces.
         replaces: Option<Reservation>,
-        /// When.
+        /// The instant of the event.
         at: Timestamp,
     },
-    /// A checkout gave its reservation back.
+    /// A checkout released its reservation.
     CodeReleased {
         /// The code.
         code: CodeId,
         /// The checkout.
         checkout: CheckoutId,
-        /// What was reserved.
+        /// The released reservation.
         #[cfg_attr(feature = "json", serde(rename = "held"))]
         reservation: Reservation,
-        /// When.
+        /// The instant of the event.
         at: Timestamp,
     },
-    /// A code is typed differently from now on.
+    /// The text of a code was changed.
     CodeRenamed {
         /// The code.
         code: CodeId,
-        /// What a shopper types.
+        /// The text that customers enter.
         text: Code,
     },
     /// A code was switched on or off.
     CodeSwitched {
         /// The code.
         code: CodeId,
-        /// Whether it can be used from now on.
+        /// True if the code can be used from now on.
         on: bool,
     },
     /// An order used a code.
@@ -73,87 +90,87 @@ pub enum DiscountEvent {
         code: CodeId,
         /// The order.
         order: OrderId,
-        /// Who bought, where that is known.
+        /// The customer's account, if it is known.
         account: Option<AccountId>,
-        /// The checkout that became the order, where that is known.
+        /// The checkout that became the order, if it is known.
         checkout: Option<CheckoutId>,
-        /// The checkout's live reservation, which ends with this.
+        /// The checkout's active reservation, which ends with the use.
         #[cfg_attr(feature = "json", serde(rename = "held"))]
         reservation: Option<Reservation>,
-        /// When.
+        /// The instant of the event.
         at: Timestamp,
     },
-    /// An order that had used a code was cancelled: the use is given back.
+    /// An order returned its use of a code, since it was cancelled.
     CodeUseReturned {
         /// The code.
         code: CodeId,
         /// The order.
         order: OrderId,
-        /// Who had bought.
+        /// The account of the use.
         account: Option<AccountId>,
-        /// When.
+        /// The instant of the event.
         at: Timestamp,
     },
-    /// Many codes were asked for at once. Each that was made has an event of its own.
+    /// A batch of codes was requested. Each added code has an event of its own as well.
     CodesBatched {
-        /// Their rule.
+        /// The rule of the codes.
         rule: PriceRuleId,
-        /// What became of each.
+        /// The requested codes with their outcomes.
         entries: Arc<[BatchEntry]>,
     },
-    /// A rule is no more; its codes can no longer be used.
+    /// A rule was deleted. Its codes can no longer be used.
     PriceRuleDeleted {
         /// The rule.
         rule: PriceRuleId,
     },
-    /// A rule was made or changed.
+    /// A rule was added or changed.
     PriceRuleSaved {
         /// The rule.
         rule: PriceRuleId,
-        /// Counted from 1.
+        /// The number of the revision, counted from 1.
         revision: u32,
-        /// As it is now, without its e-mails.
+        /// The new revision without its e-mails.
         saved: Arc<PriceRule>,
     },
 }
 
-/// One of the codes of a batch.
+/// One code of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct BatchEntry {
     /// The text as it was sent.
     pub text: Arc<str>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: BatchOutcome,
 }
 
-/// What became of one code of a batch.
+/// The outcome of one code of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum BatchOutcome {
-    /// It was made.
+    /// The code was added.
     Added(CodeId),
-    /// Nothing but blanks.
+    /// The text is empty, or contains only blanks.
     Empty,
-    /// Control characters, or too many characters.
+    /// The text contains control characters, or is too long.
     Invalid,
-    /// The shop has a code of this text.
+    /// Another code has the same text.
     Taken,
 }
 
-/// A live reservation.
+/// A use of a code that is reserved for a checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Reservation {
-    /// Who it is for, where that is known.
+    /// The customer's account, if it is known.
     pub account: Option<AccountId>,
-    /// Over at this instant.
+    /// The end of the reservation.
     pub until: Timestamp,
 }
 
 impl DiscountEvent {
-    /// The code that the event is of.
+    /// The code that the event concerns.
     pub fn code(&self) -> Option<CodeId> {
         match self {
             Self::CodeAdded { code, .. }
@@ -220,12 +237,12 @@ impl DiscountEvent {
         }
     }
 
-    /// The accounts whose tally of the code the event changes: at most two.
+    /// The accounts whose usage of the code the event changes: at most two.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
-        let (account, held) = match self {
+        let (account, reservation) = match self {
             Self::CodeReserved { account, replaces, .. } => (*account, *replaces),
-            Self::CodeReleased { reservation: held, .. } => (None, Some(*held)),
-            Self::CodeUsed { account, reservation: held, .. } => (*account, *held),
+            Self::CodeReleased { reservation, .. } => (None, Some(*reservation)),
+            Self::CodeUsed { account, reservation, .. } => (*account, *reservation),
             Self::CodeUseReturned { account, .. } => (*account, None),
             Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }
@@ -235,8 +252,9 @@ impl DiscountEvent {
             | Self::PriceRuleDeleted { .. }
             | Self::PriceRuleSaved { .. } => (None, None),
         };
-        let second = held
-            .and_then(|held| held.account)
+
+        let second = reservation
+            .and_then(|reservation| reservation.account)
             .filter(|second| account != Some(*second));
         account.into_iter().chain(second)
     }

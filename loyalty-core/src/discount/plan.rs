@@ -1,93 +1,77 @@
-//! One rule against one cart: whether it applies, and what it takes.
+//! One rule applied to one cart: its conditions, and the discounts of the lines.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::allocate::{allocate, mul_div_half_up};
 use super::basket::{Basket, LineDiscounts};
 use super::bundle::{BundleRequirement, UnitGroup, match_bundle};
 use super::cart::{Cart, CartLine};
 use super::code_rejection::CodeRejection;
-use super::price_rule::{AllocationMethod, DiscountValue, PriceRule, TargetSelection, TargetType};
+use super::price_rule::PriceRule;
+use super::price_rule_parts::{
+    AllocationMethod, DiscountValue, QuantityRatio, TargetSelection, TargetType,
+};
 use crate::amount::Amount;
 
-/// A rule whose conditions the cart meets.
+/// A rule whose conditions the cart satisfies.
 pub(super) struct Plan<'a> {
     pub(super) rule: &'a PriceRule,
     value: MinorValue,
     target: Target,
 }
 
-/// What a rule takes off, in minor units.
+/// The value of a rule: minor units, or millionths of a percent.
 #[derive(Clone, Copy)]
 enum MinorValue {
     Fixed(u64),
     Percent(u64),
 }
 
-/// What it takes that off.
+/// The lines that a rule discounts.
 enum Target {
-    /// Lines, by place.
+    /// Lines, by index.
     Lines(Vec<usize>),
-    /// Units got for units bought.
+    /// Units discounted for units bought.
     Bundle { groups: Vec<UnitGroup>, requirement: BundleRequirement, entitled_quantity: u64 },
-    /// Shipping lines, by place.
+    /// Shipping lines, by index.
     Shipping(Vec<usize>),
 }
 
-/// Why there is no plan.
+/// The reason why a rule has no plan for a cart.
 pub(super) enum PlanError {
-    /// The cart does not meet the rule's conditions.
+    /// The cart does not satisfy the rule's conditions.
     Rejected(CodeRejection),
-    /// The rule's amounts are no whole minor units here.
+    /// The rule's amounts are not whole minor units of the cart's currency.
     OtherCurrency,
 }
 
 impl From<CodeRejection> for PlanError {
-    fn from(refusal: CodeRejection) -> Self {
-        Self::Rejected(refusal)
+    fn from(rejection: CodeRejection) -> Self {
+        Self::Rejected(rejection)
     }
 }
 
 impl<'a> Plan<'a> {
-    /// Checks the rule's conditions on the cart, before any discount.
+    /// Checks the rule's conditions on the cart before any discount.
     pub(super) fn new(
         rule: &'a PriceRule,
         cart: &Cart,
         basket: &Basket,
     ) -> Result<Self, PlanError> {
-        let minor = |amount: Amount| basket.to_minor(amount).ok_or(PlanError::OtherCurrency);
         let value = match rule.discount_value() {
-            DiscountValue::Fixed(amount) => MinorValue::Fixed(minor(amount)?),
-            DiscountValue::Percent(part) => MinorValue::Percent(u64::from(part)),
+            DiscountValue::Fixed(amount) => MinorValue::Fixed(minor_units(basket, amount)?),
+            DiscountValue::Percent(percent) => MinorValue::Percent(u64::from(percent)),
         };
-        let parts = rule.parts();
-        let target = if parts.target_type == TargetType::ShippingLine {
-            check_minimums(rule, cart, basket, |_| true)?;
-            Target::Shipping(find_shipping_lines(rule, cart)?)
-        } else {
-            let entitled = find_lines(cart, |line| rule.entitles(line));
-            if entitled.is_empty() {
-                return Err(CodeRejection::NoEntitledLines.into());
+
+        let target = match rule.parts().target_type {
+            TargetType::ShippingLine => {
+                check_minimums(rule, cart, basket, |_| true)?;
+                Target::Shipping(find_shipping_lines(rule, cart)?)
             }
-            check_minimums(rule, cart, basket, |line| rule.entitles(line))?;
-            match parts.prerequisite_to_entitlement_quantity_ratio {
-                None => Target::Lines(entitled),
-                Some(ratio) => {
-                    let buy = match (
-                        ratio.prerequisite_quantity,
-                        parts.prerequisite_to_entitlement_purchase,
-                    ) {
-                        (_, Some(amount)) => BundleRequirement::Amount(minor(amount)?),
-                        (units, None) => BundleRequirement::Units(u64::from(units.unwrap_or(1))),
-                    };
-                    Target::Bundle {
-                        groups: group_units(rule, cart, basket),
-                        requirement: buy,
-                        entitled_quantity: u64::from(ratio.entitled_quantity),
-                    }
-                }
-            }
+            TargetType::LineItem => line_target(rule, cart, basket)?,
         };
+
         let plan = Self { rule, value, target };
         if matches!(plan.target, Target::Bundle { .. })
             && plan.line_discounts(basket).applications == 0
@@ -97,51 +81,44 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// What the rule takes off what is left in the basket.
+    /// Returns the rule's discounts on the remaining amounts of the basket.
     pub(super) fn line_discounts(&self, basket: &Basket) -> LineDiscounts {
         match &self.target {
-            Target::Lines(places) => match self.rule.parts().allocation_method {
-                AllocationMethod::Across => self.discount_across(places, basket),
-                AllocationMethod::Each => self.discount_each(places, basket),
+            Target::Lines(indexes) => match self.rule.parts().allocation_method {
+                AllocationMethod::Across => self.discount_across(indexes, basket),
+                AllocationMethod::Each => self.discount_each(indexes, basket),
             },
-            Target::Bundle { groups: piles, requirement: buy, entitled_quantity: get } => {
-                self.discount_bundle(piles, *buy, *get, basket)
+            Target::Bundle { groups, requirement, entitled_quantity } => {
+                self.discount_bundle(groups, *requirement, *entitled_quantity, basket)
             }
-            Target::Shipping(places) => {
-                let left = places
-                    .iter()
-                    .filter_map(|place| Some((*place, *basket.shipping.get(*place)?)));
-                let shares: Vec<_> = left.filter(|(_, left)| *left > 0).collect();
-                let basis = shares
-                    .iter()
-                    .fold(0, |sum: u64, (_, share)| sum.saturating_add(*share));
-                LineDiscounts { shares, basis, ..LineDiscounts::default() }
-            }
+            Target::Shipping(indexes) => discount_shipping(indexes, basket),
         }
     }
 
-    pub(super) fn apply(&self, taking: &LineDiscounts, basket: &mut Basket) {
+    pub(super) fn apply(&self, discounts: &LineDiscounts, basket: &mut Basket) {
         match self.target {
-            Target::Lines(_) | Target::Bundle { .. } => basket.apply_to_lines(taking),
-            Target::Shipping(_) => basket.apply_to_shipping(taking),
+            Target::Lines(_) | Target::Bundle { .. } => basket.apply_to_lines(discounts),
+            Target::Shipping(_) => basket.apply_to_shipping(discounts),
         }
     }
 
-    /// Once on the sum, then shared out.
-    fn discount_across(&self, places: &[usize], basket: &Basket) -> LineDiscounts {
-        let weights: Vec<_> = places
+    /// Discounts the sum of the lines and divides the discount among them.
+    fn discount_across(&self, indexes: &[usize], basket: &Basket) -> LineDiscounts {
+        let weights: Vec<_> = indexes
             .iter()
-            .map(|place| basket.lines.get(*place).map_or(0, |line| line.remaining))
+            .map(|index| basket.lines.get(*index).map_or(0, |line| line.remaining))
             .collect();
-        let basis = weights.iter().fold(0_u64, |sum, left| sum.saturating_add(*left));
+        let basis = weights.iter().fold(0_u64, |sum, weight| sum.saturating_add(*weight));
+
         let total = match self.value {
             MinorValue::Fixed(amount) => amount.min(basis),
-            MinorValue::Percent(part) => {
-                mul_div_half_up(basis, part, u64::from(DiscountValue::FULL_PERCENT))
+            MinorValue::Percent(percent) => {
+                mul_div_half_up(basis, percent, u64::from(DiscountValue::FULL_PERCENT))
             }
         };
+
         let shares = allocate(total, &weights).unwrap_or_default();
-        let shares = places
+        let shares = indexes
             .iter()
             .copied()
             .zip(shares)
@@ -150,87 +127,111 @@ impl<'a> Plan<'a> {
         LineDiscounts { shares, basis, ..LineDiscounts::default() }
     }
 
-    /// Off each line by itself; with an allocation limit off so many units, the dearest first.
-    fn discount_each(&self, places: &[usize], basket: &Basket) -> LineDiscounts {
-        let mut room = self.rule.parts().allocation_limit.map_or(u64::MAX, u64::from);
-        let mut lines: Vec<_> = places
+    /// Discounts each line. An allocation limit selects as many units, the most expensive
+    /// first.
+    fn discount_each(&self, indexes: &[usize], basket: &Basket) -> LineDiscounts {
+        let mut remaining_units = self.rule.parts().allocation_limit.map_or(u64::MAX, u64::from);
+        let mut lines: Vec<_> = indexes
             .iter()
-            .filter_map(|place| Some((*place, basket.lines.get(*place)?)))
+            .filter_map(|index| Some((*index, basket.lines.get(*index)?)))
             .collect();
-        if room < u64::MAX {
-            lines.sort_by_key(|(place, line)| (Reverse(line.price), *place));
+        if remaining_units < u64::MAX {
+            lines.sort_by_key(|(index, line)| (Reverse(line.price), *index));
         }
-        let mut taking = LineDiscounts::default();
-        for (place, line) in lines {
-            let units = line.units.min(room);
-            room = room.saturating_sub(units);
+
+        let mut discounts = LineDiscounts::default();
+        for (index, line) in lines {
+            let units = line.units.min(remaining_units);
+            remaining_units = remaining_units.saturating_sub(units);
             let share = self.discount_units(units, line.units, line.remaining);
-            taking.basis =
-                taking
+            discounts.basis =
+                discounts
                     .basis
                     .saturating_add(mul_div_half_up(line.remaining, units, line.units));
             if share > 0 {
-                taking.shares.push((place, share));
+                discounts.shares.push((index, share));
             }
         }
-        taking.shares.sort_unstable();
-        taking
+
+        discounts.shares.sort_unstable();
+        discounts
     }
 
+    /// Discounts the units of buy X get Y that no earlier code has used.
     fn discount_bundle(
         &self,
-        piles: &[UnitGroup],
-        buy: BundleRequirement,
-        get: u64,
+        groups: &[UnitGroup],
+        requirement: BundleRequirement,
+        entitled_quantity: u64,
         basket: &Basket,
     ) -> LineDiscounts {
-        let open = |pile: &UnitGroup| {
-            Some(UnitGroup { units: basket.lines.get(pile.line)?.available_units, ..*pile })
+        let available = |group: &UnitGroup| {
+            Some(UnitGroup {
+                units: basket.lines.get(group.line)?.available_units,
+                ..*group
+            })
         };
-        let piles: Vec<_> = piles.iter().filter_map(open).collect();
+        let groups: Vec<_> = groups.iter().filter_map(available).collect();
         let limit = self.rule.parts().allocation_limit.map(u64::from);
-        let found = match_bundle(&piles, buy, get, limit);
-        let mut taking =
-            LineDiscounts { applications: found.applications, ..LineDiscounts::default() };
-        for (place, units) in &found.entitled_units {
-            let Some(line) = basket.lines.get(*place) else { continue };
+        let bundle = match_bundle(&groups, requirement, entitled_quantity, limit);
+
+        let mut discounts = LineDiscounts {
+            applications: bundle.applications,
+            ..LineDiscounts::default()
+        };
+        for (index, units) in &bundle.entitled_units {
+            let Some(line) = basket.lines.get(*index) else { continue };
             let share = self.discount_units(*units, line.available_units, line.available_amount);
-            taking.basis = taking.basis.saturating_add(mul_div_half_up(
+            discounts.basis = discounts.basis.saturating_add(mul_div_half_up(
                 line.available_amount,
                 *units,
                 line.available_units,
             ));
             if share > 0 {
-                taking.shares.push((*place, share));
+                discounts.shares.push((*index, share));
             }
         }
-        taking.shares.sort_unstable();
-        // A line can be bought from and got from; its units serve once, together.
-        let mut served = std::collections::BTreeMap::<usize, u64>::new();
-        for (place, units) in found.entitled_units.into_iter().chain(found.prerequisite_units) {
-            let sum = served.entry(place).or_default();
+        discounts.shares.sort_unstable();
+
+        // Some units of a line can be bought and others discounted, so they are added up.
+        let mut used_units = BTreeMap::<usize, u64>::new();
+        for (index, units) in bundle.entitled_units.into_iter().chain(bundle.prerequisite_units) {
+            let sum = used_units.entry(index).or_default();
             *sum = sum.saturating_add(units);
         }
-        taking.used_units = served.into_iter().collect();
-        taking
+        discounts.used_units = used_units.into_iter().collect();
+        discounts
     }
 
-    /// What `units` of `of` units lose, which are worth `left` together.
-    fn discount_units(&self, units: u64, of: u64, left: u64) -> u64 {
+    /// Returns the discount of `units` out of `of` units, which cost `remaining` together.
+    fn discount_units(&self, units: u64, of: u64, remaining: u64) -> u64 {
         match self.value {
             MinorValue::Fixed(amount) => {
-                amount.saturating_mul(units).min(mul_div_floor(left, units, of))
+                amount.saturating_mul(units).min(mul_div_floor(remaining, units, of))
             }
-            MinorValue::Percent(part) => mul_div_half_up(
-                left,
-                part.saturating_mul(units),
+            MinorValue::Percent(percent) => mul_div_half_up(
+                remaining,
+                percent.saturating_mul(units),
                 u64::from(DiscountValue::FULL_PERCENT).saturating_mul(of),
             ),
         }
     }
 }
 
-/// `amount` × `part` / `whole`, rounded down, so that no unit loses more than it costs.
+/// Discounts shipping lines by all that remains of them: a shipping rule is always 100 %.
+fn discount_shipping(indexes: &[usize], basket: &Basket) -> LineDiscounts {
+    let remaining = indexes
+        .iter()
+        .filter_map(|index| Some((*index, *basket.shipping.get(*index)?)));
+    let shares: Vec<_> = remaining.filter(|(_, remaining)| *remaining > 0).collect();
+    let basis = shares
+        .iter()
+        .fold(0, |sum: u64, (_, share)| sum.saturating_add(*share));
+    LineDiscounts { shares, basis, ..LineDiscounts::default() }
+}
+
+/// Returns `amount` × `part` / `whole`, rounded down, so that no unit loses more than it
+/// costs.
 fn mul_div_floor(amount: u64, part: u64, whole: u64) -> u64 {
     let product = u128::from(amount).saturating_mul(u128::from(part));
     product
@@ -239,29 +240,60 @@ fn mul_div_floor(amount: u64, part: u64, whole: u64) -> u64 {
         .unwrap_or_default()
 }
 
-fn find_lines(cart: &Cart, holds: impl Fn(&CartLine) -> bool) -> Vec<usize> {
+fn minor_units(basket: &Basket, amount: Amount) -> Result<u64, PlanError> {
+    basket.to_minor(amount).ok_or(PlanError::OtherCurrency)
+}
+
+/// Returns the lines that the rule discounts, or the units if it is buy X get Y.
+fn line_target(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Result<Target, PlanError> {
+    let entitled = find_lines(cart, |line| rule.entitles(line));
+    if entitled.is_empty() {
+        return Err(CodeRejection::NoEntitledLines.into());
+    }
+    check_minimums(rule, cart, basket, |line| rule.entitles(line))?;
+
+    let parts = rule.parts();
+    let Some(QuantityRatio { prerequisite_quantity, entitled_quantity }) =
+        parts.prerequisite_to_entitlement_quantity_ratio
+    else {
+        return Ok(Target::Lines(entitled));
+    };
+
+    let requirement = match parts.prerequisite_to_entitlement_purchase {
+        Some(amount) => BundleRequirement::Amount(minor_units(basket, amount)?),
+        None => BundleRequirement::Units(u64::from(prerequisite_quantity.unwrap_or(1))),
+    };
+    Ok(Target::Bundle {
+        groups: group_units(rule, cart, basket),
+        requirement,
+        entitled_quantity: u64::from(entitled_quantity),
+    })
+}
+
+fn find_lines(cart: &Cart, is_selected: impl Fn(&CartLine) -> bool) -> Vec<usize> {
     let lines = cart.lines.iter().enumerate();
     lines
-        .filter(|(_, line)| line.quantity > 0 && holds(line))
-        .map(|(place, _)| place)
+        .filter(|(_, line)| line.quantity > 0 && is_selected(line))
+        .map(|(index, _)| index)
         .collect()
 }
 
-/// The minimum subtotal and quantity, on the lines that count for the rule.
+/// Checks the minimum subtotal and quantity on the lines that `is_counted` selects.
 fn check_minimums(
     rule: &PriceRule,
     cart: &Cart,
     basket: &Basket,
-    counts: impl Fn(&CartLine) -> bool,
+    is_counted: impl Fn(&CartLine) -> bool,
 ) -> Result<(), CodeRejection> {
-    let parts = rule.parts();
     let (mut units, mut amount) = (0_u64, 0_u64);
     for (line, minor) in cart.lines.iter().zip(&basket.lines) {
-        if counts(line) {
+        if is_counted(line) {
             units = units.saturating_add(minor.units);
             amount = amount.saturating_add(minor.amount);
         }
     }
+
+    let parts = rule.parts();
     let have = basket.to_amount(amount);
     if let Some(need) = parts.prerequisite_subtotal_range.filter(|need| have < *need) {
         return Err(CodeRejection::MinimumSubtotal { need, have });
@@ -272,43 +304,44 @@ fn check_minimums(
     Ok(())
 }
 
-/// The shipping lines that the rule pays for.
+/// Returns the shipping lines that the rule discounts, by index.
 fn find_shipping_lines(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, CodeRejection> {
     let parts = rule.parts();
-    let here = cart
+    let is_entitled_country = cart
         .country
         .as_ref()
         .is_some_and(|country| parts.entitled_country_ids.contains(country));
-    if parts.target_selection == TargetSelection::Entitled && !here {
+    if parts.target_selection == TargetSelection::Entitled && !is_entitled_country {
         return Err(CodeRejection::CountryNotEntitled);
     }
     if cart.shipping.is_empty() {
         return Err(CodeRejection::NoShippingLines);
     }
+
     let maximum = parts.prerequisite_shipping_price_range.unwrap_or(Amount::MAX);
     let lines = cart
         .shipping
         .iter()
         .enumerate()
         .filter(|(_, line)| line.price <= maximum);
-    let places: Vec<_> = lines.map(|(place, _)| place).collect();
-    if places.is_empty() {
+    let indexes: Vec<_> = lines.map(|(index, _)| index).collect();
+    if indexes.is_empty() {
         Err(CodeRejection::ShippingPriceAboveMaximum { maximum })
     } else {
-        Ok(places)
+        Ok(indexes)
     }
 }
 
-/// The lines that a buy-X-get-Y rule looks at.
+/// Returns the units that a buy-X-get-Y rule can use, in the order of the lines.
 fn group_units(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<UnitGroup> {
-    let mut piles = Vec::new();
-    for (place, (line, minor)) in cart.lines.iter().zip(&basket.lines).enumerate() {
-        let counts = !line.gift_card && !rule.parts().excluded.contains(line);
-        let prerequisite = counts && rule.parts().prerequisites.contains(line);
+    let mut groups = Vec::new();
+    for (index, (line, minor)) in cart.lines.iter().zip(&basket.lines).enumerate() {
+        let is_counted = !line.gift_card && !rule.parts().excluded.contains(line);
+        let prerequisite = is_counted && rule.parts().prerequisites.contains(line);
         let entitled = rule.entitles(line);
         if prerequisite || entitled {
-            piles.push(UnitGroup {
-                line: place,
+            groups.push(UnitGroup {
+                line: index,
                 price: minor.price,
                 units: minor.units,
                 prerequisite,
@@ -316,5 +349,5 @@ fn group_units(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<UnitGroup>
             });
         }
     }
-    piles
+    groups
 }

@@ -1,91 +1,113 @@
-//! Who uses a code: small records, each a fold of events.
+//! The state of rules and codes: small records, each a fold of events.
 //!
-//! A store keeps them under separate keys, so that no request's cost grows with a code's history:
+//! A store keeps the records under separate keys, so that the cost of a request does not grow
+//! with the history of a code:
 //!
-//! | record | key | what it answers |
+//! | record | key | content |
 //! | --- | --- | --- |
-//! | [`RuleState`] | rule | what the rule says now |
-//! | [`CodeState`] | code | whether it can be used at all, and how often it is taken |
-//! | [`Tally`] | code, account | whether this customer has used it |
-//! | [`CheckoutClaim`] | code, checkout | what this checkout holds of it |
-//! | [`OrderClaim`] | code, order | whether this order has used it |
+//! | [`RuleState`] | rule | the current revision of the rule |
+//! | [`CodeState`] | code | its text, its rule, and its total usage |
+//! | [`CodeUsage`] | code, account | the uses and reservations of one customer |
+//! | [`CheckoutClaim`] | code, checkout | the reservation of one checkout |
+//! | [`OrderClaim`] | code, order | the use of one order |
 //!
-//! A record that is not there is its default. Each event says whose records it changes
-//! ([`DiscountEvent::accounts`] and its neighbours): at most the code's, two accounts', one checkout's and one
-//! order's. Where two accounts become one, so do their tallies ([`Tally::merge`]); an event that still names
-//! the old account is folded into the tally of the new one, under the old one's name.
+//! A record that does not exist is its default. Each event names the records it changes
+//! ([`DiscountEvent::accounts`] and its neighbours): at most those of one code, two accounts,
+//! one checkout and one order.
+//!
+//! If two accounts are merged, so are their usages ([`CodeUsage::merge`]). An event that still
+//! names the old account is folded into the usage of the new one, under the old account's id.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::code::Code;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, OrderId, PriceRuleId};
 
-/// How often a code is taken: uses, and reservations by the instant at which they end.
+/// The uses of a code, and its reservations by the instant of their end.
 ///
-/// Reservations end on whole minutes and after a day at most, so that this holds at most 1,441 of those
-/// instants, however many checkouts there are. What has ended by `now` no longer counts; no job is needed.
+/// Reservations end on whole minutes within one day. There are at most 1,441 such instants,
+/// whatever the number of checkouts. An ended reservation no longer counts; no job removes it.
+///
+/// # Example: a reservation counts until it ends
+/// ```
+/// use loyalty_core::{AccountId, CheckoutId, CodeId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (account, until) = (AccountId(1), "2026-03-01T12:15:00Z".parse()?);
+/// let mut usage = CodeUsage::default();
+/// usage.evolve(account, &DiscountEvent::CodeReserved {
+///     code: CodeId(1), checkout: CheckoutId::new("c1")?, account: Some(account), until,
+///     replaces: None, at: "2026-03-01T12:00:00Z".parse()?,
+/// });
+/// assert_eq!(usage.total("2026-03-01T12:14:59Z".parse()?), 1);
+/// assert_eq!(usage.total(until), 0);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CodeUsage {
     used: u64,
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(rename = "held", default, skip_serializing_if = "BTreeMap::is_empty")
+    )]
     reserved: BTreeMap<Timestamp, u32>,
 }
 
 impl CodeUsage {
-    /// How many orders have used the code and not given it back.
+    /// Number of orders that use the code. A returned use does not count.
     pub fn used(&self) -> u64 {
         self.used
     }
 
-    /// How many reservations are alive at `now`.
+    /// Number of reservations that end after `now`.
     pub fn reserved(&self, now: Timestamp) -> u64 {
-        let live = self.reserved.range((Bound::Excluded(now), Bound::Unbounded));
-        live.fold(0, |sum, (_, count)| sum.saturating_add(u64::from(*count)))
+        let active = self.reserved.range((Bound::Excluded(now), Bound::Unbounded));
+        active.fold(0, |sum, (_, count)| sum.saturating_add(u64::from(*count)))
     }
 
-    /// Uses and live reservations: what a limit looks at.
+    /// Number of uses and active reservations together, to be compared with a limit.
     pub fn total(&self, now: Timestamp) -> u64 {
         self.used.saturating_add(self.reserved(now))
     }
 
-    /// The tally of two accounts that became one.
+    /// Returns the usage of two accounts that are merged.
     #[must_use]
     pub fn merge(mut self, other: &Self) -> Self {
         self.used = self.used.saturating_add(other.used);
         for (until, count) in &other.reserved {
-            let held = self.reserved.entry(*until).or_default();
-            *held = held.saturating_add(*count);
+            let sum = self.reserved.entry(*until).or_default();
+            *sum = sum.saturating_add(*count);
         }
         self
     }
 
-    /// Folds an event of the code: the part of it that is of this account.
+    /// Folds the part of a code's event that concerns the account.
     pub fn evolve(&mut self, account: AccountId, event: &DiscountEvent) {
-        self.fold(event, |of| of == Some(account));
+        self.fold(event, |changed| changed == Some(account));
     }
 
-    fn fold(&mut self, event: &DiscountEvent, counts: impl Fn(Option<AccountId>) -> bool) {
+    /// Folds an event for the accounts that `is_counted` selects.
+    fn fold(&mut self, event: &DiscountEvent, is_counted: impl Fn(Option<AccountId>) -> bool) {
         let (ended, at) = match event {
             DiscountEvent::CodeReserved { account, until, replaces, at, .. } => {
-                if counts(*account) {
-                    let held = self.reserved.entry(*until).or_default();
-                    *held = held.saturating_add(1);
+                if is_counted(*account) {
+                    let count = self.reserved.entry(*until).or_default();
+                    *count = count.saturating_add(1);
                 }
                 (*replaces, *at)
             }
-            DiscountEvent::CodeReleased { reservation: held, at, .. } => (Some(*held), *at),
-            DiscountEvent::CodeUsed { account, reservation: held, at, .. } => {
-                self.used = self.used.saturating_add(u64::from(counts(*account)));
-                (*held, *at)
+            DiscountEvent::CodeReleased { reservation, at, .. } => (Some(*reservation), *at),
+            DiscountEvent::CodeUsed { account, reservation, at, .. } => {
+                self.used = self.used.saturating_add(u64::from(is_counted(*account)));
+                (*reservation, *at)
             }
             DiscountEvent::CodeUseReturned { account, at, .. } => {
-                self.used = self.used.saturating_sub(u64::from(counts(*account)));
+                self.used = self.used.saturating_sub(u64::from(is_counted(*account)));
                 (None, *at)
             }
             DiscountEvent::CodeAdded { .. }
@@ -96,16 +118,20 @@ impl CodeUsage {
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => return,
         };
-        if let Some(Reservation { until, .. }) = ended.filter(|held| counts(held.account))
+
+        if let Some(Reservation { until, .. }) =
+            ended.filter(|reservation| is_counted(reservation.account))
             && let Some(count) = self.reserved.get_mut(&until)
         {
             *count = count.saturating_sub(1);
         }
+
+        // Ended reservations are removed with the next event, which bounds the size.
         self.reserved.retain(|until, count| *until > at && *count > 0);
     }
 }
 
-/// One code: its rule, whether it is switched on, and how often it is taken.
+/// The state of one code: its rule, its text, its switch and its usage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CodeState {
@@ -119,27 +145,27 @@ pub struct CodeState {
 }
 
 impl CodeState {
-    /// The rule of the code; none before it was made.
+    /// The rule of the code; `None` before the code is added.
     pub fn rule(&self) -> Option<PriceRuleId> {
         self.added.as_ref().map(|(rule, _)| *rule)
     }
 
-    /// What a shopper types; none before it was made.
+    /// The text of the code; `None` before the code is added.
     pub fn code(&self) -> Option<&Code> {
         self.added.as_ref().map(|(_, code)| code)
     }
 
-    /// Whether it can be used, as far as it is up to the code.
+    /// Returns true if the code exists and is switched on. Its rule may still be invalid.
     pub fn is_on(&self) -> bool {
         self.added.is_some() && !self.off && !self.removed
     }
 
-    /// Whether it is no more.
+    /// Returns true if the code was removed.
     pub fn is_removed(&self) -> bool {
         self.removed
     }
 
-    /// How often it is taken. Its uses are Shopify's `usage_count`.
+    /// The usage by all customers. Its uses are Shopify's `usage_count`.
     pub fn usage(&self) -> &CodeUsage {
         &self.usage
     }
@@ -150,8 +176,8 @@ impl CodeState {
             DiscountEvent::CodeAdded { rule, text, .. } => self.added = Some((*rule, text.clone())),
             DiscountEvent::CodeRemoved { .. } => self.removed = true,
             DiscountEvent::CodeRenamed { text, .. } => {
-                if let Some((_, known)) = &mut self.added {
-                    *known = text.clone();
+                if let Some((_, current)) = &mut self.added {
+                    *current = text.clone();
                 }
             }
             DiscountEvent::CodeSwitched { on, .. } => self.off = !on,
@@ -166,25 +192,37 @@ impl CodeState {
     }
 }
 
-/// What one checkout holds of one code.
+/// The claim of one checkout on one code.
+///
+/// # Example: a reservation, and its end
+/// ```
+/// use loyalty_core::discount::{CheckoutClaim, Reservation};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let reservation = Reservation { account: None, until: "2026-03-01T12:15:00Z".parse()? };
+/// let claim = CheckoutClaim::Reserved(reservation);
+/// assert_eq!(claim.reservation_at("2026-03-01T12:00:00Z".parse()?), Some(reservation));
+/// assert_eq!(claim.reservation_at(reservation.until), None);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum CheckoutClaim {
-    /// Nothing.
+    /// The checkout has no claim.
     #[default]
+    #[cfg_attr(feature = "json", serde(rename = "free"))]
     Unclaimed,
-    /// A use, until an instant.
+    /// A use is reserved.
     Reserved(Reservation),
-    /// It became this order.
+    /// The checkout became an order that uses the code.
     Used(OrderId),
 }
 
 impl CheckoutClaim {
-    /// What is reserved at `now`.
+    /// The reservation, if it ends after `now`.
     pub fn reservation_at(&self, now: Timestamp) -> Option<Reservation> {
         match self {
-            Self::Reserved(held) if held.until > now => Some(*held),
+            Self::Reserved(reservation) if reservation.until > now => Some(*reservation),
             Self::Unclaimed | Self::Reserved(_) | Self::Used(_) => None,
         }
     }
@@ -209,15 +247,16 @@ impl CheckoutClaim {
     }
 }
 
-/// Whether one order has used one code.
+/// The claim of one order on one code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum OrderClaim {
-    /// It has not, or gave it back.
+    /// The order does not use the code, or has returned its use.
     #[default]
+    #[cfg_attr(feature = "json", serde(rename = "free"))]
     Unused,
-    /// It has, for this account where that is known.
+    /// The order uses the code, for this account if it is known.
     Used(Option<AccountId>),
 }
 
@@ -240,7 +279,7 @@ impl OrderClaim {
     }
 }
 
-/// One price rule as it is now.
+/// The state of one price rule: its current revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RuleState {
@@ -249,17 +288,17 @@ pub struct RuleState {
 }
 
 impl RuleState {
-    /// How often it was saved.
+    /// The number of the revision, counted from 1; zero before the rule is saved.
     pub fn revision(&self) -> u32 {
         self.revision
     }
 
-    /// What it says; none before it was made and after it was deleted.
+    /// The rule without its e-mails; `None` before it is saved and after it is deleted.
     pub fn rule(&self) -> Option<&Arc<PriceRule>> {
         self.rule.as_ref()
     }
 
-    /// Whether it is no more.
+    /// Returns true if the rule was deleted.
     pub fn is_deleted(&self) -> bool {
         self.revision > 0 && self.rule.is_none()
     }

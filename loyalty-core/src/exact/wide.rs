@@ -1,8 +1,9 @@
-//! Fractions of 256 bits, for what has no room in 64.
+//! Fractions of 256 bits, for numbers that do not fit into 64.
 //!
-//! Where a result has no room here either (a basket of two dozen weighed goods, each refunded in part, has no
-//! smaller common denominator), it is kept to 18 digits: a function of the same facts still, and far finer
-//! than any rounding.
+//! A result that does not fit into 256 bits either is kept to 18 digits. An example is a
+//! basket of two dozen goods sold by weight, each refunded in part: it has no smaller
+//! common denominator. Truncation depends on the operands only, so that results stay
+//! reproducible, and 18 digits are far finer than any rounding of points.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use ethnum::I256;
 use super::Overflow;
 use crate::amount::{Amount, Points, Rounding};
 
-/// A fraction that is not negative, except while one is taken from another, over a positive number.
+/// A fraction with a positive denominator. It is negative only during a subtraction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WideFraction {
     pub(super) numerator: I256,
@@ -21,7 +22,7 @@ pub(super) struct WideFraction {
 impl WideFraction {
     pub(super) const ZERO: Self = Self { numerator: I256::ZERO, denominator: I256::ONE };
 
-    /// `numerator / denominator`; below zero counts as zero, as does a denominator of zero.
+    /// Returns `numerator / denominator`, or zero if either is not positive.
     pub(super) fn new(numerator: I256, denominator: I256) -> Self {
         if numerator <= I256::ZERO || denominator <= I256::ZERO {
             return Self::ZERO;
@@ -29,31 +30,36 @@ impl WideFraction {
         Self { numerator, denominator }
     }
 
-    /// The amount at or just below this; the largest amount where it is beyond that.
+    /// Returns the largest amount that is not above this fraction, at most
+    /// [`Amount::MAX`].
     pub(super) fn to_amount_rounded_down(self) -> Amount {
-        let parts =
-            |of: Self| Some(quotient(product(of.numerator, I256::from(10_000))?, of.denominator));
-        let parts = parts(self)
-            .or_else(|| parts(self.truncate()?))
-            .and_then(|parts| i64::try_from(parts).ok());
-        parts
-            .and_then(|parts| Amount::from_ten_thousandths(parts).ok())
+        let scale = |fraction: Self| {
+            let scaled = product(fraction.numerator, I256::from(10_000))?;
+            Some(quotient(scaled, fraction.denominator))
+        };
+
+        let ten_thousandths = scale(self).or_else(|| scale(self.truncate()?));
+        ten_thousandths
+            .and_then(|count| i64::try_from(count).ok())
+            .and_then(|count| Amount::from_ten_thousandths(count).ok())
             .unwrap_or(Amount::MAX)
     }
 
-    /// Not less than `other`.
+    /// Returns true if this is not less than `other`, to 18 digits if the exact numbers
+    /// overflow.
     pub(super) fn is_at_least(self, other: Self) -> bool {
         let compare = |a: Self, b: Self| {
             let left = product(a.numerator, b.denominator)?;
             Some(left >= product(b.numerator, a.denominator)?)
         };
-        let whole = || {
+        let compare_whole = || {
             quotient(self.numerator, self.denominator)
                 >= quotient(other.numerator, other.denominator)
         };
+
         compare(self, other)
             .or_else(|| compare(self.truncate()?, other.truncate()?))
-            .unwrap_or_else(whole)
+            .unwrap_or_else(compare_whole)
     }
 
     pub(super) fn is_zero(self) -> bool {
@@ -72,45 +78,48 @@ impl WideFraction {
         if self.is_zero() || other.is_zero() {
             return Ok(if self.is_zero() { other } else { self });
         }
-        self.plus_unlike(other)
+        self.plus_general(other)
     }
 
-    /// Decimals' denominators divide each other; others are reduced first.
-    fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
+    /// The sum of fractions of different denominators.
+    fn plus_general(self, other: Self) -> Result<Self, Overflow> {
+        // Of two decimals, the larger denominator is a multiple of the smaller one.
         let (fine, coarse) =
             if self.denominator > other.denominator { (self, other) } else { (other, self) };
         if remainder(fine.denominator, coarse.denominator) == I256::ZERO {
-            let parts = product(coarse.numerator, quotient(fine.denominator, coarse.denominator));
-            if let Some(numerator) = parts.and_then(|parts| fine.numerator.checked_add(parts)) {
+            let scaled = product(coarse.numerator, quotient(fine.denominator, coarse.denominator));
+            if let Some(numerator) = scaled.and_then(|scaled| fine.numerator.checked_add(scaled)) {
                 return Ok(Self { numerator, denominator: fine.denominator });
             }
         }
-        let cut = || self.truncate()?.checked_sum(other.truncate()?);
-        self.reduce().checked_sum(other.reduce()).or_else(cut).ok_or(Overflow)
+
+        let truncated = || self.truncate()?.checked_sum(other.truncate()?);
+        self.reduce()
+            .checked_sum(other.reduce())
+            .or_else(truncated)
+            .ok_or(Overflow)
     }
 
+    /// The sum over the least common denominator.
     fn checked_sum(self, other: Self) -> Option<Self> {
         let shared = gcd(self.denominator, other.denominator);
-        let (own_part, other_part) =
-            (quotient(self.denominator, shared), quotient(other.denominator, shared));
-        let numerator = product(self.numerator, other_part)?
-            .checked_add(product(other.numerator, own_part)?)?;
-        Some(Self {
-            numerator,
-            denominator: product(self.denominator, other_part)?,
-        })
+        let (factor, other_factor) =
+            (quotient(other.denominator, shared), quotient(self.denominator, shared));
+        let numerator = product(self.numerator, factor)?
+            .checked_add(product(other.numerator, other_factor)?)?;
+        Some(Self { numerator, denominator: product(self.denominator, factor)? })
     }
 
-    /// The difference, or zero where it would be negative.
+    /// The difference, or zero if it would be negative.
     pub(super) fn minus(self, other: Self) -> Result<Self, Overflow> {
         if other.is_zero() {
             return Ok(self);
         }
-        let taken = Self {
+        let negated = Self {
             numerator: other.numerator.checked_neg().ok_or(Overflow)?,
             ..other
         };
-        let difference = self.plus(taken)?;
+        let difference = self.plus(negated)?;
         Ok(Self::new(difference.numerator, difference.denominator))
     }
 
@@ -119,10 +128,10 @@ impl WideFraction {
             return Ok(self);
         }
         let reduced = || self.reduce().checked_product(other.reduce());
-        let cut = || self.truncate()?.checked_product(other.truncate()?);
+        let truncated = || self.truncate()?.checked_product(other.truncate()?);
         self.checked_product(other)
             .or_else(reduced)
-            .or_else(cut)
+            .or_else(truncated)
             .ok_or(Overflow)
     }
 
@@ -134,7 +143,7 @@ impl WideFraction {
         })
     }
 
-    /// The quotient; zero where there is nothing to divide by.
+    /// The quotient, or zero if `other` is zero.
     pub(super) fn divided_by(self, other: Self) -> Result<Self, Overflow> {
         if other.is_zero() {
             return Ok(Self::ZERO);
@@ -142,19 +151,22 @@ impl WideFraction {
         self.times(Self { numerator: other.denominator, denominator: other.numerator })
     }
 
-    /// How often `part` goes into this, as a whole number.
+    /// The quotient rounded down to a whole number, or zero if `part` is zero.
     pub(super) fn div_floor(self, part: Self) -> Result<Self, Overflow> {
-        let often = self.divided_by(part)?;
+        let exact = self.divided_by(part)?;
         Ok(Self {
-            numerator: quotient(often.numerator, often.denominator),
+            numerator: quotient(exact.numerator, exact.denominator),
             denominator: I256::ONE,
         })
     }
 
-    /// The whole number of points that this rounds to.
+    /// Returns the rounded number of points.
     pub(super) fn round(self, rounding: Rounding) -> Result<Points, Overflow> {
         let whole = quotient(self.numerator, self.denominator);
         let rest = remainder(self.numerator, self.denominator);
+
+        // The distance to the next number, in the unit of the rest: doubling the rest
+        // could overflow.
         let missing = self.denominator.checked_sub(rest).ok_or(Overflow)?;
         let up = match rounding {
             Rounding::Down => false,
@@ -165,11 +177,12 @@ impl WideFraction {
                 rest > missing || (rest == missing && odd)
             }
         };
+
         let whole = if up { whole.checked_add(I256::ONE).ok_or(Overflow)? } else { whole };
         i64::try_from(whole).ok().and_then(Points::new).ok_or(Overflow)
     }
 
-    /// The same with the smallest numbers.
+    /// Returns the equal fraction with the smallest numerator and denominator.
     pub(super) fn reduce(self) -> Self {
         let shared = gcd(self.numerator, self.denominator);
         Self {
@@ -178,17 +191,18 @@ impl WideFraction {
         }
     }
 
-    /// The same to 18 digits, in numbers of 120 bits. None where it is too large for that.
+    /// Returns the fraction to 18 digits, in numbers of 120 bits. `None` if it is too
+    /// large.
     fn truncate(self) -> Option<Self> {
         let longer = self.numerator.checked_abs()?.max(self.denominator);
-        let spare = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);
+        let excess = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);
         let (numerator, denominator) =
-            (self.numerator.checked_shr(spare)?, self.denominator.checked_shr(spare)?);
+            (self.numerator.checked_shr(excess)?, self.denominator.checked_shr(excess)?);
         (denominator > I256::ZERO).then_some(Self { numerator, denominator })
     }
 }
 
-/// A decimal where it ends within twelve places, else `numerator/denominator`.
+/// Writes a decimal of at most twelve places, or else `numerator/denominator`.
 impl fmt::Display for WideFraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (
@@ -198,6 +212,8 @@ impl fmt::Display for WideFraction {
         if rest == I256::ZERO {
             return write!(f, "{whole}");
         }
+
+        // Long division, one digit at a time.
         let mut digits = String::new();
         let mut rest = Some(rest);
         for _ in 0..12 {
@@ -211,12 +227,13 @@ impl fmt::Display for WideFraction {
             }
             rest = Some(left);
         }
+
         let exact = self.reduce();
         write!(f, "{}/{}", exact.numerator, exact.denominator)
     }
 }
 
-// Parts of a wide fraction can be narrow, and those the machine divides much faster.
+/// Narrows a number: the machine multiplies and divides 64 bits much faster.
 fn to_i64(a: I256) -> Option<i64> {
     let (high, low) = a.into_words();
     if high == 0 { i64::try_from(low).ok() } else { None }
@@ -229,7 +246,7 @@ fn product(a: I256, b: I256) -> Option<I256> {
     }
 }
 
-// Division by what is known to be positive; total all the same.
+/// The quotient by a divisor that is known to be positive.
 fn quotient(a: I256, b: I256) -> I256 {
     match to_i64(a).zip(to_i64(b)).and_then(|(a, b)| a.checked_div(b)) {
         Some(whole) => I256::from(whole),
@@ -237,6 +254,7 @@ fn quotient(a: I256, b: I256) -> I256 {
     }
 }
 
+/// The remainder of a division by a divisor that is known to be positive.
 fn remainder(a: I256, b: I256) -> I256 {
     match to_i64(a).zip(to_i64(b)).and_then(|(a, b)| a.checked_rem(b)) {
         Some(rest) => I256::from(rest),

@@ -5,28 +5,37 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{Order, Origin, RefundContent, Status};
-use crate::account::Counts;
+use super::{Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::{CountsDelta, Event, LotCredit};
-use crate::id::{ProgramVersion, RefundId, RuleId, Tag, TierId};
+use crate::counts::{Counts, CountsDelta};
+use crate::id::{OrderId, ProgramVersion, RefundId, RuleId, Tag, TierId};
+use crate::lot::{Clawback, LotCredit};
 use chrono::NaiveDate;
 
 /// All facts of one order, in a form that does not depend on the sequence in which they came.
 ///
-/// # Example: the furthest status since the last cancellation counts
+/// Its stored form leaves the id out, since a store keeps an order by its id anyway: see
+/// [`OrderState::with_id`].
+///
+/// # Example: only events of this order change it
 /// ```
-/// use loyalty_core::{Event, OrderId, OrderState, Status};
-/// let id = OrderId::new("1001").unwrap();
-/// let mut order = OrderState::default();
-/// order.evolve(&Event::OrderCancelled { order: id, at: "2026-01-02T00:00:00Z".parse().unwrap() });
+/// use loyalty_core::{Event, OrderId, OrderState};
+/// let at = "2026-01-02T00:00:00Z".parse().unwrap();
+/// let cancelled = |id: &str| Event::OrderCancelled { order: OrderId::new(id).unwrap(), at };
+/// let mut order = OrderState::new(OrderId::new("1001").unwrap());
+/// order.evolve(&cancelled("1002"));
+/// assert!(!order.is_cancelled());
+/// order.evolve(&cancelled("1001"));
 /// assert!(order.is_cancelled());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
+#[cfg_attr(feature = "json", serde(default = "OrderState::without_id"))]
 pub struct OrderState {
+    /// `None` only between a store's read and [`OrderState::with_id`].
+    #[cfg_attr(feature = "json", serde(skip))]
+    id: Option<OrderId>,
     #[cfg_attr(feature = "json", serde(rename = "recorded"))]
     snapshot: Option<RecordedSnapshot>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
@@ -161,6 +170,37 @@ impl PostedPoints {
 }
 
 impl OrderState {
+    /// An order of which nothing is known yet.
+    pub fn new(id: OrderId) -> Self {
+        Self { id: Some(id), ..Self::without_id() }
+    }
+
+    /// The order of no id, which no event changes.
+    pub(crate) fn without_id() -> Self {
+        Self {
+            id: None,
+            snapshot: None,
+            status_times: BTreeMap::new(),
+            cancelled_at: None,
+            refunds: BTreeMap::new(),
+            pin: None,
+            posted: PostedPoints::default(),
+            non_expiring: BTreeMap::new(),
+            counts: Counts::ZERO,
+        }
+    }
+
+    /// Restores the id of an order that was read from its stored form.
+    #[must_use]
+    pub fn with_id(self, id: OrderId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// The order's id. `None` only after reading the stored form, before [`OrderState::with_id`].
+    pub fn id(&self) -> Option<&OrderId> {
+        self.id.as_ref()
+    }
+
     /// The latest snapshot, where one is known. A refund can come before its order.
     pub fn snapshot(&self) -> Option<&RecordedSnapshot> {
         self.snapshot.as_ref()
@@ -279,75 +319,81 @@ impl OrderState {
             .is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
     }
 
-    /// Folds one event. Total: events of other orders do not come here, and points events without an
-    /// order change nothing.
-    pub fn evolve(&mut self, event: &Event) {
-        match event {
-            Event::OrderRecorded { snapshot, status, at, origin, .. } => {
-                self.record(snapshot.as_ref(), *at, *origin);
-                let reached = self
-                    .status_times
-                    .entry(*status)
-                    .or_insert(StatusTimes { first: *at, last: *at });
-                reached.first = reached.first.min(*at);
-                reached.last = reached.last.max(*at);
+    /// Records a report: its status, and the snapshot if there is a new one.
+    pub(crate) fn record(
+        &mut self,
+        snapshot: Option<&Arc<Order>>,
+        status: Status,
+        at: Timestamp,
+        origin: Origin,
+    ) {
+        match (snapshot, &mut self.snapshot) {
+            (Some(order), _) => {
+                self.snapshot = Some(RecordedSnapshot { order: Arc::clone(order), at, origin });
             }
-            Event::OrderCancelled { at, .. } => {
-                self.cancelled_at = self.cancelled_at.max(Some(*at));
-            }
-            Event::OrderRefunded { refund, .. } => {
-                self.refunds.insert(refund.id.clone(), refund.refunded.clone());
-            }
-            Event::OrderPinned { pin, .. } => self.pin = Some(pin.clone()),
-            Event::PointsAwarded { points, lot, counted, at, .. } => {
-                self.posted.awarded = self.posted.awarded.saturating_add(*points);
-                self.posted.forgiven = Points::ZERO;
-                self.add_non_expiring(lot.as_ref(), at.unwrap_or_default());
-                self.add_counts(counted.as_ref());
-            }
-            Event::PointsReleased { into, released_at, .. } => {
-                self.add_non_expiring(into.as_ref(), *released_at)
-            }
-            Event::OrderCounted { counted, .. } => self.add_counts(Some(counted)),
-            Event::PointsTakenBack { clawback: taking, counted, .. } => {
-                self.add_counts(counted.as_ref());
-                self.posted.clawed_back = self.posted.clawed_back.saturating_add(taking.points());
-                self.posted.forgiven = self.posted.forgiven.saturating_add(taking.forgiven);
-                self.posted.expired = self.posted.expired.saturating_add(taking.expired());
-                self.deduct_non_expiring(taking.from_balance().saturating_add(taking.expired()));
-            }
-            Event::PointsExpired { points, .. } => {
-                self.posted.expired = self.posted.expired.saturating_add(*points);
-            }
-            Event::AccountAbsorbed { .. }
-            | Event::AccountMerged { .. }
-            | Event::AwardGiven { .. }
-            | Event::AwardTakenBack { .. }
-            | Event::CustomerAdded
-            | Event::Discount(_)
-            | Event::OrderClosed { .. }
-            | Event::PointsAdded { .. }
-            | Event::PointsSubtracted { .. }
-            | Event::RedemptionCancelled { .. }
-            | Event::RedemptionExpired { .. }
-            | Event::RedemptionReopened { .. }
-            | Event::RedemptionUsed { .. }
-            | Event::RewardRedeemed { .. }
-            | Event::ReferralCodeIssued { .. }
-            | Event::ReferralCompleted { .. }
-            | Event::ReferralJoined { .. }
-            | Event::ReferralUndone { .. }
-            | Event::TierChanged { .. }
-            | Event::TierLapsed { .. }
-            | Event::TierRetained { .. }
-            | Event::TierSet { .. } => {}
+            // The same content again, later: only its time moves.
+            (None, Some(recorded)) => recorded.at = recorded.at.max(at),
+            (None, None) => {}
         }
+
+        let times = self
+            .status_times
+            .entry(status)
+            .or_insert(StatusTimes { first: at, last: at });
+        times.first = times.first.min(at);
+        times.last = times.last.max(at);
     }
 
-    fn add_non_expiring(&mut self, part: Option<&LotCredit>, at: Timestamp) {
-        if let Some(part) = part.filter(|part| part.is_non_expiring()) {
+    /// Records a cancellation.
+    pub(crate) fn cancel(&mut self, at: Timestamp) {
+        self.cancelled_at = self.cancelled_at.max(Some(at));
+    }
+
+    /// Records a refund.
+    pub(crate) fn add_refund(&mut self, refund: &Refund) {
+        self.refunds.insert(refund.id.clone(), refund.refunded.clone());
+    }
+
+    /// Pins what the order earns under.
+    pub(crate) fn set_pin(&mut self, pin: &Pin) {
+        self.pin = Some(pin.clone());
+    }
+
+    /// Changes what the order counts for tiers and goals.
+    pub(crate) fn add_counts(&mut self, counted: &CountsDelta) {
+        self.counts = self.counts.plus(counted.counts);
+    }
+
+    /// Posts an award. Its points include what was forgiven before.
+    pub(crate) fn post_award(&mut self, points: Points, lot: Option<&LotCredit>, at: Timestamp) {
+        self.posted.awarded = self.posted.awarded.saturating_add(points);
+        self.posted.forgiven = Points::ZERO;
+        self.add_non_expiring(lot, at);
+    }
+
+    /// Posts a clawback.
+    pub(crate) fn post_clawback(&mut self, clawback: &Clawback) {
+        let posted = &mut self.posted;
+        posted.clawed_back = posted.clawed_back.saturating_add(clawback.points());
+        posted.forgiven = posted.forgiven.saturating_add(clawback.forgiven);
+        posted.expired = posted.expired.saturating_add(clawback.expired());
+        self.deduct_non_expiring(clawback.from_balance().saturating_add(clawback.expired()));
+    }
+
+    /// Posts an expiry.
+    pub(crate) fn post_expiry(&mut self, points: Points) {
+        self.posted.expired = self.posted.expired.saturating_add(points);
+    }
+
+    /// Posts the release of pending points.
+    pub(crate) fn post_release(&mut self, into: Option<&LotCredit>, at: Timestamp) {
+        self.add_non_expiring(into, at);
+    }
+
+    fn add_non_expiring(&mut self, lot: Option<&LotCredit>, at: Timestamp) {
+        if let Some(lot) = lot.filter(|lot| lot.is_non_expiring()) {
             let sum = self.non_expiring.entry(at).or_default();
-            *sum = sum.saturating_add(part.points);
+            *sum = sum.saturating_add(lot.points);
         }
     }
 
@@ -357,23 +403,6 @@ impl OrderState {
             let less = left.min(*part);
             *part = part.saturating_sub(less);
             left = left.saturating_sub(less);
-        }
-    }
-
-    fn add_counts(&mut self, counted: Option<&CountsDelta>) {
-        if let Some(counted) = counted {
-            self.counts = self.counts.plus(counted.counts);
-        }
-    }
-
-    fn record(&mut self, snapshot: Option<&Arc<Order>>, at: Timestamp, origin: Origin) {
-        match (snapshot, &mut self.snapshot) {
-            (Some(order), _) => {
-                self.snapshot = Some(RecordedSnapshot { order: Arc::clone(order), at, origin })
-            }
-            // The same content again, later: only its time moves.
-            (None, Some(recorded)) => recorded.at = recorded.at.max(at),
-            (None, None) => {}
         }
     }
 }

@@ -1,79 +1,114 @@
-//! Actions that earn points without an order.
+//! Actions: points without an order, for sign-ups, birthdays, codes, goals and so on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::check::{
+    POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
+};
 use crate::amount::{Amount, Points};
-use crate::award::{Limit, Quota};
 use crate::calendar::{Period, Timestamp};
+use crate::fault::Fault;
 use crate::id::{ActionId, Tag, TierId};
+use crate::limit::Limit;
+
+/// The largest number of characters of a code that customers enter.
+const MAX_CODE_CHARS: usize = 100;
 
 /// One way to earn without an order.
+///
+/// # Example: a review earns 20 points, twice a day at most
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::{Points, Program};
+/// let program = Program::from_json(
+///     r#"{"actions": [{"id": "review", "kind": "review", "points": 20,
+///                      "limits": [{"times": 2, "per": "day"}]}]}"#,
+/// )
+/// .unwrap();
+/// let action = &program.definition().actions[0];
+/// assert_eq!(action.points, Points::from(20));
+/// assert_eq!(action.limits[0].to_string(), "2 times a day");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct ActionRule {
-    /// Its name, unique in the program.
+    /// Unique name in the program.
     pub id: ActionId,
-    /// What it is for.
+    /// The kind of thing that is rewarded.
     pub kind: ActionKind,
-    /// What it gives.
+    /// Points for each time.
     pub points: Points,
-    /// Who can have it, and when.
+    /// Conditions on the customer and the time.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "EligibilityConditions::is_empty"))]
     pub when: EligibilityConditions,
-    /// How much it may pay to one customer.
+    /// Limits for each customer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
-    /// The shop may say another number of points with each call.
+    /// If true, the shop may pass another number of points with each report.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub points_override: bool,
-    /// The points are pending for so long.
+    /// The time for which the points are pending.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub hold: Option<Period>,
 }
 
-/// What an action is for.
+/// The kind of thing that an action rewards.
+///
+/// # Example: some kinds are reported by the shop, the others are detected
+/// ```
+/// use loyalty_core::program::ActionKind;
+/// assert!(ActionKind::Review.is_reported_by_shop());
+/// assert!(!ActionKind::SignUp.is_reported_by_shop());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum ActionKind {
-    /// Each year on the day of the first order.
+    /// The yearly anniversary of the first order.
     Anniversary,
-    /// Each birthday.
+    /// Every birthday.
     Birthday {
-        /// A birthday set or changed so many days or less before it waits for the next year.
+        /// Days of notice: a birthday set or changed later than that waits for the next
+        /// year.
         notice_days: u32,
     },
-    /// A code that all customers can use.
+    /// One code, which every customer can use.
     Code(Arc<str>),
-    /// Codes of which each works once.
+    /// Several codes, each of which works once for all customers together.
     Codes(BTreeSet<Arc<str>>),
-    /// Something to read or to look at.
+    /// Reading or viewing content.
     Content,
-    /// Whatever the shop makes of it.
+    /// An action whose meaning the shop defines.
     Custom,
-    /// So many orders in all, once.
+    /// A total number of orders, rewarded once.
     GoalOrders(u32),
-    /// So much spent in all, once.
+    /// A total amount spent, rewarded once.
     GoalSpend(Amount),
     /// A new subscription.
     NewSubscription,
     /// A product review.
     Review,
-    /// The customer's account in the shop, once.
+    /// The sign-up with the shop, rewarded once.
     SignUp,
-    /// Following or sharing.
+    /// Following or sharing on social media.
     Social,
 }
 
-/// How codes are compared: trimmed, without regard to case.
+/// Returns the form in which codes are compared: trimmed and in lower case.
+///
+/// # Example: blanks and case do not matter
+/// ```
+/// use loyalty_core::program::normalize_code;
+/// assert_eq!(normalize_code(" Spring24 "), normalize_code("SPRING24"));
+/// ```
 pub fn normalize_code(code: &str) -> String {
     code.trim().to_lowercase()
 }
 
 impl ActionKind {
-    /// Kinds that are but a name.
+    /// Kinds that a document names by a plain string, without values of their own.
     #[cfg(feature = "json")]
     pub(super) const UNIT_KINDS: [(&'static str, Self); 8] = [
         ("anniversary", Self::Anniversary),
@@ -86,7 +121,7 @@ impl ActionKind {
         ("social", Self::Social),
     ];
 
-    /// Whether the shop says when it was done, by the action's id.
+    /// Returns true if the shop reports each time that the action was done.
     pub fn is_reported_by_shop(&self) -> bool {
         matches!(
             self,
@@ -98,11 +133,12 @@ impl ActionKind {
         matches!(self, Self::Code(_) | Self::Codes(_))
     }
 
-    /// Whether this folded code is one of its codes.
-    pub fn has_code(&self, folded: &str) -> bool {
+    /// Returns true if a normalized code is one of the action's codes; see
+    /// [`normalize_code`].
+    pub fn has_code(&self, normalized: &str) -> bool {
         match self {
-            Self::Code(code) => normalize_code(code) == folded,
-            Self::Codes(codes) => codes.iter().any(|code| normalize_code(code) == folded),
+            Self::Code(code) => normalize_code(code) == normalized,
+            Self::Codes(codes) => codes.iter().any(|code| normalize_code(code) == normalized),
             Self::Anniversary
             | Self::Birthday { .. }
             | Self::Content
@@ -117,31 +153,49 @@ impl ActionKind {
     }
 }
 
-/// Who can have the points of an action, and when. What is empty asks nothing.
+/// Conditions on the customer and the time. All must be met; empty ones are always met.
+///
+/// # Example: VIPs only, from February on
+/// ```
+/// use std::collections::BTreeSet;
+///
+/// use loyalty_core::program::EligibilityConditions;
+/// let (vips, nobody) = (BTreeSet::from(["vip".parse().unwrap()]), BTreeSet::new());
+/// let february = "2026-02-01T00:00:00Z".parse().unwrap();
+/// let when = EligibilityConditions {
+///     customer_tags: vips.clone(),
+///     from: Some(february),
+///     ..EligibilityConditions::default()
+/// };
+/// assert!(when.are_met(&vips, None, february));
+/// assert!(!when.are_met(&nobody, None, february));
+/// assert!(!when.are_met(&vips, None, "2026-01-31T23:59:59Z".parse().unwrap()));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct EligibilityConditions {
-    /// The customer has one of these tags.
+    /// Tags of which the customer has at least one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub customer_tags: BTreeSet<Tag>,
-    /// The customer is in one of these tiers.
+    /// Tiers of which the customer has one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub tiers: BTreeSet<TierId>,
-    /// At this instant or later.
+    /// First instant at which the conditions are met.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub from: Option<Timestamp>,
-    /// Before this instant.
+    /// First instant at which they are met no longer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
 }
 
 impl EligibilityConditions {
-    /// Whether nothing is asked.
+    /// Returns true if there is no condition.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether all that is asked holds.
+    /// Returns true if a customer with these tags and this tier meets the conditions at
+    /// `at`.
     pub fn are_met(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
@@ -152,86 +206,65 @@ impl EligibilityConditions {
 }
 
 pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &mut Vec<Fault>) {
-    let (mut names, mut codes) = (BTreeSet::new(), BTreeMap::new());
+    let (mut ids, mut codes) = (BTreeSet::new(), BTreeSet::new());
     for (index, action) in actions.iter().enumerate() {
-        let at = |field: &str| format!("/actions/{index}/{field}");
-        if !names.insert(&action.id) {
-            faults.push(Fault::new(
-                at("id"),
-                "duplicate_id",
-                format!("the id {} stands here twice", action.id),
-            ));
+        let pointer = format!("/actions/{index}");
+        let at = |field: &str| format!("{pointer}/{field}");
+
+        if !ids.insert(&action.id) {
+            faults.push(duplicate_id(&pointer, &action.id));
         }
         if !points_in_range(action.points) {
             faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));
         }
-        check_kind(action, &at("kind"), &mut codes, faults);
+
+        check_kind(&action.kind, &at("kind"), faults);
+        check_codes(&action.kind, &at("kind"), &mut codes, faults);
         let when = &action.when;
-        check_window(when.from, when.until, &at("when"), faults);
+        check_validity(when.from, when.until, &at("when"), faults);
         check_tiers(&when.tiers, tiers, &at("when/tiers"), faults);
         check_limits(&action.limits, &at("limits"), faults);
+
+        // The engine detects the other kinds itself, and grants each of them once for its
+        // cause.
         if !action.limits.is_empty() && !action.kind.is_reported_by_shop() && !action.kind.is_code()
         {
-            let detail = "only an action that the shop tells of, or a code, can have limits";
+            let detail = "only an action that the shop reports, or a code, can have limits";
             faults.push(Fault::new(at("limits"), "contradiction", detail));
         }
         if action.points_override && !action.kind.is_reported_by_shop() {
-            let detail = "only an action that the shop tells of can have other points";
+            let detail = "only an action that the shop reports can override its points";
             faults.push(Fault::new(at("points_override"), "contradiction", detail));
         }
     }
 }
 
-fn check_kind<'a>(
-    action: &'a ActionRule,
+/// Checks the codes of an action, and that no action before it has them; `codes` are
+/// theirs.
+fn check_codes(
+    kind: &ActionKind,
     pointer: &str,
-    codes: &mut BTreeMap<String, &'a ActionId>,
+    codes: &mut BTreeSet<String>,
     faults: &mut Vec<Fault>,
 ) {
-    let mut add = |code: &str, pointer: String| {
-        let folded = normalize_code(code);
-        if folded.is_empty() || folded.chars().count() > 100 || folded.chars().any(char::is_control)
-        {
-            faults.push(Fault::new(pointer, "invalid_value", "must be 1 to 100 characters"));
-        } else if codes.insert(folded, &action.id).is_some() {
-            faults.push(Fault::new(
-                pointer,
-                "duplicate_id",
-                format!("the code {code} stands here twice"),
-            ));
+    let mut check_code = |code: &str, pointer: String| {
+        let normalized = normalize_code(code);
+        let length = normalized.chars().count();
+        if !(1..=MAX_CODE_CHARS).contains(&length) || normalized.chars().any(char::is_control) {
+            let detail = format!("must be 1 to {MAX_CODE_CHARS} characters");
+            faults.push(Fault::new(pointer, "invalid_value", detail));
+        } else if !codes.insert(normalized) {
+            let detail = format!("duplicate code {code}");
+            faults.push(Fault::new(pointer, "duplicate_id", detail));
         }
     };
-    match &action.kind {
-        ActionKind::Code(code) => add(code, format!("{pointer}/code")),
-        ActionKind::Codes(all) if all.is_empty() => {
-            faults.push(Fault::new(
-                format!("{pointer}/codes"),
-                "missing_field",
-                "must hold at least one code",
-            ));
-        }
-        ActionKind::Codes(all) => {
-            for (index, code) in all.iter().enumerate() {
-                add(code, format!("{pointer}/codes/{index}"));
+
+    match kind {
+        ActionKind::Code(code) => check_code(code, format!("{pointer}/code")),
+        ActionKind::Codes(codes) => {
+            for (index, code) in codes.iter().enumerate() {
+                check_code(code, format!("{pointer}/codes/{index}"));
             }
-        }
-        ActionKind::Birthday { notice_days } if *notice_days > 365 => {
-            let pointer = format!("{pointer}/birthday/notice_days");
-            faults.push(Fault::new(pointer, "out_of_range", "must be at most 365"));
-        }
-        ActionKind::GoalOrders(0) => {
-            faults.push(Fault::new(
-                format!("{pointer}/goal_orders"),
-                "out_of_range",
-                "must be more than zero",
-            ));
-        }
-        ActionKind::GoalSpend(amount) if amount.is_zero() => {
-            faults.push(Fault::new(
-                format!("{pointer}/goal_spend"),
-                "out_of_range",
-                "must be more than zero",
-            ));
         }
         ActionKind::Anniversary
         | ActionKind::Birthday { .. }
@@ -246,49 +279,35 @@ fn check_kind<'a>(
     }
 }
 
-pub(super) fn check_limits(limits: &[Limit], pointer: &str, faults: &mut Vec<Fault>) {
-    if limits.len() > 10 {
-        faults.push(Fault::new(pointer, "too_many", "at most 10 are accepted"));
-    }
-    for (index, limit) in limits.iter().enumerate() {
-        let wrong = match limit.quota {
-            Quota::Times(0) => Some(("times", "must be more than zero")),
-            Quota::Points(points) if !points_in_range(points) => Some(("points", POINTS_RANGE)),
-            Quota::Times(_) | Quota::Points(_) => None,
-        };
-        if let Some((field, detail)) = wrong {
-            faults.push(Fault::new(format!("{pointer}/{index}/{field}"), "out_of_range", detail));
-        }
-    }
-}
+/// Checks the values of a kind, other than the text of its codes.
+fn check_kind(kind: &ActionKind, pointer: &str, faults: &mut Vec<Fault>) {
+    const POSITIVE: &str = "must be more than zero";
+    let mut add = |field: &str, code, detail| {
+        faults.push(Fault::new(format!("{pointer}/{field}"), code, detail));
+    };
 
-pub(super) fn check_window(
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) {
-    if let (Some(from), Some(until)) = (from, until)
-        && from >= until
-    {
-        faults.push(Fault::new(
-            format!("{pointer}/until"),
-            "contradiction",
-            "must be later than from",
-        ));
-    }
-}
-
-pub(super) fn check_tiers(
-    asked: &BTreeSet<TierId>,
-    known: &BTreeSet<&TierId>,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) {
-    for (index, tier) in asked.iter().enumerate() {
-        if !known.contains(tier) {
-            let detail = format!("the program has no tier {tier}");
-            faults.push(Fault::new(format!("{pointer}/{index}"), "unknown_tier", detail));
+    match kind {
+        ActionKind::Birthday { notice_days } if *notice_days > 365 => {
+            add("birthday/notice_days", "out_of_range", "must be at most 365");
         }
+        ActionKind::Codes(codes) if codes.is_empty() => {
+            add("codes", "missing_field", "must contain at least one code");
+        }
+        ActionKind::GoalOrders(0) => add("goal_orders", "out_of_range", POSITIVE),
+        ActionKind::GoalSpend(amount) if amount.is_zero() => {
+            add("goal_spend", "out_of_range", POSITIVE);
+        }
+        ActionKind::Anniversary
+        | ActionKind::Birthday { .. }
+        | ActionKind::Code(_)
+        | ActionKind::Codes(_)
+        | ActionKind::Content
+        | ActionKind::Custom
+        | ActionKind::GoalOrders(_)
+        | ActionKind::GoalSpend(_)
+        | ActionKind::NewSubscription
+        | ActionKind::Review
+        | ActionKind::SignUp
+        | ActionKind::Social => {}
     }
 }

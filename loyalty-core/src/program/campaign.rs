@@ -1,48 +1,70 @@
-//! Campaigns: more points for orders in a window.
+//! Campaigns: more points for orders that are placed in a window of time.
 
 use std::collections::BTreeSet;
 
-use super::action::{check_tiers, check_window};
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::check::{POINTS_RANGE, check_tiers, check_validity, duplicate_id, points_in_range};
 use crate::amount::{Points, Rate};
 use crate::calendar::Timestamp;
+use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 
-/// More points for orders placed in a window. What an order's campaigns are is settled at its gate.
+/// More points for orders placed in a window of time.
+///
+/// An order's campaigns are pinned when it passes its earning gate.
+///
+/// # Example: a weekend with double points for one tier
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use std::collections::BTreeSet;
+///
+/// use loyalty_core::Program;
+/// let program = Program::from_json(
+///     r#"{"tiers": [{"id": "gold", "name": "Gold"}],
+///         "campaigns": [{"id": "weekend", "effect": {"multiplier": "2"}, "tiers": ["gold"],
+///                        "from": "2026-05-02T00:00:00Z", "until": "2026-05-04T00:00:00Z"}]}"#,
+/// )
+/// .unwrap();
+/// let (campaign, gold) = (&program.definition().campaigns[0], "gold".parse().unwrap());
+/// let saturday = "2026-05-02T09:00:00Z".parse().unwrap();
+/// assert!(campaign.applies(&BTreeSet::new(), Some(&gold), saturday));
+/// assert!(!campaign.applies(&BTreeSet::new(), None, saturday));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Campaign {
-    /// Its name, unique in the program; explanations carry it.
+    /// Unique name in the program, shown by explanations.
     pub id: RuleId,
-    /// What it brings.
+    /// Points that it adds.
     pub effect: CampaignEffect,
-    /// From this instant on.
+    /// First instant at which an order may be placed.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub from: Option<Timestamp>,
-    /// Before this instant.
+    /// Instant before which an order must be placed.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
-    /// Only lines of these products, or of the categories below, are multiplied.
+    /// Products whose lines the campaign is for, besides those of `categories`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub products: BTreeSet<ProductId>,
-    /// Only lines of these categories, or of the products above, are multiplied.
+    /// Categories whose lines the campaign is for, besides those of `products`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub categories: BTreeSet<CategoryId>,
-    /// For customers in one of these tiers.
+    /// Tiers of which the customer must have one; empty for all customers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub tiers: BTreeSet<TierId>,
-    /// For customers with one of these tags.
+    /// Tags of which the customer must have one; empty for all customers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub customer_tags: BTreeSet<Tag>,
 }
 
 impl Campaign {
-    /// Whether it is about some lines only.
+    /// Returns true if the campaign is for the lines of some products or categories only.
     pub fn is_scoped(&self) -> bool {
         !self.products.is_empty() || !self.categories.is_empty()
     }
 
-    /// Whether it is for this customer, and for an order placed at this instant.
+    /// Returns true if the campaign is for a customer with these tags and this tier, and
+    /// for an order placed at `at`.
     pub fn applies(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
@@ -52,64 +74,67 @@ impl Campaign {
     }
 }
 
-/// What a campaign brings.
+/// The points that a campaign adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum CampaignEffect {
-    /// Points are multiplied. Points per order belong to no line: only a campaign for all lines multiplies
-    /// them.
+    /// A factor on the points of its lines.
+    ///
+    /// Points per order belong to no line: only a campaign for all lines multiplies them.
     Multiplier(Rate),
-    /// So many points more for an order that has something it is about. Nothing multiplies them.
+    /// Points for an order that has one of its lines. They are not multiplied.
     Bonus(Points),
 }
 
-/// How multipliers of tiers and campaigns go together.
+/// The combination of the multipliers of tiers and campaigns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum MultiplierPolicy {
-    /// 2 and 3 make 6. The default.
+    /// The product: 2 and 3 make 6. The default.
     #[default]
     Multiply,
-    /// 2 and 3 make 3.
+    /// The highest: 2 and 3 make 3.
     Highest,
-    /// 2 and 3 make 4.
+    /// The sum of what each adds: 2 and 3 make 4.
     Add,
 }
 
 impl MultiplierPolicy {
-    /// Whether nothing else is said.
+    /// Returns true for the default policy.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
 pub(super) fn check(campaigns: &[Campaign], tiers: &BTreeSet<&TierId>, faults: &mut Vec<Fault>) {
-    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for (index, campaign) in campaigns.iter().enumerate() {
         let pointer = format!("/campaigns/{index}");
-        if !names.insert(&campaign.id) {
-            let detail = format!("the id {} stands here twice", campaign.id);
-            faults.push(Fault::new(format!("{pointer}/id"), "duplicate_id", detail));
+        if !ids.insert(&campaign.id) {
+            faults.push(duplicate_id(&pointer, &campaign.id));
         }
-        match campaign.effect {
-            CampaignEffect::Multiplier(rate)
-                if !(1_000_000..=1_000_000_000).contains(&rate.millionths()) =>
-            {
-                let pointer = format!("{pointer}/effect/multiplier");
-                faults.push(Fault::new(pointer, "out_of_range", "must be 1 to 1000"));
+
+        let wrong = match campaign.effect {
+            CampaignEffect::Multiplier(rate) if !is_multiplier(rate) => {
+                Some(("multiplier", "must be 1 to 1000"))
             }
             CampaignEffect::Bonus(points) if !points_in_range(points) => {
-                faults.push(Fault::new(
-                    format!("{pointer}/effect/bonus"),
-                    "out_of_range",
-                    POINTS_RANGE,
-                ));
+                Some(("bonus", POINTS_RANGE))
             }
-            CampaignEffect::Multiplier(_) | CampaignEffect::Bonus(_) => {}
+            CampaignEffect::Multiplier(_) | CampaignEffect::Bonus(_) => None,
+        };
+        if let Some((field, detail)) = wrong {
+            faults.push(Fault::new(format!("{pointer}/effect/{field}"), "out_of_range", detail));
         }
-        check_window(campaign.from, campaign.until, &pointer, faults);
+
+        check_validity(campaign.from, campaign.until, &pointer, faults);
         check_tiers(&campaign.tiers, tiers, &format!("{pointer}/tiers"), faults);
     }
+}
+
+/// Returns true for 1 to 1000.
+fn is_multiplier(rate: Rate) -> bool {
+    (1_000_000..=1_000_000_000).contains(&rate.millionths())
 }

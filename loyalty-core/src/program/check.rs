@@ -1,158 +1,79 @@
-//! What a program must hold as a whole.
+//! Checks that several parts of a program share.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use super::{
-    EarningConditions, EarningFormula, EarningRule, ProgramDefinition, Tier, action, campaign,
-    referral, reward, tier,
-};
+use crate::amount::Points;
+use crate::calendar::Timestamp;
+use crate::fault::Fault;
+use crate::id::TierId;
+use crate::limit::{Limit, Quota};
 
-/// One thing that is wrong with a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Fault {
-    /// Where: a JSON pointer into the document.
-    pub pointer: String,
-    /// What, stable for machines.
-    pub code: &'static str,
-    /// What, in words.
-    pub detail: String,
-}
-
-impl Fault {
-    pub(crate) fn new(
-        pointer: impl Into<String>,
-        code: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self { pointer: pointer.into(), code, detail: detail.into() }
-    }
-}
-
-/// How many rules or tiers a program can have.
+/// The largest number of items in each list of a program: earning rules, tiers, rewards
+/// and so on.
 pub(super) const MAX_ITEMS: usize = 200;
 
-/// Everything that is wrong, in the order of the document.
-pub(super) fn find_faults(parts: &ProgramDefinition) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let lists = [
-        ("earning", parts.earning.len()),
-        ("campaigns", parts.campaigns.len()),
-        ("tiers", parts.tiers.len()),
-        ("actions", parts.actions.len()),
-        ("rewards", parts.rewards.len()),
-    ];
-    for (name, count) in lists {
-        if count > MAX_ITEMS {
-            faults.push(Fault::new(
-                format!("/{name}"),
-                "too_many",
-                format!("at most {MAX_ITEMS} are accepted"),
-            ));
-        }
-    }
-    let mut names = BTreeSet::new();
-    for (index, rule) in parts.earning.iter().enumerate() {
-        let pointer = format!("/earning/{index}");
-        if !names.insert(&rule.id) {
-            faults.push(duplicate_id(&pointer, rule.id.as_str()));
-        }
-        check_rule(rule, &pointer, &mut faults);
-    }
-    let mut names = BTreeSet::new();
-    for (index, tier) in parts.tiers.iter().enumerate() {
-        let pointer = format!("/tiers/{index}");
-        if !names.insert(&tier.id) {
-            faults.push(duplicate_id(&pointer, tier.id.as_str()));
-        }
-        check_tier(tier, &pointer, &mut faults);
-    }
-    let tiers = names;
-    campaign::check(&parts.campaigns, &tiers, &mut faults);
-    tier::check(&parts.tiers, &parts.tiering, &mut faults);
-    action::check(&parts.actions, &tiers, &mut faults);
-    if let Some(referrals) = &parts.referrals {
-        referral::check(referrals, &mut faults);
-    }
-    reward::check(&parts.rewards, &tiers, &mut faults);
-    if parts.point_value.is_some_and(|value| value.is_zero()) {
-        faults.push(Fault::new("/point_value", "out_of_range", "must be more than zero"));
-    }
-    faults
-}
-
-fn duplicate_id(pointer: &str, id: &str) -> Fault {
-    Fault::new(
-        format!("{pointer}/id"),
-        "duplicate_id",
-        format!("the id {id} stands here twice"),
-    )
-}
-
-fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
-    let positive = "must be more than zero";
-    match rule.earn {
-        EarningFormula::PerUnit(rate) if rate.get().is_zero() => {
-            faults.push(Fault::new(format!("{pointer}/earn/per_unit"), "out_of_range", positive));
-        }
-        EarningFormula::PerIncrement { amount, .. } if amount.is_zero() => {
-            faults.push(Fault::new(
-                format!("{pointer}/earn/per_increment/amount"),
-                "out_of_range",
-                positive,
-            ));
-        }
-        EarningFormula::PerIncrement { points, .. } if !points_in_range(points) => {
-            faults.push(Fault::new(
-                format!("{pointer}/earn/per_increment/points"),
-                "out_of_range",
-                POINTS_RANGE,
-            ));
-        }
-        EarningFormula::PerOrder(points) if !points_in_range(points) => {
-            faults.push(Fault::new(
-                format!("{pointer}/earn/per_order"),
-                "out_of_range",
-                POINTS_RANGE,
-            ));
-        }
-        EarningFormula::PerUnit(_)
-        | EarningFormula::PerIncrement { .. }
-        | EarningFormula::PerOrder(_) => {}
-    }
-    check_conditions(&rule.when, pointer, faults);
-    action::check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
-    if rule.replaces_base && !rule.when.is_scoped() {
-        let detail = "a rule that replaces others must name products or categories";
-        faults.push(Fault::new(format!("{pointer}/replaces_base"), "contradiction", detail));
-    }
-}
+/// The largest number of limits of one rule, action or reward.
+const MAX_LIMITS: usize = 10;
 
 pub(super) const POINTS_RANGE: &str = "must be 1 to 1,000,000,000 points";
 
-pub(super) fn points_in_range(points: crate::amount::Points) -> bool {
+/// Returns true if a program may grant or charge this number of points at once.
+pub(super) fn points_in_range(points: Points) -> bool {
     (1..=1_000_000_000).contains(&points.get())
 }
 
-fn check_conditions(when: &EarningConditions, pointer: &str, faults: &mut Vec<Fault>) {
-    if let (Some(from), Some(until)) = (when.from, when.until)
-        && from >= until
-    {
-        let detail = "must be later than from";
-        faults.push(Fault::new(format!("{pointer}/when/until"), "contradiction", detail));
+/// The fault of an id that an earlier item of the same list has.
+pub(super) fn duplicate_id(pointer: &str, id: impl fmt::Display) -> Fault {
+    Fault::new(format!("{pointer}/id"), "duplicate_id", format!("duplicate id {id}"))
+}
+
+/// Checks the limits of a rule, an action or a reward.
+pub(super) fn check_limits(limits: &[Limit], pointer: &str, faults: &mut Vec<Fault>) {
+    if limits.len() > MAX_LIMITS {
+        faults.push(Fault::new(pointer, "too_many", format!("at most {MAX_LIMITS} are accepted")));
+    }
+    for (index, limit) in limits.iter().enumerate() {
+        let wrong = match limit.quota {
+            Quota::Times(0) => Some(("times", "must be more than zero")),
+            Quota::Points(points) if !points_in_range(points) => Some(("points", POINTS_RANGE)),
+            Quota::Times(_) | Quota::Points(_) => None,
+        };
+        if let Some((field, detail)) = wrong {
+            faults.push(Fault::new(format!("{pointer}/{index}/{field}"), "out_of_range", detail));
+        }
     }
 }
 
-fn check_tier(tier: &Tier, pointer: &str, faults: &mut Vec<Fault>) {
-    if tier.name.is_empty()
-        || tier.name.chars().count() > 100
-        || tier.name.chars().any(char::is_control)
+/// Checks that a validity begins before it ends.
+pub(super) fn check_validity(
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    pointer: &str,
+    faults: &mut Vec<Fault>,
+) {
+    if let (Some(from), Some(until)) = (from, until)
+        && from >= until
     {
-        let detail = "must be 1 to 100 characters";
-        faults.push(Fault::new(format!("{pointer}/name"), "invalid_value", detail));
+        faults.push(Fault::new(
+            format!("{pointer}/until"),
+            "contradiction",
+            "must be later than from",
+        ));
     }
-    if tier.multiplier.millionths() > 1_000_000_000 || tier.multiplier.get().is_zero() {
-        let detail = "must be more than zero and at most 1000";
-        faults.push(Fault::new(format!("{pointer}/multiplier"), "out_of_range", detail));
+}
+
+/// Checks that the program has all tiers that a condition names.
+pub(super) fn check_tiers(
+    named: &BTreeSet<TierId>,
+    known: &BTreeSet<&TierId>,
+    pointer: &str,
+    faults: &mut Vec<Fault>,
+) {
+    for (index, tier) in named.iter().enumerate() {
+        if !known.contains(tier) {
+            let detail = format!("the program has no tier {tier}");
+            faults.push(Fault::new(format!("{pointer}/{index}"), "unknown_tier", detail));
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A program read from JSON. Reading goes on after a fault, so that a merchant sees all of them.
+//! Programs from JSON. Reading continues after a fault, so that a merchant sees all
+//! faults at once.
 
 mod action;
 mod campaign;
@@ -12,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
     Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
+    MultiplierPolicy, Program, ProgramDefinition, ProgramError, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -20,18 +21,42 @@ use crate::discount::Stacking;
 use crate::order::Status;
 
 impl Program {
-    /// Reads and checks a document. Every fault is answered at once, each with its JSON pointer.
-    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let node: Node = serde_json::from_str(text)
-            .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
+    /// Reads and validates a document. Members that are absent or null have their
+    /// defaults.
+    ///
+    /// # Errors
+    /// A [`ProgramError`] with all faults of the document, each with its JSON pointer.
+    ///
+    /// # Example: a document and its defaults
+    /// ```
+    /// use loyalty_core::{Program, Rounding};
+    /// let program = Program::from_json(r#"{"rounding": "half_up"}"#).unwrap();
+    /// assert_eq!(program.definition().rounding, Rounding::HalfUp);
+    /// assert_eq!(program.definition().earning, Program::default().definition().earning);
+    /// ```
+    pub fn from_json(text: &str) -> Result<Self, ProgramError> {
+        let node: Node = serde_json::from_str(text).map_err(|error| {
+            ProgramError::new(vec![Fault::new("", "malformed_json", error.to_string())])
+        })?;
         let mut faults = Vec::new();
-        let parts = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
-        if faults.is_empty() { Self::new(parts) } else { Err(faults) }
+        let definition = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
+
+        // A definition with faulty members is incomplete: its validation would add wrong
+        // faults.
+        if faults.is_empty() { Self::new(definition) } else { Err(ProgramError::new(faults)) }
     }
 
-    /// The document: what [`Program::from_json`] reads, with every default written out.
+    /// Returns a document that [`Program::from_json`] reads as this program.
+    ///
+    /// # Example: a document of the default program
+    /// ```
+    /// use loyalty_core::Program;
+    /// let json = Program::default().to_json();
+    /// assert!(json.starts_with(r#"{"rounding":"down","basis":{"tax":false"#));
+    /// assert_eq!(Program::from_json(&json), Ok(Program::default()));
+    /// ```
     pub fn to_json(&self) -> String {
-        // Strings, numbers and lists of them: there is nothing that could fail to be written.
+        // Strings, numbers and lists cannot fail to be written.
         serde_json::to_string(&self.definition).unwrap_or_default()
     }
 }
@@ -42,7 +67,7 @@ impl serde::Serialize for Program {
     }
 }
 
-/// JSON as it stands, repeated members included.
+/// A JSON value with all its members, repeated ones included.
 enum Node {
     Null,
     Bool(bool),
@@ -52,7 +77,7 @@ enum Node {
     Object(Vec<(String, Node)>),
 }
 
-/// A node and where it is.
+/// A node with its JSON pointer. A method that fails adds a fault and returns `None`.
 struct NodeRef<'a> {
     node: &'a Node,
     pointer: String,
@@ -61,6 +86,7 @@ struct NodeRef<'a> {
 type Faults = Vec<Fault>;
 
 impl<'a> NodeRef<'a> {
+    /// Adds a fault at this node. Returns `None` for the caller to return.
     fn push_fault<T>(
         &self,
         code: &'static str,
@@ -71,22 +97,25 @@ impl<'a> NodeRef<'a> {
         None
     }
 
-    /// An object's members. Unknown and repeated ones are faults.
+    /// The members of an object. Unknown and repeated members are faults.
     fn members(&self, known: &[&str], faults: &mut Faults) -> Option<Members<'a>> {
         let Node::Object(members) = self.node else {
             return self.push_fault("wrong_type", "must be an object", faults);
         };
+
         let mut seen = BTreeSet::new();
         for (name, _) in members {
+            // `~` and `/` are escaped in JSON pointers.
             let pointer =
                 format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
             if !known.contains(&name.as_str()) {
-                let detail = format!("is not known here; known are {}", known.join(", "));
+                let detail = format!("unknown member; known members are {}", known.join(", "));
                 faults.push(Fault::new(pointer, "unknown_field", detail));
             } else if !seen.insert(name) {
-                faults.push(Fault::new(pointer, "duplicate_field", "stands here twice"));
+                faults.push(Fault::new(pointer, "duplicate_field", "duplicate member"));
             }
         }
+
         Some(Members { members, pointer: self.pointer.clone() })
     }
 
@@ -95,8 +124,9 @@ impl<'a> NodeRef<'a> {
             self.push_fault::<()>("wrong_type", "must be a list", faults);
             return Vec::new();
         };
-        let place = |(index, node)| NodeRef { node, pointer: format!("{}/{index}", self.pointer) };
-        items.iter().enumerate().map(place).collect()
+
+        let item = |(index, node)| NodeRef { node, pointer: format!("{}/{index}", self.pointer) };
+        items.iter().enumerate().map(item).collect()
     }
 
     fn bool(&self, faults: &mut Faults) -> Option<bool> {
@@ -140,7 +170,8 @@ impl<'a> NodeRef<'a> {
             .ok()
     }
 
-    /// A decimal: a string, or a whole number. A JSON number with decimals would pass through a float.
+    /// A decimal: a string or a whole number. A JSON number with decimals would become a
+    /// float.
     fn decimal<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
         let text = if let Node::Number(number) = self.node
             && number.is_u64()
@@ -195,8 +226,20 @@ impl<'a> NodeRef<'a> {
             .collect()
     }
 
+    /// The items of a list, without those that have faults.
+    fn items<T>(
+        &self,
+        faults: &mut Faults,
+        read: impl Fn(&NodeRef<'a>, &mut Faults) -> Option<T>,
+    ) -> Vec<T> {
+        self.list(faults)
+            .iter()
+            .filter_map(|item| read(item, faults))
+            .collect()
+    }
+
     fn definition(&self, faults: &mut Faults) -> ProgramDefinition {
-        let mut parts = ProgramDefinition::default();
+        let mut program = ProgramDefinition::default();
         let known = [
             "award_on",
             "rounding",
@@ -218,65 +261,44 @@ impl<'a> NodeRef<'a> {
             "point_value",
         ];
         let Some(members) = self.members(&known, faults) else {
-            return parts;
+            return program;
         };
+
         let statuses = Status::ALL.map(|status| (status.name(), status));
-        parts.award_on = members.get("award_on").and_then(|at| at.one_of(&statuses, faults));
-        members.read("rounding", &mut parts.rounding, |at| at.one_of(&Rounding::NAMES, faults));
-        members.read("basis", &mut parts.basis, |at| Some(at.basis(faults)));
-        members.read("earning", &mut parts.earning, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|rule| rule.earning_rule(faults))
-                    .collect(),
-            )
+        program.award_on = members.get("award_on").and_then(|at| at.one_of(&statuses, faults));
+        members.read("rounding", &mut program.rounding, |at| at.one_of(&Rounding::NAMES, faults));
+        members.read("basis", &mut program.basis, |at| Some(at.basis(faults)));
+        members.read("earning", &mut program.earning, |at| {
+            Some(at.items(faults, NodeRef::earning_rule))
         });
+
         let combines = [
             ("multiply", MultiplierPolicy::Multiply),
             ("highest", MultiplierPolicy::Highest),
             ("add", MultiplierPolicy::Add),
         ];
-        members.read("combine", &mut parts.combine, |at| at.one_of(&combines, faults));
-        members.read("campaigns", &mut parts.campaigns, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|campaign| campaign.campaign(faults))
-                    .collect(),
-            )
+        members.read("combine", &mut program.combine, |at| at.one_of(&combines, faults));
+        members.read("campaigns", &mut program.campaigns, |at| {
+            Some(at.items(faults, NodeRef::campaign))
         });
-        parts.hold = members.get("hold").and_then(|at| at.parse(faults));
+
+        program.hold = members.get("hold").and_then(|at| at.parse(faults));
         let refunds = [("claw_back", RefundPolicy::ClawBack), ("keep", RefundPolicy::Keep)];
-        members.read("refunds", &mut parts.refunds, |at| at.one_of(&refunds, faults));
+        members.read("refunds", &mut program.refunds, |at| at.one_of(&refunds, faults));
         let debts = [("allow", DebtPolicy::Allow), ("stop_at_zero", DebtPolicy::StopAtZero)];
-        members.read("debt", &mut parts.debt, |at| at.one_of(&debts, faults));
-        members.read("expiry", &mut parts.expiry, |at| at.expiry(faults));
-        members.read("tiers", &mut parts.tiers, |at| {
-            Some(at.list(faults).iter().filter_map(|tier| tier.tier(faults)).collect())
-        });
-        members.read("tiering", &mut parts.tiering, |at| at.tiering(faults));
-        members.read("actions", &mut parts.actions, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|action| action.action(faults))
-                    .collect(),
-            )
-        });
-        parts.referrals = members.get("referrals").and_then(|at| at.referrals(faults));
-        members.read("rewards", &mut parts.rewards, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|reward| reward.reward(faults))
-                    .collect(),
-            )
-        });
-        members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
-        members.read("stacking", &mut parts.stacking, |at| at.one_of(&Stacking::NAMES, faults));
-        parts.point_value = members.get("point_value").and_then(|at| at.decimal(faults));
-        parts
+        members.read("debt", &mut program.debt, |at| at.one_of(&debts, faults));
+        members.read("expiry", &mut program.expiry, |at| at.expiry(faults));
+
+        members.read("tiers", &mut program.tiers, |at| Some(at.items(faults, NodeRef::tier)));
+        members.read("tiering", &mut program.tiering, |at| at.tiering(faults));
+        members.read("actions", &mut program.actions, |at| Some(at.items(faults, NodeRef::action)));
+        program.referrals = members.get("referrals").and_then(|at| at.referrals(faults));
+        members.read("rewards", &mut program.rewards, |at| Some(at.items(faults, NodeRef::reward)));
+
+        members.read("redemption", &mut program.redemption, |at| at.redemption_terms(faults));
+        members.read("stacking", &mut program.stacking, |at| at.one_of(&Stacking::NAMES, faults));
+        program.point_value = members.get("point_value").and_then(|at| at.decimal(faults));
+        program
     }
 
     fn basis(&self, faults: &mut Faults) -> Basis {
@@ -285,6 +307,7 @@ impl<'a> NodeRef<'a> {
         let Some(members) = self.members(&known, faults) else {
             return basis;
         };
+
         members.read("tax", &mut basis.tax, |at| at.bool(faults));
         members.read("shipping", &mut basis.shipping, |at| at.bool(faults));
         members.read("redeemed", &mut basis.redeemed, |at| at.bool(faults));
@@ -298,11 +321,13 @@ impl<'a> NodeRef<'a> {
         let members = self.members(&["id", "earn", "when", "replaces_base", "limits"], faults)?;
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let earn = members.required("earn", faults).and_then(|at| at.earn(faults));
+
         let (mut when, mut replaces_base) = (EarningConditions::default(), false);
         members.read("when", &mut when, |at| Some(at.conditions(faults)));
         members.read("replaces_base", &mut replaces_base, |at| at.bool(faults));
         let mut limits = Vec::new();
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
+
         Some(EarningRule { id: id?, earn: earn?, when, replaces_base, limits })
     }
 
@@ -310,6 +335,7 @@ impl<'a> NodeRef<'a> {
         let members = self.members(&["per_unit", "per_increment", "per_order"], faults)?;
         let per_unit = members.get("per_unit");
         let per_increment = members.get("per_increment");
+
         match (per_unit, per_increment, members.get("per_order")) {
             (Some(at), None, None) => at.decimal(faults).map(EarningFormula::PerUnit),
             (None, Some(at), None) => at.per_increment(faults),
@@ -333,6 +359,7 @@ impl<'a> NodeRef<'a> {
         let mut when = EarningConditions::default();
         let known = ["minimum_spend", "products", "categories", "customer_tags", "from", "until"];
         let Some(members) = self.members(&known, faults) else { return when };
+
         when.minimum_spend = members.get("minimum_spend").and_then(|at| at.decimal(faults));
         members.read("products", &mut when.products, |at| Some(at.set(faults)));
         members.read("categories", &mut when.categories, |at| Some(at.set(faults)));
@@ -346,6 +373,7 @@ impl<'a> NodeRef<'a> {
         if let Node::Text(_) = self.node {
             return self.one_of(&[("never", Expiry::Never)], faults);
         }
+
         let members = self.members(&["per_lot", "inactivity"], faults)?;
         match (members.get("per_lot"), members.get("inactivity")) {
             (Some(at), None) => at.expiry_per_lot(faults),
@@ -370,47 +398,45 @@ impl<'a> NodeRef<'a> {
     fn expiry_by_inactivity(&self, faults: &mut Faults) -> Option<Expiry> {
         let members = self.members(&["after", "activity"], faults)?;
         let after = members.required("after", faults).and_then(|at| at.parse(faults));
-        let (mut activity, names) = (
-            QualifyingActivity::Any,
-            [
-                ("any", QualifyingActivity::Any),
-                ("earning_and_redeeming", QualifyingActivity::EarningAndRedeeming),
-            ],
-        );
+
+        let mut activity = QualifyingActivity::Any;
+        let names = [
+            ("any", QualifyingActivity::Any),
+            ("earning_and_redeeming", QualifyingActivity::EarningAndRedeeming),
+        ];
         members.read("activity", &mut activity, |at| at.one_of(&names, faults));
         Some(Expiry::Inactivity { after: after?, activity })
     }
 }
 
+/// The members of an object, with its JSON pointer.
 struct Members<'a> {
     members: &'a [(String, Node)],
     pointer: String,
 }
 
 impl<'a> Members<'a> {
-    /// A member that is there and not null.
+    /// The member of this name, if it is present and not null.
     fn get(&self, name: &str) -> Option<NodeRef<'a>> {
         let (_, node) = self.members.iter().find(|(known, _)| known == name)?;
-        let there = !matches!(node, Node::Null);
-        there.then(|| NodeRef { node, pointer: format!("{}/{name}", self.pointer) })
+        let is_present = !matches!(node, Node::Null);
+        is_present.then(|| NodeRef { node, pointer: format!("{}/{name}", self.pointer) })
     }
 
+    /// The member of this name. Its absence is a fault.
     fn required(&self, name: &str, faults: &mut Faults) -> Option<NodeRef<'a>> {
         let member = self.get(name);
         if member.is_none() {
-            faults.push(Fault::new(
-                format!("{}/{name}", self.pointer),
-                "missing_field",
-                "is required",
-            ));
+            let pointer = format!("{}/{name}", self.pointer);
+            faults.push(Fault::new(pointer, "missing_field", "is required"));
         }
         member
     }
 
-    /// Replaces a default by what is there.
-    fn read<T>(&self, name: &str, into: &mut T, read: impl FnOnce(NodeRef<'a>) -> Option<T>) {
-        if let Some(value) = self.get(name).and_then(read) {
-            *into = value;
+    /// Replaces a default by the value of a member, if it is present and valid.
+    fn read<T>(&self, name: &str, value: &mut T, read: impl FnOnce(NodeRef<'a>) -> Option<T>) {
+        if let Some(found) = self.get(name).and_then(read) {
+            *value = found;
         }
     }
 }
@@ -446,7 +472,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Number(value.into()))
     }
 
-    /// Kept only to be refused with its pointer.
+    /// Accepted here, so that the fault has the pointer of the number.
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         Ok(serde_json::Number::from_f64(value).map_or(Node::Null, Node::Number))
     }
@@ -506,6 +532,7 @@ mod tests {
         let check = |document: &str, want: &[(&str, &str)]| {
             let faults = Program::from_json(document).unwrap_err();
             let got: Vec<_> = faults
+                .faults()
                 .iter()
                 .map(|fault| (fault.pointer.as_str(), fault.code))
                 .collect();

@@ -1,39 +1,54 @@
-//! Referrals: customers bring friends.
+//! Bonuses for referrals: one customer, the referrer, invites another, the referee.
 
 use std::collections::BTreeSet;
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::check::{POINTS_RANGE, points_in_range};
 use crate::amount::{Amount, Points};
 use crate::calendar::Period;
+use crate::fault::Fault;
 
-/// What bringing friends is worth.
+/// The bonuses of referrals.
+///
+/// # Example: bonuses for both sides, and one for five referees
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::{Points, Program};
+/// let program = Program::from_json(
+///     r#"{"referrals": {"received": 25, "sent": 50, "minimum_spend": "20",
+///                       "milestones": [{"friends": 5, "points": 500}]}}"#,
+/// )
+/// .unwrap();
+/// let referrals = program.definition().referrals.as_ref().unwrap();
+/// assert_eq!((referrals.sent, referrals.milestones.len()), (Points::from(50), 1));
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Referrals {
-    /// Points for who was brought, with the first order that qualifies.
+    /// Points for the referee, at the first order that qualifies.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub received: Points,
-    /// Points for who brought them, when their own hold is over.
+    /// Points for the referrer, after the hold.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub sent: Points,
-    /// What the order's basis must be at least, refunds deducted.
+    /// Least basis of an order that qualifies, net of refunds.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_spend: Option<Amount>,
-    /// How long the points of who brought them are pending, from the order's gate.
+    /// The time for which the referrer's points are pending, from the order's gate on.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub hold: Option<Period>,
-    /// More points for a number of friends, once each.
+    /// Bonuses for a number of referees, granted once each.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub milestones: Vec<Milestone>,
 }
 
-/// More points for a number of friends.
+/// A bonus for a number of referees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Milestone {
-    /// How many friends.
+    /// Number of referees whose orders qualified.
     pub friends: u32,
-    /// How many points.
+    /// Points for the referrer.
     pub points: Points,
 }
 
@@ -43,15 +58,13 @@ pub(super) fn check(referrals: &Referrals, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(format!("/referrals/{name}"), "out_of_range", POINTS_RANGE));
         }
     }
+
     let mut counts = BTreeSet::new();
     for (index, milestone) in referrals.milestones.iter().enumerate() {
         let at = |field: &str| format!("/referrals/milestones/{index}/{field}");
         if milestone.friends == 0 || !counts.insert(milestone.friends) {
-            faults.push(Fault::new(
-                at("friends"),
-                "contradiction",
-                "must be more than zero, each number once",
-            ));
+            let detail = "must be distinct numbers greater than zero";
+            faults.push(Fault::new(at("friends"), "contradiction", detail));
         }
         if !points_in_range(milestone.points) {
             faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));

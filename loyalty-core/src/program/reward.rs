@@ -1,132 +1,162 @@
-//! Rewards: what points buy, for whom, and under which terms.
+//! Rewards: benefits that points buy, with their prices, conditions and terms.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::action::{EligibilityConditions, check_limits, check_tiers, check_window};
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::action::EligibilityConditions;
+use super::check::{
+    POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
+};
 use crate::amount::{Amount, Points, Rate};
-use crate::award::Limit;
 use crate::calendar::Period;
-use crate::discount::{Code, ItemSelection, PriceRule};
+use crate::code::Code;
+use crate::discount::{ItemSelection, PriceRuleParts};
+use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
-use crate::rejection::Rejection;
+use crate::limit::Limit;
 
-/// One thing that points buy.
+/// A reward that points buy.
+///
+/// # Example: five off for 500 points
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::{Amount, Points, Program, program::Benefit};
+/// let program = Program::from_json(
+///     r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 500,
+///                      "gives": {"fixed_amount": "5"}, "valid_for": "P3M"}]}"#,
+/// )
+/// .unwrap();
+/// let reward = program.reward(&"five".parse().unwrap()).unwrap();
+/// let five_off = Benefit::FixedAmount(Amount::from(5));
+/// assert_eq!(reward.quote(None, 2), Ok((Points::from(500), five_off)));
+/// assert!(reward.has_code());
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Reward {
-    /// Its name for machines, unique in the program.
+    /// Unique name in the program.
     pub id: RewardId,
-    /// Its name for customers.
+    /// Name for customers.
     pub name: String,
-    /// What it gives, and what that costs.
+    /// Benefit and price.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub offer: RewardPricing,
-    /// What the goods that it is for cost at least, before any discount.
+    /// Least price of the goods that it is for, before any discount.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_subtotal: Option<Amount>,
-    /// The goods that it is for; all, where none are named.
+    /// Goods that it is for; all goods if empty.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "ProductScope::is_empty"))]
     pub only: ProductScope,
-    /// The goods that it is never for.
+    /// Goods that it is never for.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "ProductScope::is_empty"))]
     pub excluded: ProductScope,
-    /// How long a redemption can be used; for ever, where nothing is said.
+    /// The time for which a redemption can be used. `None` for no end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub valid_for: Option<Period>,
-    /// A redemption that was not used in time gives its points back.
+    /// If true, the points of a redemption that was not used in time are returned.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub points_back_when_expired: bool,
-    /// Who can have it, and when.
+    /// Conditions on the customer and the time.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "EligibilityConditions::is_empty"))]
     pub when: EligibilityConditions,
-    /// How much of it one customer can have.
+    /// Limits for each customer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
-    /// How much of it all customers together can have.
+    /// Limits for all customers together.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "limits_in_all"))]
     pub total_limits: Vec<Limit>,
-    /// Its codes combine with no others, whatever the stacking policy says.
+    /// If true, its codes combine with no others, whatever the stacking policy.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub individual_use: bool,
-    /// What its codes begin with.
+    /// Prefix of its codes.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "String::is_empty"))]
     pub code_prefix: String,
 }
 
-/// What a reward gives, and for how many points.
+/// The benefit of a reward, and its price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RewardPricing {
-    /// One thing at one price.
+    /// One benefit at one price.
     Fixed {
-        /// The price.
+        /// The price in points.
         cost: Points,
-        /// The thing.
+        /// The benefit.
         benefit: Benefit,
     },
-    /// An amount off an order, as large as the customer wants it.
+    /// An amount off an order, which the customer chooses.
     Variable(VariableAmount),
 }
 
-/// What a redemption gives.
+/// The benefit of a redemption.
+///
+/// # Example: benefits in words, with or without a code
+/// ```
+/// use loyalty_core::{Amount, program::Benefit};
+/// let credit = Benefit::StoreCredit(Amount::from(5));
+/// assert_eq!((credit.to_string().as_str(), credit.has_code()), ("5 of store credit", false));
+/// let tenth = Benefit::Percentage("10".parse().unwrap());
+/// assert_eq!((tenth.to_string().as_str(), tenth.has_code()), ("10% off", true));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Benefit {
-    /// Whatever the merchant hands over. There is no code.
+    /// A benefit that the shop grants by itself. There is no code.
     Custom,
-    /// An amount off the goods that it is for, once.
+    /// An amount off the goods that the reward is for, once.
     FixedAmount(Amount),
     /// Units of a product.
     FreeProduct(FreeProduct),
-    /// Delivery.
+    /// Free delivery.
     FreeShipping(FreeShipping),
-    /// A part off the goods that it is for: 10 is a tenth.
+    /// A percentage off the goods that the reward is for: 10 is a tenth.
     Percentage(Rate),
-    /// An amount that the shop books to the customer. There is no code.
+    /// An amount that the shop credits to the customer. There is no code.
     StoreCredit(Amount),
 }
 
-/// Units of a product.
+/// Free units of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct FreeProduct {
-    /// One of these.
+    /// Products to choose one of.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub scope: ProductScope,
-    /// How many units.
+    /// Number of units, 1 to 1,000.
     pub quantity: u32,
 }
 
-/// Delivery.
+/// Free delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct FreeShipping {
-    /// A delivery that costs more is not free: Shopify's `prerequisite_shipping_price_range`.
+    /// Highest price of a delivery that is free: Shopify's
+    /// `prerequisite_shipping_price_range`.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub maximum: Option<Amount>,
 }
 
-/// An amount that the customer chooses: the minimum, or whole steps more, up to the maximum.
+/// An amount that the customer chooses: a multiple of `step`, from `minimum` to
+/// `maximum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct VariableAmount {
-    /// How many points one unit of the currency costs.
+    /// Price in points of one unit of the currency.
     pub points_per_unit: Points,
-    /// What amounts are multiples of. One step costs whole points.
+    /// Smallest difference of two amounts. A step costs a whole number of points.
     pub step: Amount,
-    /// The least.
+    /// Least amount.
     pub minimum: Amount,
-    /// The most, where there is one.
+    /// Largest amount. `None` for no limit.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub maximum: Option<Amount>,
 }
 
-/// Goods of a shop.
+/// A set of goods: products, variants or categories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -134,7 +164,7 @@ pub struct ProductScope {
     /// Products, with all their variants.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub products: BTreeSet<ProductId>,
-    /// Single variants.
+    /// Variants of products.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub variants: BTreeSet<VariantId>,
     /// Categories, with all their products.
@@ -142,18 +172,19 @@ pub struct ProductScope {
     pub categories: BTreeSet<CategoryId>,
 }
 
-/// What holds for all redemptions.
+/// The terms of all redemptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct RedemptionTerms {
-    /// How long points that come back can be used at least, where their own time is over; and a code that
-    /// becomes usable again.
+    /// Least time for which returned points, or a code that is usable again, are valid.
     pub grace: Period,
-    /// What the cancellation of the order that used a redemption brings back.
+    /// Effect of the cancellation of the order that used a redemption.
     pub order_cancelled: OrderCancelledPolicy,
 }
 
-/// What the cancellation of the order that used a redemption brings back: one of the two, never both.
+/// The effect of the cancellation of the order that used a redemption.
+///
+/// Either the code or the points return, never both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
@@ -161,7 +192,7 @@ pub enum OrderCancelledPolicy {
     /// The redemption can be used again. The default.
     #[default]
     Code,
-    /// The points come back, and the code stops working.
+    /// The points are returned, and the code becomes invalid.
     Points,
 }
 
@@ -182,12 +213,12 @@ impl Default for RedemptionTerms {
 }
 
 impl ProductScope {
-    /// Whether none are named.
+    /// Returns true if the set names nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The same under Shopify's names.
+    /// The same goods as a selection of a price rule.
     pub(crate) fn items(&self) -> ItemSelection {
         let Self { products, variants, categories } = self.clone();
         ItemSelection { products, variants, collections: categories }
@@ -195,47 +226,7 @@ impl ProductScope {
 }
 
 impl Reward {
-    /// What the customer gets for an amount that they chose, or for none, and what it costs. `minor_digits`
-    /// are those of the shop's currency.
-    ///
-    /// # Errors
-    /// [`Rejection::InvalidAmount`] for an amount that is none of those on offer, or is finer than the
-    /// currency.
-    ///
-    /// # Example: points by the step
-    /// ```
-    /// use loyalty_core::{Points, Program, program::Benefit};
-    /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
-    ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
-    /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
-    /// let fifteen = "15".parse().unwrap();
-    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Benefit::FixedAmount(fifteen))));
-    /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
-    /// ```
-    pub fn quote(
-        &self,
-        amount: Option<Amount>,
-        minor_digits: u32,
-    ) -> Result<(Points, Benefit), Rejection> {
-        let wrong = |expected: String| Rejection::InvalidAmount { expected };
-        match (&self.offer, amount) {
-            (RewardPricing::Fixed { cost, benefit: gives }, None) => Ok((*cost, gives.clone())),
-            (RewardPricing::Fixed { .. }, Some(_)) => {
-                Err(wrong("left out: this reward has one price".to_owned()))
-            }
-            (RewardPricing::Variable(variable), None) => Err(wrong(variable.to_string())),
-            (RewardPricing::Variable(variable), Some(amount)) => {
-                let fits = amount.get().normalize().scale() <= minor_digits;
-                let cost = variable
-                    .cost(amount)
-                    .filter(|_| fits)
-                    .ok_or_else(|| wrong(variable.to_string()))?;
-                Ok((cost, Benefit::FixedAmount(amount)))
-            }
-        }
-    }
-
-    /// The least that it costs.
+    /// The lowest price in points.
     pub fn minimum_cost(&self) -> Points {
         match &self.offer {
             RewardPricing::Fixed { cost, .. } => *cost,
@@ -245,7 +236,8 @@ impl Reward {
         }
     }
 
-    /// The largest amount that so many points buy, where the customer chooses the amount.
+    /// The largest amount that these points buy. `None` if the customer does not choose
+    /// the amount, or if the points are not enough.
     pub fn largest_amount(&self, points: Points) -> Option<Amount> {
         let RewardPricing::Variable(variable) = &self.offer else {
             return None;
@@ -253,22 +245,23 @@ impl Reward {
         variable.largest(points)
     }
 
-    /// Whether its redemptions have a code.
+    /// Returns true if redemptions of the reward have a code.
     pub fn has_code(&self) -> bool {
         match &self.offer {
-            RewardPricing::Fixed { benefit: gives, .. } => gives.has_code(),
+            RewardPricing::Fixed { benefit, .. } => benefit.has_code(),
             RewardPricing::Variable(_) => true,
         }
     }
 
-    /// Whether its amounts are whole minor units of a currency with so many decimals.
+    /// Returns true if no amount has more than `minor_digits` decimals.
     pub(crate) fn fits_currency(&self, minor_digits: u32) -> bool {
         self.fields_finer_than(minor_digits).next().is_none()
     }
 
-    /// Amounts that are finer than a currency with so many decimals, by their pointers in the reward.
+    /// The fields whose amounts have more than `minor_digits` decimals, by their pointers
+    /// in the reward.
     fn fields_finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
-        let by_offer = match &self.offer {
+        let offered = match &self.offer {
             RewardPricing::Fixed { benefit: Benefit::FixedAmount(amount), .. } => {
                 vec![("gives/fixed_amount", *amount)]
             }
@@ -282,20 +275,23 @@ impl Reward {
                 vec![("gives/free_shipping/maximum", *maximum)]
             }
             RewardPricing::Fixed { .. } => Vec::new(),
-            // Minimum and maximum are multiples of it.
+            // Minimum and maximum are multiples of the step, so that it has the most
+            // decimals.
             RewardPricing::Variable(variable) => {
                 vec![("gives/variable_amount/step", variable.step)]
             }
         };
+
         let minimum = self.minimum_subtotal.map(|amount| ("minimum_subtotal", amount));
-        let all = by_offer.into_iter().chain(minimum);
-        all.filter(move |(_, amount)| amount.get().normalize().scale() > minor_digits)
+        let amounts = offered.into_iter().chain(minimum);
+        amounts
+            .filter(move |(_, amount)| amount.get().normalize().scale() > minor_digits)
             .map(|(field, _)| field)
     }
 }
 
 impl Benefit {
-    /// Whether a code stands for it.
+    /// Returns true if a redemption of it has a code.
     pub fn has_code(&self) -> bool {
         match self {
             Self::FixedAmount(_)
@@ -306,7 +302,7 @@ impl Benefit {
         }
     }
 
-    /// The name on the wire.
+    /// The name in documents and answers.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Custom => "custom",
@@ -322,7 +318,7 @@ impl Benefit {
 impl fmt::Display for Benefit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Custom => f.write_str("what the shop hands over"),
+            Self::Custom => f.write_str("a reward handled by the shop"),
             Self::FixedAmount(amount) => write!(f, "{amount} off"),
             Self::FreeProduct(FreeProduct { quantity: 1, .. }) => f.write_str("a free product"),
             Self::FreeProduct(FreeProduct { quantity, .. }) => {
@@ -330,7 +326,7 @@ impl fmt::Display for Benefit {
             }
             Self::FreeShipping(FreeShipping { maximum: None }) => f.write_str("free shipping"),
             Self::FreeShipping(FreeShipping { maximum: Some(maximum) }) => {
-                write!(f, "free shipping that costs {maximum} at most")
+                write!(f, "free shipping of at most {maximum}")
             }
             Self::Percentage(rate) => write!(f, "{rate}% off"),
             Self::StoreCredit(amount) => write!(f, "{amount} of store credit"),
@@ -339,8 +335,8 @@ impl fmt::Display for Benefit {
 }
 
 impl VariableAmount {
-    /// What an amount costs, where it is on offer.
-    fn cost(&self, amount: Amount) -> Option<Points> {
+    /// The price of an amount. `None` if the amount is not on offer.
+    pub(crate) fn cost(&self, amount: Amount) -> Option<Points> {
         let in_range =
             amount >= self.minimum && self.maximum.is_none_or(|maximum| amount <= maximum);
         self.price(amount).filter(|_| in_range && self.is_multiple(amount))
@@ -350,30 +346,35 @@ impl VariableAmount {
         amount.ten_thousandths().checked_rem(self.step.ten_thousandths()) == Some(0)
     }
 
-    /// What an amount costs, where that is whole points.
+    /// The price of an amount, on offer or not. `None` if it is no whole number of
+    /// points.
     fn price(&self, amount: Amount) -> Option<Points> {
-        let parts = i128::from(amount.ten_thousandths())
+        let ten_thousandths = i128::from(amount.ten_thousandths())
             .checked_mul(i128::from(self.points_per_unit.get()))?;
-        let points = parts
+        let points = ten_thousandths
             .checked_div(10_000)
-            .filter(|_| parts.checked_rem(10_000) == Some(0))?;
+            .filter(|_| ten_thousandths.checked_rem(10_000) == Some(0))?;
         i64::try_from(points).ok().and_then(Points::new)
     }
 
+    /// The largest amount on offer that costs at most `points`.
     fn largest(&self, points: Points) -> Option<Amount> {
-        let step = self.price(self.step)?.get();
-        let steps = points.get().checked_div(step)?;
-        let affordable = steps.checked_mul(self.step.ten_thousandths()).unwrap_or(i64::MAX);
-        let most = self.maximum.unwrap_or(Amount::MAX);
-        let whole = most.ten_thousandths().checked_div(self.step.ten_thousandths())?;
-        let most = whole.checked_mul(self.step.ten_thousandths())?;
-        Amount::from_ten_thousandths(affordable.min(most))
+        let price = self.price(self.step)?.get();
+        let affordable_steps = points.get().checked_div(price)?;
+        let step = self.step.ten_thousandths();
+        let affordable = affordable_steps.checked_mul(step).unwrap_or(i64::MAX);
+
+        // `Amount::MAX`, unlike a maximum of the program, need not be a multiple of the
+        // step.
+        let maximum = self.maximum.unwrap_or(Amount::MAX).ten_thousandths();
+        let maximum = maximum.checked_div(step)?.checked_mul(step)?;
+        Amount::from_ten_thousandths(affordable.min(maximum))
             .ok()
             .filter(|amount| *amount >= self.minimum)
     }
 }
 
-/// What amounts are on offer.
+/// The amounts on offer, in words.
 impl fmt::Display for VariableAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} or more", self.minimum)?;
@@ -385,76 +386,83 @@ impl fmt::Display for VariableAmount {
 }
 
 pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut Vec<Fault>) {
-    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for (index, reward) in rewards.iter().enumerate() {
-        let at = |field: &str| format!("/rewards/{index}/{field}");
-        if !names.insert(&reward.id) {
-            faults.push(Fault::new(
-                at("id"),
-                "duplicate_id",
-                format!("the id {} stands here twice", reward.id),
-            ));
+        let pointer = format!("/rewards/{index}");
+        let at = |field: &str| format!("{pointer}/{field}");
+
+        if !ids.insert(&reward.id) {
+            faults.push(duplicate_id(&pointer, &reward.id));
         }
         let printable =
             !reward.name.trim().is_empty() && !reward.name.chars().any(char::is_control);
         if !printable || reward.name.chars().count() > 100 {
             faults.push(Fault::new(at("name"), "invalid_value", "must be 1 to 100 characters"));
         }
+
         check_offer(&reward.offer, &at, faults);
         check_product_scopes(reward, &at, faults);
-        check_window(reward.when.from, reward.when.until, &at("when"), faults);
+        check_validity(reward.when.from, reward.when.until, &at("when"), faults);
         check_tiers(&reward.when.tiers, tiers, &at("when/tiers"), faults);
-        for (field, limits) in [("limits", &reward.limits), ("limits_in_all", &reward.total_limits)]
-        {
-            check_limits(limits, &at(field), faults);
-            for (limit, _) in limits.iter().enumerate().filter(|(_, limit)| limit.partial) {
-                let detail = "a reward is given whole or not at all";
-                faults.push(Fault::new(
-                    at(&format!("{field}/{limit}/partial")),
-                    "contradiction",
-                    detail,
-                ));
-            }
-        }
+        check_reward_limits(&reward.limits, &at("limits"), faults);
+        check_reward_limits(&reward.total_limits, &at("limits_in_all"), faults);
         check_code(reward, &at, faults);
     }
 }
 
+fn check_reward_limits(limits: &[Limit], pointer: &str, faults: &mut Vec<Fault>) {
+    check_limits(limits, pointer, faults);
+    for (index, _) in limits.iter().enumerate().filter(|(_, limit)| limit.partial) {
+        let detail = "must be false: a reward cannot be granted in part";
+        faults.push(Fault::new(format!("{pointer}/{index}/partial"), "contradiction", detail));
+    }
+}
+
 fn check_offer(offer: &RewardPricing, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
-    const POSITIVE: &str = "must be more than zero";
     match offer {
-        RewardPricing::Fixed { cost, benefit: gives } => {
+        RewardPricing::Fixed { cost, benefit } => {
             if !points_in_range(*cost) {
                 faults.push(Fault::new(at("cost"), "out_of_range", POINTS_RANGE));
             }
-            check_benefit(gives, at, faults);
+            check_benefit(benefit, at, faults);
         }
         RewardPricing::Variable(variable) => {
-            let at = |field: &str| at(&format!("gives/variable_amount/{field}"));
-            let VariableAmount { points_per_unit, step, minimum, maximum } = *variable;
-            if !points_in_range(points_per_unit) {
-                faults.push(Fault::new(at("points_per_unit"), "out_of_range", POINTS_RANGE));
-            } else if step.is_zero() {
-                faults.push(Fault::new(at("step"), "out_of_range", POSITIVE));
-            } else if variable.price(step).is_none() {
-                faults.push(Fault::new(at("step"), "contradiction", "must cost whole points"));
-            } else {
-                let multiple = |amount| variable.is_multiple(amount);
-                let detail = "must be a multiple of step, and more than zero";
-                if minimum.is_zero() || !multiple(minimum) {
-                    faults.push(Fault::new(at("minimum"), "contradiction", detail));
-                }
-                if maximum.is_some_and(|maximum| maximum < minimum || !multiple(maximum)) {
-                    let detail = "must be a multiple of step, and not less than minimum";
-                    faults.push(Fault::new(at("maximum"), "contradiction", detail));
-                }
-            }
+            check_variable_amount(variable, &at("gives/variable_amount"), faults);
         }
     }
 }
 
-fn check_benefit(gives: &Benefit, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
-    let wrong = match gives {
+fn check_variable_amount(variable: &VariableAmount, pointer: &str, faults: &mut Vec<Fault>) {
+    let VariableAmount { points_per_unit, step, minimum, maximum } = *variable;
+    let mut add = |field: &str, code, detail| {
+        faults.push(Fault::new(format!("{pointer}/{field}"), code, detail));
+    };
+
+    // The bounds are compared with the step, which must be valid for that.
+    if !points_in_range(points_per_unit) {
+        return add("points_per_unit", "out_of_range", POINTS_RANGE);
+    }
+    if step.is_zero() {
+        return add("step", "out_of_range", "must be more than zero");
+    }
+    if variable.price(step).is_none() {
+        return add("step", "contradiction", "must cost a whole number of points");
+    }
+
+    if minimum.is_zero() || !variable.is_multiple(minimum) {
+        add("minimum", "contradiction", "must be a multiple of step, and more than zero");
+    }
+    if maximum.is_some_and(|maximum| maximum < minimum || !variable.is_multiple(maximum)) {
+        add(
+            "maximum",
+            "contradiction",
+            "must be a multiple of step, and not less than minimum",
+        );
+    }
+}
+
+fn check_benefit(benefit: &Benefit, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
+    let wrong = match benefit {
         Benefit::FixedAmount(amount) if amount.is_zero() => {
             Some(("fixed_amount", "must be more than zero"))
         }
@@ -477,41 +485,52 @@ fn check_benefit(gives: &Benefit, at: &impl Fn(&str) -> String, faults: &mut Vec
         | Benefit::Percentage(_)
         | Benefit::StoreCredit(_) => None,
     };
+
     if let Some((field, detail)) = wrong {
         faults.push(Fault::new(at(&format!("gives/{field}")), "out_of_range", detail));
     }
-    if let Benefit::FreeProduct(product) = gives {
+    if let Benefit::FreeProduct(product) = benefit {
         check_product_scope(&product.scope, &at("gives/free_product"), faults);
     }
 }
 
-/// Goods can be named where the discount is off goods. What costs nothing names its own.
+/// Checks the fields that only some benefits can have: goods, and the terms of codes.
 fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
-    let (off_goods, has_code) = match &reward.offer {
+    // A free product has a scope of its own; delivery and credit are not for goods.
+    let (is_off_goods, has_code) = match &reward.offer {
         RewardPricing::Variable(_) => (true, true),
-        RewardPricing::Fixed { benefit: gives, .. } => (
-            matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
-            gives.has_code(),
+        RewardPricing::Fixed { benefit, .. } => (
+            matches!(benefit, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
+            benefit.has_code(),
         ),
     };
+
     let named = [("only", !reward.only.is_empty()), ("excluded", !reward.excluded.is_empty())];
-    for (field, _) in named.into_iter().filter(|(_, named)| *named && !off_goods) {
-        let detail = "only amounts and percentages off can be for some goods";
+    for (field, _) in named.into_iter().filter(|(_, named)| *named && !is_off_goods) {
+        let detail =
+            "only fixed_amount and percentage rewards can be limited to products or categories";
         faults.push(Fault::new(at(field), "contradiction", detail));
     }
-    let ruled = [
+
+    let of_codes = [
         ("minimum_subtotal", reward.minimum_subtotal.is_some()),
         ("individual_use", reward.individual_use),
         ("code_prefix", !reward.code_prefix.is_empty()),
     ];
-    for (field, _) in ruled.into_iter().filter(|(_, said)| *said && !has_code) {
-        faults.push(Fault::new(at(field), "contradiction", "this reward has no code"));
+    for (field, _) in of_codes.into_iter().filter(|(_, is_set)| *is_set && !has_code) {
+        faults.push(Fault::new(
+            at(field),
+            "contradiction",
+            "is not allowed: this reward has no code",
+        ));
     }
+
     check_product_scope(&reward.only, &at("only"), faults);
     check_sizes(&reward.excluded, &at("excluded"), faults);
 }
 
-/// Shopify's constraint: categories, or products and variants.
+/// Checks Shopify's constraint on the scope of a discount: categories, or products and
+/// variants.
 fn check_product_scope(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
     let singles = !goods.products.is_empty() || !goods.variants.is_empty();
     if singles && !goods.categories.is_empty() {
@@ -527,8 +546,11 @@ fn check_sizes(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
         ("variants", goods.variants.len()),
         ("categories", goods.categories.len()),
     ];
-    for (field, _) in counts.into_iter().filter(|(_, count)| *count > PriceRule::MAX_IDS) {
-        let detail = format!("at most {} are accepted", PriceRule::MAX_IDS);
+    for (field, _) in counts
+        .into_iter()
+        .filter(|(_, count)| *count > PriceRuleParts::MAX_IDS)
+    {
+        let detail = format!("at most {} are accepted", PriceRuleParts::MAX_IDS);
         faults.push(Fault::new(format!("{pointer}/{field}"), "too_many", detail));
     }
 }
@@ -540,12 +562,24 @@ fn check_code(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fa
 }
 
 impl super::Program {
-    /// The reward of this name.
+    /// The reward of this id, if the program has one.
     pub fn reward(&self, id: &RewardId) -> Option<&Reward> {
         self.definition.rewards.iter().find(|reward| reward.id == *id)
     }
 
-    /// What a shop whose currency has so many decimals could not give: amounts finer than that.
+    /// Returns the faults of rewards whose amounts have more than `minor_digits`
+    /// decimals, the decimals of a shop's currency.
+    ///
+    /// # Example: no cents in yen
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// use loyalty_core::Program;
+    /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Off", "cost": 50,
+    ///     "gives": {"fixed_amount": "0.50"}}]}"#).unwrap();
+    /// assert_eq!(program.check_currency(2), []);
+    /// assert_eq!(program.check_currency(0)[0].pointer, "/rewards/0/gives/fixed_amount");
+    /// # }
+    /// ```
     pub fn check_currency(&self, minor_digits: u32) -> Vec<Fault> {
         let rewards = self.definition.rewards.iter().enumerate();
         let pointers = rewards.flat_map(|(index, reward)| {
@@ -554,7 +588,7 @@ impl super::Program {
                 .map(move |field| format!("/rewards/{index}/{field}"))
         });
         pointers
-            .map(|pointer| Fault::new(pointer, "too_fine", "is finer than the currency"))
+            .map(|pointer| Fault::new(pointer, "too_fine", "has more decimals than the currency"))
             .collect()
     }
 }
@@ -575,9 +609,9 @@ mod json {
         fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
             let mut members = to.serialize_map(None)?;
             match self {
-                Self::Fixed { cost, benefit: gives } => {
+                Self::Fixed { cost, benefit } => {
                     members.serialize_entry("cost", cost)?;
-                    members.serialize_entry::<_, Benefit>("gives", gives)?;
+                    members.serialize_entry::<_, Benefit>("gives", benefit)?;
                 }
                 Self::Variable(variable) => {
                     members.serialize_entry("gives", &VariableOffer::VariableAmount(variable))?;

@@ -1,5 +1,7 @@
-//! Which earning rules are about a line: one search for each thing that the line names, however many rules
-//! there are.
+//! An index from products and categories to the earning rules that name them.
+//!
+//! A line costs one binary search for its product and for each of its categories,
+//! whatever the number of rules.
 
 use std::collections::BTreeMap;
 
@@ -7,37 +9,37 @@ use super::EarningRule;
 use super::check::MAX_ITEMS;
 use crate::order::Line;
 
-/// Some earning rules, by their places in the program.
+/// A set of earning rules, by their indexes in the program: one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleSet([u64; MAX_ITEMS.div_ceil(64)]);
 
 impl RuleSet {
-    pub(crate) fn insert(&mut self, place: usize) {
-        if let Some(bits) = self.0.get_mut(place / 64) {
-            *bits |= 1 << (place % 64);
+    pub(crate) fn insert(&mut self, index: usize) {
+        if let Some(bits) = self.0.get_mut(index / 64) {
+            *bits |= 1 << (index % 64);
         }
     }
 
-    pub(crate) fn contains(&self, place: usize) -> bool {
+    pub(crate) fn contains(&self, index: usize) -> bool {
         self.0
-            .get(place / 64)
-            .is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+            .get(index / 64)
+            .is_some_and(|bits| bits >> (index % 64) & 1 == 1)
     }
 
-    /// Whether any place is in both.
-    pub(crate) fn intersects(&self, others: &Self) -> bool {
-        self.0.iter().zip(&others.0).any(|(own, other)| own & other != 0)
+    /// Returns true if both sets have a rule in common.
+    pub(crate) fn intersects(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(left, right)| left & right != 0)
     }
 
-    fn union(&mut self, others: &Self) {
-        self.0
-            .iter_mut()
-            .zip(&others.0)
-            .for_each(|(own, other)| *own |= other);
+    /// Adds the rules of another set.
+    fn extend(&mut self, other: &Self) {
+        for (bits, more) in self.0.iter_mut().zip(&other.0) {
+            *bits |= more;
+        }
     }
 }
 
-/// What the rules of a program name.
+/// The products and categories that earning rules name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RuleIndex {
     products: NameIndex,
@@ -47,13 +49,14 @@ pub(super) struct RuleIndex {
 impl RuleIndex {
     pub(super) fn new(rules: &[EarningRule]) -> Self {
         let (mut products, mut categories) = (BTreeMap::new(), BTreeMap::new());
-        for (place, EarningRule { when, .. }) in rules.iter().enumerate() {
-            when.products
-                .iter()
-                .for_each(|product| index_name(&mut products, product.as_str(), place));
-            when.categories
-                .iter()
-                .for_each(|category| index_name(&mut categories, category.as_str(), place));
+
+        for (index, EarningRule { when, .. }) in rules.iter().enumerate() {
+            for product in &when.products {
+                index_name(&mut products, product.as_str(), index);
+            }
+            for category in &when.categories {
+                index_name(&mut categories, category.as_str(), index);
+            }
         }
         Self {
             products: NameIndex::new(products),
@@ -67,22 +70,24 @@ impl RuleIndex {
             .product
             .as_ref()
             .and_then(|product| self.products.get(product.as_str()));
-        let mut places = product.copied().unwrap_or_default();
+        let mut rules = product.copied().unwrap_or_default();
+
         for category in &line.categories {
             if let Some(found) = self.categories.get(category.as_str()) {
-                places.union(found);
+                rules.extend(found);
             }
         }
-        places
+        rules
     }
 }
 
-/// Names, shorter ones first: in a search, the lengths decide nearly always, and at once.
+/// Names with the rules that have them, sorted by length first: comparing lengths is
+/// cheap, and decides nearly every step of a search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct NameIndex(Vec<(Box<str>, RuleSet)>);
 
-fn index_name<'a>(all: &mut BTreeMap<(usize, &'a str), RuleSet>, name: &'a str, place: usize) {
-    all.entry((name.len(), name)).or_default().insert(place);
+fn index_name<'a>(names: &mut BTreeMap<(usize, &'a str), RuleSet>, name: &'a str, rule: usize) {
+    names.entry((name.len(), name)).or_default().insert(rule);
 }
 
 impl NameIndex {
@@ -90,15 +95,15 @@ impl NameIndex {
         Self(
             names
                 .into_iter()
-                .map(|((_, name), places)| (name.into(), places))
+                .map(|((_, name), rules)| (name.into(), rules))
                 .collect(),
         )
     }
 
     fn get(&self, name: &str) -> Option<&RuleSet> {
-        let order = |own: &str| own.len().cmp(&name.len()).then_with(|| own.cmp(name));
-        let index = self.0.binary_search_by(|(own, _)| order(own)).ok()?;
-        self.0.get(index).map(|(_, places)| places)
+        let order = |known: &str| known.len().cmp(&name.len()).then_with(|| known.cmp(name));
+        let index = self.0.binary_search_by(|(known, _)| order(known)).ok()?;
+        self.0.get(index).map(|(_, rules)| rules)
     }
 }
 
@@ -112,18 +117,18 @@ mod tests {
 
     #[test]
     fn the_last_of_many_rules_is_found_too() {
-        let rule = |place: usize| {
+        let rule = |index: usize| {
             let mut rule = EarningRule::base();
             rule.when
                 .products
-                .insert(format!("product {}", place / 2).parse().unwrap());
+                .insert(format!("product {}", index / 2).parse().unwrap());
             rule.when
                 .categories
-                .insert(format!("category {place}").parse().unwrap());
+                .insert(format!("category {index}").parse().unwrap());
             rule
         };
         let rules: Vec<_> = (0..MAX_ITEMS).map(rule).collect();
-        let scopes = RuleIndex::new(&rules);
+        let rule_index = RuleIndex::new(&rules);
         let line = |product: Option<usize>, categories: &[usize]| Line {
             id: "1".parse().unwrap(),
             product: product.map(|number| format!("product {number}").parse().unwrap()),
@@ -136,11 +141,12 @@ mod tests {
             gift_card: false,
         };
         let found = |line: &Line| -> Vec<_> {
-            let places = scopes.rules_for(line);
-            (0..MAX_ITEMS + 100).filter(|place| places.contains(*place)).collect()
+            let rules = rule_index.rules_for(line);
+            (0..MAX_ITEMS + 100).filter(|index| rules.contains(*index)).collect()
         };
-        for place in 0..MAX_ITEMS {
-            assert_eq!(found(&line(None, &[place, MAX_ITEMS])), [place]);
+
+        for index in 0..MAX_ITEMS {
+            assert_eq!(found(&line(None, &[index, MAX_ITEMS])), [index]);
         }
         assert_eq!(found(&line(Some(MAX_ITEMS / 2 - 1), &[])), [MAX_ITEMS - 2, MAX_ITEMS - 1]);
         assert_eq!(found(&line(Some(0), &[70, 5, 199])), [0, 1, 5, 70, 199]);

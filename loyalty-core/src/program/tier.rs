@@ -1,34 +1,60 @@
-//! VIP tiers: what qualifies for them, how long they last, what they bring.
+//! VIP tiers: their thresholds, their terms and their benefits.
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
-use crate::account::Counts;
+use super::check::{POINTS_RANGE, points_in_range};
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Period;
+use crate::counts::Counts;
+use crate::fault::Fault;
 use crate::id::TierId;
 
+/// The largest number of perks of a tier.
+const MAX_PERKS: usize = 50;
+
+/// The largest number of characters of a perk.
+const MAX_PERK_CHARS: usize = 500;
+
+/// The length in months of the longest rolling window.
+const MAX_ROLLING_MONTHS: u32 = 36;
+
 /// A VIP tier.
+///
+/// # Example: gold for 1,000 spent in twelve months
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::{Amount, Program};
+/// let program = Program::from_json(
+///     r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "1.5", "threshold": "1000",
+///                    "entry": {"points": 100}}],
+///         "tiering": {"window": {"rolling": "P12M"}}}"#,
+/// )
+/// .unwrap();
+/// let gold = program.tier(&"gold".parse().unwrap()).unwrap();
+/// assert_eq!(gold.threshold, Some(Amount::from(1_000)));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Tier {
-    /// Its name in the program.
+    /// Unique name in the program.
     pub id: TierId,
-    /// Its name for customers.
+    /// Name for customers.
     pub name: String,
-    /// What points of orders are multiplied by.
+    /// Factor on the points of orders.
     pub multiplier: Rate,
-    /// How much of the program's metric qualifies for it. None: it is set by hand only.
+    /// Least value of the program's metric that qualifies. `None` for a tier that is only
+    /// set by hand.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub threshold: Option<Amount>,
-    /// What it brings, in words for customers.
+    /// Benefits in words for customers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub perks: Vec<String>,
-    /// Points for entering it.
+    /// Reward for entering the tier.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub entry: Option<EntryReward>,
 }
 
 impl Tier {
-    /// A tier of this name that is set by hand and multiplies.
+    /// A tier that is only set by hand, with a multiplier and no other benefit.
     pub fn manual(id: TierId, name: impl Into<String>, multiplier: Rate) -> Self {
         Self {
             id,
@@ -41,64 +67,65 @@ impl Tier {
     }
 }
 
-/// Points for entering a tier.
+/// The reward for entering a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct EntryReward {
-    /// How many.
+    /// Points of the reward.
     pub points: Points,
-    /// At each entry, rather than once ever.
+    /// If true, every entry is rewarded; otherwise only the first one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub each_time: bool,
-    /// Taken back where a refund undoes the entry, rather than kept.
+    /// If true, the points are clawed back when a refund undoes the entry.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub taken_back: bool,
 }
 
-/// How tiers are come by and lost.
+/// The rules by which customers enter and leave tiers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Tiering {
-    /// What counts.
+    /// The metric that thresholds are compared with.
     pub metric: TierMetric,
-    /// Over which time.
+    /// The window of time over which the metric is summed.
     pub window: TierWindow,
-    /// What happens to who no longer qualifies.
+    /// The tier of a customer who no longer qualifies.
     pub down: Downgrade,
-    /// How long a tier lasts at least.
+    /// The least time for which a customer has a tier.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub term: Option<Period>,
-    /// How long it is kept after the qualification is lost and the term is over.
+    /// The time for which a customer keeps a tier after term and qualification have
+    /// ended.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub grace: Option<Period>,
-    /// Who skips a tier gets its entry reward too.
+    /// If true, a customer who skips a tier also gets its entry reward.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub skipped_rewards: bool,
 }
 
 impl Tiering {
-    /// Whether nothing is said.
+    /// Returns true for the default rules.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What qualifies for a tier.
+/// The metric that qualifies for tiers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum TierMetric {
-    /// Money spent: the earning basis, refunds deducted. The default.
+    /// Money spent: the earning basis, net of refunds. The default.
     #[default]
     Spend,
-    /// Points earned, net of what was taken back, without entry rewards.
+    /// Points earned, net of clawbacks, without entry rewards.
     PointsEarned,
     /// Orders that were not refunded in full.
     Orders,
 }
 
 impl TierMetric {
-    /// The part of counts that this looks at: ten-thousandths of the currency unit, points or orders.
+    /// The metric's value: ten-thousandths of the currency unit, points or orders.
     pub fn value_of(self, counts: Counts) -> i64 {
         match self {
             Self::Spend => counts.spend,
@@ -107,7 +134,7 @@ impl TierMetric {
         }
     }
 
-    /// A threshold in the same measure.
+    /// A threshold in the unit of [`Self::value_of`].
     pub fn scale_threshold(self, threshold: Amount) -> i64 {
         let parts = threshold.ten_thousandths();
         match self {
@@ -117,90 +144,103 @@ impl TierMetric {
     }
 }
 
-/// Over which time a metric is summed.
+/// The window of time over which a metric is summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum TierWindow {
-    /// All that was ever done. The default.
+    /// All time. The default.
     #[default]
     Lifetime,
-    /// The last so many months, judged at every instant: what was done counts until this long after it.
+    /// A number of months before each instant: an order stops counting exactly this long
+    /// after it.
     Rolling(Period),
-    /// The calendar year in the shop's zone. A tier lasts to the end of the next year.
+    /// The calendar year in the shop's zone. A tier lasts until the end of the next year.
     CalendarYear,
 }
 
-/// What happens to who no longer qualifies.
+/// The tier of a customer who no longer qualifies for the present one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Downgrade {
-    /// The tier stays; only a refund can undo it.
+    /// The same tier. Only a refund can undo it.
     Never,
-    /// To the next lower tier, and from there again after its term.
+    /// The next lower tier, and the one below it after another term.
     OneStep,
-    /// To the tier that is qualified for. The default.
+    /// The tier for which the customer qualifies. The default.
     #[default]
     ToQualified,
 }
 
+/// Checks the tiers with each other and with the rules of tiering.
 pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) {
-    let mut last: Option<Amount> = None;
+    let mut previous: Option<Amount> = None;
     for (index, tier) in tiers.iter().enumerate() {
         let at = |field: &str| format!("/tiers/{index}/{field}");
+
         if let Some(threshold) = tier.threshold {
-            if last.is_some_and(|last| threshold <= last) {
-                let detail = "must be more than that of the tier before";
-                faults.push(Fault::new(at("threshold"), "contradiction", detail));
-            }
-            if tiering.metric != TierMetric::Spend
-                && threshold
-                    .ten_thousandths()
-                    .checked_rem(10_000)
-                    .is_none_or(|rest| rest != 0)
-            {
-                faults.push(Fault::new(
-                    at("threshold"),
-                    "invalid_value",
-                    "must be a whole number for this metric",
-                ));
-            }
-            if threshold.is_zero() {
-                faults.push(Fault::new(at("threshold"), "out_of_range", "must be more than zero"));
-            }
-            last = Some(threshold);
+            check_threshold(threshold, previous, tiering.metric, &at("threshold"), faults);
+            previous = Some(threshold);
         }
-        if tier.perks.len() > 50
-            || tier
-                .perks
-                .iter()
-                .any(|perk| perk.is_empty() || perk.chars().count() > 500)
-        {
-            faults.push(Fault::new(
-                at("perks"),
-                "out_of_range",
-                "must be at most 50 texts of 1 to 500 characters",
-            ));
+
+        let is_perk = |perk: &String| (1..=MAX_PERK_CHARS).contains(&perk.chars().count());
+        if tier.perks.len() > MAX_PERKS || !tier.perks.iter().all(is_perk) {
+            let detail =
+                format!("must be at most {MAX_PERKS} texts of 1 to {MAX_PERK_CHARS} characters");
+            faults.push(Fault::new(at("perks"), "out_of_range", detail));
         }
         if tier.entry.is_some_and(|entry| !points_in_range(entry.points)) {
             faults.push(Fault::new(at("entry/points"), "out_of_range", POINTS_RANGE));
         }
     }
+
+    // Without a term, all steps would be taken at the same instant.
     if tiering.down == Downgrade::OneStep && tiering.term.is_none() {
-        faults.push(Fault::new(
-            "/tiering/term",
-            "missing_field",
-            "is required where tiers go down one step",
-        ));
+        let detail = "is required when tiers are lowered one step at a time";
+        faults.push(Fault::new("/tiering/term", "missing_field", detail));
     }
     if let TierWindow::Rolling(period) = tiering.window
-        && !period.is_months_up_to(36)
+        && !period.is_months_up_to(MAX_ROLLING_MONTHS)
     {
-        faults.push(Fault::new(
-            "/tiering/window/rolling",
-            "out_of_range",
-            "must be 1 to 36 whole months",
-        ));
+        let detail = format!("must be 1 to {MAX_ROLLING_MONTHS} whole months");
+        faults.push(Fault::new("/tiering/window/rolling", "out_of_range", detail));
+    }
+}
+
+fn check_threshold(
+    threshold: Amount,
+    previous: Option<Amount>,
+    metric: TierMetric,
+    pointer: &str,
+    faults: &mut Vec<Fault>,
+) {
+    if previous.is_some_and(|previous| threshold <= previous) {
+        let detail = "must be higher than the threshold of the previous tier";
+        faults.push(Fault::new(pointer, "contradiction", detail));
+    }
+
+    let is_whole = threshold.ten_thousandths().checked_rem(10_000) == Some(0);
+    if metric != TierMetric::Spend && !is_whole {
+        let detail = "must be a whole number for this metric";
+        faults.push(Fault::new(pointer, "invalid_value", detail));
+    }
+    if threshold.is_zero() {
+        faults.push(Fault::new(pointer, "out_of_range", "must be more than zero"));
+    }
+}
+
+/// Checks one tier by itself.
+pub(super) fn check_tier(tier: &Tier, pointer: &str, faults: &mut Vec<Fault>) {
+    if tier.name.is_empty()
+        || tier.name.chars().count() > 100
+        || tier.name.chars().any(char::is_control)
+    {
+        let detail = "must be 1 to 100 characters";
+        faults.push(Fault::new(format!("{pointer}/name"), "invalid_value", detail));
+    }
+    if tier.multiplier.millionths() > 1_000_000_000 || tier.multiplier.get().is_zero() {
+        let detail = "must be more than zero and at most 1000";
+        faults.push(Fault::new(format!("{pointer}/multiplier"), "out_of_range", detail));
     }
 }

@@ -1,4 +1,5 @@
-//! Rules, carts and claims to test with. Small ranges on purpose: ids, prices and instants must meet.
+//! Strategies for price rules, carts and claims. Their ranges are small, so that equal ids,
+//! prices and instants are frequent.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use super::discounts::DiscountLedger;
 use super::vocabulary::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
+use crate::code::Code;
 use crate::discount::{
-    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, ItemSelection, PriceRule,
+    AllocationMethod, Cart, CartLine, CodeCommand, Customer, ItemSelection, PriceRule,
     PriceRuleParts, QuantityRatio, ShippingLine, TargetSelection, TargetType, ValueType,
 };
 use crate::id::{
@@ -42,7 +44,7 @@ fn collections() -> impl Strategy<Value = CategoryId> {
     numbered_texts("collection").prop_filter_map("an id", |text| CategoryId::new(text).ok())
 }
 
-/// Products and variants, or collections.
+/// Generates products and variants, or collections.
 fn items() -> impl Strategy<Value = ItemSelection> {
     let named = (btree_set(products(), 0..3), btree_set(variants(), 0..2));
     prop_oneof![
@@ -62,7 +64,7 @@ fn cents(range: std::ops::Range<i64>) -> impl Strategy<Value = Amount> {
     })
 }
 
-/// What is taken off: cents, or percentages of every fineness.
+/// Generates discounts: cents, or percentages with up to six decimals.
 fn values() -> impl Strategy<Value = (ValueType, Decimal)> {
     let fixed = (1..4_000_i64)
         .prop_map(|cents| (ValueType::FixedAmount, Decimal::new(cents.saturating_neg(), 2)));
@@ -80,7 +82,7 @@ fn values() -> impl Strategy<Value = (ValueType, Decimal)> {
     prop_oneof![fixed, percent]
 }
 
-/// Rules of every kind for a currency of cents, always open.
+/// Generates rules of every kind for a currency with cents. They are valid at any time.
 pub fn price_rules() -> impl Strategy<Value = PriceRule> {
     let target = (
         any::<bool>(),
@@ -103,7 +105,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             (each, entitled, items, excluded),
             bundle,
             limits,
-            (alone, once, shipping),
+            (individual_use, once_per_customer, shipping),
         )| {
             let (allocation_limit, subtotal, quantity, usage_limit, shipping_price) = limits;
             let mut parts = PriceRuleParts {
@@ -113,10 +115,11 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
                 prerequisite_subtotal_range: subtotal,
                 prerequisite_quantity_range: quantity,
                 usage_limit,
-                once_per_customer: once,
-                individual_use: alone,
-                ..PriceRuleParts::default()
+                once_per_customer,
+                individual_use,
+                ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
             };
+
             if shipping {
                 parts.value_type = ValueType::Percentage;
                 parts.value = Decimal::new(-100, 0);
@@ -125,6 +128,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
                 parts.prerequisite_shipping_price_range = shipping_price;
                 return parts;
             }
+
             parts.excluded = excluded;
             if each || bundle.is_some() {
                 parts.allocation_method = AllocationMethod::Each;
@@ -147,13 +151,13 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
     parts.prop_filter_map("a valid rule", |parts| PriceRule::new(parts, 2).ok())
 }
 
-/// Shops with a few rules, each with one code.
+/// Generates shops with a few rules, each with one code.
 pub fn discount_shops() -> impl Strategy<Value = DiscountLedger> {
     vec(price_rules(), 1..6).prop_map(DiscountLedger::new)
 }
 
-/// Price rules of a shop with this program: those of its rewards, and others of any kind. With
-/// [`DiscountLedger::new`] the carts of [`carts_under`] bring their codes.
+/// Generates price rules of a shop with this program: those of its rewards, and others of any
+/// kind. In a [`DiscountLedger::new`] of them, the codes of [`carts_under`] exist.
 pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
     let of_rewards: Vec<PriceRule> = program
         .definition()
@@ -161,28 +165,30 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
         .iter()
         .filter_map(reward_price_rule)
         .collect();
-    let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
+    let selected = vec(any::<Index>(), 0..4).prop_map(move |picks| {
         let picked = picks.iter().filter_map(|pick| pick_from(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
     });
-    (some, vec(price_rules(), 0..4)).prop_map(|(of_rewards, others)| [of_rewards, others].concat())
+    (selected, vec(price_rules(), 0..4))
+        .prop_map(|(of_rewards, others)| [of_rewards, others].concat())
 }
 
-/// The price rule behind the codes of a reward, where it has codes.
+/// Returns the price rule of the codes of a reward; `None` if it has no codes.
 fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
     let amount = if let RewardPricing::Variable(variable) = &reward.offer {
         Some(variable.minimum)
     } else {
         None
     };
-    let (points, gives) = reward.quote(amount, 2).ok()?;
-    let code = gives
+    let (points, benefit) = reward.quote(amount, 2).ok()?;
+    let code = benefit
         .has_code()
         .then(|| Code::generate(&reward.code_prefix, [7; 16]))
         .transpose()
         .ok()?;
+
     let at = Timestamp::UNIX_EPOCH;
-    let issue = Issuance {
+    let issuance = Issuance {
         id: RedemptionId(1),
         previous: None,
         reward: reward.id.clone(),
@@ -190,7 +196,7 @@ fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
         program: ProgramVersion(1),
         points,
         parts: Vec::new(),
-        benefit: gives,
+        benefit,
         code,
         at,
         day: at.date_naive(),
@@ -199,24 +205,28 @@ fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
         order_cancelled: OrderCancelledPolicy::Code,
         grace: Period::THIRTY_DAYS,
     };
-    issue.price_rule(reward, (None, None), 2).ok()?
+
+    issuance.price_rule(reward, (None, None), 2).ok()?
 }
 
-/// Carts of a program's products and others, with codes of [`price_rules_under`] in any order.
+/// Generates carts of a program's products and others, with codes of [`price_rules_under`] in
+/// any order.
 pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
-    let words = Vocabulary::from_program(program);
-    let known = Arc::clone(&words);
-    let named = any::<Index>()
-        .prop_filter_map("a product", move |pick| pick_from(&known.products, pick).cloned());
-    let within = any::<Index>()
-        .prop_filter_map("a category", move |pick| pick_from(&words.categories, pick).cloned());
+    let vocabulary = Vocabulary::from_program(program);
+    let products_of = Arc::clone(&vocabulary);
+    let product = any::<Index>()
+        .prop_filter_map("a product", move |pick| pick_from(&products_of.products, pick).cloned());
+    let category = any::<Index>().prop_filter_map("a category", move |pick| {
+        pick_from(&vocabulary.categories, pick).cloned()
+    });
     carts_with(
-        prop_oneof![named, products()].boxed(),
-        prop_oneof![within, collections()].boxed(),
+        prop_oneof![product, products()].boxed(),
+        prop_oneof![category, collections()].boxed(),
     )
 }
 
-/// Carts of a few lines, some of them equal, with codes of [`discount_shops`] in any order.
+/// Generates carts of a few lines, some of them equal, with codes of [`discount_shops`] in any
+/// order.
 pub fn carts() -> impl Strategy<Value = Cart> {
     carts_with(products().boxed(), collections().boxed())
 }
@@ -236,6 +246,7 @@ fn carts_with(
         },
     );
     let line = (line, 1..3_usize).prop_map(|(line, times)| vec![line; times]);
+
     let codes = vec(1..7_u8, 0..6).prop_map(|numbers| {
         numbers
             .into_iter()
@@ -256,18 +267,19 @@ fn carts_with(
                 shipping: shipping.into_iter().enumerate().filter_map(delivery).collect(),
                 codes,
                 customer: Customer { account, ..Customer::default() },
-                ..Cart::default()
+                ..Cart::new([], Timestamp::UNIX_EPOCH)
             }
         },
     )
 }
 
-/// Claims on one code by a few customers, checkouts and orders, in the order of their instants.
+/// Generates claims on one code by a few customers, checkouts and orders, sorted by instant.
 pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>> {
     let checkout =
         || numbered_texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
     let order = || numbered_texts("order").prop_filter_map("an id", |text| OrderId::new(text).ok());
-    // Whole and half minutes after the request; some are too late, or at once.
+
+    // Whole and half minutes after the command. A few reservations end immediately.
     let ends = || (0..60_i64).prop_map(|halves| TimeDelta::seconds(halves.saturating_mul(30)));
     let command = prop_oneof![
         4 => (checkout(), ends()).prop_map(|(checkout, after)| (Some(after), CodeCommand::Release { checkout })),
@@ -277,11 +289,13 @@ pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>
         2 => order().prop_map(|order| (None, CodeCommand::ReturnUse { order })),
         1 => any::<bool>().prop_map(|on| (None, CodeCommand::Switch { on })),
     ];
+
     let account = weighted(0.8, (1..3_i64).prop_map(AccountId));
     vec((0..20_i64, account, command), 1..40).prop_map(|claims| {
         let mut now = Timestamp::UNIX_EPOCH;
         let timed =
             |(wait, account, (after, command)): (i64, _, (Option<TimeDelta>, CodeCommand))| {
+                // A release with an end represents a reservation, whose instant is known only here.
                 let wait = TimeDelta::seconds(wait.saturating_mul(30));
                 now = now.checked_add_signed(wait).unwrap_or(now);
                 let command = match (after, command) {

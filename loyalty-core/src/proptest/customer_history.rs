@@ -1,7 +1,7 @@
-//! Lives of customers under one given program: what happens to them, in that program's own words.
+//! Strategies for histories of customers under one given program.
 //!
-//! A life is wished for step by step, and each step stands for itself; so a life that breaks something can
-//! lose all steps that do not matter to it.
+//! A history is built step by step from independent templates. A history that breaks an
+//! invariant can therefore lose all steps that do not contribute to the failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,19 +18,20 @@ use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp, Zone};
 use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
+use crate::tier::ManualTier;
 
-/// What happens to one customer, each thing at its instant. Some of it will be refused.
+/// The history of one customer: commands with their instants. Some of them are rejected.
 #[derive(Clone, Debug)]
 pub struct CustomerHistory {
     /// The customer's tags.
     pub tags: BTreeSet<Tag>,
     /// The customer's birthday.
     pub birthday: Option<Birthday>,
-    /// What is told, and when.
+    /// The commands, in the order of their instants.
     pub steps: Vec<(Timestamp, Command)>,
 }
 
@@ -40,13 +41,13 @@ impl Shrinkable for CustomerHistory {
     }
 }
 
-/// A case made of parts that each stand for themselves. What of a failing case does not matter can be left out.
+/// A case of independent parts. Parts that do not contribute to a failure can be removed.
 pub(super) trait Shrinkable: Sized {
-    /// The same without one part; none where there is no such part.
+    /// Returns the case without one part; `None` if it has no such part.
     fn without_part(&self, part: usize) -> Option<Self>;
 }
 
-/// A list without one of its items.
+/// Returns the list without one of its items; `None` if it has no such item.
 pub(super) fn without_item<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
     let mut list = list.to_vec();
     if part >= list.len() {
@@ -56,54 +57,59 @@ pub(super) fn without_item<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> 
     Some(list)
 }
 
-/// Lives under a program, in a shop of this zone: orders of its products around its thresholds, refunds, actions,
-/// codes, redemptions and what a shop does by hand, apart by its periods.
+/// Generates histories under a program, for a shop in this zone.
+///
+/// They contain orders of its products around its thresholds, refunds, actions, codes,
+/// redemptions and commands of the staff, separated by its periods.
 pub fn customer_histories_under(
     program: &Program,
     zone: Zone,
 ) -> impl Strategy<Value = CustomerHistory> + use<> {
-    let words = Vocabulary::from_program(program);
-    let step = (waits(), weighted(0.3, 0..90_u8), step_templates(&words));
+    let vocabulary = Vocabulary::from_program(program);
+    let step = (waits(), weighted(0.3, 0..90_u8), step_templates(&vocabulary));
     let born = weighted(
         0.2,
         (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())),
     );
-    (tags(&words), starts(&words), born, vec(step, 1..20)).prop_map(
+
+    (tags(&vocabulary), starts(&vocabulary), born, vec(step, 1..20)).prop_map(
         move |(tags, start, born, steps)| {
-            let mut teller = CommandBuilder::new(&words, zone, start);
+            let mut builder = CommandBuilder::new(&vocabulary, zone, start);
             let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
             let steps = steps
                 .iter()
-                .filter_map(|(wait, ago, wish)| teller.build(wait, *ago, wish))
+                .filter_map(|(wait, minutes_ago, template)| {
+                    builder.build(wait, *minutes_ago, template)
+                })
                 .collect();
             CustomerHistory { tags, birthday, steps }
         },
     )
 }
 
-/// Orders of a program's products, around its thresholds.
+/// Generates orders of a program's products, around its thresholds.
 pub fn orders_under(program: &Program) -> impl Strategy<Value = Order> + use<> {
     orders(&Vocabulary::from_program(program))
 }
 
-/// Some of the tags that a program looks at.
-pub(super) fn tags(words: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
-    let words = Arc::clone(words);
+/// Generates some of the tags that a program mentions.
+pub(super) fn tags(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
+    let vocabulary = Arc::clone(vocabulary);
     vec(any::<Index>(), 0..3).prop_map(move |picks| {
         picks
             .iter()
-            .filter_map(|pick| pick_from(&words.tags, *pick))
+            .filter_map(|pick| pick_from(&vocabulary.tags, *pick))
             .cloned()
             .collect()
     })
 }
 
-/// The first minutes of 2026, or those before a window of the program opens or closes.
-pub(super) fn starts(words: &Vocabulary) -> impl Strategy<Value = Timestamp> + use<> {
+/// Generates the beginning of 2026, or half an hour before an instant that the program mentions.
+pub(super) fn starts(vocabulary: &Vocabulary) -> impl Strategy<Value = Timestamp> + use<> {
     let first = Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or_default();
     let mut starts = vec![first];
     starts.extend(
-        words
+        vocabulary
             .instants
             .iter()
             .filter_map(|at| at.checked_sub_signed(TimeDelta::minutes(30))),
@@ -111,17 +117,17 @@ pub(super) fn starts(words: &Vocabulary) -> impl Strategy<Value = Timestamp> + u
     select(starts)
 }
 
-/// One of a list, where there is any.
+/// Returns an item of the list; `None` if it is empty.
 pub(super) fn pick_from<T>(list: &[T], pick: Index) -> Option<&T> {
     if list.is_empty() { None } else { list.get(pick.index(list.len())) }
 }
 
-/// How long nothing happens.
+/// The time between two steps.
 #[derive(Clone, Debug)]
 pub(super) enum Wait {
     Minutes(i64),
     Days(u32),
-    /// One of the program's periods, or a minute less or more.
+    /// One of the program's periods, exactly or with a minute less or more.
     Period(Index, i64),
 }
 
@@ -129,40 +135,40 @@ pub(super) fn waits() -> impl Strategy<Value = Wait> {
     prop_oneof![
         5 => prop_oneof![Just(0), 0..300_i64].prop_map(Wait::Minutes),
         2 => (1..45_u32).prop_map(Wait::Days),
-        3 => (any::<Index>(), -1..2_i64).prop_map(|(which, nudge)| Wait::Period(which, nudge)),
+        3 => (any::<Index>(), -1..2_i64).prop_map(|(which, minutes)| Wait::Period(which, minutes)),
     ]
 }
 
 impl Wait {
-    /// The instant after waiting; never an earlier one.
-    pub(super) fn after(&self, words: &Vocabulary, zone: Zone, now: Timestamp) -> Timestamp {
+    /// Returns the instant after the wait. It is never earlier than `now`.
+    pub(super) fn after(&self, vocabulary: &Vocabulary, zone: Zone, now: Timestamp) -> Timestamp {
         let period = |period| zone.after(now, period).ok();
         let then = match self {
             Self::Minutes(minutes) => now.checked_add_signed(TimeDelta::minutes(*minutes)),
             Self::Days(days) => Period::from_days(*days).and_then(period),
-            Self::Period(which, nudge) => pick_from(&words.periods, *which)
+            Self::Period(which, minutes) => pick_from(&vocabulary.periods, *which)
                 .copied()
                 .and_then(period)
-                .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*nudge))),
+                .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*minutes))),
         };
         then.map_or(now, |then| then.max(now))
     }
 }
 
-/// One thing that is to happen.
+/// A step before the state of the customer is known.
 #[derive(Clone, Debug)]
 enum StepTemplate {
-    /// As it stands.
+    /// A complete command.
     Command(Command),
-    /// A part of an order's total comes back, in percent, or units of a line of it.
+    /// A refund of some percent of an order's total, or of units of one of its lines.
     Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)> },
-    /// One of the program's rewards, as often as its step where it has one.
+    /// A redemption of one of the program's rewards, with a number of steps if it is variable.
     Redeem { reward: Index, steps: u32 },
-    /// One of the redemptions so far goes on.
+    /// A change of an earlier redemption.
     UpdateRedemption { which: Index, update: RedemptionUpdate },
 }
 
-/// What becomes of a redemption.
+/// A change of a redemption.
 #[derive(Clone, Debug)]
 enum RedemptionUpdate {
     Claim(OrderId),
@@ -171,11 +177,11 @@ enum RedemptionUpdate {
     Use,
 }
 
-fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
+fn step_templates(vocabulary: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
     let mut kinds = vec![
-        (6, order_reports(words).boxed()),
+        (6, order_reports(vocabulary).boxed()),
         (3, refunds().boxed()),
-        (3, manual_commands(words).boxed()),
+        (3, manual_commands(vocabulary).boxed()),
     ];
     kinds.push((
         1,
@@ -183,10 +189,10 @@ fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
             .prop_map(|order| StepTemplate::Command(Command::CancelOrder { order, at: None }))
             .boxed(),
     ));
-    if !words.actions.is_empty() || !words.codes.is_empty() {
-        kinds.push((1, actions(words).boxed()));
+    if !vocabulary.actions.is_empty() || !vocabulary.codes.is_empty() {
+        kinds.push((1, actions(vocabulary).boxed()));
     }
-    if !words.rewards.is_empty() {
+    if !vocabulary.rewards.is_empty() {
         kinds.push((8, redemptions().boxed()));
     }
     Union::new_weighted(kinds).boxed()
@@ -196,9 +202,9 @@ fn order_ids() -> impl Strategy<Value = OrderId> {
     (1001..1003_u32).prop_filter_map("an id", |number| OrderId::new(number.to_string()).ok())
 }
 
-fn order_reports(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
-    let status = prop_oneof![3 => Just(words.gate), 1 => select(&Status::ALL[..])];
-    let report = (order_ids(), orders(words), status, prop::bool::weighted(0.1));
+fn order_reports(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
+    let status = prop_oneof![3 => Just(vocabulary.gate), 1 => select(&Status::ALL[..])];
+    let report = (order_ids(), orders(vocabulary), status, prop::bool::weighted(0.1));
     report.prop_map(|(order, snapshot, status, plugin)| {
         let origin = if plugin { Origin::Plugin } else { Origin::Shop };
         StepTemplate::Command(Command::RecordOrder {
@@ -221,20 +227,23 @@ fn refunds() -> impl Strategy<Value = StepTemplate> {
     })
 }
 
-fn manual_commands(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
-    let known = Arc::clone(words);
+fn manual_commands(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
+    let for_costs = Arc::clone(vocabulary);
     let costs = any::<Index>().prop_filter_map("a cost", move |pick| {
-        pick_from(&known.costs, pick).copied().or_else(|| Points::new(100))
+        pick_from(&for_costs.costs, pick)
+            .copied()
+            .or_else(|| Points::new(100))
     });
     let points = || (1..500_u32).prop_map(Points::from);
-    let (tiers, grounds) = (Arc::clone(words), AdjustmentReason::default);
+    let for_tiers = Arc::clone(vocabulary);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
-        let id = pick.and_then(|pick| pick_from(&tiers.tiers, pick).cloned());
+        let id = pick.and_then(|pick| pick_from(&for_tiers.tiers, pick).cloned());
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
+
     let command = prop_oneof![
-        5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, reason: grounds() }),
-        3 => points().prop_map(move |points| Command::SubtractPoints { points, reason: grounds() }),
+        5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
+        3 => points().prop_map(move |points| Command::SubtractPoints { points, reason: AdjustmentReason::default() }),
         1 => points().prop_map(|to| Command::SetBalance { to, reason: None }),
         1 => Just(Command::CatchUp),
         1 => Just(Command::SignUp),
@@ -243,13 +252,13 @@ fn manual_commands(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplat
     command.prop_map(StepTemplate::Command)
 }
 
-fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
-    let words = Arc::clone(words);
+fn actions(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
+    let vocabulary = Arc::clone(vocabulary);
     (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map(
         "an action",
-        move |(action, code, typed)| {
-            let action = pick_from(&words.actions, action).filter(|_| !typed);
-            let command = match (action, pick_from(&words.codes, code)) {
+        move |(action, code, enters_code)| {
+            let action = pick_from(&vocabulary.actions, action).filter(|_| !enters_code);
+            let command = match (action, pick_from(&vocabulary.codes, code)) {
                 (Some(action), _) => {
                     Command::PerformAction { action: action.clone(), points: None }
                 }
@@ -264,7 +273,7 @@ fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use
 }
 
 fn redemptions() -> impl Strategy<Value = StepTemplate> {
-    let later = prop_oneof![
+    let update = prop_oneof![
         order_ids().prop_map(RedemptionUpdate::Claim),
         order_ids().prop_map(RedemptionUpdate::Release),
         Just(RedemptionUpdate::Cancel),
@@ -272,15 +281,15 @@ fn redemptions() -> impl Strategy<Value = StepTemplate> {
     ];
     prop_oneof![
         1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| StepTemplate::Redeem { reward, steps }),
-        1 => (any::<Index>(), later).prop_map(|(which, update)| StepTemplate::UpdateRedemption { which, update }),
+        1 => (any::<Index>(), update).prop_map(|(which, update)| StepTemplate::UpdateRedemption { which, update }),
     ]
 }
 
-/// Whole units, cents, and what is just below, at or above a threshold of the program.
-pub(super) fn prices(words: &Arc<Vocabulary>) -> impl Strategy<Value = Amount> + use<> {
-    let words = Arc::clone(words);
+/// Generates whole units, cents, and amounts just below, at and above a threshold of the program.
+pub(super) fn prices(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Amount> + use<> {
+    let vocabulary = Arc::clone(vocabulary);
     let near = (any::<Index>(), -1..2_i64).prop_filter_map("in range", move |(pick, cents)| {
-        let amount = pick_from(&words.amounts, pick)
+        let amount = pick_from(&vocabulary.amounts, pick)
             .copied()
             .unwrap_or_else(|| Amount::from(100));
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
@@ -292,12 +301,12 @@ pub(super) fn prices(words: &Arc<Vocabulary>) -> impl Strategy<Value = Amount> +
     prop_oneof![2 => (0..8_u32).prop_map(Amount::from), 4 => (0..300_u32).prop_map(Amount::from), 2 => cents, 3 => near]
 }
 
-pub(super) fn orders(words: &Arc<Vocabulary>) -> impl Strategy<Value = Order> + use<> {
+pub(super) fn orders(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Order> + use<> {
     let rare =
         || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
-    let lines = vec(lines(words), 1..4);
-    let rest = (rare(), any::<bool>(), rare(), prop_oneof![6 => Just(0_i64), 1 => 1..=100_i64]);
-    (lines, rest).prop_filter_map(
+    let lines = vec(lines(vocabulary), 1..4);
+    let charges = (rare(), any::<bool>(), rare(), prop_oneof![6 => Just(0_i64), 1 => 1..=100_i64]);
+    (lines, charges).prop_filter_map(
         "totals add up",
         |(lines, (tax, taxes_included, shipping, percent))| {
             let numbered = (1_u32..)
@@ -317,7 +326,7 @@ fn line_id(number: u32) -> Option<LineId> {
     LineId::new(number.to_string()).ok()
 }
 
-/// So many percent of an amount, to the cent.
+/// Returns a percentage of an amount, rounded down to the cent.
 pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
     let cents = amount
         .ten_thousandths()
@@ -331,15 +340,16 @@ pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
     }
 }
 
-fn lines(words: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
-    let known = Arc::clone(words);
-    let goods = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
+fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
+    let known = Arc::clone(vocabulary);
+    let items = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
     let line = (
-        prices(words),
-        goods,
+        prices(vocabulary),
+        items,
         (1..4_u16).prop_map(Quantity::from),
         prop::bool::weighted(0.05),
     );
+
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
         let product = product.and_then(|pick| pick_from(&known.products, pick).cloned());
         let categories = categories
@@ -358,7 +368,7 @@ fn lines(words: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
     })
 }
 
-/// Makes commands of wishes, knowing what was told before.
+/// Builds commands from templates, with knowledge of the earlier commands.
 struct CommandBuilder<'a> {
     vocabulary: &'a Vocabulary,
     zone: Zone,
@@ -380,39 +390,43 @@ impl<'a> CommandBuilder<'a> {
         }
     }
 
-    /// `ago`: the shop's own time of a fact, in minutes before it is told.
+    /// Builds the next command. `minutes_ago` dates a fact before the instant of its report.
     fn build(
         &mut self,
         wait: &Wait,
-        ago: Option<u8>,
-        wish: &StepTemplate,
+        minutes_ago: Option<u8>,
+        template: &StepTemplate,
     ) -> Option<(Timestamp, Command)> {
         self.now = wait.after(self.vocabulary, self.zone, self.now);
-        let ago = ago.and_then(|ago| self.now.checked_sub_signed(TimeDelta::minutes(ago.into())));
-        let mut command = match wish {
+        let dated = minutes_ago
+            .and_then(|minutes| self.now.checked_sub_signed(TimeDelta::minutes(minutes.into())));
+
+        let mut command = match template {
             StepTemplate::Command(command) => command.clone(),
             StepTemplate::Refund { order, percent, units } => {
                 self.refund(order, *percent, units.as_ref())?
             }
             StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
-            StepTemplate::UpdateRedemption { which, update: later } => {
-                self.update_redemption(*which, later)
+            StepTemplate::UpdateRedemption { which, update } => {
+                self.update_redemption(*which, update)
             }
         };
+
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
-            *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
-            *at = ago;
-            let back = self
+            *snapshot = Arc::new(Order { placed_at: dated, ..(**snapshot).clone() });
+            *at = dated;
+            let refunded = self
                 .reported_orders
                 .get(order)
-                .map_or(Amount::ZERO, |(_, back)| *back);
+                .map_or(Amount::ZERO, |(_, refunded)| *refunded);
             self.reported_orders
-                .insert(order.clone(), (Arc::clone(snapshot), back));
+                .insert(order.clone(), (Arc::clone(snapshot), refunded));
         } else if let Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
             &mut command
         {
-            *at = ago;
+            *at = dated;
         }
+
         Some((self.now, command))
     }
 
@@ -423,8 +437,8 @@ impl<'a> CommandBuilder<'a> {
         units: Option<&(Index, Quantity)>,
     ) -> Option<Command> {
         self.refunds = self.refunds.checked_add(1)?;
-        let known = self.reported_orders.get_mut(id);
-        let refunded = match (known, units) {
+        let reported = self.reported_orders.get_mut(id);
+        let content = match (reported, units) {
             (Some((order, _)), Some((pick, units))) => {
                 let line = pick_from(&order.lines, *pick)?;
                 RefundContent::Lines {
@@ -432,16 +446,18 @@ impl<'a> CommandBuilder<'a> {
                     amount: None,
                 }
             }
-            (Some((order, back)), None) => {
-                let amount = percent_of(order.total, percent)?.min(order.total.checked_sub(*back)?);
-                *back = back.checked_add(amount)?;
+            (Some((order, refunded)), None) => {
+                let amount =
+                    percent_of(order.total, percent)?.min(order.total.checked_sub(*refunded)?);
+                *refunded = refunded.checked_add(amount)?;
                 RefundContent::Amount(amount)
             }
             (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?)),
         };
+
         let refund = Refund {
             id: RefundId::new(format!("r{}", self.refunds)).ok()?,
-            refunded,
+            refunded: content,
         };
         Some(Command::RefundOrder {
             order: id.clone(),
@@ -451,13 +467,13 @@ impl<'a> CommandBuilder<'a> {
         })
     }
 
-    fn update_redemption(&self, which: Index, later: &RedemptionUpdate) -> Command {
+    fn update_redemption(&self, which: Index, update: &RedemptionUpdate) -> Command {
         let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
         let number = i64::try_from(which.index(count))
             .unwrap_or_default()
             .saturating_add(1);
         let redemption = RedemptionId(number);
-        match later.clone() {
+        match update.clone() {
             RedemptionUpdate::Claim(order) => Command::ClaimRedemption { redemption, order },
             RedemptionUpdate::Release(order) => Command::ReleaseRedemption { redemption, order },
             RedemptionUpdate::Cancel => Command::CancelRedemption { redemption },
@@ -475,6 +491,7 @@ impl<'a> CommandBuilder<'a> {
                 .checked_mul(steps.checked_sub(1)?.into())?;
             Amount::from_ten_thousandths(variable.minimum.ten_thousandths().checked_add(more)?).ok()
         });
+
         let entropy = [u8::try_from(self.redemptions).ok()?; 16];
         let (redemption, reward) = (RedemptionId(self.redemptions), reward.clone());
         Some(Command::RedeemReward { redemption, reward, amount, entropy })

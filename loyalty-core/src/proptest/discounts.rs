@@ -1,4 +1,4 @@
-//! A shop's rules and codes in memory, and what must hold for every cart and every claim.
+//! A shop's rules and codes in memory, and the invariants of carts and claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,51 +7,70 @@ use ::proptest::test_runner::TestCaseResult;
 
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeContext, CodeState, CodeUsage,
-    Customer, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
+    Cart, CartError, CheckoutClaim, CodeCommand, CodeContext, CodeState, CodeUsage, Customer,
+    DiscountClass, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
     Stacking, decide_code, decide_rule_save, evaluate,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
-/// A shop's price rules and codes with their journal: what a store does, in memory.
+/// A shop's price rules and codes with their journal, in memory.
+///
+/// # Example: a code is used once
+/// ```
+/// use loyalty_core::{CodeId, OrderId, Timestamp, discount::*, proptest::DiscountLedger};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts {
+///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(starts_at)
+/// };
+/// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let mut ledger = DiscountLedger::new([rule]);
+/// let record = |order| CodeCommand::RecordUse { order, checkout: None, placed_at: None };
+/// let (anyone, now) = (Customer::default(), Timestamp::UNIX_EPOCH);
+/// assert!(ledger.execute(CodeId(1), &anyone, &record(OrderId::new("1001")?), now)?.is_some());
+/// assert!(ledger.execute(CodeId(1), &anyone, &record(OrderId::new("1002")?), now).is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct DiscountLedger {
-    /// By rule.
+    /// The state of each rule.
     pub rules: BTreeMap<PriceRuleId, RuleState>,
-    /// By code.
+    /// The state of each code.
     pub codes: BTreeMap<CodeId, CodeState>,
-    /// By code and account.
+    /// The usage of each code by each account.
     pub customer_usage: BTreeMap<(CodeId, AccountId), CodeUsage>,
-    /// By code and checkout.
+    /// The claims of checkouts, by code.
     pub checkouts: BTreeMap<(CodeId, CheckoutId), CheckoutClaim>,
-    /// By code and order.
+    /// The claims of orders, by code.
     pub orders: BTreeMap<(CodeId, OrderId), OrderClaim>,
-    /// All that happened.
+    /// All events, in order.
     pub journal: Vec<DiscountEvent>,
 }
 
 impl DiscountLedger {
-    /// A shop with these rules, numbered from 1, each with a code `code1`, `code2`, …
+    /// Creates a shop with these rules, numbered from 1, each with a code `code1`, `code2`, …
     pub fn new(rules: impl IntoIterator<Item = PriceRule>) -> Self {
-        let mut books = Self::default();
+        let mut ledger = Self::default();
         for (number, rule) in (1..).zip(rules) {
             let id = PriceRuleId(number);
             if let Ok(Some(saved)) = decide_rule_save(&RuleState::default(), id, &rule) {
-                books.apply(saved);
+                ledger.apply(saved);
             }
             if let Ok(text) = Code::new(&format!("code{number}")) {
-                books.apply(DiscountEvent::CodeAdded { code: CodeId(number), rule: id, text });
+                ledger.apply(DiscountEvent::CodeAdded { code: CodeId(number), rule: id, text });
             }
         }
-        books
+        ledger
     }
 
-    /// Folds an event and keeps it.
+    /// Folds an event and appends it to the journal.
     pub fn apply(&mut self, event: DiscountEvent) {
         if let Some(rule) = event.rule() {
             self.rules.entry(rule).or_default().evolve(&event);
         }
+
         if let Some(code) = event.code() {
             self.codes.entry(code).or_default().evolve(&event);
             for account in event.accounts() {
@@ -70,10 +89,11 @@ impl DiscountLedger {
                 self.orders.entry((code, order.clone())).or_default().evolve(&event);
             }
         }
+
         self.journal.push(event);
     }
 
-    /// What is known of a code, for one customer and one checkout.
+    /// Returns the state of a code for one customer and one checkout; `None` if it does not exist.
     pub fn code_context(
         &self,
         id: CodeId,
@@ -92,7 +112,7 @@ impl DiscountLedger {
         })
     }
 
-    /// Decides a request about a code and posts what follows. A refused one changes nothing.
+    /// Decides a command about a code and applies its event. A rejected one changes nothing.
     ///
     /// # Errors
     /// The [`DiscountRejection`] of the rules.
@@ -122,19 +142,20 @@ impl DiscountLedger {
             | CodeCommand::Rename { .. }
             | CodeCommand::Switch { .. } => (None, None),
         };
-        let facts = self.code_context(code, customer.account, checkout).unwrap_or(unknown);
+
+        let context = self.code_context(code, customer.account, checkout).unwrap_or(unknown);
         let order = order.and_then(|order| self.orders.get(&(code, order.clone())));
-        let event = decide_code(&facts, order, customer, command, now)?;
+        let event = decide_code(&context, order, customer, command, now)?;
         if let Some(event) = &event {
             self.apply(event.clone());
         }
         Ok(event)
     }
 
-    /// Evaluates a cart.
+    /// Evaluates a cart in a currency with two decimals.
     ///
     /// # Errors
-    /// The [`CartError`] of a cart that is too large.
+    /// The [`CartError`] of an invalid cart.
     pub fn evaluate(&self, cart: &Cart, stacking: Stacking) -> Result<Evaluation, CartError> {
         let by_text: BTreeMap<_, _> = self
             .codes
@@ -147,78 +168,87 @@ impl DiscountLedger {
     }
 }
 
-/// Shares of an allocation add up to the total, stay within their weights, are within one unit of their exact
-/// part, and what is left over goes to the largest remainders, the earlier of equals.
+/// Checks that the shares of an allocation add up to the total and do not exceed their weights.
+///
+/// Each share is within one unit of its exact value. The largest remainders are rounded up; of
+/// equal ones the earlier.
 pub fn check_fair_allocation(total: u64, weights: &[u64], shares: &[u64]) -> TestCaseResult {
     prop_assert_eq!(shares.len(), weights.len());
-    let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    let weight_sum: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     let sum: u128 = shares.iter().map(|share| u128::from(*share)).sum();
     prop_assert_eq!(sum, u128::from(total), "{:?} of {:?}", shares, weights);
-    let mut lucky = None;
-    let mut unlucky = None;
+
+    let mut rounded_up = None;
+    let mut rounded_down = None;
     for (index, (weight, share)) in weights.iter().zip(shares).enumerate() {
         prop_assert!(share <= weight, "{} of {}", share, weight);
         let exact = u128::from(total).saturating_mul(u128::from(*weight));
-        let (floor, rest) =
-            (exact.checked_div(whole).unwrap_or(0), exact.checked_rem(whole).unwrap_or(0));
+        let (floor, remainder) = (
+            exact.checked_div(weight_sum).unwrap_or(0),
+            exact.checked_rem(weight_sum).unwrap_or(0),
+        );
         let extra = u128::from(*share).checked_sub(floor);
         prop_assert!(matches!(extra, Some(0 | 1)), "{:?} of {:?}", shares, weights);
-        // The last that got one more has the smallest claim, the first that got none the largest.
-        let claim = (rest, std::cmp::Reverse(index));
+
+        // The smallest remainder that was rounded up must exceed the largest rounded down.
+        let claim = (remainder, std::cmp::Reverse(index));
         if extra == Some(1) {
-            lucky = Some(lucky.map_or(claim, |least: (u128, _)| least.min(claim)));
+            rounded_up = Some(rounded_up.map_or(claim, |least: (u128, _)| least.min(claim)));
         } else {
-            unlucky = Some(unlucky.map_or(claim, |most: (u128, _)| most.max(claim)));
+            rounded_down = Some(rounded_down.map_or(claim, |most: (u128, _)| most.max(claim)));
         }
     }
-    if let (Some(lucky), Some(unlucky)) = (lucky, unlucky) {
-        prop_assert!(lucky > unlucky, "{:?} of {:?}", shares, weights);
+    if let (Some(rounded_up), Some(rounded_down)) = (rounded_up, rounded_down) {
+        prop_assert!(rounded_up > rounded_down, "{:?} of {:?}", shares, weights);
     }
     Ok(())
 }
 
-/// Each code's shares add up to its discount, all codes' shares to each line's, and no line falls below zero.
-pub fn check_exact_discounts(cart: &Cart, found: &Evaluation) -> TestCaseResult {
-    prop_assert_eq!(found.codes.len(), cart.codes.len());
+/// Checks that the shares of each code add up to its discount, and the shares of all codes to the
+/// discount of each line. No line falls below zero.
+pub fn check_exact_discounts(cart: &Cart, evaluation: &Evaluation) -> TestCaseResult {
+    prop_assert_eq!(evaluation.codes.len(), cart.codes.len());
     let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
-    for code in &found.codes {
+    for code in &evaluation.codes {
         let Ok(applied) = &code.outcome else { continue };
         let mut sum = Amount::ZERO;
-        let mut seen = BTreeSet::new();
+        let mut visited = BTreeSet::new();
         for share in &applied.shares {
-            prop_assert!(!share.amount.is_zero() && seen.insert(&share.line), "{}", code);
+            prop_assert!(!share.amount.is_zero() && visited.insert(&share.line), "{}", code);
             sum = sum.checked_add(share.amount).unwrap_or(Amount::MAX);
             let line = by_line
-                .entry((applied.class == Class::Shipping, share.line.as_str()))
+                .entry((applied.class == DiscountClass::Shipping, share.line.as_str()))
                 .or_default();
             *line = line.checked_add(share.amount).unwrap_or(Amount::MAX);
         }
         prop_assert_eq!(sum, applied.discount, "{}", code);
         prop_assert!(applied.discount <= applied.basis, "{}", code);
     }
-    let mut whole = Amount::ZERO;
-    for (shipping, totals) in [(false, &found.lines), (true, &found.shipping)] {
+
+    let mut total_discount = Amount::ZERO;
+    for (shipping, totals) in [(false, &evaluation.lines), (true, &evaluation.shipping)] {
         for total in totals {
-            let taken = by_line.remove(&(shipping, total.line.as_str())).unwrap_or_default();
-            prop_assert_eq!(taken, total.discount, "line {}", total.line);
+            let shares = by_line.remove(&(shipping, total.line.as_str())).unwrap_or_default();
+            prop_assert_eq!(shares, total.discount, "line {}", total.line);
             prop_assert_eq!(
                 total.amount.checked_sub(total.discount),
                 Some(total.remaining),
                 "line {}",
                 total.line
             );
-            whole = whole.checked_add(total.discount).unwrap_or(Amount::MAX);
+            total_discount = total_discount.checked_add(total.discount).unwrap_or(Amount::MAX);
         }
     }
-    prop_assert!(by_line.is_empty(), "shares of lines that are not there: {:?}", by_line);
-    prop_assert_eq!(whole, found.total_discount());
+    prop_assert!(by_line.is_empty(), "shares of unknown lines: {:?}", by_line);
+    prop_assert_eq!(total_discount, evaluation.total_discount());
     Ok(())
 }
 
-/// With one code, of two equal lines the earlier one is discounted at least as much as the later one.
-pub fn check_equal_lines(cart: &Cart, found: &Evaluation) -> TestCaseResult {
-    let same = |place: usize, other: usize| {
-        let (Some(a), Some(b)) = (cart.lines.get(place), cart.lines.get(other)) else {
+/// Checks that of two equal lines the earlier one is discounted at least as much as the later
+/// one, if there is one code.
+pub fn check_equal_lines(cart: &Cart, evaluation: &Evaluation) -> TestCaseResult {
+    let are_equal = |index: usize, other: usize| {
+        let (Some(a), Some(b)) = (cart.lines.get(index), cart.lines.get(other)) else {
             return false;
         };
         let content = |line: &crate::discount::CartLine| {
@@ -235,89 +265,98 @@ pub fn check_equal_lines(cart: &Cart, found: &Evaluation) -> TestCaseResult {
         };
         content(a) == content(b)
     };
-    for (place, line) in found.lines.iter().enumerate() {
-        for (later, other) in found.lines.iter().enumerate().skip(place.saturating_add(1)) {
-            let fair = !same(place, later) || line.discount >= other.discount;
-            prop_assert!(fair, "{} fared better than {}", other.line, line.line);
+
+    for (index, line) in evaluation.lines.iter().enumerate() {
+        for (later, other) in evaluation.lines.iter().enumerate().skip(index.saturating_add(1)) {
+            let fair = !are_equal(index, later) || line.discount >= other.discount;
+            prop_assert!(fair, "{} is discounted more than {}", other.line, line.line);
         }
     }
     Ok(())
 }
 
-/// Without the codes that did not apply, the cart comes out the same; and so it does a second time.
+/// Checks that a repeated evaluation has the same result, and that codes that do not apply do
+/// not affect it.
 pub fn check_rejected_codes(
-    books: &DiscountLedger,
+    ledger: &DiscountLedger,
     cart: &Cart,
     stacking: Stacking,
 ) -> TestCaseResult {
-    let found = books.evaluate(cart, stacking);
-    prop_assert_eq!(&books.evaluate(cart, stacking), &found);
-    let Ok(found) = found else { return Ok(()) };
-    let applied: Vec<_> = found
+    let evaluation = ledger.evaluate(cart, stacking);
+    prop_assert_eq!(&ledger.evaluate(cart, stacking), &evaluation);
+    let Ok(evaluation) = evaluation else { return Ok(()) };
+    let applied: Vec<_> = evaluation
         .codes
         .iter()
         .filter(|code| code.outcome.is_ok())
         .cloned()
         .collect();
+
     let fewer = Cart {
         codes: applied.iter().map(|code| code.code.clone()).collect(),
         ..cart.clone()
     };
-    let again = books.evaluate(&fewer, stacking);
-    prop_assert_eq!(again, Ok(Evaluation { codes: applied, ..found }));
+    let without_rejected = ledger.evaluate(&fewer, stacking);
+    prop_assert_eq!(without_rejected, Ok(Evaluation { codes: applied, ..evaluation }));
     Ok(())
 }
 
-/// Each code's tally counts its orders and live checkouts, each account's its own; no limit is exceeded; and all
-/// of it is a fold of the journal.
-pub fn check_claims(books: &DiscountLedger, now: Timestamp) -> TestCaseResult {
-    let mut again = DiscountLedger::default();
-    for event in &books.journal {
-        again.apply(event.clone());
+/// Checks that the usage of each code and account counts its orders and active checkouts.
+///
+/// No limit is exceeded, and all records are folds of the journal.
+pub fn check_claims(ledger: &DiscountLedger, now: Timestamp) -> TestCaseResult {
+    let mut replayed = DiscountLedger::default();
+    for event in &ledger.journal {
+        replayed.apply(event.clone());
     }
-    prop_assert_eq!(&again.codes, &books.codes);
-    prop_assert_eq!(&again.customer_usage, &books.customer_usage);
-    prop_assert_eq!((&again.checkouts, &again.orders), (&books.checkouts, &books.orders));
-    for (id, state) in &books.codes {
+    prop_assert_eq!(&replayed.codes, &ledger.codes);
+    prop_assert_eq!(&replayed.customer_usage, &ledger.customer_usage);
+    prop_assert_eq!((&replayed.checkouts, &replayed.orders), (&ledger.checkouts, &ledger.orders));
+
+    for (id, state) in &ledger.codes {
         let mut used: BTreeMap<Option<AccountId>, u64> = BTreeMap::new();
-        let mut held: BTreeMap<Option<AccountId>, u64> = BTreeMap::new();
-        for (_, claim) in books.orders.iter().filter(|((code, _), _)| code == id) {
+        let mut reserved: BTreeMap<Option<AccountId>, u64> = BTreeMap::new();
+        for (_, claim) in ledger.orders.iter().filter(|((code, _), _)| code == id) {
             if let OrderClaim::Used(account) = claim {
                 let count = used.entry(*account).or_default();
                 *count = count.saturating_add(1);
             }
         }
-        for (_, claim) in books.checkouts.iter().filter(|((code, _), _)| code == id) {
-            if let Some(live) = claim.reservation_at(now) {
-                let count = held.entry(live.account).or_default();
+        for (_, claim) in ledger.checkouts.iter().filter(|((code, _), _)| code == id) {
+            if let Some(reservation) = claim.reservation_at(now) {
+                let count = reserved.entry(reservation.account).or_default();
                 *count = count.saturating_add(1);
             }
         }
-        let tally = state.usage();
+
+        let usage = state.usage();
         prop_assert_eq!(
-            (tally.used(), tally.reserved(now)),
-            (used.values().sum(), held.values().sum())
+            (usage.used(), usage.reserved(now)),
+            (used.values().sum(), reserved.values().sum())
         );
-        for ((_, account), tally) in books.customer_usage.iter().filter(|((code, _), _)| code == id)
+        for ((_, account), usage) in
+            ledger.customer_usage.iter().filter(|((code, _), _)| code == id)
         {
-            let of = |counts: &BTreeMap<_, u64>| counts.get(&Some(*account)).copied().unwrap_or(0);
+            let count_of =
+                |counts: &BTreeMap<_, u64>| counts.get(&Some(*account)).copied().unwrap_or(0);
             prop_assert_eq!(
-                (tally.used(), tally.reserved(now)),
-                (of(&used), of(&held)),
+                (usage.used(), usage.reserved(now)),
+                (count_of(&used), count_of(&reserved)),
                 "{}",
                 account
             );
         }
-        let rule = state.rule().and_then(|rule| books.rules.get(&rule)?.rule());
+
+        let rule = state.rule().and_then(|rule| ledger.rules.get(&rule)?.rule());
         let Some(parts) = rule.map(|rule| rule.parts()) else { continue };
         prop_assert!(
-            parts.usage_limit.is_none_or(|limit| tally.total(now) <= limit),
+            parts.usage_limit.is_none_or(|limit| usage.total(now) <= limit),
             "{:?}",
-            tally
+            usage
         );
         if parts.once_per_customer {
-            let mut accounts = books.customer_usage.iter().filter(|((code, _), _)| code == id);
-            prop_assert!(accounts.all(|(_, tally)| tally.total(now) <= 1));
+            let mut accounts = ledger.customer_usage.iter().filter(|((code, _), _)| code == id);
+            prop_assert!(accounts.all(|(_, usage)| usage.total(now) <= 1));
         }
     }
     Ok(())

@@ -1,42 +1,52 @@
-//! What must hold, by name, and under which programs each statement means something.
+//! The invariants of the engine, with their names and the programs to which they apply.
 
 use std::fmt;
 
-use crate::award::{Limit, Quota};
+use crate::limit::{Limit, Quota};
 use crate::program::{Expiry, Program, TierMetric};
 
-/// A statement about the engine that holds under every program to which it applies.
+/// A property of the engine under every program to which it applies.
+///
+/// # Example: an invariant that needs tiers
+/// ```
+/// use loyalty_core::{Program, proptest::Invariant};
+/// let reason = Invariant::TierMonotonicInSpend.why_not_applicable(&Program::default());
+/// assert_eq!(reason.as_deref(), Some("no tier can be earned"));
+/// assert_eq!(Invariant::Conservation.why_not_applicable(&Program::default()), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
-    /// The state is a fold of the journal, and all entries sum to it.
+    /// The state is the fold of the journal, and the entries sum to it.
     Conservation,
-    /// Nothing is below zero but a balance that the program lets be owed, and nobody owes who only spends.
+    /// Nothing is negative except a balance where the program allows debt. Spending causes no debt.
     NoNegativeExceptDebt,
-    /// Each order holds what its facts are worth; more only by what expired or was forgiven.
+    /// The net points of an order are those its facts entitle to, apart from points that expired
+    /// or were forgiven.
     OrdersMatchEntitlement,
-    /// A fact that is told again changes nothing.
+    /// A fact that is reported twice changes nothing the second time.
     Idempotency,
-    /// Asking is deciding: asked twice the rules say the same, what they say is what happens, and a balance, an
-    /// offer or the passing of time asked for in advance is what is written down later.
+    /// A dry run has the result of the real run. Balances, offers and scheduled events that are
+    /// read in advance equal those recorded later.
     DryRunEqualsReal,
-    /// In whichever order the facts of an order arrive, it holds the same points in the end.
+    /// An order has the same points for every sequence in which its facts arrive.
     ArrivalOrderIndependence,
-    /// However a refund is sliced, it takes back the same.
+    /// Several refunds claw back the same points as one of the same total.
     RefundSlicingIndependence,
-    /// Every entry follows from the reckoning that it carries.
+    /// Every entry follows from the calculation that it contains.
     EntriesMatchCalculation,
-    /// A redemption has its points taken or its code dead, never neither, never both.
+    /// Either the points of a redemption are deducted and its code is valid, or the points are
+    /// returned and the code is not.
     PointsOrCode,
-    /// Of two customers who buy the same, the one who pays more for it is not in a lower tier.
+    /// A customer who pays more for the same purchase is not in a lower tier.
     TierMonotonicInSpend,
-    /// Points end at their instant: to be spent just before it, gone at it.
+    /// Points expire exactly at their instant: they can be spent until just before it.
     ExactExpiryInstant,
-    /// The shares of every discount add up to it, and no line falls below zero.
+    /// The shares of each discount add up to it, and no line falls below zero.
     ExactAllocation,
 }
 
 impl Invariant {
-    /// Every invariant, in the order in which they are checked.
+    /// All invariants, in the order in which they are checked.
     pub const ALL: [Self; 12] = [
         Self::Conservation,
         Self::NoNegativeExceptDebt,
@@ -52,37 +62,38 @@ impl Invariant {
         Self::ExactAllocation,
     ];
 
-    /// The name.
+    /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Conservation => "conservation",
-            Self::NoNegativeExceptDebt => "no negative but debt",
-            Self::OrdersMatchEntitlement => "orders hold their worth",
+            Self::NoNegativeExceptDebt => "no negative except debt",
+            Self::OrdersMatchEntitlement => "orders match their entitlement",
             Self::Idempotency => "idempotency",
             Self::DryRunEqualsReal => "dry run equals real",
-            Self::ArrivalOrderIndependence => "order independence",
-            Self::RefundSlicingIndependence => "refunds do not leak",
-            Self::EntriesMatchCalculation => "entries explain themselves",
+            Self::ArrivalOrderIndependence => "arrival order independence",
+            Self::RefundSlicingIndependence => "refund slicing independence",
+            Self::EntriesMatchCalculation => "entries match their calculation",
             Self::PointsOrCode => "points or code",
             Self::TierMonotonicInSpend => "tier monotonic in spend",
-            Self::ExactExpiryInstant => "expiry at the instant",
+            Self::ExactExpiryInstant => "exact expiry instant",
             Self::ExactAllocation => "exact allocation",
         }
     }
 
-    /// Why the statement says nothing about a program, where that is so.
+    /// The reason why the invariant does not apply to a program; `None` if it does.
     pub fn why_not_applicable(self, program: &Program) -> Option<String> {
         let parts = program.definition();
         match self {
             Self::ArrivalOrderIndependence => {
-                let refusing =
+                let rejects_partial =
                     |limit: &&Limit| !limit.partial && matches!(limit.quota, Quota::Points(_));
                 let mut rules = parts.earning.iter();
-                let found = rules.find_map(|rule| Some((rule, rule.limits.iter().find(refusing)?)));
-                found.map(|(rule, limit)| {
+                let first =
+                    rules.find_map(|rule| Some((rule, rule.limits.iter().find(rejects_partial)?)));
+                first.map(|(rule, limit)| {
                     format!(
-                        "the rule {} pays nothing at all where an order is worth more than its limit ({limit}) \
-                         leaves, so it matters whether a refund comes before or after the award",
+                        "the rule {} grants nothing if an order exceeds what remains of its limit ({limit}), \
+                         so it matters whether a refund arrives before or after the award",
                         rule.id
                     )
                 })
@@ -95,7 +106,7 @@ impl Invariant {
                     Some("no tier can be earned".to_owned())
                 } else if parts.tiering.metric == TierMetric::PointsEarned {
                     Some(
-                        "tiers count points earned, and what those are for money is the program's"
+                        "tiers count points, and the program decides how many points a purchase earns"
                             .to_owned(),
                     )
                 } else {
@@ -103,7 +114,7 @@ impl Invariant {
                 }
             }
             Self::ExactExpiryInstant => {
-                (parts.expiry == Expiry::Never).then(|| "points never end".to_owned())
+                (parts.expiry == Expiry::Never).then(|| "points never expire".to_owned())
             }
             Self::Conservation
             | Self::NoNegativeExceptDebt

@@ -1,50 +1,56 @@
-//! What must hold after each command, for whoever plays a history of their own.
+//! Invariants to check after each command of a history.
 
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
-use super::{Books, ensure_equal};
-use crate::account::Lot;
+use super::ensure_equal;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
-use crate::decide::Decision;
-use crate::event::{Event, LotCredit};
+use crate::context::Decision;
+use crate::event::Event;
+use crate::ledger::Ledger;
+use crate::lot::{Lot, LotCredit};
 use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
+use crate::query::due;
 use crate::rejection::Rejection;
-use crate::rules::redeem::reward_offers;
-use crate::rules::scheduled::due;
 
-/// Lots and what orders have posted are never negative; the balance is only where the program lets it be owed;
-/// and who owes has nothing to spend.
-pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseResult {
-    let account = books.as_of(now);
+/// Checks that lots and posted points of orders are not negative.
+///
+/// The balance is negative only if the program allows debt. An account with debt has no points
+/// to spend.
+pub fn check_no_negative_except_debt(ledger: &Ledger, now: Timestamp) -> TestCaseResult {
+    let account = ledger.as_of(now);
     let (balance, debt) = (account.balance(now), account.debt());
+
     for lot in account.lots().iter().chain(account.pending_lots().iter()) {
         ensure!(lot.points.is_positive(), "a lot of {} points", lot.points);
     }
+
     ensure!(debt >= Points::ZERO, "a debt of {debt} points");
     if !debt.is_zero() {
-        let may = books
+        let is_allowed = ledger
             .programs()
             .any(|program| program.definition().debt == DebtPolicy::Allow);
-        ensure!(may, "{debt} points are owed, where the program stops at zero");
+        ensure!(is_allowed, "{debt} points are owed, but the program stops at zero");
         ensure!(
             account.lots().is_empty(),
             "{debt} points are owed beside {} to spend",
             account.lots().points()
         );
     }
+
     ensure!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
-    for (id, order) in &books.orders {
+
+    for (id, order) in ledger.orders() {
         let posted = order.posted();
-        let least = [posted.awarded, posted.clawed_back, posted.expired, posted.forgiven]
+        let minimum = [posted.awarded, posted.clawed_back, posted.expired, posted.forgiven]
             .into_iter()
             .min();
-        ensure!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
+        ensure!(minimum >= Some(Points::ZERO), "order {id} has posted {posted:?}");
         ensure!(
             posted.clawed_back <= posted.awarded,
-            "{} of {} points taken",
+            "{} of {} points are clawed back",
             posted.clawed_back,
             posted.awarded
         );
@@ -52,20 +58,23 @@ pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseR
     Ok(())
 }
 
-/// Debt comes of what is taken back, never of spending.
+/// Checks that debt is caused by clawbacks only, never by spending.
 pub fn check_spending_adds_no_debt(
-    before: &Books,
+    before: &Ledger,
     command: &Command,
-    after: &Books,
+    after: &Ledger,
 ) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
-    let (debt, now) = (before.account.debt(), after.account.debt());
-    ensure!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
+    let (debt_before, debt_after) = (before.account().debt(), after.account().debt());
+    ensure!(
+        !spends || debt_after <= debt_before,
+        "spending raised the debt from {debt_before} to {debt_after}"
+    );
     Ok(())
 }
 
-/// A fact that was taken in, told again at once, brings about nothing.
-pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestCaseResult {
+/// Checks that a fact that was accepted changes nothing if it is reported again.
+pub fn check_idempotency(ledger: &Ledger, fact: &Command, now: Timestamp) -> TestCaseResult {
     let is_fact = matches!(
         fact,
         Command::RecordOrder { .. }
@@ -81,103 +90,112 @@ pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestC
             | Command::CatchUp
     );
     if is_fact {
-        let again = books.decide(fact, now);
-        let what = match &again {
+        let repeated = ledger.dry_run(fact, now);
+        let outcome = match &repeated {
             Ok(decision) => {
                 format!("{} events that move {} points", decision.events.len(), decision.points())
             }
-            Err(rejection) => format!("a refusal: {rejection}"),
+            Err(rejection) => format!("a rejection: {rejection}"),
         };
-        ensure!(again == Ok(Decision::default()), "told again, the last step brings {what}");
+        ensure!(
+            repeated == Ok(Decision::default()),
+            "reported again, the last step has {outcome}"
+        );
     }
     Ok(())
 }
 
-/// What the rules say when they are only asked is what happens: the same answer twice, the points that it says, the
-/// balance that time brings about whether or not it was written down, and rewards as they were offered.
+/// Checks that a dry run has the result of the real run.
+///
+/// The points of the decision are posted, the balance does not depend on an earlier catch-up,
+/// and a redemption agrees with the offer.
 pub fn check_dry_run(
-    before: &Books,
+    before: &Ledger,
     command: &Command,
     now: Timestamp,
-    told: &Result<Decision, Rejection>,
-    after: &Books,
+    result: &Result<Decision, Rejection>,
+    after: &Ledger,
 ) -> TestCaseResult {
-    let answer = |said: &Result<Decision, Rejection>| match said {
+    let describe = |result: &Result<Decision, Rejection>| match result {
         Ok(decision) => format!("{} events, {} points", decision.events.len(), decision.points()),
         Err(rejection) => rejection.to_string(),
     };
-    let asked = before.decide(command, now);
+
+    let dry_run = before.dry_run(command, now);
     ensure!(
-        asked == *told,
-        "asked again, the rules say otherwise: {}, not {}",
-        answer(&asked),
-        answer(told)
+        dry_run == *result,
+        "the dry run differs: {}, not {}",
+        describe(&dry_run),
+        describe(result)
     );
 
-    let mut written = before.clone();
-    let caught_up = written.tell(&Command::CatchUp, now);
-    ensure!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
+    let mut caught_up_ledger = before.clone();
+    let caught_up = caught_up_ledger.execute(&Command::CatchUp, now);
+    ensure!(caught_up.is_ok(), "the catch-up is rejected: {}", describe(&caught_up));
     ensure_equal(
-        "the balance once what is due is written down",
-        written.balance(now),
+        "the balance after a catch-up",
+        caught_up_ledger.balance(now),
         before.balance(now),
     )?;
-    let said = told.as_ref().map_or(Points::ZERO, Decision::points);
-    let was = before.account.totals().balance();
+
+    let points = result.as_ref().map_or(Points::ZERO, Decision::points);
+    let balance_before = before.account().totals().balance();
     ensure_equal(
-        "the balance after what the answer says",
-        after.account.totals().balance(),
-        was.saturating_add(said),
+        "the balance after the points of the decision",
+        after.account().totals().balance(),
+        balance_before.saturating_add(points),
     )?;
-    let late = written.tell(command, now);
+
+    let after_catch_up = caught_up_ledger.execute(command, now);
     ensure!(
-        late.is_ok() == told.is_ok(),
-        "once what is due is written down: {}",
-        answer(&late)
+        after_catch_up.is_ok() == result.is_ok(),
+        "after a catch-up: {}",
+        describe(&after_catch_up)
     );
     ensure_equal(
-        "the balance, had what is due been written down before",
-        written.balance(now),
+        "the balance after a catch-up and the command",
+        caught_up_ledger.balance(now),
         after.balance(now),
     )?;
 
     let Command::RedeemReward { reward, amount: None, .. } = command else {
         return Ok(());
     };
-    let had = |id: &_| before.had.get(id).copied();
-    let offers = before.with_context(None, now, |context| reward_offers(context, had));
+    let offers = before.offers(now);
     let Some(offer) = offers
         .iter()
         .find(|offer| offer.reward == *reward && offer.largest_amount.is_none())
     else {
         return Ok(());
     };
+
     let offered = offer
         .rejections
         .first()
-        .map_or_else(|| "can be had".to_owned(), ToString::to_string);
-    let refused = told.as_ref().err();
+        .map_or_else(|| "is available".to_owned(), ToString::to_string);
+    let rejected = result.as_ref().err();
     ensure!(
-        refused == offer.rejections.first()
-            || matches!(refused, Some(Rejection::RewardTooFine { .. })),
+        rejected == offer.rejections.first()
+            || matches!(rejected, Some(Rejection::RewardTooFine { .. })),
         "offered: {offered}; redeemed: {}",
-        answer(told)
+        describe(result)
     );
     Ok(())
 }
 
-/// Points end where the program says, can be spent until just before that instant, and are gone at it.
-pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
-    let Some(program) = books.programs().last() else { return Ok(()) };
+/// Checks that points expire at the configured instant: they can be spent just before it, and
+/// not at it.
+pub fn check_expiry_instant(ledger: &Ledger, now: Timestamp) -> TestCaseResult {
+    let Some(program) = ledger.programs().last() else { return Ok(()) };
     match program.definition().expiry {
         Expiry::Never => Ok(()),
         Expiry::PerLot { .. } => {
-            check_lot_expiry(books)?;
-            let account = books.as_of(now);
+            check_lot_expiry(ledger)?;
+            let account = ledger.as_of(now);
             let ends = account.lots().iter().filter_map(|lot| lot.expires_at);
             let first = ends.min();
             first.map_or(Ok(()), |end| {
-                check_expires_at(books, end, |lot| lot.expires_at == Some(end))
+                check_expires_at(ledger, end, |lot| lot.expires_at == Some(end))
             })
         }
         Expiry::Inactivity { after, activity } => {
@@ -186,13 +204,14 @@ pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
                 QualifyingActivity::EarningAndRedeeming => account.last_activity_at(),
             };
             let idle =
-                |at| last(&books.as_of(at)).and_then(|last| books.zone.after(last, after).ok());
+                |at| last(&ledger.as_of(at)).and_then(|last| ledger.zone().after(last, after).ok());
             let Some(end) = idle(now).filter(|end| *end > now) else {
                 return Ok(());
             };
-            // Something may happen by itself until then, which keeps the balance.
+
+            // A scheduled event before the end may prolong the balance.
             if just_before(end).and_then(idle) == Some(end) {
-                check_expires_at(books, end, |_| true)
+                check_expires_at(ledger, end, |_| true)
             } else {
                 Ok(())
             }
@@ -200,22 +219,22 @@ pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
     }
 }
 
-fn check_lot_expiry(books: &Books) -> TestCaseResult {
-    let mut programs = books.programs();
+fn check_lot_expiry(ledger: &Ledger) -> TestCaseResult {
+    let mut programs = ledger.programs();
     let (Some(program), None) = (programs.next(), programs.next()) else {
         return Ok(());
     };
-    for event in &books.journal {
+    for event in ledger.events() {
         let (Event::PointsAwarded { lot: Some(lot), .. }
         | Event::PointsAdded { lot: Some(lot), .. }
         | Event::AwardGiven { lot: Some(lot), .. }) = event
         else {
             continue;
         };
-        let want = expected_expiry(lot, program.definition().expiry, books.zone);
+        let expected = expected_expiry(lot, program.definition().expiry, ledger.zone());
         ensure!(
-            lot.expires_at == want,
-            "earned at {}, points end at {:?}, not {want:?}",
+            lot.expires_at == expected,
+            "earned at {}, points end at {:?}, not {expected:?}",
             lot.earned_at,
             lot.expires_at
         );
@@ -235,41 +254,48 @@ fn just_before(at: Timestamp) -> Option<Timestamp> {
     at.checked_sub_signed(TimeDelta::microseconds(1))
 }
 
-/// Everything in these lots is there just before an instant, and gone at it.
-fn check_expires_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCaseResult {
-    let Some(eve) = just_before(end) else { return Ok(()) };
-    let before = books.as_of(eve);
+/// Checks that the selected lots are available just before an instant, and expired at it.
+fn check_expires_at(
+    ledger: &Ledger,
+    end: Timestamp,
+    ends: impl Fn(&Lot) -> bool,
+) -> TestCaseResult {
+    let Some(just_before_end) = just_before(end) else { return Ok(()) };
+    let before = ledger.as_of(just_before_end);
     let ending = before.lots().iter().filter(|lot| ends(lot)).map(|lot| lot.points);
     let ending = ending.fold(Points::ZERO, Points::saturating_add);
-    let happens: Vec<Event> = books.with_context(None, end, due);
-    let at_it = || happens.iter().filter(|event| event.at() == Some(end));
+
+    let events: Vec<Event> = ledger.inspect(None, end, due);
+    let at_it = || events.iter().filter(|event| event.at() == Some(end));
     let expired =
         at_it().filter(|event| matches!(event, Event::PointsExpired { pending: false, .. }));
-    let gone = expired
+    let expired_points = expired
         .map(|event| event.points().negated())
         .fold(Points::ZERO, Points::saturating_add);
-    ensure_equal(&format!("points that end at {end}"), gone, ending)?;
+    ensure_equal(&format!("points that end at {end}"), expired_points, ending)?;
 
-    let (have, moved) = (before.balance(eve), at_it().map(Event::points));
-    let left = moved.fold(have, Points::saturating_add);
-    ensure_equal(&format!("the balance at {end}"), books.balance(end), left)?;
-    if !have.is_positive() || left >= have {
+    let (have, moved) = (before.balance(just_before_end), at_it().map(Event::points));
+    let remaining = moved.fold(have, Points::saturating_add);
+    ensure_equal(&format!("the balance at {end}"), ledger.balance(end), remaining)?;
+    if !have.is_positive() || remaining >= have {
         return Ok(());
     }
+
     let all = Command::SubtractPoints {
         points: have,
         reason: crate::event::AdjustmentReason::default(),
     };
-    let spent = books.decide(&all, eve);
+    let spent = ledger.dry_run(&all, just_before_end);
     ensure!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
-    let late = books.decide(&all, end).err();
-    let want = Rejection::InsufficientPoints { have: left, need: have };
-    let said = late
+
+    let late = ledger.dry_run(&all, end).err();
+    let expected = Rejection::InsufficientPoints { have: remaining, need: have };
+    let outcome = late
         .as_ref()
-        .map_or_else(|| "it is allowed".to_owned(), ToString::to_string);
+        .map_or_else(|| "it is accepted".to_owned(), ToString::to_string);
     ensure!(
-        late.as_ref() == Some(&want),
-        "spending {have} points at {end}, when {left} are left: {said}"
+        late.as_ref() == Some(&expected),
+        "spending {have} points at {end}, when {remaining} remain: {outcome}"
     );
     Ok(())
 }

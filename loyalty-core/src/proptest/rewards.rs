@@ -1,42 +1,43 @@
-//! Rewards and redemptions to test with.
+//! Strategies for rewards and redemptions.
 
 use ::proptest::collection::{btree_set, vec};
 use ::proptest::option::weighted;
 use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
-use super::strategies::{amounts, categories, ids, products};
+use super::values::{amounts, categories, ids, products};
 use crate::amount::{Amount, Points, Rate};
-use crate::award::{Limit, Quota, Span};
 use crate::calendar::Period;
 use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
+use crate::limit::{Limit, Quota, Span};
 use crate::program::{
     Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope,
     RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 
-/// Rewards of every kind.
+/// Generates rewards of every kind.
 pub fn rewards() -> impl Strategy<Value = Reward> {
     let dimes =
         |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
-    let goods = || {
+    let scopes = || {
         let products = btree_set(products(), 1..3)
             .prop_map(|products| ProductScope { products, ..ProductScope::default() });
         let categories = btree_set(categories(), 1..3)
             .prop_map(|categories| ProductScope { categories, ..ProductScope::default() });
         prop_oneof![products, categories]
     };
-    let gives = prop_oneof![
+    let benefits = prop_oneof![
         3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::FixedAmount),
         1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Benefit::Percentage),
         1 => weighted(0.5, amounts()).prop_map(|maximum| Benefit::FreeShipping(FreeShipping { maximum })),
-        1 => (goods(), 1..4_u32).prop_map(|(scope, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
+        1 => (scopes(), 1..4_u32).prop_map(|(scope, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
         1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::StoreCredit),
         1 => Just(Benefit::Custom),
     ];
-    let fixed = (1..150_u32, gives)
-        .prop_map(|(cost, gives)| RewardPricing::Fixed { cost: cost.into(), benefit: gives });
+
+    let fixed = (1..150_u32, benefits)
+        .prop_map(|(cost, benefit)| RewardPricing::Fixed { cost: cost.into(), benefit });
     let variable =
         (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
             let (step, maximum) = (
@@ -50,6 +51,7 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
                 maximum,
             })
         });
+
     let offer = prop_oneof![4 => fixed, 1 => variable];
     let spans = select(&Span::NAMES[..]).prop_map(|(_, span)| span);
     let quota = prop_oneof![
@@ -57,17 +59,18 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         (50..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
     ];
     let limit = (spans, quota).prop_map(|(per, quota)| Limit { quota, per, partial: false });
+
     let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::from_days));
-    let scope = (weighted(0.3, goods()), weighted(0.2, amounts()), any::<[bool; 2]>());
+    let scope = (weighted(0.3, scopes()), weighted(0.2, amounts()), any::<[bool; 2]>());
     let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
     (offer, scope, valid_for, limits).prop_filter_map(
         "a valid reward",
         |(offer, scope, valid_for, limits)| {
             let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
-            let (code, goods) = match &offer {
-                RewardPricing::Fixed { benefit: gives, .. } => (
-                    gives.has_code(),
-                    matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
+            let (has_code, discounts_goods) = match &offer {
+                RewardPricing::Fixed { benefit, .. } => (
+                    benefit.has_code(),
+                    matches!(benefit, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
                 ),
                 RewardPricing::Variable(_) => (true, true),
             };
@@ -75,15 +78,15 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
                 id: RewardId::new("reward").ok()?,
                 name: "Reward".to_owned(),
                 offer,
-                minimum_subtotal: minimum_subtotal.filter(|_| code),
-                only: only.filter(|_| goods).unwrap_or_default(),
+                minimum_subtotal: minimum_subtotal.filter(|_| has_code),
+                only: only.filter(|_| discounts_goods).unwrap_or_default(),
                 excluded: ProductScope::default(),
                 valid_for,
                 points_back_when_expired,
                 when: EligibilityConditions::default(),
                 limits: limits.0,
                 total_limits: limits.1,
-                individual_use: individual_use && code,
+                individual_use: individual_use && has_code,
                 code_prefix: String::new(),
             })
         },
@@ -96,7 +99,7 @@ pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
         .prop_map(|(grace, order_cancelled)| RedemptionTerms { grace, order_cancelled })
 }
 
-/// What becomes of a few redemptions of rewards that the program may have.
+/// Generates commands about three redemptions of rewards that a program may have.
 pub(super) fn redemption_commands() -> impl Strategy<Value = Command> {
     let id = || (1..4_i64).prop_map(RedemptionId);
     let order = || ids("order", |text| OrderId::new(text).ok());

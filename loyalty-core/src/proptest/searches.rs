@@ -1,4 +1,4 @@
-//! How each invariant is put to the test under one program.
+//! Searches for cases that break an invariant under one program.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,62 +10,66 @@ use ::proptest::sample::{Index, select};
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
-use super::check::{CheckFailure, ProgramCheck};
 use super::customer_history::{
     self, CustomerHistory, Shrinkable, customer_histories_under, orders_under, pick_from,
     without_item,
 };
+use super::runner::{CheckFailure, ProgramCheck};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use super::{
-    Books, Invariant, carts, check_calculations, check_conservation, check_dry_run,
-    check_exact_discounts, check_expiry_instant, check_idempotency, check_no_negative_except_debt,
+    Invariant, carts, check_calculations, check_conservation, check_dry_run, check_exact_discounts,
+    check_expiry_instant, check_idempotency, check_no_negative_except_debt,
     check_order_entitlements, check_points_or_code, check_refund_slicing,
     check_spending_adds_no_debt,
 };
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::{Command, OverRefund};
-use crate::decide::Decision;
+use crate::context::Decision;
 use crate::discount::{Cart, PriceRule, Stacking};
 use crate::id::{OrderId, RefundId, Tag};
+use crate::ledger::Ledger;
 use crate::order::{Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
 use crate::rejection::Rejection;
 
-/// One step of a life: the books before and after it, and what the rules said.
+/// One step of a history: its command and result, and the ledger before and after it.
 pub(super) struct Step<'a> {
-    pub(super) before: &'a Books,
+    pub(super) before: &'a Ledger,
     pub(super) command: &'a Command,
     pub(super) now: Timestamp,
     pub(super) result: &'a Result<Decision, Rejection>,
-    pub(super) after: &'a Books,
+    pub(super) after: &'a Ledger,
 }
 
-/// Tries an invariant.
+/// Searches for a case that breaks the invariant.
 pub(super) fn search_invariant(
     check: &ProgramCheck,
     invariant: Invariant,
     program: &Program,
 ) -> Result<(), CheckFailure> {
-    let lives = |look: fn(&Step<'_>) -> TestCaseResult| search_histories(check, program, look);
+    let histories =
+        |check_step: fn(&Step<'_>) -> TestCaseResult| search_histories(check, program, check_step);
     match invariant {
-        Invariant::Conservation => lives(|step| check_conservation(step.after)),
-        Invariant::NoNegativeExceptDebt => lives(|step| {
+        Invariant::Conservation => histories(|step| check_conservation(step.after)),
+        Invariant::NoNegativeExceptDebt => histories(|step| {
             check_spending_adds_no_debt(step.before, step.command, step.after)?;
             check_no_negative_except_debt(step.after, step.now)
         }),
-        Invariant::OrdersMatchEntitlement => lives(|step| check_order_entitlements(step.after)),
-        Invariant::Idempotency => lives(|step| match step.result {
+        Invariant::OrdersMatchEntitlement => histories(|step| check_order_entitlements(step.after)),
+        Invariant::Idempotency => histories(|step| match step.result {
             Ok(_) => check_idempotency(step.after, step.command, step.now),
             Err(_) => Ok(()),
         }),
-        Invariant::DryRunEqualsReal => lives(|step| {
+        Invariant::DryRunEqualsReal => histories(|step| {
             check_dry_run(step.before, step.command, step.now, step.result, step.after)
         }),
-        Invariant::EntriesMatchCalculation => lives(|step| check_calculations(step.after)),
-        Invariant::PointsOrCode => lives(|step| check_points_or_code(step.after, step.now)),
-        Invariant::ExactExpiryInstant => lives(|step| check_expiry_instant(step.after, step.now)),
+        Invariant::EntriesMatchCalculation => histories(|step| check_calculations(step.after)),
+        Invariant::PointsOrCode => histories(|step| check_points_or_code(step.after, step.now)),
+        Invariant::ExactExpiryInstant => {
+            histories(|step| check_expiry_instant(step.after, step.now))
+        }
         Invariant::ArrivalOrderIndependence => search_arrival_order(check, program),
         Invariant::RefundSlicingIndependence => search_sliced_refunds(check, program),
         Invariant::TierMonotonicInSpend => search_tier_monotonicity(check, program),
@@ -76,30 +80,32 @@ pub(super) fn search_invariant(
 fn search_histories(
     check: &ProgramCheck,
     program: &Program,
-    look: fn(&Step<'_>) -> TestCaseResult,
+    check_step: fn(&Step<'_>) -> TestCaseResult,
 ) -> Result<(), CheckFailure> {
-    let test = |life: &CustomerHistory| {
-        let mut books = check.new_ledger(program, life);
-        life.steps.iter().try_for_each(|(now, command)| {
-            let before = books.clone();
-            let told = books.tell(command, *now);
-            look(&Step {
+    let test = |history: &CustomerHistory| {
+        let mut ledger = check.new_ledger(program, history);
+        history.steps.iter().try_for_each(|(now, command)| {
+            let before = ledger.clone();
+            let result = ledger.execute(command, *now);
+            check_step(&Step {
                 before: &before,
                 command,
                 now: *now,
-                result: &told,
-                after: &books,
+                result: &result,
+                after: &ledger,
             })
         })
     };
-    let tell = |life: &CustomerHistory| {
-        Transcript::record_all(&mut check.new_ledger(program, life), &life.steps)
+
+    let describe = |history: &CustomerHistory| {
+        Transcript::record_all(&mut check.new_ledger(program, history), &history.steps)
     };
-    check.search(&customer_histories_under(program, check.zone), test, tell)
+
+    check.search(&customer_histories_under(program, check.zone), test, describe)
 }
 
-/// Books of a customer with these tags, to whom nothing has happened.
-fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Books {
+/// Creates a ledger of a customer with these tags, without history.
+fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
     check.new_ledger(
         program,
         &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() },
@@ -110,7 +116,7 @@ fn order_id() -> Option<OrderId> {
     OrderId::new("1001").ok()
 }
 
-/// Facts of one order within one hour, and the order in which they arrive at its end.
+/// Facts of one order within one hour, with keys that shuffle their arrival at its end.
 #[derive(Clone, Debug)]
 struct ArrivalCase {
     tags: BTreeSet<Tag>,
@@ -118,10 +124,10 @@ struct ArrivalCase {
     facts: Vec<(u8, Command)>,
 }
 
-/// One fact, before the order that it is about is known.
+/// A fact before its order is generated.
 #[derive(Clone, Debug)]
 enum OrderFact {
-    /// A report of the order, or of the order with a line more.
+    /// A report of the order, or of the order with another line.
     Report {
         extra_line: bool,
         status: Status,
@@ -134,41 +140,43 @@ enum OrderFact {
 }
 
 fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<> {
-    let words = Vocabulary::from_program(program);
-    let status = prop_oneof![2 => Just(words.gate), 1 => select(&Status::ALL[..])];
+    let vocabulary = Vocabulary::from_program(program);
+    let status = prop_oneof![2 => Just(vocabulary.gate), 1 => select(&Status::ALL[..])];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
     let fact = prop_oneof![
         3 => (prop::bool::weighted(0.2), status).prop_map(|(extra_line, status)| OrderFact::Report { extra_line, status }),
         2 => (1..=100_i64, units).prop_map(|(percent, units)| OrderFact::Refund { percent, units }),
         1 => Just(OrderFact::Cancel),
     ];
+
     let facts = vec((fact, 0..50_i64, any::<u8>()), 1..6);
     (
-        customer_history::tags(&words),
-        customer_history::starts(&words),
-        customer_history::orders(&words),
+        customer_history::tags(&vocabulary),
+        customer_history::starts(&vocabulary),
+        customer_history::orders(&vocabulary),
         facts,
     )
-        .prop_filter_map("facts that fit", |(tags, start, order, facts)| {
+        .prop_filter_map("valid facts", |(tags, start, order, facts)| {
             let order = Order { placed_at: Some(start), ..order };
             let now = start.checked_add_signed(TimeDelta::hours(1))?;
             Some(ArrivalCase { tags, now, facts: fitting_commands(start, &order, &facts)? })
         })
 }
 
-/// The facts as commands, without refunds that are too large for the order together.
+/// Returns the facts as commands, without refunds that exceed the order together.
 fn fitting_commands(
     start: Timestamp,
     order: &Order,
     facts: &[(OrderFact, i64, u8)],
 ) -> Option<Vec<(u8, Command)>> {
-    let mut books = Books::new(Program::default());
+    let mut ledger = Ledger::new(Program::default());
     let report = |order: &Order, status, at| {
         let (order, snapshot) = (order_id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop })
     };
-    books.tell(&report(order, Status::Paid, None)?, start).ok()?;
-    let mut found = Vec::new();
+    ledger.execute(&report(order, Status::Paid, None)?, start).ok()?;
+
+    let mut commands = Vec::new();
     for (number, (fact, minute, key)) in (1_u32..).zip(facts) {
         let at = start.checked_add_signed(TimeDelta::minutes(*minute));
         let command = match fact {
@@ -186,15 +194,16 @@ fn fitting_commands(
                     over_refund: OverRefund::Reject,
                     at,
                 };
-                if books.tell(&command, start).is_err() {
+                if ledger.execute(&command, start).is_err() {
                     continue;
                 }
                 command
             }
         };
-        found.push((*key, command));
+        commands.push((*key, command));
     }
-    Some(found)
+
+    Some(commands)
 }
 
 fn with_extra_line(order: &Order) -> Option<Order> {
@@ -228,7 +237,7 @@ impl Shrinkable for ArrivalCase {
 }
 
 impl ArrivalCase {
-    /// The facts as the shop dated them, and as they arrive instead.
+    /// Returns the facts as dated by the shop, and shuffled.
     fn dated_and_shuffled(&self) -> [Vec<(Timestamp, Command)>; 2] {
         let timed = |facts: &[(u8, Command)]| {
             facts.iter().map(|(_, fact)| (self.now, fact.clone())).collect()
@@ -240,32 +249,36 @@ impl ArrivalCase {
 }
 
 fn search_arrival_order(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
-    let told = |case: &ArrivalCase, facts: &[(Timestamp, Command)]| {
-        let mut books = new_ledger(check, program, &case.tags);
+    let run = |case: &ArrivalCase, facts: &[(Timestamp, Command)]| {
+        let mut ledger = new_ledger(check, program, &case.tags);
         for (now, fact) in facts {
-            let told = books.tell(fact, *now);
-            ensure!(told.is_ok(), "a fact is refused: {told:?}");
+            let result = ledger.execute(fact, *now);
+            ensure!(result.is_ok(), "a fact is rejected: {result:?}");
         }
-        Ok(books)
+        Ok(ledger)
     };
+
     let test = |case: &ArrivalCase| {
-        let [one, other] = case.dated_and_shuffled();
-        super::ensure_same_outcome(&told(case, &other)?, &told(case, &one)?, case.now)
+        let [dated, shuffled] = case.dated_and_shuffled();
+        super::ensure_same_outcome(&run(case, &shuffled)?, &run(case, &dated)?, case.now)
     };
-    let tell = |case: &ArrivalCase| {
-        let [one, other] = case.dated_and_shuffled();
-        let mut story = Transcript::record_all(&mut new_ledger(check, program, &case.tags), &one);
-        story.add_line("The same facts of another customer, as they arrive there:");
-        let mut books = new_ledger(check, program, &case.tags);
-        for (now, fact) in &other {
-            story.record(&mut books, fact, *now);
+
+    let describe = |case: &ArrivalCase| {
+        let [dated, shuffled] = case.dated_and_shuffled();
+        let mut transcript =
+            Transcript::record_all(&mut new_ledger(check, program, &case.tags), &dated);
+        transcript.add_line("The same facts of another customer, in the order of their arrival:");
+        let mut ledger = new_ledger(check, program, &case.tags);
+        for (now, fact) in &shuffled {
+            transcript.record(&mut ledger, fact, *now);
         }
-        story
+        transcript
     };
-    check.search(&arrival_cases(program), test, tell)
+
+    check.search(&arrival_cases(program), test, describe)
 }
 
-/// An order, and where the money that comes back of it is cut, in thousandths of its total.
+/// An order, and the cuts between its refunds, in thousandths of its total.
 #[derive(Clone, Debug)]
 struct SlicedRefundCase {
     tags: BTreeSet<Tag>,
@@ -281,18 +294,19 @@ impl Shrinkable for SlicedRefundCase {
 }
 
 fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
-    let words = Vocabulary::from_program(program);
+    let vocabulary = Vocabulary::from_program(program);
     let cases = (
-        customer_history::tags(&words),
-        customer_history::starts(&words),
-        customer_history::orders(&words),
+        customer_history::tags(&vocabulary),
+        customer_history::starts(&vocabulary),
+        customer_history::orders(&vocabulary),
         vec(0..=1_000_i64, 1..5),
     )
         .prop_map(|(tags, now, order, mut cuts)| {
             cuts.sort_unstable();
             SlicedRefundCase { tags, now, order, cuts }
         });
-    let gate = words.gate;
+
+    let gate = vocabulary.gate;
     let report = |order: &Order| {
         let (order, snapshot) = (order_id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder {
@@ -303,72 +317,77 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
             origin: Origin::Shop,
         })
     };
+
     let plan = |SlicedRefundCase { now, order, cuts, .. }: &SlicedRefundCase| {
         let slices = slice_total(order, cuts)?;
-        let whole = RefundContent::Amount(
+        let total = RefundContent::Amount(
             slices
                 .iter()
                 .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?,
         );
-        let named = |(number, part): &(usize, Amount)| {
+        let refund = |(number, part): &(usize, Amount)| {
             Some(Refund {
                 id: RefundId::new(format!("r{number}")).ok()?,
                 refunded: RefundContent::Amount(*part),
             })
         };
-        let slices = slices.iter().map(named).collect::<Option<Vec<_>>>()?;
+
+        let slices = slices.iter().map(refund).collect::<Option<Vec<_>>>()?;
         Some((
             report(order)?,
             *now,
-            Refund { id: RefundId::new("whole").ok()?, refunded: whole },
+            Refund { id: RefundId::new("whole").ok()?, refunded: total },
             slices,
         ))
     };
+
     let test = |case: &SlicedRefundCase| {
         let (Some((report, now, whole, slices)), Some(id)) = (plan(case), order_id()) else {
             return Ok(());
         };
-        let mut books = new_ledger(check, program, &case.tags);
-        let told = books.tell(&report, now);
-        ensure!(told.is_ok(), "the order is refused: {told:?}");
-        check_refund_slicing(&books, &id, &whole, &slices, now)
+        let mut ledger = new_ledger(check, program, &case.tags);
+        let result = ledger.execute(&report, now);
+        ensure!(result.is_ok(), "the order is rejected: {result:?}");
+        check_refund_slicing(&ledger, &id, &whole, &slices, now)
     };
-    let tell = |case: &SlicedRefundCase| {
+
+    let describe = |case: &SlicedRefundCase| {
         let (Some((report, now, whole, slices)), Some(id)) = (plan(case), order_id()) else {
             return Transcript::default();
         };
-        let mut books = new_ledger(check, program, &case.tags);
-        let mut story = Transcript::record_all(&mut books, &[(now, report)]);
+        let mut ledger = new_ledger(check, program, &case.tags);
+        let mut transcript = Transcript::record_all(&mut ledger, &[(now, report)]);
         let refund = |refund| Command::RefundOrder {
             order: id.clone(),
             refund,
             over_refund: OverRefund::Reject,
             at: None,
         };
-        let mut at_once = books.clone();
-        story.record(&mut at_once, &refund(whole), now);
-        story.add_line("Another customer gets the same money back in slices:");
+        let mut refunded_once = ledger.clone();
+        transcript.record(&mut refunded_once, &refund(whole), now);
+        transcript.add_line("Another customer gets the same refund in slices:");
         for slice in slices {
-            story.record(&mut books, &refund(slice), now);
+            transcript.record(&mut ledger, &refund(slice), now);
         }
-        story
+        transcript
     };
-    check.search(&cases, test, tell)
+
+    check.search(&cases, test, describe)
 }
 
-/// The parts of an order's total between the cuts, numbered.
+/// Returns the numbered parts of an order's total between the cuts.
 fn slice_total(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
     let mut from = 0;
-    let mut found = Vec::new();
+    let mut slices = Vec::new();
     for (number, cut) in (1_usize..).zip(cuts) {
         let to = order.total.ten_thousandths().checked_mul(*cut)?.checked_div(1_000)?;
-        found.push((number, Amount::from_ten_thousandths(to.checked_sub(from)?).ok()?));
+        slices.push((number, Amount::from_ten_thousandths(to.checked_sub(from)?).ok()?));
         from = to;
     }
-    Some(found)
+    Some(slices)
 }
 
-/// Orders of one customer at one instant, of which another customer pays more for one.
+/// Orders of one customer at one instant. Another customer pays more for one of them.
 #[derive(Clone, Debug)]
 pub(super) struct SpendComparison {
     tags: BTreeSet<Tag>,
@@ -382,24 +401,21 @@ pub(super) fn search_tier_monotonicity(
     check: &ProgramCheck,
     program: &Program,
 ) -> Result<(), CheckFailure> {
-    let words = Vocabulary::from_program(program);
+    let vocabulary = Vocabulary::from_program(program);
     let plain = orders_under(program).prop_map(|order| Order { redeemed: Amount::ZERO, ..order });
-    let more = customer_history::prices(&words);
+    let extra_amount = customer_history::prices(&vocabulary);
     let cases = (
-        customer_history::tags(&words),
-        customer_history::starts(&words),
+        customer_history::tags(&vocabulary),
+        customer_history::starts(&vocabulary),
         vec(plain, 1..4),
         any::<Index>(),
-        more,
+        extra_amount,
     );
-    let cases = cases.prop_map(|(tags, now, orders, which, more)| SpendComparison {
-        tags,
-        now,
-        orders,
-        increased_order: which,
-        extra_amount: more,
+    let cases = cases.prop_map(|(tags, now, orders, increased_order, extra_amount)| {
+        SpendComparison { tags, now, orders, increased_order, extra_amount }
     });
-    let gate = words.gate;
+
+    let gate = vocabulary.gate;
     let commands = |orders: &[Order], now: Timestamp| -> Vec<(Timestamp, Command)> {
         let report = |(number, order): (u32, &Order)| {
             let (order, snapshot) =
@@ -417,39 +433,44 @@ pub(super) fn search_tier_monotonicity(
         };
         (1001_u32..).zip(orders).filter_map(report).collect()
     };
-    let tier = |books: &Books, now: Timestamp| {
-        let tier = books.account.current_tier_id(now);
-        let said = tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"));
-        (tier.and_then(|tier| program.rank(tier)), said)
+    let tier = |ledger: &Ledger, now: Timestamp| {
+        let tier = ledger.account().current_tier_id(now);
+        let text = tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"));
+        (tier.and_then(|tier| program.rank(tier)), text)
     };
-    let play = |case: &SpendComparison, orders: &[Order]| {
-        let mut books = new_ledger(check, program, &case.tags);
-        let story = Transcript::record_all(&mut books, &commands(orders, case.now));
-        (tier(&books, case.now), story)
+
+    let run = |case: &SpendComparison, orders: &[Order]| {
+        let mut ledger = new_ledger(check, program, &case.tags);
+        let transcript = Transcript::record_all(&mut ledger, &commands(orders, case.now));
+        (tier(&ledger, case.now), transcript)
     };
+
     let test = |case: &SpendComparison| {
-        let (Some(richer), less) = (case.increased_orders(), &case.orders) else {
+        let (Some(more), less) = (case.increased_orders(), &case.orders) else {
             return Ok(());
         };
-        let (((rank, poor), _), ((richer_rank, rich), _)) = (play(case, less), play(case, &richer));
+        let (((rank, tier), _), ((higher_rank, higher_tier), _)) =
+            (run(case, less), run(case, &more));
         ensure!(
-            richer_rank >= rank,
-            "who pays {} more ends in {rich}, the other in {poor}",
+            higher_rank >= rank,
+            "a customer who pays {} more ends in {higher_tier}, the other in {tier}",
             case.extra_amount
         );
         Ok(())
     };
-    let tell = |case: &SpendComparison| {
-        let ((_, mut story), richer) =
-            (play(case, &case.orders), case.increased_orders().unwrap_or_default());
-        story.add_line("Another customer pays more:");
-        let mut books = new_ledger(check, program, &case.tags);
-        for (now, command) in commands(&richer, case.now) {
-            story.record(&mut books, &command, now);
+
+    let describe = |case: &SpendComparison| {
+        let ((_, mut transcript), more) =
+            (run(case, &case.orders), case.increased_orders().unwrap_or_default());
+        transcript.add_line("Another customer pays more:");
+        let mut ledger = new_ledger(check, program, &case.tags);
+        for (now, command) in commands(&more, case.now) {
+            transcript.record(&mut ledger, &command, now);
         }
-        story
+        transcript
     };
-    check.search(&cases, test, tell)
+
+    check.search(&cases, test, describe)
 }
 
 impl Shrinkable for SpendComparison {
@@ -460,7 +481,7 @@ impl Shrinkable for SpendComparison {
 }
 
 impl SpendComparison {
-    /// The orders of who pays more.
+    /// Returns the orders of the customer who pays more.
     fn increased_orders(&self) -> Option<Vec<Order>> {
         let mut orders = self.orders.clone();
         let count = orders.len();
@@ -472,7 +493,7 @@ impl SpendComparison {
     }
 }
 
-/// A shop's rules, those of the program's rewards first, and a cart with their codes.
+/// The price rules of a shop, and a cart with their codes.
 #[derive(Clone, Debug)]
 struct CartCase {
     rules: Vec<PriceRule>,
@@ -497,30 +518,33 @@ fn search_exact_allocation(check: &ProgramCheck, program: &Program) -> Result<()
         select(&[Stacking::OnePerClass, Stacking::All, Stacking::Best, Stacking::Exclusive][..]);
     let cases = (carts::price_rules_under(program), carts::carts_under(program), stacking);
     let cases = cases.prop_map(|(rules, cart, stacking)| CartCase { rules, cart, stacking });
-    let evaluated = |CartCase { rules, cart, stacking }: &CartCase| {
+    let evaluate = |CartCase { rules, cart, stacking }: &CartCase| {
         (check.engine.evaluate)(&super::DiscountLedger::new(rules.iter().cloned()), cart, *stacking)
     };
+
     let test = |case: &CartCase| {
-        evaluated(case).map_or(Ok(()), |found| check_exact_discounts(&case.cart, &found))
+        evaluate(case).map_or(Ok(()), |evaluation| check_exact_discounts(&case.cart, &evaluation))
     };
-    let tell = |case: &CartCase| {
-        let mut story = Transcript::default();
+
+    let describe = |case: &CartCase| {
+        let mut transcript = Transcript::default();
         for line in &case.cart.lines {
-            let product = line.product.as_ref().map_or("something", |product| product.as_str());
-            story
+            let product = line.product.as_ref().map_or("an item", |product| product.as_str());
+            transcript
                 .add_line(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
         }
         for delivery in &case.cart.shipping {
-            story.add_line(format!("shipping at {} ({})", delivery.price, delivery.id));
+            transcript.add_line(format!("shipping at {} ({})", delivery.price, delivery.id));
         }
-        let found = evaluated(case);
-        for code in found.iter().flat_map(|found| &found.codes) {
-            story.add_line(code.to_string());
+        let evaluation = evaluate(case);
+        for code in evaluation.iter().flat_map(|evaluation| &evaluation.codes) {
+            transcript.add_line(code.to_string());
             for share in code.outcome.iter().flat_map(|applied| &applied.shares) {
-                story.add_line(format!("  of which {} off {}", share.amount, share.line));
+                transcript.add_line(format!("  of which {} off {}", share.amount, share.line));
             }
         }
-        story
+        transcript
     };
-    check.search(&cases, test, tell)
+
+    check.search(&cases, test, describe)
 }

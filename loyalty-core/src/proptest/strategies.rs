@@ -1,4 +1,4 @@
-//! Values to test with. Small ranges on purpose: ids, instants and thresholds must meet.
+//! Strategies for programs, orders and histories of customers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,17 +8,18 @@ use ::proptest::option::{of, weighted};
 use ::proptest::prelude::*;
 use ::proptest::sample::{Index, select};
 
-use super::Books;
 use super::rewards::{redemption_commands, redemption_terms, rewards};
+use super::values::{
+    amounts, categories, ids, instant_at_hour, instants, products, rates, tags, tier_ids,
+};
 use crate::amount::{Amount, Points, Rate, Rounding};
-use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
-use crate::event::{AdjustmentReason, ManualTier};
-use crate::id::{
-    ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId,
-};
+use crate::event::AdjustmentReason;
+use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, RuleId, TierId};
+use crate::ledger::Ledger;
+use crate::limit::{Limit, Quota, Span};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
@@ -26,8 +27,10 @@ use crate::program::{
     MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier,
     TierMetric, TierWindow, Tiering,
 };
+use crate::tier::ManualTier;
 
-/// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
+/// Generates orders in which `count` facts arrive: all permutations of up to five facts, 60
+/// random ones of more.
 pub fn arrival_orders(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
     let in_order: Vec<usize> = (0..count).collect();
     if count > 5 {
@@ -36,8 +39,8 @@ pub fn arrival_orders(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
     let mut all = vec![Vec::new()];
     for next in in_order {
         let with_next = |shorter: &Vec<usize>| {
-            let insert = |place: usize| {
-                let (before, after) = shorter.split_at_checked(place)?;
+            let insert = |index: usize| {
+                let (before, after) = shorter.split_at_checked(index)?;
                 Some([before, &[next], after].concat())
             };
             (0..=shorter.len()).filter_map(insert).collect::<Vec<_>>()
@@ -47,60 +50,7 @@ pub fn arrival_orders(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
     Just(all).boxed()
 }
 
-/// Instants: whole hours of a few days, so that some are equal.
-pub fn instants() -> impl Strategy<Value = Timestamp> {
-    (0..60_i64).prop_map(instant_at_hour)
-}
-
-fn instant_at_hour(count: i64) -> Timestamp {
-    let start = 1_767_225_600_i64; // 1 January 2026
-    Timestamp::from_timestamp(start.saturating_add(count.saturating_mul(3_600)), 0)
-        .unwrap_or_default()
-}
-
-/// Amounts of an everyday order: nothing, cents, and sometimes the finest unit.
-pub fn amounts() -> impl Strategy<Value = Amount> {
-    let parts = prop_oneof![
-        8 => (0..30_000_i64).prop_map(|cents| cents.saturating_mul(100)),
-        1 => 0..3_000_000_i64,
-        1 => Just(0),
-    ];
-    parts.prop_filter_map("in range", |parts| Amount::from_ten_thousandths(parts).ok())
-}
-
-fn rates() -> impl Strategy<Value = Rate> {
-    const TEXTS: [&str; 10] =
-        ["1", "2", "3", "10", "0.5", "1.5", "0.1", "0.333333", "1.25", "0.000001"];
-    select(TEXTS.to_vec()).prop_filter_map("a rate", |text| text.parse().ok())
-}
-
-/// An id out of a few, so that programs and orders meet.
-pub(super) fn ids<T: std::fmt::Debug>(
-    prefix: &'static str,
-    new: fn(String) -> Option<T>,
-) -> impl Strategy<Value = T> {
-    (0..3_u8).prop_filter_map("an id", move |number| new(format!("{prefix}{number}")))
-}
-
-pub(super) fn products() -> impl Strategy<Value = ProductId> {
-    ids("product", |text| ProductId::new(text).ok())
-}
-
-pub(super) fn categories() -> impl Strategy<Value = CategoryId> {
-    ids("category", |text| CategoryId::new(text).ok())
-}
-
-/// A customer's tags.
-pub fn tags() -> impl Strategy<Value = BTreeSet<Tag>> {
-    btree_set(ids("tag", |text| Tag::new(text).ok()), 0..3)
-}
-
-/// Tiers that [`programs`] have, or not.
-pub fn tier_ids() -> impl Strategy<Value = TierId> {
-    ids("tier", |text| TierId::new(text).ok())
-}
-
-/// Programs of every shape, points without an end.
+/// Generates programs of every shape whose points do not expire.
 pub fn programs() -> impl Strategy<Value = Program> {
     let policies = (
         weighted(0.3, select(&Status::ALL[..])),
@@ -108,9 +58,10 @@ pub fn programs() -> impl Strategy<Value = Program> {
         prop_oneof![6 => Just(RefundPolicy::ClawBack), 1 => Just(RefundPolicy::Keep)],
         prop_oneof![2 => Just(DebtPolicy::Allow), 1 => Just(DebtPolicy::StopAtZero)],
     );
+
     let tiers = btree_set(tier_ids(), 0..3);
-    let buys = (vec(rewards(), 0..4), redemption_terms());
-    let parts = (policies, bases(), vec(rules(), 0..5), (tiers, rates()), buys).prop_map(
+    let redeeming = (vec(rewards(), 0..4), redemption_terms());
+    let parts = (policies, bases(), vec(rules(), 0..5), (tiers, rates()), redeeming).prop_map(
         |(
             (award_on, rounding, refunds, debt),
             basis,
@@ -143,7 +94,7 @@ pub fn programs() -> impl Strategy<Value = Program> {
     parts.prop_filter_map("a valid program", |parts| Program::new(parts).ok())
 }
 
-/// [`programs`] whose points end after some days or months.
+/// Generates [`programs`] whose points expire after some days or months.
 pub fn expiring_programs() -> impl Strategy<Value = Program> {
     let after = prop_oneof![
         (1..20_u32).prop_map(Period::from_days),
@@ -156,8 +107,8 @@ pub fn expiring_programs() -> impl Strategy<Value = Program> {
     })
 }
 
-/// Programs with everything that time has to do with: holds, every kind of expiry, tiers that are earned and
-/// lost with entry rewards, campaigns, limits, goals and anniversaries.
+/// Generates programs with all rules that depend on time: holds, expiry of every kind, earned
+/// tiers with entry rewards, campaigns, limits and goals.
 pub fn full_programs() -> impl Strategy<Value = Program> {
     let days = || (1..20_u32).prop_map(Period::from_days);
     let expiry = prop_oneof![
@@ -170,10 +121,11 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
             after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
         }),
     ];
+
     let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
     let stacking = select(&Stacking::NAMES[..]);
-    let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
-    whole.prop_filter_map(
+    let cases = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
+    cases.prop_filter_map(
         "a valid program",
         |(program, times, tiering, campaigns, limits, (_, stacking))| {
             let (hold, expiry, term, grace) = times;
@@ -183,6 +135,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
                 stacking,
                 ..program.definition().clone()
             };
+
             let (thresholds, mut tiering, entry) = tiering;
             (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
             let mut threshold = Amount::ZERO;
@@ -190,6 +143,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
                 threshold = threshold.checked_add(Amount::from(more))?;
                 (tier.threshold, tier.entry) = (Some(threshold), entry);
             }
+
             (parts.campaigns, parts.combine) = campaigns;
             parts
                 .earning
@@ -229,6 +183,7 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
+
     let combine =
         select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
@@ -309,6 +264,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
         }),
         1 => points().prop_map(EarningFormula::PerOrder),
     ];
+
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let spend = (
         weighted(0.2, amounts()),
@@ -328,6 +284,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
             until,
         }
     });
+
     (earn, when, any::<bool>()).prop_filter_map("an id", |(earn, when, replaces)| {
         Some(EarningRule {
             id: RuleId::new("rule").ok()?,
@@ -358,15 +315,15 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     })
 }
 
-/// Orders whose parts add up, as far as rounding lets them.
+/// Generates orders whose total is the sum of its parts, up to a cent.
 pub fn orders() -> impl Strategy<Value = Order> {
     let charges = (amounts(), any::<bool>(), prop_oneof![Just(Amount::ZERO), amounts()]);
-    let odd = select(&[-100_i64, 0, 0, 0, 100][..]);
+    let difference = select(&[-100_i64, 0, 0, 0, 100][..]);
     let redeemed = select(&[0_i64, 0, 0, 10, 3, 1][..]);
-    let order = (lines(), charges, odd, redeemed, of(instants()));
+    let order = (lines(), charges, difference, redeemed, of(instants()));
     order.prop_filter_map(
         "totals add up",
-        |(lines, (tax, taxes_included, shipping), odd, redeemed, placed_at)| {
+        |(lines, (tax, taxes_included, shipping), difference, redeemed, placed_at)| {
             let order = Order {
                 placed_at,
                 lines,
@@ -375,9 +332,10 @@ pub fn orders() -> impl Strategy<Value = Order> {
                 shipping,
                 ..Order::default()
             };
+
             let taxes = if taxes_included { Amount::ZERO } else { tax };
             let sum = order.subtotal()?.checked_add(taxes)?.checked_add(shipping)?;
-            let total = sum.ten_thousandths().saturating_add(odd).max(0);
+            let total = sum.ten_thousandths().saturating_add(difference).max(0);
             let redeemed =
                 Amount::from_ten_thousandths(total.checked_div(redeemed).unwrap_or(0)).ok()?;
             let order = Order {
@@ -390,13 +348,13 @@ pub fn orders() -> impl Strategy<Value = Order> {
     )
 }
 
-/// Refunds that fit an order together, by amount and by line.
+/// Generates refunds by amount and by line that an order allows together.
 pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refund>> {
     let by_amount = (1..=100_i64).prop_map(|percent| (percent, None));
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
-        .prop_map(|(part, line, told)| (part, Some((line, told))));
-    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |wishes| {
-        let mut books = Books::new(Program::default());
+        .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
+    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
+        let mut ledger = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
             order: id.clone(),
@@ -405,12 +363,13 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.tell(&record, instant_at_hour(0));
-        let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
-        let refund = |(index, wish)| {
+        let recorded = ledger.execute(&record, instant_at_hour(0));
+
+        let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
+        let refund = |(index, template)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
-                refunded: build_refunded(&order, wish)?,
+                refunded: build_refunded(&order, template)?,
             };
             let command = Command::RefundOrder {
                 order: id.clone(),
@@ -418,30 +377,30 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
                 over_refund: OverRefund::Reject,
                 at,
             };
-            books.tell(&command, instant_at_hour(0)).ok().map(|_| refund)
+            ledger.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
-        wished.filter_map(refund).collect()
+        templates.filter_map(refund).collect()
     })
 }
 
-fn build_refunded(order: &Order, wish: (i64, Option<(Index, bool)>)) -> Option<RefundContent> {
+fn build_refunded(order: &Order, template: (i64, Option<(Index, bool)>)) -> Option<RefundContent> {
     let part_of = |amount: Amount, parts: i64| {
         Amount::from_ten_thousandths(amount.ten_thousandths().checked_div(parts)?).ok()
     };
-    let (parts, Some((index, told))) = wish else {
-        return part_of(order.total, wish.0).map(RefundContent::Amount);
+    let (parts, Some((index, has_amount))) = template else {
+        return part_of(order.total, template.0).map(RefundContent::Amount);
     };
     let line = order.lines.get(index.index(order.lines.len().max(1)))?;
     let units = rust_decimal::Decimal::new(line.quantity.thousandths().checked_div(parts)?, 3);
-    let amount = if told { Some(part_of(line.amount, parts)?) } else { None };
+    let amount = if has_amount { Some(part_of(line.amount, parts)?) } else { None };
     Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), Quantity::new(units).ok()?)],
         amount,
     })
 }
 
-/// Timed facts of one order that fit in any sequence: reports of one or two snapshots with statuses,
-/// refunds and cancellations.
+/// Generates dated facts of one order that are valid in any sequence: reports of one or two
+/// snapshots with statuses, refunds and cancellations.
 pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
     let order = (orders(), of(lines())).prop_filter_map("totals add up", |(order, more)| {
         Some((Arc::new(order.clone()), Arc::new(with_extra_lines(order, more?)?)))
@@ -456,6 +415,7 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
             vec(instants(), 4),
             vec(instants(), 0..3),
         );
+
         (reports, timed).prop_map(move |(reports, (refunds, refunded_at, cancelled_at))| {
             let order_id = || id.clone();
             let report = |(grows, status, at, plugin)| {
@@ -470,6 +430,7 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
                 at: Some(at),
             };
             let cancel = |at| Command::CancelOrder { order: order_id(), at: Some(at) };
+
             let refunds = refunds.into_iter().zip(refunded_at).map(refund);
             reports
                 .into_iter()
@@ -481,7 +442,7 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
     })
 }
 
-/// The order with more lines: what fitted it fits it still.
+/// Returns the order with more lines. Facts that were valid for it remain valid.
 fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
     for (index, mut line) in more.into_iter().enumerate() {
         line.id = LineId::new(format!("more{index}")).ok()?;
@@ -491,7 +452,7 @@ fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
     order.validate(2).ok().map(|()| order)
 }
 
-/// What a shop does to an account by hand.
+/// Generates commands of the shop's staff.
 fn manual_commands() -> impl Strategy<Value = Command> {
     let points = || (0..300_u32).prop_map(Points::from);
     prop_oneof![
@@ -509,31 +470,32 @@ fn manual_commands() -> impl Strategy<Value = Command> {
     ]
 }
 
-/// A customer's history: the facts of two orders, some without a time of their own, and what the shop
-/// does by hand, each at the instant when it becomes known. Some of it will be refused.
+/// Generates the history of a customer: facts of two orders, some undated, and commands of the
+/// shop's staff, each at the instant of its arrival. Some of them are rejected.
 pub fn histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     histories_with(manual_commands(), 12)
 }
 
-/// [`histories`] in which the customer redeems rewards, and orders use them.
+/// Generates [`histories`] in which the customer also redeems rewards, which orders use.
 pub fn redeeming_histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     histories_with(prop_oneof![manual_commands(), redemption_commands()], 30)
 }
 
 fn histories_with(
     manual: impl Strategy<Value = Command>,
-    most: usize,
+    max_manual: usize,
 ) -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     let id = ids("order", |text| OrderId::new(text).ok());
     let orders = vec(id.prop_flat_map(facts), 1..3).prop_map(|facts| facts.concat());
-    let all = (orders, vec(manual, 0..most)).prop_map(|(facts, manual)| [facts, manual].concat());
+    let all =
+        (orders, vec(manual, 0..max_manual)).prop_map(|(facts, manual)| [facts, manual].concat());
     all.prop_shuffle().prop_flat_map(|commands| {
         let count = commands.len();
         (Just(commands), vec((0..400_i64, any::<bool>()), count)).prop_map(|(commands, steps)| {
-            let mut passed = 0_i64;
+            let mut hours = 0_i64;
             let step = |(command, (wait, timed)): (Command, (i64, bool))| {
-                passed = passed.saturating_add(wait);
-                (instant_at_hour(passed), if timed { command } else { without_time(command) })
+                hours = hours.saturating_add(wait);
+                (instant_at_hour(hours), if timed { command } else { without_time(command) })
             };
             commands.into_iter().zip(steps).map(step).collect()
         })

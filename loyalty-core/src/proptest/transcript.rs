@@ -1,14 +1,14 @@
-//! A counterexample as a story: numbered commands, and what came of each.
+//! Transcripts of counterexamples: numbered commands with their results.
 
 use std::fmt::{self, Write};
 
-use super::Books;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::Command;
+use crate::ledger::Ledger;
 use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
 
-/// What happened, step by step. Its text has one numbered line a step.
+/// The steps of a counterexample. Its text has one numbered line for each step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     steps: Vec<String>,
@@ -20,38 +20,40 @@ impl Transcript {
         &self.steps
     }
 
-    /// Tells commands to books, and writes down what comes of each.
+    /// Executes commands, and records the result of each.
     pub(super) fn record_all<'a>(
-        books: &mut Books,
+        ledger: &mut Ledger,
         steps: impl IntoIterator<Item = &'a (Timestamp, Command)>,
     ) -> Self {
-        let mut story = Self::default();
+        let mut transcript = Self::default();
         for (now, command) in steps {
-            story.record(books, command, *now);
+            transcript.record(ledger, command, *now);
         }
-        story
+        transcript
     }
 
-    /// Tells one command more.
-    pub(super) fn record(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
-        let before = books.balance(now);
-        let said = describe_command(command);
-        let outcome = if let Err(rejection) = books.tell(command, now) {
-            format!("refused: {rejection}")
+    /// Executes one more command, and records its result.
+    pub(super) fn record(&mut self, ledger: &mut Ledger, command: &Command, now: Timestamp) {
+        let before = ledger.balance(now);
+        let description = describe_command(command);
+        let outcome = if let Err(rejection) = ledger.execute(command, now) {
+            format!("rejected: {rejection}")
         } else {
-            let moved = books.balance(now).saturating_sub(before);
+            let moved = ledger.balance(now).saturating_sub(before);
             let sign = if moved.is_positive() { "+" } else { "" };
             let change =
                 if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
-            let pending = books.as_of(now).pending(now);
-            let held =
+            let pending = ledger.as_of(now).pending(now);
+            let pending =
                 if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
-            format!("{change}balance {}{held}", books.balance(now))
+            format!("{change}balance {}{pending}", ledger.balance(now))
         };
-        self.steps.push(format!("{}  {said}: {outcome}", format_instant(now)));
+
+        self.steps
+            .push(format!("{}  {description}: {outcome}", format_instant(now)));
     }
 
-    /// Something that is no command.
+    /// Adds a line that is not a command.
     pub(super) fn add_line(&mut self, step: impl Into<String>) {
         self.steps.push(step.into());
     }
@@ -66,12 +68,12 @@ impl fmt::Display for Transcript {
     }
 }
 
-/// An instant, as exact as it needs to be.
+/// Formats an instant to the minute.
 pub(super) fn format_instant(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// A command in one sentence.
+/// Describes a command in one sentence.
 fn describe_command(command: &Command) -> String {
     let dated = |at: &Option<Timestamp>| {
         at.map_or_else(String::new, |at| format!(" (dated {})", format_instant(at)))
@@ -80,17 +82,19 @@ fn describe_command(command: &Command) -> String {
         Command::AddPoints { points, .. } => format!("the shop adds {points} points"),
         Command::CancelOrder { order, at } => format!("order {order} is cancelled{}", dated(at)),
         Command::CancelRedemption { redemption } => format!("redemption {redemption} is cancelled"),
-        Command::CatchUp => "what is due is written down".to_owned(),
+        Command::CatchUp => "the account catches up".to_owned(),
         Command::ClaimRedemption { redemption, order } => {
-            format!("order {order} brings the code of redemption {redemption}")
+            format!("order {order} claims redemption {redemption}")
         }
         Command::CloseOrder { order, at } => format!("order {order} is closed{}", dated(at)),
-        Command::EnterCode { code, .. } => format!("the customer types the code {code}"),
-        Command::IssueReferralCode { .. } => "the customer asks for a code for friends".to_owned(),
-        Command::JoinReferral { .. } => "the customer comes by a friend's code".to_owned(),
-        Command::PerformAction { action, points: None } => format!("the customer does {action}"),
+        Command::EnterCode { code, .. } => format!("the customer enters the code {code}"),
+        Command::IssueReferralCode { .. } => "the customer gets a referral code".to_owned(),
+        Command::JoinReferral { .. } => "the customer joins by a referral code".to_owned(),
+        Command::PerformAction { action, points: None } => {
+            format!("the customer performs {action}")
+        }
         Command::PerformAction { action, points: Some(points) } => {
-            format!("the customer does {action} for {points} points")
+            format!("the customer performs {action} for {points} points")
         }
         Command::RecordOrder { order, snapshot, status, at, .. } => {
             format!(
@@ -110,16 +114,18 @@ fn describe_command(command: &Command) -> String {
             format!("{}{}", describe_refund(order, refund), dated(at))
         }
         Command::ReleaseRedemption { redemption, order } => {
-            format!("order {order} no longer brings the code of redemption {redemption}")
+            format!("order {order} releases redemption {redemption}")
         }
-        Command::RewardReferral { order, .. } => format!("a friend has placed order {order}"),
+        Command::RewardReferral { order, .. } => {
+            format!("a referred customer has placed order {order}")
+        }
         Command::SetBalance { to, .. } => format!("the shop sets the balance to {to}"),
         Command::SetTier(None) => "the shop ends the tier that it set".to_owned(),
         Command::SetTier(Some(tier)) => format!("the shop sets tier {}", tier.id),
         Command::SignUp => "the customer signs up".to_owned(),
-        Command::SubtractPoints { points, .. } => format!("the shop takes {points} points"),
+        Command::SubtractPoints { points, .. } => format!("the shop subtracts {points} points"),
         Command::UndoReferral { order, .. } => {
-            format!("a friend's order {order} is worth nothing any more")
+            format!("order {order} of a referred customer no longer qualifies")
         }
         Command::UseRedemption { redemption, order: None } => {
             format!("redemption {redemption} is used")
@@ -139,50 +145,52 @@ fn status_text(status: Status) -> &'static str {
     }
 }
 
-/// What an order holds: `49.95 in all: 2 x tea for 29.90, 1 x cup for 20.05`.
+/// Describes an order: `total 49.95: 2 x tea for 29.90, 1 x cup for 20.05`.
 fn describe_order(order: &Order) -> String {
-    let mut said = format!("{} in all: ", order.total);
+    let mut text = format!("total {}: ", order.total);
     for (index, line) in order.lines.iter().enumerate() {
-        said.push_str(if index == 0 { "" } else { ", " });
-        said.push_str(&describe_line(line));
+        text.push_str(if index == 0 { "" } else { ", " });
+        text.push_str(&describe_line(line));
     }
-    // Writing to a text does not fail.
-    let mut and = |what: &str, amount: Amount| {
-        let _ = if amount.is_zero() { Ok(()) } else { write!(said, ", {what} {amount}") };
+
+    // Writing to a string does not fail.
+    let mut add = |name: &str, amount: Amount| {
+        let _ = if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {amount}") };
     };
-    and(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
-    and("shipping", order.shipping);
-    and("of which paid with a reward", order.redeemed);
-    said
+    add(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
+    add("shipping", order.shipping);
+    add("of which paid with a reward", order.redeemed);
+    text
 }
 
 fn describe_line(line: &Line) -> String {
-    let what = line
+    let item = line
         .product
         .as_ref()
-        .map_or_else(|| "something".to_owned(), ToString::to_string);
+        .map_or_else(|| "an item".to_owned(), ToString::to_string);
     let count = if line.quantity == Quantity::from(1) {
         String::new()
     } else {
         format!("{} x ", line.quantity)
     };
     let card = if line.gift_card { " (a gift card)" } else { "" };
-    let mut places = line
+
+    let mut categories = line
         .categories
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ");
-    if !places.is_empty() {
-        places = format!(" of {places}");
+    if !categories.is_empty() {
+        categories = format!(" of {categories}");
     }
-    format!("{count}{what}{places}{card} for {}", line.amount)
+    format!("{count}{item}{categories}{card} for {}", line.amount)
 }
 
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
     match &refund.refunded {
         RefundContent::Amount(amount) => {
-            format!("{amount} of order {order} comes back (refund {})", refund.id)
+            format!("{amount} of order {order} is refunded (refund {})", refund.id)
         }
         RefundContent::Lines { lines, amount } => {
             let lines: Vec<_> = lines
@@ -191,7 +199,7 @@ fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
                 .collect();
             let paid = amount.map_or_else(String::new, |amount| format!(", {amount} paid back"));
             format!(
-                "{} of order {order} comes back{paid} (refund {})",
+                "{} of order {order} is returned{paid} (refund {})",
                 lines.join(" and "),
                 refund.id
             )

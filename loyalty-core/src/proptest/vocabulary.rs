@@ -1,4 +1,5 @@
-//! The words of one program: what orders and customers must mention so that all of it is reached.
+//! The ids, thresholds, periods and instants of one program. Cases built from them reach all of
+//! its rules.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::program::{
     RewardPricing, TierMetric, TierWindow, VariableAmount,
 };
 
-/// Everything that a program names or measures by, and one thing of each kind that it does not know.
+/// All values that a program mentions, with one unknown product and one unknown category.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
     pub(super) products: Vec<ProductId>,
@@ -23,17 +24,17 @@ pub(super) struct Vocabulary {
     pub(super) codes: Vec<Arc<str>>,
     pub(super) rewards: Vec<(RewardId, Option<VariableAmount>)>,
     pub(super) costs: Vec<Points>,
-    /// Where rules begin to apply.
+    /// Amounts from which rules apply.
     pub(super) amounts: Vec<Amount>,
-    /// After which something ends or begins.
+    /// Periods after which something ends or begins.
     pub(super) periods: Vec<Period>,
-    /// When windows open and close.
+    /// Instants at which rules begin or end to apply.
     pub(super) instants: Vec<Timestamp>,
-    /// The status from which on an order earns.
+    /// The earning gate: the status at which an order earns.
     pub(super) gate: Status,
 }
 
-/// What is gathered, each thing once.
+/// Values collected from a program, without duplicates where order does not matter.
 #[derive(Default)]
 struct VocabularyBuilder {
     products: BTreeSet<ProductId>,
@@ -47,13 +48,14 @@ struct VocabularyBuilder {
 impl Vocabulary {
     pub(super) fn from_program(program: &Program) -> Arc<Self> {
         let parts = program.definition();
-        let mut found = VocabularyBuilder::default();
-        found.add_earning(program);
-        found.add_tiers(program);
-        found.add_actions(program);
-        found.add_rewards(program);
-        found.products.extend(ProductId::new("anything").ok());
-        found.categories.extend(CategoryId::new("anywhere").ok());
+        let mut builder = VocabularyBuilder::default();
+        builder.add_earning(program);
+        builder.add_tiers(program);
+        builder.add_actions(program);
+        builder.add_rewards(program);
+        builder.products.extend(ProductId::new("anything").ok());
+        builder.categories.extend(CategoryId::new("anywhere").ok());
+
         let codes = parts.actions.iter().flat_map(|action| {
             if let ActionKind::Codes(codes) = &action.kind {
                 codes.iter().cloned().collect()
@@ -63,19 +65,20 @@ impl Vocabulary {
                 Vec::new()
             }
         });
-        let told = parts
+        let reported = parts
             .actions
             .iter()
             .filter(|action| action.kind.is_reported_by_shop());
         let variable = |offer: &RewardPricing| {
             if let RewardPricing::Variable(variable) = offer { Some(*variable) } else { None }
         };
+
         Arc::new(Self {
-            products: found.products.into_iter().collect(),
-            categories: found.categories.into_iter().collect(),
-            tags: found.tags.into_iter().collect(),
+            products: builder.products.into_iter().collect(),
+            categories: builder.categories.into_iter().collect(),
+            tags: builder.tags.into_iter().collect(),
             tiers: parts.tiers.iter().map(|tier| tier.id.clone()).collect(),
-            actions: told.map(|action| action.id.clone()).collect(),
+            actions: reported.map(|action| action.id.clone()).collect(),
             codes: codes.collect(),
             rewards: parts
                 .rewards
@@ -83,18 +86,18 @@ impl Vocabulary {
                 .map(|reward| (reward.id.clone(), variable(&reward.offer)))
                 .collect(),
             costs: parts.rewards.iter().map(Reward::minimum_cost).collect(),
-            amounts: found.amounts,
-            periods: found.periods,
-            instants: found.instants.into_iter().collect(),
+            amounts: builder.amounts,
+            periods: builder.periods,
+            instants: builder.instants.into_iter().collect(),
             gate: program.gate(Origin::Shop),
         })
     }
 }
 
 impl VocabularyBuilder {
-    fn add_scope(&mut self, goods: &ProductScope) {
-        self.products.extend(goods.products.iter().cloned());
-        self.categories.extend(goods.categories.iter().cloned());
+    fn add_scope(&mut self, scope: &ProductScope) {
+        self.products.extend(scope.products.iter().cloned());
+        self.categories.extend(scope.categories.iter().cloned());
     }
 
     fn add_window(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
@@ -113,6 +116,7 @@ impl VocabularyBuilder {
                 self.periods.push(after)
             }
         }
+
         for rule in &parts.earning {
             self.products.extend(rule.when.products.iter().cloned());
             self.categories.extend(rule.when.categories.iter().cloned());
@@ -123,6 +127,7 @@ impl VocabularyBuilder {
                 self.amounts.push(amount);
             }
         }
+
         for campaign in &parts.campaigns {
             self.products.extend(campaign.products.iter().cloned());
             self.categories.extend(campaign.categories.iter().cloned());
@@ -161,17 +166,18 @@ impl VocabularyBuilder {
             self.add_scope(&reward.only);
             self.add_scope(&reward.excluded);
             if let RewardPricing::Fixed {
-                benefit: Benefit::FreeProduct(FreeProduct { scope: goods, .. }),
+                benefit: Benefit::FreeProduct(FreeProduct { scope, .. }),
                 ..
             } = &reward.offer
             {
-                self.add_scope(goods);
+                self.add_scope(scope);
             }
             self.tags.extend(reward.when.customer_tags.iter().cloned());
             self.add_window(reward.when.from, reward.when.until);
             self.amounts.extend(reward.minimum_subtotal);
             self.periods.extend(reward.valid_for);
         }
+
         if !parts.rewards.is_empty() {
             self.periods.push(parts.redemption.grace);
         }

@@ -7,15 +7,15 @@ use chrono::NaiveDate;
 
 use crate::account::{AccountActivity, Usage};
 use crate::amount::Points;
-use crate::award::{AwardReason, Limit, Quota};
-use crate::decide::DecisionBuilder;
-use crate::event::Event;
+use crate::award::AwardReason;
 use crate::exact::Fraction;
 use crate::id::{ActionId, RuleId};
+use crate::limit::{Limit, Quota};
 use crate::order::{Allowance, Pin};
 use crate::program::{ActionKind, ActionRule, EarningRule, Program, normalize_code};
 use crate::rejection::Rejection;
-use crate::rules::scheduled::BonusGrant;
+use crate::rules::bonus::BonusGrant;
+use crate::rules::work::DecisionBuilder;
 
 /// How many of the wanted points limits leave, and the limit that cut them. The limit that refuses, where
 /// one does.
@@ -100,7 +100,7 @@ impl DecisionBuilder<'_> {
         id: &ActionId,
         points: Option<Points>,
     ) -> Result<(), Rejection> {
-        let actions = &self.context.program.1.definition().actions;
+        let actions = &self.context.program().definition().actions;
         let action = actions
             .iter()
             .find(|action| action.id == *id && action.kind.is_reported_by_shop());
@@ -117,7 +117,7 @@ impl DecisionBuilder<'_> {
 
     /// The customer signed up: each sign-up action pays once.
     pub(crate) fn sign_up(&mut self) -> Result<(), Rejection> {
-        let actions = &self.context.program.1.definition().actions;
+        let actions = &self.context.program().definition().actions;
         for action in actions.iter().filter(|action| action.kind == ActionKind::SignUp) {
             let done = self.account.activity().action(&action.id).is_some();
             if !done && self.is_open(action) {
@@ -134,7 +134,7 @@ impl DecisionBuilder<'_> {
     /// The customer types a code. Whatever is wrong with it, the answer is the same.
     pub(crate) fn enter_code(&mut self, code: &str, taken: bool) -> Result<(), Rejection> {
         let folded = normalize_code(code);
-        let actions = &self.context.program.1.definition().actions;
+        let actions = &self.context.program().definition().actions;
         let action = actions
             .iter()
             .find(|action| action.kind.has_code(&folded))
@@ -172,25 +172,12 @@ impl DecisionBuilder<'_> {
         let found = apply_limits(&action.limits, usage, day, wanted);
         let (points, cut) =
             found.map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
-        let before = self.events.len();
-        let (at, hold) = (context.now, action.hold);
-        self.grant(
-            BonusGrant {
-                at,
-                counts_from: at,
-                points,
-                uncapped: wanted,
-                hold,
-                reason,
-                limited_by: cut,
-            },
-            &context.current_period(),
-        );
-        let given = self
-            .events
-            .iter()
-            .skip(before)
-            .any(|event| matches!(event, Event::AwardGiven { .. }));
-        if given { Ok(()) } else { Err(Rejection::PointsOutOfRange) }
+        let bonus = BonusGrant {
+            uncapped: wanted,
+            hold: action.hold,
+            limited_by: cut,
+            ..BonusGrant::new(context.now, points, reason)
+        };
+        if self.grant(bonus, &context.period) { Ok(()) } else { Err(Rejection::PointsOutOfRange) }
     }
 }

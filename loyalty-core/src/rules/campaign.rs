@@ -11,7 +11,7 @@ use crate::exact::{Fraction, Overflow};
 use crate::explain::{CampaignShare, Multiplier, RuleShare};
 use crate::order::{Line, Pin};
 use crate::program::{Campaign, CampaignEffect, EarningFormula, MultiplierPolicy, Program};
-use crate::rules::entitle::{ApplicableRule, OrderBasis, matches_scope};
+use crate::rules::basis::{ApplicableRule, OrderBasis, matches_scope};
 
 impl Campaign {
     fn covers(&self, line: &Line) -> bool {

@@ -1,10 +1,10 @@
 //! Spending and taking back: from which lots points leave.
 
-use crate::account::{Account, Bonus, Lot};
+use crate::account::{Account, Bonus};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::Clawback;
 use crate::id::{LotId, OrderId};
+use crate::lot::{Clawback, Lot};
 use crate::order::OrderState;
 use crate::program::DebtPolicy;
 

@@ -1,6 +1,8 @@
 //! When points end, and when they can be spent.
 
 use crate::calendar::{CalendarError, Period, Timestamp, Zone};
+use crate::event::Event;
+use crate::lot::Lot;
 use crate::program::Expiry;
 
 /// The instant from which points earned at `earned_at` are no longer usable, where they end by themselves.
@@ -30,4 +32,17 @@ pub(crate) fn pending_until(
     let Some(hold) = hold else { return Ok(None) };
     zone.after(gate, hold)
         .map(|until| Some(until).filter(|until| now < *until))
+}
+
+/// A lot ran out of time.
+pub(crate) fn expiry_event(lot: &Lot, at: Timestamp, inactive: bool, pending: bool) -> Event {
+    let (points, order) = (lot.points, lot.order.clone());
+    Event::PointsExpired {
+        lot: lot.id,
+        points,
+        order,
+        expired_at: at,
+        inactive,
+        pending,
+    }
 }

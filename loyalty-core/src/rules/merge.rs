@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::account::{Account, Lot};
+use crate::account::{Account, MergedState};
 use crate::calendar::Timestamp;
-use crate::event::{AdjustmentReason, Event, MergedState};
+use crate::event::{AdjustmentReason, Event};
 use crate::id::{AccountId, LotId};
+use crate::lot::Lot;
 use crate::rejection::Rejection;
-use crate::rules::{clawback, scheduled};
+use crate::rules::{clawback, expiry};
 
 /// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
 /// side is paid by the lots of the other. Both must have caught up with `now`: see
@@ -81,7 +82,7 @@ pub fn merge(
 /// What has ended by now.
 fn expiry_events(account: &Account, now: Timestamp) -> Vec<Event> {
     let lots = account.lots().iter().take_while(|lot| !lot.is_usable(now));
-    lots.filter_map(|lot| Some(scheduled::expiry_event(lot, lot.expires_at?, false, false)))
+    lots.filter_map(|lot| Some(expiry::expiry_event(lot, lot.expires_at?, false, false)))
         .collect()
 }
 

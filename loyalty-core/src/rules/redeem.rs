@@ -2,62 +2,71 @@
 
 use std::sync::Arc;
 
-use crate::account::{Lot, Usage};
+use crate::account::Usage;
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::decide::{Context, DecisionBuilder};
-use crate::discount::Code;
+use crate::code::Code;
+use crate::context::ProgramPeriod;
 use crate::event::Event;
 use crate::id::{LotId, OrderId, RedemptionId, RewardId};
-use crate::program::{DebtPolicy, OrderCancelledPolicy, Reward};
+use crate::lot::Lot;
+use crate::program::{Benefit, DebtPolicy, OrderCancelledPolicy, Reward, RewardPricing};
 use crate::redemption::{
-    Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState, RewardOffer,
+    Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState,
 };
 use crate::rejection::Rejection;
-use crate::rules::scheduled::{self, ProgramPeriod};
-use crate::rules::{actions, clawback, expiry};
+use crate::rules::work::DecisionBuilder;
+use crate::rules::{actions, clawback, expiry, scheduled};
 
-/// Every reward of the program as the customer can have it at `context.now`: in the program's order, with why
-/// not. `had_in_all` says what all customers together have had of a reward.
-///
-/// # Example: how many points are missing
-/// ```
-/// use loyalty_core::{offered, Account, Context, Points, Program};
-/// let program = Program::from_json(
-///     r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 500, "gives": {"fixed_amount": "5"}}]}"#,
-/// ).unwrap();
-/// let (account, now) = (Account::default(), "2026-01-31T10:00:00Z".parse().unwrap());
-/// let rewards = offered(&Context::new(&program, &account, now), |_| None);
-/// assert_eq!(rewards[0].missing, Points::from(500));
-/// assert_eq!(rewards[0].why_not[0].code(), "insufficient_points");
-/// ```
-pub fn reward_offers(
-    context: &Context<'_>,
-    had_in_all: impl Fn(&RewardId) -> Option<Usage>,
-) -> Vec<RewardOffer> {
-    let mut work = DecisionBuilder::new(context, None);
-    work.catch_up();
-    let have = work.account.balance(context.now);
-    let (_, program) = context.program;
-    let offer = |reward: &Reward| {
-        let points = reward.minimum_cost();
-        let why_not = work.rejections_for(reward, had_in_all(&reward.id).as_ref(), points);
-        let missing = points.saturating_sub(have).max(Points::ZERO);
-        let largest = reward.largest_amount(have);
-        RewardOffer {
-            reward: reward.id.clone(),
-            points,
-            largest_amount: largest,
-            missing_points: missing,
-            rejections: why_not,
+impl Reward {
+    /// Returns the price in points and the benefit, for the amount that the customer
+    /// chose, if any. `minor_digits` are the decimals of the shop's currency.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidAmount`] for an amount that is not on offer, or that has more
+    /// decimals than the currency.
+    ///
+    /// # Example: the customer chooses the amount
+    /// ```
+    /// use loyalty_core::{Points, Program, program::Benefit};
+    /// # #[cfg(feature = "json")] {
+    /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
+    ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
+    /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
+    ///
+    /// let fifteen = "15".parse().unwrap();
+    /// let quote = (Points::from(1_500), Benefit::FixedAmount(fifteen));
+    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok(quote));
+    /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
+    /// # }
+    /// ```
+    pub fn quote(
+        &self,
+        amount: Option<Amount>,
+        minor_digits: u32,
+    ) -> Result<(Points, Benefit), Rejection> {
+        let invalid = |expected: String| Rejection::InvalidAmount { expected };
+        match (&self.offer, amount) {
+            (RewardPricing::Fixed { cost, benefit }, None) => Ok((*cost, benefit.clone())),
+            (RewardPricing::Fixed { .. }, Some(_)) => {
+                Err(invalid("absent, since this reward has a fixed cost".to_owned()))
+            }
+            (RewardPricing::Variable(variable), None) => Err(invalid(variable.to_string())),
+            (RewardPricing::Variable(variable), Some(amount)) => {
+                let fits = amount.get().normalize().scale() <= minor_digits;
+                let cost = variable
+                    .cost(amount)
+                    .filter(|_| fits)
+                    .ok_or_else(|| invalid(variable.to_string()))?;
+                Ok((cost, Benefit::FixedAmount(amount)))
+            }
         }
-    };
-    program.definition().rewards.iter().map(offer).collect()
+    }
 }
 
 impl DecisionBuilder<'_> {
     /// All that stands between the customer and a reward.
-    fn rejections_for(
+    pub(crate) fn rejections_for(
         &self,
         reward: &Reward,
         had_in_all: Option<&Usage>,
@@ -110,7 +119,7 @@ impl DecisionBuilder<'_> {
         amount: Option<Amount>,
         entropy: [u8; 16],
     ) -> Result<(), Rejection> {
-        let (context, (version, program)) = (self.context, self.context.program);
+        let (context, program) = (self.context, self.context.program());
         if let Some(known) = &self.redemption {
             return Err(Rejection::RedemptionNotOpen { state: known.state().name() });
         }
@@ -143,7 +152,7 @@ impl DecisionBuilder<'_> {
             previous: self.account.last_redemption(),
             reward: reward.id.clone(),
             name: Arc::from(reward.name.as_str()),
-            program: version,
+            program: context.period.version,
             points,
             parts,
             benefit: gives,
@@ -191,9 +200,9 @@ impl DecisionBuilder<'_> {
         redemption: &Redemption,
         order: Option<OrderId>,
     ) -> Result<(), Rejection> {
-        let (at, term) = (self.context.now, self.context.current_period());
+        let (at, period) = (self.context.now, self.context.period);
         let returned = self
-            .compute_return(redemption, at, &term)
+            .compute_return(redemption, at, &period)
             .ok_or(Rejection::PointsOutOfRange)?;
         let (returned, slot) = (Arc::new(returned), redemption.counted_usage());
         self.emit(Event::RedemptionCancelled {
@@ -241,7 +250,7 @@ impl DecisionBuilder<'_> {
         let at = self.context.now;
         let (parts, missing) = self.select_parts(points, at);
         let countable = self.account.balance(at).checked_sub(points).is_some();
-        let debt = match self.context.program.1.definition().debt {
+        let debt = match self.context.program().definition().debt {
             DebtPolicy::Allow if countable => missing,
             DebtPolicy::Allow | DebtPolicy::StopAtZero => Points::ZERO,
         };
@@ -278,14 +287,14 @@ impl DecisionBuilder<'_> {
     }
 
     /// A redemption ran out of time unused. Points that could not be counted any more do not come back.
-    pub(crate) fn expire_redemption(&mut self, at: Timestamp, term: &ProgramPeriod<'_>) {
+    pub(crate) fn expire_redemption(&mut self, at: Timestamp, period: &ProgramPeriod<'_>) {
         let Some((_, redemption)) = self.account.redemptions().first() else {
             return;
         };
         let redemption = Arc::clone(redemption);
         let back = redemption.issue().points_back_when_expired;
         let returned =
-            if back { self.compute_return(&redemption, at, term).map(Arc::new) } else { None };
+            if back { self.compute_return(&redemption, at, period).map(Arc::new) } else { None };
         let slot = redemption.counted_usage().filter(|_| returned.is_some());
         self.emit(Event::RedemptionExpired {
             redemption: redemption.issue().id,
@@ -302,7 +311,7 @@ impl DecisionBuilder<'_> {
         &self,
         redemption: &Redemption,
         at: Timestamp,
-        term: &ProgramPeriod<'_>,
+        period: &ProgramPeriod<'_>,
     ) -> Option<RedemptionReturn> {
         let taken = redemption.payment();
         let points = taken.points();
@@ -317,7 +326,7 @@ impl DecisionBuilder<'_> {
             .account
             .inactivity_expired_at()
             .is_some_and(|ended| taken.at < ended)
-            || scheduled::inactivity_expires_at(&self.account, zone, term)
+            || scheduled::inactivity_expires_at(&self.account, zone, period)
                 .is_some_and(|until| until <= at);
         let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && ended_idle);
         let mut parts: Vec<_> = taken
@@ -330,7 +339,7 @@ impl DecisionBuilder<'_> {
             })
             .collect();
         if taken.debt.is_positive() {
-            let expires_at = expiry::expires_at(term.program.definition().expiry, zone, at)
+            let expires_at = expiry::expires_at(period.program.definition().expiry, zone, at)
                 .ok()
                 .flatten();
             let id = self.account.next_lot_id();

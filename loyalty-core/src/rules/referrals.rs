@@ -6,7 +6,6 @@ use crate::amount::Points;
 use crate::award::AwardReason;
 use crate::calendar::Timestamp;
 use crate::command::Command;
-use crate::decide::DecisionBuilder;
 use crate::event::Event;
 use crate::exact::Fraction;
 use crate::explain::{EarningStatus, Explanation};
@@ -14,12 +13,12 @@ use crate::id::{AccountId, OrderId};
 use crate::program::Program;
 use crate::referral::{ReferralParty, ReferralRejection, generate_code};
 use crate::rejection::Rejection;
-use crate::rules::clawback;
-use crate::rules::scheduled::BonusGrant;
+use crate::rules::bonus::BonusGrant;
+use crate::rules::work::DecisionBuilder;
 
 impl DecisionBuilder<'_> {
     pub(crate) fn issue_referral_code(&mut self, entropy: [u8; 10]) -> Result<(), Rejection> {
-        if self.context.program.1.definition().referrals.is_none() {
+        if self.context.program().definition().referrals.is_none() {
             return Err(Rejection::ReferralsDisabled);
         }
         if self.account.activity().referral_code().is_none() {
@@ -35,7 +34,7 @@ impl DecisionBuilder<'_> {
         own: &ReferralParty,
         friend: &ReferralParty,
     ) -> Result<(), Rejection> {
-        if self.context.program.1.definition().referrals.is_none() {
+        if self.context.program().definition().referrals.is_none() {
             return Err(Rejection::ReferralsDisabled);
         }
         let joined = self.account.activity().referral();
@@ -74,14 +73,8 @@ impl DecisionBuilder<'_> {
                 .as_ref()
                 .map_or(Points::ZERO, |referrals| referrals.received);
             if received.is_positive() {
-                let term = self.context.current_period();
-                self.grant_uncapped(
-                    at,
-                    received,
-                    None,
-                    AwardReason::ReferralReceived { order: order.clone() },
-                    &term,
-                );
+                let reason = AwardReason::ReferralReceived { order: order.clone() };
+                self.grant(BonusGrant::new(at, received, reason), &self.context.period);
             }
             self.emit(Event::ReferralCompleted {
                 referrer: by,
@@ -102,8 +95,8 @@ impl DecisionBuilder<'_> {
 
     /// A friend has ordered: told twice it is one.
     pub(crate) fn reward_referral(&mut self, friend: AccountId, order: &OrderId, gate: Timestamp) {
-        let term = self.context.current_period();
-        let Some(referrals) = &term.program.definition().referrals else {
+        let period = self.context.period;
+        let Some(referrals) = &period.program.definition().referrals else {
             return;
         };
         let reason = AwardReason::ReferralSent { order: order.clone(), referee: friend };
@@ -111,20 +104,13 @@ impl DecisionBuilder<'_> {
             return;
         }
         let at = self.context.now;
-        // Nothing is no lot that could be pending; but it is noted, since milestones count friends.
-        let gift = |points: Points, reason| {
-            let hold = referrals.hold.filter(|_| points.is_positive());
-            BonusGrant {
-                at,
-                counts_from: gate,
-                points,
-                uncapped: points,
-                hold,
-                reason,
-                limited_by: None,
-            }
+        // Zero points open no lot that could be held, but the bonus is recorded: milestones count referrals.
+        let bonus = |points: Points, reason| BonusGrant {
+            counts_from: gate,
+            hold: referrals.hold.filter(|_| points.is_positive()),
+            ..BonusGrant::new(at, points, reason)
         };
-        self.grant(gift(referrals.sent, reason), &term);
+        self.grant(bonus(referrals.sent, reason), &period);
         let friends = self.account.activity().referral_count();
         let reached = referrals
             .milestones
@@ -133,7 +119,7 @@ impl DecisionBuilder<'_> {
         for milestone in reached {
             let reason = AwardReason::ReferralMilestone { friends: milestone.friends };
             if self.account.activity().bonus(&reason).is_none() {
-                self.grant(gift(milestone.points, reason), &term);
+                self.grant(bonus(milestone.points, reason), &period);
             }
         }
     }
@@ -150,21 +136,6 @@ impl DecisionBuilder<'_> {
         for friends in lost {
             self.claw_back_award(AwardReason::ReferralMilestone { friends })?;
         }
-        Ok(())
-    }
-
-    /// Takes back what was given for this reason, if it was and has not been yet. What ran out of it is
-    /// gone already.
-    pub(crate) fn claw_back_award(&mut self, reason: AwardReason) -> Result<(), Rejection> {
-        let Some(given) = self.account.activity().bonus(&reason).copied() else {
-            return Ok(());
-        };
-        let now = self.context.now;
-        let policy = self.context.program.1.definition().debt;
-        let taking = clawback::claw_back_bonus(&self.account, now, &given, policy);
-        let after = self.account.balance(now).checked_sub(taking.from_balance());
-        after.ok_or(Rejection::PointsOutOfRange)?;
-        self.emit(Event::AwardTakenBack { reason, clawback: taking, at: now });
         Ok(())
     }
 }

@@ -2,14 +2,17 @@
 
 use chrono::{Datelike, Months, NaiveDate, NaiveTime, TimeDelta};
 
-use crate::account::{Account, Counts};
+use crate::account::Account;
 use crate::award::AwardReason;
 use crate::calendar::{Period, Timestamp, Zone};
-use crate::decide::{Context, DecisionBuilder};
+use crate::context::ProgramPeriod;
+use crate::counts::Counts;
 use crate::event::Event;
 use crate::program::{Downgrade, Program, TierWindow};
-use crate::rules::scheduled::ProgramPeriod;
-use crate::tier::{TierChange, TierReason, TierStatus};
+use crate::rejection::Rejection;
+use crate::rules::bonus::BonusGrant;
+use crate::rules::work::DecisionBuilder;
+use crate::tier::{ManualTier, TierChange, TierReason};
 
 /// What happens to an earned tier. Tiers are told by rank; none is no tier.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ pub(crate) fn qualified_rank(
 }
 
 /// When what was done stops to be enough for a tier, if nothing more is done.
-fn qualification_lost_at(
+pub(crate) fn qualification_lost_at(
     account: &Account,
     zone: Zone,
     program: &Program,
@@ -172,14 +175,14 @@ fn qualification_lost_at(
 pub(crate) fn next_transition(
     account: &Account,
     zone: Zone,
-    term: &ProgramPeriod<'_>,
+    period: &ProgramPeriod<'_>,
 ) -> Option<(Timestamp, TierTransition)> {
-    let (program, earned) = (term.program, account.earned_tier());
+    let (program, earned) = (period.program, account.earned_tier());
     let parts = program.definition();
     if earned.is_none() && parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
         return None;
     }
-    let floor = term.earliest(account);
+    let floor = period.earliest(account);
     let now = qualified_rank(account, zone, program, floor);
     let Some(earned) = earned else {
         return now.map(|rank| (floor, TierTransition::Raise(rank)));
@@ -245,15 +248,29 @@ fn next_lower_rank(program: &Program, rank: usize) -> Option<usize> {
 }
 
 impl DecisionBuilder<'_> {
+    /// Sets the tier by hand, or ends one that was set before.
+    pub(crate) fn set_tier(&mut self, tier: Option<&ManualTier>) -> Result<(), Rejection> {
+        if let Some(tier) = tier
+            && self.context.program().tier(&tier.id).is_none()
+        {
+            return Err(Rejection::UnknownTier { tier: tier.id.clone() });
+        }
+
+        if self.account.manual_tier(self.context.now) != tier {
+            self.emit(Event::TierSet { tier: tier.cloned(), at: Some(self.context.now) });
+        }
+        Ok(())
+    }
+
     pub(crate) fn apply_tier_transition(
         &mut self,
         at: Timestamp,
         step: &TierTransition,
-        term: &ProgramPeriod<'_>,
+        period: &ProgramPeriod<'_>,
     ) {
         match step {
-            TierTransition::Raise(to) => self.raise_tier(at, *to, term),
-            TierTransition::Lower(to, reason) => self.change_tier(at, *to, *reason, term),
+            TierTransition::Raise(to) => self.raise_tier(at, *to, period),
+            TierTransition::Lower(to, reason) => self.change_tier(at, *to, *reason, period),
             TierTransition::Lapse(until) => {
                 let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else {
                     return;
@@ -269,13 +286,13 @@ impl DecisionBuilder<'_> {
         }
     }
 
-    fn raise_tier(&mut self, at: Timestamp, to: usize, term: &ProgramPeriod<'_>) {
+    fn raise_tier(&mut self, at: Timestamp, to: usize, period: &ProgramPeriod<'_>) {
         let from = self
             .account
             .earned_tier()
-            .and_then(|tier| term.program.rank(&tier.id));
-        self.change_tier(at, Some(to), TierReason::Qualified, term);
-        let parts = term.program.definition();
+            .and_then(|tier| period.program.rank(&tier.id));
+        self.change_tier(at, Some(to), TierReason::Qualified, period);
+        let parts = period.program.definition();
         for (rank, tier) in parts.tiers.iter().enumerate() {
             let skipped = Some(rank) > from && rank < to && parts.tiering.skipped_rewards;
             let Some(entry) = tier
@@ -286,7 +303,7 @@ impl DecisionBuilder<'_> {
             };
             let reason = AwardReason::TierEntry { tier: tier.id.clone() };
             if entry.each_time || self.account.activity().bonus(&reason).is_none() {
-                self.grant_uncapped(at, entry.points, None, reason, term);
+                self.grant(BonusGrant::new(at, entry.points, reason), period);
             }
         }
     }
@@ -296,9 +313,9 @@ impl DecisionBuilder<'_> {
         at: Timestamp,
         to: Option<usize>,
         reason: TierReason,
-        term: &ProgramPeriod<'_>,
+        period: &ProgramPeriod<'_>,
     ) {
-        let program = term.program;
+        let program = period.program;
         let manual = self.account.manual_tier(at).and_then(|tier| program.rank(&tier.id));
         let held = self.account.manual_tier(at).is_some();
         let change = TierChange {
@@ -321,17 +338,17 @@ impl DecisionBuilder<'_> {
 
     /// What the account qualifies for now, under the program in force.
     pub(crate) fn current_qualified_rank(&self) -> Option<usize> {
-        qualified_rank(&self.account, self.context.zone, self.context.program.1, self.context.now)
+        qualified_rank(&self.account, self.context.zone, self.context.program(), self.context.now)
     }
 
     /// A refund that undoes the qualification is decided at once, without term and grace.
-    pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), crate::Rejection> {
-        let term = self.context.current_period();
+    pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), Rejection> {
+        let period = self.context.period;
         let now = self.context.now;
         let Some(rank) = self
             .account
             .earned_tier()
-            .and_then(|tier| term.program.rank(&tier.id))
+            .and_then(|tier| period.program.rank(&tier.id))
         else {
             return Ok(());
         };
@@ -339,76 +356,12 @@ impl DecisionBuilder<'_> {
         if before < Some(rank) || after >= Some(rank) {
             return Ok(());
         }
-        self.change_tier(now, after, TierReason::Refunded, &term);
-        let lost = term.program.definition().tiers.iter().enumerate();
+        self.change_tier(now, after, TierReason::Refunded, &period);
+        let lost = period.program.definition().tiers.iter().enumerate();
         let lost = lost.filter(|(place, _)| Some(*place) > after && *place <= rank);
         for (_, tier) in lost.filter(|(_, tier)| tier.entry.is_some_and(|entry| entry.taken_back)) {
             self.claw_back_award(AwardReason::TierEntry { tier: tier.id.clone() })?;
         }
         Ok(())
-    }
-}
-
-/// What tier an account has at `context.now`, and what it takes to rise and to stay.
-///
-/// # Example
-/// ```
-/// use loyalty_core::{tier_status, Account, Context, Program};
-/// let program = Program::from_json(
-///     r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "500"}]}"#,
-/// ).unwrap();
-/// let account = Account::default();
-/// let now = "2026-01-01T00:00:00Z".parse().unwrap();
-/// let status = tier_status(&Context::new(&program, &account, now));
-/// let (next, missing) = status.next.unwrap();
-/// assert_eq!((next.as_str(), missing), ("gold", 500 * 10_000)); // in ten-thousandths
-/// ```
-pub fn tier_status(context: &Context<'_>) -> TierStatus {
-    let account = super::scheduled::as_of(context);
-    let (zone, program, now) = (context.zone, context.program.1, context.now);
-    let parts = program.definition();
-    let metric = parts.tiering.metric;
-    let counts = counts_at(&account, zone, parts.tiering.window, now);
-    let (earned, manual) = (account.earned_tier(), account.manual_tier(now).cloned());
-    let rank = |id: &crate::id::TierId| program.rank(id);
-    let held = account.current_tier_id(now).and_then(rank);
-    let next = parts.tiers.iter().enumerate().find_map(|(place, tier)| {
-        let threshold = tier.threshold.filter(|_| Some(place) > held)?;
-        Some((
-            tier.id.clone(),
-            metric
-                .scale_threshold(threshold)
-                .saturating_sub(metric.value_of(counts))
-                .max(0),
-        ))
-    });
-    let kept = earned.and_then(|tier| parts.tiers.get(rank(&tier.id)?)?.threshold);
-    let missing_to_keep = if parts.tiering.down == Downgrade::Never { None } else { kept };
-    let missing_to_keep = missing_to_keep.map_or(0, |needed| {
-        metric
-            .scale_threshold(needed)
-            .saturating_sub(metric.value_of(counts))
-            .max(0)
-    });
-    let by_hand = manual.is_some();
-    let ends = earned.and_then(|tier| {
-        tier.until.or_else(|| {
-            let rank = rank(&tier.id)?;
-            if parts.tiering.down == Downgrade::Never {
-                None
-            } else {
-                qualification_lost_at(&account, zone, program, rank, now)
-            }
-        })
-    });
-    TierStatus {
-        tier: account.current_tier_id(now).cloned(),
-        since: earned.filter(|_| !by_hand).map(|tier| tier.since),
-        until: if by_hand { manual.as_ref().and_then(|tier| tier.until) } else { ends },
-        manual,
-        counts,
-        next,
-        missing_to_keep,
-        last_change: account.tier_change().cloned(),
     }
 }

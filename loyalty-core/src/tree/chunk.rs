@@ -1,16 +1,17 @@
-//! Entries side by side.
+//! A chunk: a short sorted array of entries with their summary.
 
 use std::cmp::Ordering;
 
 use super::{CHUNK_CAPACITY, Summarize};
 
-/// Entries by key; none only on the way to being taken out.
+/// Entries sorted by key. A chunk is empty only before it is removed.
 pub(super) struct Chunk<K, V: Summarize> {
     pub(super) entries: Vec<(K, V)>,
     pub(super) summary: V::Summary,
 }
 
-/// Who copies a chunk is about to change it, mostly by one more entry.
+/// A chunk is copied only to be changed, mostly by one more entry, for which the copy has
+/// capacity.
 impl<K: Clone, V: Summarize + Clone> Clone for Chunk<K, V> {
     fn clone(&self) -> Self {
         let mut entries = Vec::with_capacity(self.entries.len().saturating_add(1));
@@ -30,17 +31,18 @@ impl<K, V: Summarize> Chunk<K, V> {
         self.summary = summarize(&self.entries);
     }
 
-    /// How many of its first keys something holds for. It must not hold again later.
-    pub(super) fn count_while(&self, holds: impl Fn(&K) -> bool) -> usize {
-        self.entries.partition_point(|(key, _)| holds(key))
+    /// The number of keys that match. All matching keys must be before all others.
+    pub(super) fn count_while(&self, matches: impl Fn(&K) -> bool) -> usize {
+        self.entries.partition_point(|(key, _)| matches(key))
     }
 
-    /// The weight of so many of its first values.
+    /// The summary of the first `count` values.
     pub(super) fn summary_of_first(&self, count: usize) -> V::Summary {
         self.entries.get(..count).map_or(self.summary, summarize)
     }
 
-    /// The first key at which the weight of all values up to it, with what is before the chunk, is enough.
+    /// The first key up to which, itself included, the summary is enough. `before` is the
+    /// summary of all values before the chunk.
     pub(super) fn key_reaching(
         &self,
         before: V::Summary,
@@ -53,7 +55,7 @@ impl<K, V: Summarize> Chunk<K, V> {
         })
     }
 
-    /// The entries behind so many.
+    /// The entries after the first `count`.
     pub(super) fn entries_from(&self, count: usize) -> &[(K, V)] {
         self.entries.get(count..).unwrap_or_default()
     }
@@ -66,7 +68,7 @@ fn summarize<K, V: Summarize>(entries: &[(K, V)]) -> V::Summary {
 }
 
 impl<K: Ord, V: Summarize> Chunk<K, V> {
-    /// Where a key stands beside all of its keys.
+    /// Compares a key with the chunk's range of keys; `Equal` is within the range.
     pub(super) fn compare_key(&self, key: &K) -> Ordering {
         match (self.entries.first(), self.entries.last()) {
             (Some((first, _)), _) if key < first => Ordering::Less,
@@ -80,14 +82,15 @@ impl<K: Ord, V: Summarize> Chunk<K, V> {
         self.entries.get(at).map(|(_, value)| value)
     }
 
-    /// Whether nothing more has room, and a key comes behind all of it.
+    /// Returns true if the chunk is full and the key is after all of its keys.
     pub(super) fn is_full_before(&self, key: &K) -> bool {
         self.entries.len() >= CHUNK_CAPACITY && self.compare_key(key).is_gt()
     }
 
-    /// Puts a value at a key. What there is no room for comes behind.
+    /// Inserts a value, in place of the key's present one. A full chunk is split; the
+    /// second part is returned.
     pub(super) fn insert(&mut self, key: K, value: V) -> Option<Self> {
-        let mut behind = None;
+        let mut split_off = None;
         match self.entries.binary_search_by(|(known, _)| known.cmp(&key)) {
             Ok(at) => {
                 if let Some((_, known)) = self.entries.get_mut(at) {
@@ -96,17 +99,20 @@ impl<K: Ord, V: Summarize> Chunk<K, V> {
             }
             Err(at) if self.entries.len() < CHUNK_CAPACITY => self.entries.insert(at, (key, value)),
             Err(at) => {
-                let cut = if at == 0 { at } else { CHUNK_CAPACITY / 2 };
-                let mut rest = self.entries.split_off(cut);
-                match at.checked_sub(cut) {
-                    Some(at) if cut > 0 => rest.insert(at, (key, value)),
+                // Before all keys, a chunk of one entry: descending keys fill their
+                // chunks, too.
+                let half = if at == 0 { 0 } else { CHUNK_CAPACITY / 2 };
+                let mut rest = self.entries.split_off(half);
+                match at.checked_sub(half) {
+                    Some(at) if half > 0 => rest.insert(at, (key, value)),
                     _ => self.entries.insert(at, (key, value)),
                 }
-                behind = Some(Self::new(rest));
+                split_off = Some(Self::new(rest));
             }
         }
+
         self.update_summary();
-        behind
+        split_off
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {

@@ -1,5 +1,7 @@
-//! Where two trees differ, chunk by chunk. What they share is passed over whole, so that a tree that grew out of
-//! another is held beside it in a few steps.
+//! The difference of two trees, chunk by chunk.
+//!
+//! Shared subtrees are skipped, so that the cost is O(changes · log n) for a tree that is
+//! a changed copy of the other.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,48 +10,54 @@ use super::Summarize;
 use super::chunk::Chunk;
 use super::nodes::{Node, Nodes};
 
-/// A chunk that stands in one of two trees only, or differs. Chunks are told by their first keys.
+/// A chunk that is in one of two trees only, or differs. Chunks are identified by their
+/// first keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Diff<'a, K, V> {
-    /// No chunk begins at this key any more.
+    /// No chunk begins at this key any longer.
     Removed(&'a K),
-    /// The chunk that begins at the first key is new, or holds something else.
+    /// The chunk of these entries is new, or its entries changed.
     Upserted(&'a [(K, V)]),
 }
 
 impl<K: Ord, V: Summarize> Nodes<K, V> {
-    /// What became of the chunks of `before`, by first keys.
+    /// Returns the changes from the chunks of `before` to these, in the order of their
+    /// first keys.
     pub(crate) fn diff<'a>(&'a self, before: &'a Self) -> Vec<Diff<'a, K, V>> {
-        let (mut gone, mut here, mut found) =
+        let (mut old, mut new, mut changes) =
             (TreeCursor::new(before), TreeCursor::new(self), Vec::new());
         loop {
-            match (gone.0.last(), here.0.last()) {
-                (None, None) => return found,
-                (Some(one), Some(other)) if one.is_same_as(other) => {
-                    gone.0.pop();
-                    here.0.pop();
+            match (old.0.last(), new.0.last()) {
+                (None, None) => return changes,
+                (Some(left), Some(right)) if left.is_same_as(right) => {
+                    old.0.pop();
+                    new.0.pop();
                 }
-                (one, other) if chunk_count(one).max(chunk_count(other)) > 0 => {
+                // Opening the larger subtree first finds shared subtrees of the same
+                // size.
+                (left, right) if chunk_count(left).max(chunk_count(right)) > 0 => {
                     let larger =
-                        if chunk_count(one) > chunk_count(other) { &mut gone } else { &mut here };
+                        if chunk_count(left) > chunk_count(right) { &mut old } else { &mut new };
                     larger.descend();
                 }
-                (one, other) => {
-                    let side = match (one, other) {
-                        (Some(one), Some(other)) => one.first_key().cmp(&other.first_key()),
+                (left, right) => {
+                    let order = match (left, right) {
+                        (Some(left), Some(right)) => left.first_key().cmp(&right.first_key()),
                         (Some(_), None) => Ordering::Less,
                         (None, _) => Ordering::Greater,
                     };
-                    if side.is_lt() {
-                        found.extend(one.and_then(CursorItem::first_key).map(Diff::Removed));
+
+                    if order.is_lt() {
+                        changes.extend(left.and_then(CursorItem::first_key).map(Diff::Removed));
                     } else {
-                        found.extend(other.map(|other| Diff::Upserted(other.entries())));
+                        changes.extend(right.map(|chunk| Diff::Upserted(chunk.entries())));
                     }
-                    if side.is_le() {
-                        gone.0.pop();
+
+                    if order.is_le() {
+                        old.0.pop();
                     }
-                    if side.is_ge() {
-                        here.0.pop();
+                    if order.is_ge() {
+                        new.0.pop();
                     }
                 }
             }
@@ -57,7 +65,7 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
     }
 }
 
-/// What is left of a tree, the first of it last.
+/// The rest of a traversal: a stack whose top is the next item.
 struct TreeCursor<'a, K, V: Summarize>(Vec<CursorItem<'a, K, V>>);
 
 enum CursorItem<'a, K, V: Summarize> {
@@ -70,6 +78,7 @@ impl<'a, K, V: Summarize> TreeCursor<'a, K, V> {
         Self(nodes.0.iter().map(CursorItem::Node).collect())
     }
 
+    /// Replaces the node at the top by its parts.
     fn descend(&mut self) {
         let Some(CursorItem::Node(node)) = self.0.pop() else { return };
         self.0.extend(node.right.0.iter().map(CursorItem::Node));
@@ -99,9 +108,10 @@ impl<'a, K, V: Summarize> CursorItem<'a, K, V> {
     }
 }
 
-/// How many chunks are still under a node; none where a chunk, or nothing, stands.
-fn chunk_count<K, V: Summarize>(step: Option<&CursorItem<'_, K, V>>) -> usize {
-    match step {
+/// The number of chunks of a node that was not opened yet; zero for a chunk, and at the
+/// end.
+fn chunk_count<K, V: Summarize>(item: Option<&CursorItem<'_, K, V>>) -> usize {
+    match item {
         Some(CursorItem::Node(node)) => node.chunks,
         Some(CursorItem::Chunk(_)) | None => 0,
     }
@@ -120,21 +130,21 @@ mod tests {
     type Chunks = BTreeMap<u16, Vec<(u16, i64)>>;
 
     fn chunks(nodes: &Nodes<u16, i64>) -> Chunks {
-        let (mut walk, mut found) = (TreeCursor::new(nodes), Chunks::new());
-        while let Some(step) = walk.0.last() {
-            if chunk_count(Some(step)) > 0 {
-                walk.descend();
-            } else if let Some(CursorItem::Chunk(chunk)) = walk.0.pop() {
+        let (mut cursor, mut found) = (TreeCursor::new(nodes), Chunks::new());
+        while let Some(item) = cursor.0.last() {
+            if chunk_count(Some(item)) > 0 {
+                cursor.descend();
+            } else if let Some(CursorItem::Chunk(chunk)) = cursor.0.pop() {
                 found.insert(chunk.entries.first().unwrap().0, chunk.entries.clone());
             }
         }
         found
     }
 
-    fn apply(mut chunks: Chunks, found: &[Diff<'_, u16, i64>]) -> Chunks {
-        for apart in found {
-            match apart {
-                Diff::Removed(key) => assert!(chunks.remove(key).is_some(), "{key} did not stand"),
+    fn apply(mut chunks: Chunks, changes: &[Diff<'_, u16, i64>]) -> Chunks {
+        for change in changes {
+            match change {
+                Diff::Removed(key) => assert!(chunks.remove(key).is_some(), "no chunk at {key}"),
                 Diff::Upserted(entries) => {
                     chunks.insert(entries.first().unwrap().0, entries.to_vec());
                 }
@@ -145,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_apart_makes_one_tree_of_the_other(
+        fn a_difference_applied_to_one_tree_makes_the_other(
             steps in proptest::collection::vec((0..400_u16, 0..4_u8, 0..100_i64, 0..20_u8), 0..600)
         ) {
             let (mut tree, mut before) = (Tree::default(), Tree::default());
@@ -181,12 +191,12 @@ mod tests {
         }
         let mut tree = before.clone();
         tree.insert(9_999, 2);
-        assert_eq!(tree.older().diff(before.older()), [], "the last chunk is none of them");
+        assert_eq!(tree.older().diff(before.older()), [], "the last chunk is not compared");
         tree.insert(10_000, 2);
         let found = tree.older().diff(before.older());
         assert!(
             matches!(*found, [Diff::Upserted([(9_984, 1), ..])]),
-            "until it is full: {found:?}"
+            "a full chunk is compared: {found:?}"
         );
         let mut tree = before.clone();
         tree.remove(&160);

@@ -1,4 +1,5 @@
-//! Chunks by key, as a weight-balanced tree: no side of a node holds more than three times the chunks of the other.
+//! A weight-balanced tree of chunks: no side of a node has more than three times the
+//! chunks of the other.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,19 +9,22 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::{CHUNK_CAPACITY, Summarize};
 
-/// Chunks by key. Copies share what neither has changed.
+/// Chunks in the order of their keys. Copies share their unchanged nodes.
 #[derive(Clone)]
 pub(crate) struct Nodes<K, V: Summarize>(pub(super) Option<Arc<Node<K, V>>>);
 
 #[derive(Clone)]
 pub(super) struct Node<K, V: Summarize> {
     pub(super) chunk: Arc<Chunk<K, V>>,
-    /// What comes before the chunk.
+    /// The chunks before this one.
     pub(super) left: Nodes<K, V>,
-    /// What comes after it.
+    /// The chunks after this one.
     pub(super) right: Nodes<K, V>,
+    /// Number of chunks of the subtree.
     pub(super) chunks: usize,
+    /// Number of entries of the subtree.
     len: usize,
+    /// Summary of the subtree's values.
     summary: V::Summary,
 }
 
@@ -49,36 +53,39 @@ impl<K, V: Summarize> Nodes<K, V> {
         self.0.as_ref().map_or(0, |node| node.chunks)
     }
 
-    /// The weight of all values.
+    /// The summary of all values.
     pub(super) fn summary(&self) -> V::Summary {
         self.0.as_ref().map_or_else(V::Summary::default, |node| node.summary)
     }
 
-    /// The weight of the first values, as long as `holds` for their keys. It must not hold again later.
-    pub(super) fn summary_while(&self, holds: impl Fn(&K) -> bool) -> V::Summary {
+    /// The summary of the values whose keys match. All matching keys must be before all
+    /// others.
+    pub(super) fn summary_while(&self, matches: impl Fn(&K) -> bool) -> V::Summary {
         let (mut sum, mut tree) = (V::Summary::default(), self);
         while let Some(node) = tree.0.as_deref() {
-            let count = node.chunk.count_while(&holds);
+            let count = node.chunk.count_while(&matches);
             if count == 0 {
                 tree = &node.left;
                 continue;
             }
+
             sum = V::sum(sum, node.left.summary());
             if count < node.chunk.entries.len() {
                 return V::sum(sum, node.chunk.summary_of_first(count));
             }
+
             sum = V::sum(sum, node.chunk.summary);
             tree = &node.right;
         }
         sum
     }
 
-    /// Nothing, and what comes behind it.
+    /// The entries of the last chunk only.
     pub(super) fn tail_only(tail: &[(K, V)]) -> Iter<'_, K, V> {
         Iter { entries: [].iter(), nodes: Vec::new(), tail: tail.iter() }
     }
 
-    /// All entries by key, and those behind them.
+    /// All entries, and then those of the last chunk, `tail`.
     pub(super) fn iter<'a>(&'a self, tail: &'a [(K, V)]) -> Iter<'a, K, V> {
         let mut iter = Self::tail_only(tail);
         iter.descend(self);
@@ -101,19 +108,20 @@ impl<K, V: Summarize> Nodes<K, V> {
         node.chunk.entries.last().map(|(key, value)| (key, value))
     }
 
-    /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
-    /// must hold for more where it holds for less.
+    /// The first key up to which, itself included, the summary is enough. `None` if all
+    /// values are not enough. `is_enough` must be monotonic.
     pub(super) fn key_reaching(&self, is_enough: impl Fn(V::Summary) -> bool) -> Option<&K> {
         let (mut before, mut tree) = (V::Summary::default(), self);
         while let Some(node) = tree.0.as_deref() {
-            let without = V::sum(before, node.left.summary());
-            let with = V::sum(without, node.chunk.summary);
-            if !node.left.is_empty() && is_enough(without) {
+            let before_chunk = V::sum(before, node.left.summary());
+            let after_chunk = V::sum(before_chunk, node.chunk.summary);
+
+            if !node.left.is_empty() && is_enough(before_chunk) {
                 tree = &node.left;
-            } else if is_enough(with) {
-                return node.chunk.key_reaching(without, is_enough);
+            } else if is_enough(after_chunk) {
+                return node.chunk.key_reaching(before_chunk, is_enough);
             } else {
-                (before, tree) = (with, &node.right);
+                (before, tree) = (after_chunk, &node.right);
             }
         }
         None
@@ -133,11 +141,12 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
         None
     }
 
-    /// The entries from `key` on, and those behind them.
+    /// The entries from `key` on, and then those of the last chunk, `tail`.
     pub(super) fn iter_from<'a>(&'a self, key: &K, tail: &'a [(K, V)]) -> Iter<'a, K, V> {
         let (mut iter, mut tree) = (Self::tail_only(tail), self);
         while let Some(node) = tree.0.as_deref() {
             match node.chunk.compare_key(key) {
+                // The node comes after its left side.
                 Ordering::Less => {
                     iter.nodes.push(node);
                     tree = &node.left;
@@ -158,26 +167,29 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
 }
 
 impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
-    /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
+    /// Inserts a value, in place of the key's present one. Copies the shared nodes on the
+    /// path.
     pub(super) fn insert(&mut self, key: K, value: V) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
             let chunk = Chunk::new(vec![(key, value)]);
             *self = Self::join(Arc::new(chunk), Self(None), Self(None));
             return;
         };
+
         match node.chunk.compare_key(&key) {
             Ordering::Less if !node.left.is_empty() => node.left.insert(key, value),
             Ordering::Greater if !node.right.is_empty() => node.right.insert(key, value),
             Ordering::Less | Ordering::Equal | Ordering::Greater => {
-                if let Some(behind) = Arc::make_mut(&mut node.chunk).insert(key, value) {
-                    node.right.push_first(Arc::new(behind));
+                if let Some(split_off) = Arc::make_mut(&mut node.chunk).insert(key, value) {
+                    node.right.push_first(Arc::new(split_off));
                 }
             }
         }
+
         self.rebalance();
     }
 
-    /// Puts a chunk before all others.
+    /// Inserts a chunk before all others.
     fn push_first(&mut self, chunk: Arc<Chunk<K, V>>) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
             *self = Self::join(chunk, Self(None), Self(None));
@@ -187,7 +199,7 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         self.rebalance();
     }
 
-    /// Puts a chunk behind all others.
+    /// Inserts a chunk after all others.
     pub(super) fn push_last(&mut self, chunk: Arc<Chunk<K, V>>) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
             *self = Self::join(chunk, Self(None), Self(None));
@@ -197,23 +209,23 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         self.rebalance();
     }
 
-    /// Puts entries behind all others, as a chunk. False, and nothing is changed, where they are none, or too many,
-    /// or not in order.
+    /// Inserts entries after all others, as a chunk.
+    ///
+    /// Returns false, and changes nothing, if there are none or too many, or if they are
+    /// not in order.
     pub(crate) fn push_chunk(&mut self, entries: Vec<(K, V)>) -> bool {
-        let keys = self
-            .last()
-            .map(|(key, _)| key)
-            .into_iter()
-            .chain(entries.iter().map(|(key, _)| key));
-        let fits = (1..=CHUNK_CAPACITY).contains(&entries.len())
-            && keys.is_sorted_by(|one, other| one < other);
-        if fits {
+        let last_key = self.last().map(|(key, _)| key);
+        let keys = last_key.into_iter().chain(entries.iter().map(|(key, _)| key));
+        let is_valid = (1..=CHUNK_CAPACITY).contains(&entries.len())
+            && keys.is_sorted_by(|left, right| left < right);
+
+        if is_valid {
             self.push_last(Arc::new(Chunk::new(entries)));
         }
-        fits
+        is_valid
     }
 
-    /// Takes the value of a key out, where it is there.
+    /// Removes a key and returns its value.
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let node = Arc::make_mut(self.0.as_mut()?);
         let value = match node.chunk.compare_key(key) {
@@ -229,16 +241,18 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
                 value
             }
         };
+
         self.rebalance();
         value
     }
 
-    /// One side changed by a chunk at the most: sums are made again, and a side that is too heavy is turned.
+    /// Updates the totals and the balance after one side changed by at most one chunk.
     fn rebalance(&mut self) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else { return };
-        let (less, more) = (node.left.chunks(), node.right.chunks());
-        let both = less.saturating_add(more);
-        if both > 1 && (more > less.saturating_mul(3) || less > more.saturating_mul(3)) {
+        let (left, right) = (node.left.chunks(), node.right.chunks());
+        let both = left.saturating_add(right);
+
+        if both > 1 && (right > left.saturating_mul(3) || left > right.saturating_mul(3)) {
             let Some(node) = self.0.take() else { return };
             let node = Arc::unwrap_or_clone(node);
             *self = Self::balance(node.chunk, node.left, node.right);
@@ -247,7 +261,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         }
     }
 
-    /// Two trees, all keys of the one below those of the other.
+    /// Joins two trees of one balanced node. All keys of `left` are below those of
+    /// `right`.
     fn concat(left: Self, right: Self) -> Self {
         if left.chunks() > right.chunks() {
             match left.split_last() {
@@ -262,6 +277,7 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         }
     }
 
+    /// Removes the first chunk. Returns the rest and the chunk, if there was one.
     pub(super) fn split_first(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
         let Some(node) = self.0 else { return (Self(None), None) };
         let node = Arc::unwrap_or_clone(node);
@@ -272,6 +288,7 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         (Self::balance(node.chunk, left, node.right), first)
     }
 
+    /// Removes the last chunk. Returns the rest and the chunk, if there was one.
     pub(super) fn split_last(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
         let Some(node) = self.0 else { return (Self(None), None) };
         let node = Arc::unwrap_or_clone(node);
@@ -282,6 +299,7 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         (Self::balance(node.chunk, node.left, right), last)
     }
 
+    /// A node whose sides are balanced.
     fn join(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
         let mut node = Node {
             chunk,
@@ -295,28 +313,31 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         Self(Some(Arc::new(node)))
     }
 
-    /// A node whose sides may differ by one chunk more than is allowed.
+    /// A node whose sides may differ by one chunk more than the balance allows.
     fn balance(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let (less, more) = (left.chunks(), right.chunks());
-        if less.saturating_add(more) <= 1 {
+        let (before, after) = (left.chunks(), right.chunks());
+        if before.saturating_add(after) <= 1 {
             Self::join(chunk, left, right)
-        } else if more > less.saturating_mul(3) {
+        } else if after > before.saturating_mul(3) {
             Self::rotate_left(chunk, left, right)
-        } else if less > more.saturating_mul(3) {
+        } else if before > after.saturating_mul(3) {
             Self::rotate_right(chunk, left, right)
         } else {
             Self::join(chunk, left, right)
         }
     }
 
+    /// Moves chunks from the right side to the left one: a single or a double rotation.
     fn rotate_left(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
         let Some(top) = right.0 else {
             return Self::join(chunk, left, Self(None));
         };
         let top = Arc::unwrap_or_clone(top);
+
         if top.left.chunks() < top.right.chunks().saturating_mul(2) {
             return Self::join(top.chunk, Self::join(chunk, left, top.left), top.right);
         }
+
         let Some(inner) = top.left.0 else {
             return Self::join(top.chunk, Self::join(chunk, left, Self(None)), top.right);
         };
@@ -328,14 +349,17 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         Self::join(inner.chunk, below, above)
     }
 
+    /// Moves chunks from the left side to the right one: a single or a double rotation.
     fn rotate_right(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
         let Some(top) = left.0 else {
             return Self::join(chunk, Self(None), right);
         };
         let top = Arc::unwrap_or_clone(top);
+
         if top.right.chunks() < top.left.chunks().saturating_mul(2) {
             return Self::join(top.chunk, top.left, Self::join(chunk, top.right, right));
         }
+
         let Some(inner) = top.right.0 else {
             return Self::join(top.chunk, top.left, Self::join(chunk, Self(None), right));
         };
@@ -349,7 +373,7 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
 }
 
 impl<K, V: Summarize> Node<K, V> {
-    /// Sums up its sides and its chunk.
+    /// Updates the totals from both sides and the chunk.
     fn update_totals(&mut self) {
         let Self { chunk, left, right, .. } = self;
         self.chunks = left.chunks().saturating_add(right.chunks()).saturating_add(1);
@@ -361,15 +385,18 @@ impl<K, V: Summarize> Node<K, V> {
     }
 }
 
-/// Entries by key: what is left of a chunk, the nodes that are still to come, the next one last, and what comes
-/// behind all of them.
+/// An iterator over entries, in the order of their keys.
 pub(crate) struct Iter<'a, K, V: Summarize> {
+    /// The rest of the present chunk.
     entries: slice::Iter<'a, (K, V)>,
+    /// The nodes on the path whose chunks are still to come, the next one last.
     nodes: Vec<&'a Node<K, V>>,
+    /// The entries of the last chunk, which is outside of the tree.
     tail: slice::Iter<'a, (K, V)>,
 }
 
 impl<'a, K, V: Summarize> Iter<'a, K, V> {
+    /// Continues with the first entry of a tree.
     fn descend(&mut self, tree: &'a Nodes<K, V>) {
         let mut tree = tree;
         while let Some(node) = tree.0.as_deref() {

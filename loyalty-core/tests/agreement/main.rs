@@ -1,6 +1,7 @@
-//! The engine and a plain model of it are told the same, at random, and must always answer and look alike.
+//! The engine and a simple model of it execute the same random commands, and must have the same
+//! results and states.
 //!
-//! 2,000 sequences of 100 commands; more by `MODEL_SEQUENCES`, others by `MODEL_SEED`.
+//! 2,000 sequences of 100 commands. `MODEL_SEQUENCES` sets their number, `MODEL_SEED` the seed.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,16 +23,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use loyalty_core::proptest::{
-    Books, check_calculations, check_conservation, check_order_entitlements,
-};
+use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
-    AdjustmentReason, Amount, Birthday, Command, Event, Line, LineId, Order, OrderId, Origin,
-    OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
+    AdjustmentReason, Amount, Birthday, Command, Event, Ledger, Line, LineId, Order, OrderId,
+    Origin, OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status,
+    Timestamp,
 };
 use model::{Downgrade, Expiry, Model, ModelResult, Rules, Tier, Window};
 
-/// Random numbers that are the same in each run (`SplitMix64`).
+/// A generator of pseudo-random numbers, equal in each run.
 struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -42,7 +42,7 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// From `from` up to, and not with, `to`.
+    /// Returns a number from `from`, inclusive, to `to`, exclusive.
     fn number(&mut self, from: i64, to: i64) -> i64 {
         from + (self.next_u64() % (to - from) as u64) as i64
     }
@@ -70,6 +70,7 @@ fn rules(dice: &mut SplitMix64) -> Rules {
         },
         _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
     };
+
     let down = dice.one_of(&[
         Downgrade::Never,
         Downgrade::OneStep,
@@ -137,7 +138,7 @@ fn instant(at: NaiveDateTime) -> Timestamp {
     at.and_utc()
 }
 
-/// The document of these rules.
+/// The JSON document of the rules.
 fn document(rules: &Rules) -> String {
     let mut text = String::from("{");
     let expiry = match rules.expiry {
@@ -153,9 +154,11 @@ fn document(rules: &Rules) -> String {
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
     };
+
     let period = |name: &str, days: Option<u64>| {
         days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#))
     };
+
     let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
     write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold))
         .unwrap();
@@ -170,18 +173,21 @@ fn document(rules: &Rules) -> String {
             r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#
         )
     };
+
     let tiers: Vec<_> = rules.tiers.iter().enumerate().map(tier).collect();
     let window = match rules.window {
         Window::Lifetime => r#""lifetime""#.to_owned(),
         Window::Year => r#""calendar_year""#.to_owned(),
         Window::Rolling(months) => format!(r#"{{"rolling": "P{months}M"}}"#),
     };
+
     let metric = ["spend", "points_earned", "orders"][rules.metric];
     let down = match rules.down {
         Downgrade::Never => "never",
         Downgrade::OneStep => "one_step",
         Downgrade::ToQualified => "to_qualified",
     };
+
     let (term, grace) = (period("term", rules.term), period("grace", rules.grace));
     let (tiers, skipped) = (tiers.join(","), rules.skipped);
     write!(
@@ -223,7 +229,7 @@ fn document(rules: &Rules) -> String {
     text
 }
 
-/// A command for both.
+/// A command for the model and the engine.
 #[derive(Clone, Copy, Debug)]
 enum ModelCommand {
     Add(i64),
@@ -240,7 +246,9 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
     let known = model.orders.len();
     let order =
         if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
-    let later = model.last_reported_at(order).is_some_and(|told| told < model.now);
+    let later = model
+        .last_reported_at(order)
+        .is_some_and(|reported_at| reported_at < model.now);
     match dice.number(0, 100) {
         0..30 => ModelCommand::Order(known, dice.number(1, 200)),
         30..38 if later => ModelCommand::Order(order, model.amount(order) + dice.number(1, 50)),
@@ -256,8 +264,8 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
     }
 }
 
-fn apply_to_model(model: &mut Model, told: ModelCommand) -> ModelResult {
-    match told {
+fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
+    match command {
         ModelCommand::Add(points) => model.add(points, false),
         ModelCommand::Subtract(points) => model.subtract(points, false),
         ModelCommand::Set(to) => model.set(to),
@@ -279,10 +287,10 @@ fn order_id(order: usize) -> OrderId {
     OrderId::new(order.to_string()).unwrap()
 }
 
-fn command(told: ModelCommand, now: Timestamp) -> Command {
+fn command(command: ModelCommand, now: Timestamp) -> Command {
     let points = |count: i64| Points::new(count).unwrap();
     let money = |count: i64| Amount::from(u32::try_from(count).unwrap());
-    match told {
+    match command {
         ModelCommand::Add(count) => {
             Command::AddPoints { points: points(count), reason: AdjustmentReason::default() }
         }
@@ -325,7 +333,7 @@ fn command(told: ModelCommand, now: Timestamp) -> Command {
     }
 }
 
-/// What both show: balance, pending, debt, the tier with its end, and the lots.
+/// The compared state: balance, pending points, debt, the tier with its end, and the lots.
 #[derive(Debug, PartialEq)]
 struct Snapshot {
     balance: i64,
@@ -353,8 +361,8 @@ impl Snapshot {
         }
     }
 
-    fn from_ledger(books: &Books, now: Timestamp) -> Self {
-        let account = books.as_of(now);
+    fn from_ledger(ledger: &Ledger, now: Timestamp) -> Self {
+        let account = ledger.as_of(now);
         let lots = account.lots().iter().chain(account.pending_lots().iter());
         let lots = lots.map(|lot| (lot.points.get(), lot.expires_at, lot.pending_until));
         let mut lots: Vec<_> = lots.collect();
@@ -391,65 +399,72 @@ fn sequence(seed: u64) {
     let rules = rules(&mut dice);
     let text = document(&rules);
     let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
-    let mut books = Books::new(program);
+    let mut ledger = Ledger::new(program);
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
-    books.birthday = Some(Birthday { day: rules.birthday.0, set_at });
-    // Another store writes down at each half day what is due.
-    let mut punctual = dice.chance(10).then(|| books.clone());
+    ledger.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
+
+    // Another ledger catches up at each half day.
+    let mut punctual = dice.chance(10).then(|| ledger.clone());
     let mut model = Model::new(rules, start());
-    let mut story = Vec::new();
+    let mut transcript = Vec::new();
     for number in 0..100 {
         let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
         for _ in 0..jump {
             model.advance_half_day();
-            if let Some(books) = &mut punctual {
-                books.tell(&Command::CatchUp, instant(model.now)).unwrap();
+            if let Some(ledger) = &mut punctual {
+                ledger.execute(&Command::CatchUp, instant(model.now)).unwrap();
             }
         }
         let now = instant(model.now);
-        let told = random_command(&mut dice, &model, number);
-        story.push((model.now, told));
-        let say = || format!("seed {seed}, {text}\n{story:?}");
+        let model_command = random_command(&mut dice, &model, number);
+        transcript.push((model.now, model_command));
+        let describe = || format!("seed {seed}, {text}\n{transcript:?}");
         assert_eq!(
-            Snapshot::from_ledger(&books, now),
+            Snapshot::from_ledger(&ledger, now),
             Snapshot::from_model(&model),
             "before: {}",
-            say()
+            describe()
         );
-        let command = command(told, now);
-        let foreseen = dice.chance(10).then(|| books.decide(&command, now));
-        let got = books.tell(&command, now);
+        let command = command(model_command, now);
+        let foreseen = dice.chance(10).then(|| ledger.dry_run(&command, now));
+        let actual = ledger.execute(&command, now);
         assert_eq!(
-            foreseen.as_ref().unwrap_or(&got),
-            &got,
-            "a dry run says what will be: {}",
-            say()
+            foreseen.as_ref().unwrap_or(&actual),
+            &actual,
+            "a dry run equals the real run: {}",
+            describe()
         );
-        let want = apply_to_model(&mut model, told);
-        assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
+        let expected = apply_to_model(&mut model, model_command);
         assert_eq!(
-            Snapshot::from_ledger(&books, now),
+            actual.map(|_| ()).map_err(|rejection| rejection.code()),
+            expected,
+            "{}",
+            describe()
+        );
+        assert_eq!(
+            Snapshot::from_ledger(&ledger, now),
             Snapshot::from_model(&model),
             "after: {}",
-            say()
+            describe()
         );
-        if let Some(books) = &mut punctual {
-            let _refused = books.tell(&command, now);
+        if let Some(ledger) = &mut punctual {
+            let _refused = ledger.execute(&command, now);
         }
         if dice.chance(2) {
-            let state = serde_json::to_string(&books.account).unwrap();
-            books.account = serde_json::from_str(&state).unwrap();
+            let state = serde_json::to_string(ledger.account()).unwrap();
+            *ledger.account_mut() = serde_json::from_str(&state).unwrap();
         }
     }
+
     let end = instant(model.now);
-    books.tell(&Command::CatchUp, end).unwrap();
-    let checked = check_conservation(&books).and_then(|()| check_order_entitlements(&books));
+    ledger.execute(&Command::CatchUp, end).unwrap();
+    let checked = check_conservation(&ledger).and_then(|()| check_order_entitlements(&ledger));
     checked
-        .and_then(|()| check_calculations(&books))
+        .and_then(|()| check_calculations(&ledger))
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!(books.account.totals().granted.get(), model.granted_points, "seed {seed}");
+    assert_eq!(ledger.account().totals().granted.get(), model.granted_points, "seed {seed}");
     if let Some(punctual) = punctual {
-        let late: &[Event] = &books.journal;
-        assert_eq!(punctual.journal, late, "seed {seed}: caught up late");
+        let late: &[Event] = ledger.events();
+        assert_eq!(punctual.events(), late, "seed {seed}: caught up late");
     }
 }

@@ -1,10 +1,10 @@
-//! A plain model of one customer under one program, in UTC: lists that are searched, sums that are made
-//! anew each time, and a clock that goes on in half days. It knows nothing of what is due when: at each
-//! half day it looks whether something is.
+//! A simple model of one customer under one program, in UTC. It searches lists, recalculates
+//! sums each time, and advances its clock in half days. It does not know when something is due:
+//! it checks at each half day.
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
 
-/// When points end.
+/// The end of points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expiry {
     Never,
@@ -47,8 +47,8 @@ pub(crate) struct Rules {
     pub(crate) grace: Option<u64>,
     pub(crate) skipped: bool,
     pub(crate) tiers: Vec<Tier>,
-    /// Points, most of it, whether that is times, of which span (0 day, 1 week, 2 month, 3 year, 4 ever),
-    /// and whether the rest is given.
+    /// Points, their limit, whether the limit counts times, its period (0 day, 1 week, 2 month,
+    /// 3 year, 4 ever), and whether the remaining points are granted.
     pub(crate) review: (i64, i64, bool, usize, bool),
     pub(crate) review_hold: Option<u64>,
     pub(crate) birthday: (NaiveDate, u64, i64),
@@ -56,7 +56,7 @@ pub(crate) struct Rules {
     pub(crate) anniversary: i64,
     pub(crate) goal_spend: (i64, i64),
     pub(crate) goal_orders: (i64, i64),
-    /// Factor, and the half days in which it is on.
+    /// The factor, and the half days from and until which it applies.
     pub(crate) campaign: (i64, i64, i64),
     /// 0 multiply, 1 highest, 2 add.
     pub(crate) combine: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Order {
     cancelled: bool,
     factor: i64,
     gate: NaiveDateTime,
-    /// Until when it counts for a rolling window.
+    /// The end of the rolling window that counts the order.
     counts_until: NaiveDateTime,
     last_reported_at: NaiveDateTime,
     awarded: i64,
@@ -117,15 +117,16 @@ pub(crate) struct Model {
     pub(crate) debt: i64,
     lots_opened: u32,
     pub(crate) orders: Vec<Order>,
-    /// Points that count without an order.
+    /// Qualifying points without an order.
     non_order_points: Vec<(NaiveDateTime, NaiveDateTime, i64)>,
     last_change_at: Option<NaiveDateTime>,
     last_activity_at: Option<NaiveDateTime>,
-    /// Rank, since, until.
+    /// Rank, beginning and end.
     pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
-    /// What was given for entering a tier and has not run out: points, lot and when, until it is taken back.
+    /// Unexpired entry reward of each tier: points, lot and instant, until it is clawed back.
     entry_rewards: Vec<Option<(i64, Option<u32>, NaiveDateTime)>>,
-    /// What ran out of the lot without an end and when, less what was found to be of an entry.
+    /// Points of the non-expiring lot that inactivity ended and the instant, less those found
+    /// to belong to an entry reward.
     inactivity_expirations: Vec<(NaiveDateTime, i64)>,
     reviews: Vec<(NaiveDate, i64)>,
     birthdays: Vec<i32>,
@@ -164,20 +165,20 @@ impl Model {
     }
 
     pub(crate) fn pending_points(&self) -> i64 {
-        let still = self
+        let active = self
             .pending
             .iter()
             .filter(|lot| lot.expires.is_none_or(|end| self.now < end));
-        still.map(|lot| lot.points).sum()
+        active.map(|lot| lot.points).sum()
     }
 
-    /// Half a day goes by.
+    /// Advances the clock by half a day.
     pub(crate) fn advance_half_day(&mut self) {
         self.now += chrono::TimeDelta::hours(12);
         self.settle();
     }
 
-    /// All that happens by itself at this instant, until nothing does.
+    /// Applies what is due at this instant, until nothing is.
     fn settle(&mut self) {
         while self.expire()
             || self.release()
@@ -189,11 +190,11 @@ impl Model {
 
     fn expire(&mut self) -> bool {
         self.sort();
-        let over = |lot: &Lot| lot.expires.is_some_and(|end| end <= self.now);
-        let Some(place) = self.lots.iter().position(over) else {
+        let has_ended = |lot: &Lot| lot.expires.is_some_and(|end| end <= self.now);
+        let Some(index) = self.lots.iter().position(has_ended) else {
             return false;
         };
-        let lot = self.lots.remove(place);
+        let lot = self.lots.remove(index);
         self.note_expired(&lot);
         true
     }
@@ -202,10 +203,12 @@ impl Model {
         if let Some(order) = lot.order {
             self.orders[order].expired += lot.points;
         }
+
         if lot.expires.is_none() && lot.order.is_none() {
             self.inactivity_expirations.push((self.now, lot.points));
             return;
         }
+
         for (points, ..) in self
             .entry_rewards
             .iter_mut()
@@ -221,41 +224,45 @@ impl Model {
         let Some(first) = self.pending.first().filter(|lot| lot.until.unwrap() <= self.now) else {
             return false;
         };
+
         let lot = first.clone();
         self.pending.remove(0);
         if lot.expires.is_some_and(|end| end <= lot.until.unwrap()) {
             self.note_expired(&lot);
             return true;
         }
+
         let paid = lot.points.min(self.debt);
         self.debt -= paid;
         let was_empty = self.lots.is_empty();
         if lot.points > paid {
             self.insert_lot(Lot { points: lot.points - paid, until: None, ..lot });
         }
+
         self.record_activity(false, was_empty);
         true
     }
 
     fn expire_by_inactivity(&mut self) -> bool {
-        let Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } =
-            self.rules.expiry
-        else {
+        let Expiry::Inactivity { days, earning_and_redeeming_only } = self.rules.expiry else {
             return false;
         };
-        let last = if dealing_only { self.last_activity_at } else { self.last_change_at };
+        let last =
+            if earning_and_redeeming_only { self.last_activity_at } else { self.last_change_at };
         if self.lots.is_empty() || last.is_none_or(|last| last + Days::new(days) > self.now) {
             return false;
         }
+
         for lot in std::mem::take(&mut self.lots) {
             self.note_expired(&lot);
         }
+
         true
     }
 
     // Tiers.
 
-    /// The metric of all that was done at such an instant, and counts until such an instant.
+    /// Sums the metric of the activity that `counts` selects by its instant and end.
     fn sum(&self, counts: impl Fn(NaiveDateTime, NaiveDateTime) -> bool) -> i64 {
         let mut sum = 0;
         for order in &self.orders {
@@ -263,11 +270,13 @@ impl Model {
                 sum += order.counts()[self.rules.metric];
             }
         }
+
         for (at, until, points) in &self.non_order_points {
             if self.rules.metric == 1 && counts(*at, *until) {
                 sum += points;
             }
         }
+
         sum
     }
 
@@ -283,6 +292,7 @@ impl Model {
         if self.rules.tiers.is_empty() {
             return None;
         }
+
         let year = self.now.year();
         let value = match self.rules.window {
             Window::Lifetime => self.sum(|_, _| true),
@@ -299,28 +309,33 @@ impl Model {
         let Some((rank, since, until)) = self.tier else {
             return qualified.map(|to| self.promote(to)).is_some();
         };
+
         if qualified > Some(rank) {
             self.promote(qualified.unwrap());
             return true;
         }
-        let never = self.rules.down == Downgrade::Never;
-        if qualified == Some(rank) || never {
+
+        let keeps_tier = self.rules.down == Downgrade::Never;
+        if qualified == Some(rank) || keeps_tier {
             if until.is_some() {
                 self.tier = Some((rank, since, None));
             }
             return until.is_some();
         }
+
         let mut end = until.unwrap_or(self.now);
         if until.is_none() {
             end = end.max(self.rules.term.map_or(end, |days| since + Days::new(days)));
             end = end + Days::new(self.rules.grace.unwrap_or(0));
         }
+
         if end <= self.now {
             let below =
                 if self.rules.down == Downgrade::OneStep { rank.checked_sub(1) } else { None };
             self.tier = qualified.max(below).map(|rank| (rank, self.now, None));
             return true;
         }
+
         self.tier = Some((rank, since, Some(end)));
         until.is_none()
     }
@@ -328,6 +343,7 @@ impl Model {
     fn promote(&mut self, to: usize) {
         let from = self.tier.map(|(rank, ..)| rank);
         self.tier = Some((to, self.now, None));
+
         for rank in 0..=to {
             let Some((points, each_time, _)) = self.rules.tiers[rank].entry else {
                 continue;
@@ -346,7 +362,9 @@ impl Model {
         if before < Some(rank) || after >= Some(rank) {
             return;
         }
+
         self.tier = after.map(|rank| (rank, self.now, None));
+
         for lost in 0..=rank {
             let taken_back = self.rules.tiers[lost]
                 .entry
@@ -355,23 +373,23 @@ impl Model {
                 && taken_back
                 && let Some((points, lot, since)) = self.entry_rewards[lost].take()
             {
-                let never_ends =
+                let is_non_expiring =
                     lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
                 let ended = self
                     .inactivity_expirations
                     .iter_mut()
-                    .find(|(at, _)| never_ends && *at > since);
-                let gone = ended.map_or(0, |(_, left)| {
-                    let gone = points.min(*left);
-                    *left -= gone;
-                    gone
+                    .find(|(at, _)| is_non_expiring && *at > since);
+                let expired = ended.map_or(0, |(_, left)| {
+                    let expired = points.min(*left);
+                    *left -= expired;
+                    expired
                 });
-                self.deduct(points - gone, &|other| Some(other.id) == lot, None);
+                self.deduct(points - expired, &|other| Some(other.id) == lot, None);
             }
         }
     }
 
-    // Awards that need no word of the shop, in the order of the program.
+    // Automatic bonuses, in the order of the program.
 
     fn grant_due_awards(&mut self) -> bool {
         let midnight = self.now.time() == NaiveTime::MIN;
@@ -387,6 +405,7 @@ impl Model {
             self.award(points, None);
             return true;
         }
+
         if let Some(first) = self.orders.iter().map(|order| order.gate).min() {
             let years = u32::try_from(today.year() - first.year()).unwrap();
             let day = birthday_in(first.date(), today.year());
@@ -396,10 +415,12 @@ impl Model {
                 return true;
             }
         }
-        let all =
+
+        let total =
             |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
-        let reached = [all(0) >= self.rules.goal_spend.0, all(2) >= self.rules.goal_orders.0];
+        let reached = [total(0) >= self.rules.goal_spend.0, total(2) >= self.rules.goal_orders.0];
         let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
+
         for goal in 0..2 {
             if reached[goal] && !self.goals[goal] {
                 self.goals[goal] = true;
@@ -407,6 +428,7 @@ impl Model {
                 return true;
             }
         }
+
         false
     }
 
@@ -424,7 +446,7 @@ impl Model {
         lot
     }
 
-    // Points come and go.
+    // Changes of lots.
 
     fn sort(&mut self) {
         self.lots
@@ -432,9 +454,9 @@ impl Model {
         self.pending.sort_by_key(|lot| (lot.until, lot.earned, lot.id));
     }
 
-    fn record_activity(&mut self, dealt: bool, was_empty: bool) {
+    fn record_activity(&mut self, is_activity: bool, was_empty: bool) {
         self.last_change_at = Some(self.now);
-        if dealt || (was_empty && !self.lots.is_empty()) {
+        if is_activity || (was_empty && !self.lots.is_empty()) {
             self.last_activity_at = Some(self.now);
         }
     }
@@ -453,6 +475,7 @@ impl Model {
                 Some(if to_month_end { month_end(end) } else { end })
             }
         };
+
         if let Some(until) = until.filter(|until| *until > self.now) {
             self.lots_opened += 1;
             let lot = Lot {
@@ -466,11 +489,13 @@ impl Model {
             self.pending.push(lot);
             return Some(self.lots_opened);
         }
+
         let paid = points.min(self.debt);
         self.debt -= paid;
         if points == paid {
             return None;
         }
+
         let id = self.lots_opened + 1;
         Some(self.insert_lot(Lot {
             id,
@@ -482,51 +507,55 @@ impl Model {
         }))
     }
 
-    /// Lots without an end are one, but for those of orders that inactivity may end.
+    /// Adds a lot. Non-expiring lots are merged, except those of orders that inactivity may end.
     fn insert_lot(&mut self, mut lot: Lot) -> u32 {
         if lot.expires.is_none() {
-            let apart =
+            let is_separate =
                 matches!(self.rules.expiry, Expiry::Inactivity { .. }) && lot.order.is_some();
-            if !apart {
+            if !is_separate {
                 if let Some(order) = lot.order.take() {
                     self.orders[order].non_expiring = true;
                 }
-                let known = self
+                let existing = self
                     .lots
                     .iter_mut()
                     .find(|lot| lot.expires.is_none() && lot.order.is_none());
-                if let Some(known) = known {
-                    known.points += lot.points;
-                    return known.id;
+                if let Some(existing) = existing {
+                    existing.points += lot.points;
+                    return existing.id;
                 }
             }
         }
+
         let id = lot.id;
         self.lots_opened = self.lots_opened.max(id);
         self.lots.push(lot);
         id
     }
 
-    /// Own lots first, then pending ones, then others; the rest is owed, or forgiven.
+    /// Deducts points from own lots, then pending ones, then others. The remainder is owed or
+    /// forgiven.
     fn deduct(&mut self, points: i64, is_own: &dyn Fn(&Lot) -> bool, order: Option<usize>) {
         self.sort();
         let mut missing = points;
         let mut drain = |lots: &mut Vec<Lot>, own: bool, by_id: bool| {
-            let mut places: Vec<usize> =
-                (0..lots.len()).filter(|place| is_own(&lots[*place]) == own).collect();
+            let mut indexes: Vec<usize> =
+                (0..lots.len()).filter(|index| is_own(&lots[*index]) == own).collect();
             if by_id {
-                places.sort_by_key(|place| (lots[*place].order.is_none(), lots[*place].id));
+                indexes.sort_by_key(|index| (lots[*index].order.is_none(), lots[*index].id));
             }
-            for place in places {
-                let part = missing.min(lots[place].points);
-                lots[place].points -= part;
+            for index in indexes {
+                let part = missing.min(lots[index].points);
+                lots[index].points -= part;
                 missing -= part;
             }
         };
+
         drain(&mut self.lots, true, true);
         drain(&mut self.pending, true, true);
         drain(&mut self.pending, false, false);
         drain(&mut self.lots, false, false);
+
         let taken = if self.rules.stop_at_zero { points - missing } else { points };
         self.debt += if self.rules.stop_at_zero { 0 } else { missing };
         self.lots.retain(|lot| lot.points > 0);
@@ -535,12 +564,13 @@ impl Model {
             self.orders[order].taken += taken;
             self.orders[order].forgiven += points - taken;
         }
+
         if taken > 0 {
             self.record_activity(false, false);
         }
     }
 
-    // What the shop tells.
+    // Facts that the shop reports.
 
     pub(crate) fn add(&mut self, points: i64, adjusts: bool) -> ModelResult {
         if points <= 0 {
@@ -560,9 +590,11 @@ impl Model {
         if points <= 0 {
             return Err("invalid_points");
         }
+
         if self.lots.iter().map(|lot| lot.points).sum::<i64>() < points {
             return Err("insufficient_points");
         }
+
         self.sort();
         let mut missing = points;
         for lot in &mut self.lots {
@@ -570,6 +602,7 @@ impl Model {
             lot.points -= part;
             missing -= part;
         }
+
         self.lots.retain(|lot| lot.points > 0);
         self.record_activity(!adjusts, false);
         self.settle();
@@ -585,7 +618,7 @@ impl Model {
         }
     }
 
-    /// When this order was last told of; none where it is new.
+    /// The instant of the last report of an order; `None` for a new one.
     pub(crate) fn last_reported_at(&self, order: usize) -> Option<NaiveDateTime> {
         self.orders.get(order).map(|order| order.last_reported_at)
     }
@@ -594,21 +627,21 @@ impl Model {
         self.orders.get(order).map_or(0, |order| order.amount)
     }
 
-    /// The next new order, or one that is known with another amount: then it is open again.
+    /// Records the next new order, or a known one with another amount, which reopens it.
     pub(crate) fn record_order(&mut self, order: usize, amount: i64) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
             let (campaign, from, until) = self.rules.campaign;
             let half_days = self.half_days();
-            let on = from <= half_days && half_days < until;
-            let campaign = if on { campaign } else { 1 };
+            let is_active = from <= half_days && half_days < until;
+            let campaign = if is_active { campaign } else { 1 };
             let factor = match self.rules.combine {
                 0 => tier * campaign,
                 1 => tier.max(campaign),
                 _ => tier + campaign - 1,
             };
-            let (gate, told, counts_until) = (self.now, self.now, self.counts_until());
+            let (gate, counts_until) = (self.now, self.counts_until());
             let zero = Order {
                 amount,
                 refunded: 0,
@@ -616,7 +649,7 @@ impl Model {
                 factor,
                 gate,
                 counts_until,
-                last_reported_at: told,
+                last_reported_at: self.now,
                 awarded: 0,
                 taken: 0,
                 expired: 0,
@@ -656,68 +689,79 @@ impl Model {
         Ok(())
     }
 
-    fn reconcile(&mut self, place: usize, before: Option<usize>, old: [i64; 3]) {
-        let order = self.orders[place].clone();
-        let (worth, standing) =
+    fn reconcile(&mut self, index: usize, before: Option<usize>, old: [i64; 3]) {
+        let order = self.orders[index].clone();
+        let (entitled, net_awarded) =
             (order.remaining_amount() * order.factor, order.awarded - order.taken);
-        if worth > standing {
+
+        if entitled > net_awarded {
             let earned = if order.awarded == 0 { order.gate } else { self.now };
             let until = self.rules.hold.map(|days| order.gate + Days::new(days));
-            self.orders[place].awarded += worth - standing;
-            self.orders[place].forgiven = 0;
+            self.orders[index].awarded += entitled - net_awarded;
+            self.orders[index].forgiven = 0;
             let was_empty = self.lots.is_empty();
-            if until.is_none_or(|until| until <= self.now) && worth - standing > self.debt {
-                let never = self.rules.expiry == Expiry::Never;
-                self.orders[place].non_expiring |= never;
+            if until.is_none_or(|until| until <= self.now) && entitled - net_awarded > self.debt {
+                let is_non_expiring = self.rules.expiry == Expiry::Never;
+                self.orders[index].non_expiring |= is_non_expiring;
             }
-            self.add_points(worth - standing, Some(place), earned, until);
+            self.add_points(entitled - net_awarded, Some(index), earned, until);
             self.record_activity(true, was_empty);
-        } else if standing - worth - order.expired - order.forgiven > 0 {
-            let lasting = order.non_expiring;
+        } else if net_awarded - entitled - order.expired - order.forgiven > 0 {
+            let non_expiring = order.non_expiring;
             let is_own = |lot: &Lot| {
-                lot.order == Some(place)
-                    || (lasting
+                lot.order == Some(index)
+                    || (non_expiring
                         && lot.order.is_none()
                         && lot.expires.is_none()
                         && lot.until.is_none())
             };
-            self.deduct(standing - worth - order.expired - order.forgiven, &is_own, Some(place));
+            self.deduct(
+                net_awarded - entitled - order.expired - order.forgiven,
+                &is_own,
+                Some(index),
+            );
         }
-        let new = self.orders[place].counts();
+
+        let new = self.orders[index].counts();
         if (0..3).any(|metric| new[metric] < old[metric]) {
             self.review_tier_after_refund(before);
         }
+
         self.settle();
     }
 
     pub(crate) fn review(&mut self) -> ModelResult {
         let (points, most, times, span, partial) = self.rules.review;
         let today = self.now.date();
-        let same = |day: &NaiveDate| match span {
+        let in_period = |day: &NaiveDate| match span {
             0 => *day == today,
             1 => monday(*day) == monday(today),
             2 => (day.year(), day.month()) == (today.year(), today.month()),
             3 => day.year() == today.year(),
             _ => true,
         };
+
         let past: Vec<i64> = self
             .reviews
             .iter()
-            .filter(|(day, _)| same(day))
+            .filter(|(day, _)| in_period(day))
             .map(|(_, points)| *points)
             .collect();
-        let left = most - past.iter().sum::<i64>();
-        let given = if times { points } else { points.min(left) };
-        let refused = if times {
+
+        let remaining = most - past.iter().sum::<i64>();
+        let granted = if times { points } else { points.min(remaining) };
+        let is_rejected = if times {
             i64::try_from(past.len()).unwrap() >= most
         } else {
-            left <= 0 || (left < points && !partial)
+            remaining <= 0 || (remaining < points && !partial)
         };
-        if refused {
+
+        if is_rejected {
             return Err("limit_reached");
         }
-        self.reviews.push((today, given));
-        self.award(given, self.rules.review_hold);
+
+        self.reviews.push((today, granted));
+        self.award(granted, self.rules.review_hold);
         self.settle();
         Ok(())
     }
@@ -743,7 +787,7 @@ fn month_end(at: NaiveDateTime) -> NaiveDateTime {
     (first + Months::new(1)).and_time(NaiveTime::MIN)
 }
 
-/// The same day and time some months later; where there is no such day, the end of that month.
+/// The same day and time some months later, or the end of that month if it has no such day.
 fn after_months(at: NaiveDateTime, months: u32) -> NaiveDateTime {
     let moved = at + Months::new(months); // the last day of a shorter month
     if moved.day() == at.day() { moved } else { month_end(moved) }

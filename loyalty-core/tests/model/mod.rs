@@ -1,4 +1,5 @@
-//! The entitlement once more, slowly: big rationals, straight from the rules, no code of the core.
+//! A second, slow implementation of the entitlement: with big rationals, directly from the
+//! rules, and without code of the core.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-/// What is known of an order that passed every gate.
+/// The facts of an order that has reached its earning gate.
 pub(crate) struct OrderFacts<'a> {
     pub(crate) order: &'a Order,
     pub(crate) refunds: &'a [Refund],
@@ -19,7 +20,7 @@ pub(crate) struct OrderFacts<'a> {
     pub(crate) at: Timestamp,
 }
 
-/// The points before and after rounding.
+/// Returns the points before and after rounding.
 pub(crate) fn entitlement(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> (BigRational, i64) {
     let exact = exact_points(facts, parts);
     let points = rounded(&exact, parts.rounding);
@@ -32,7 +33,8 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     if is_fully_refunded(order, refunds) {
         return BigRational::zero();
     }
-    let counts = |line: &&Line| {
+
+    let is_counted = |line: &&Line| {
         let product = line
             .product
             .as_ref()
@@ -43,7 +45,8 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             .any(|id| parts.basis.excluded_categories.contains(id));
         !line.gift_card && !product && !category
     };
-    let lines: Vec<&Line> = order.lines.iter().filter(counts).collect();
+
+    let lines: Vec<&Line> = order.lines.iter().filter(is_counted).collect();
 
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
     let untaxed = if order.taxes_included && !parts.basis.tax && !order.tax.is_zero() {
@@ -51,17 +54,20 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     } else {
         BigRational::one()
     };
+
     let mut extras = BigRational::zero();
     if parts.basis.tax && !order.taxes_included {
         extras += money(order.tax);
     }
+
     if parts.basis.shipping {
         extras += money(order.shipping);
     }
-    let worth = |line: &Line| money(line.amount) * &untaxed;
-    let kept = |line: &Line| worth(line) * kept_fraction(line, refunds);
-    let before = lines.iter().map(|line| worth(line)).sum::<BigRational>() + &extras;
-    let standing = lines.iter().map(|line| kept(line)).sum::<BigRational>() + &extras;
+
+    let net = |line: &Line| money(line.amount) * &untaxed;
+    let kept = |line: &Line| net(line) * kept_fraction(line, refunds);
+    let before = lines.iter().map(|line| net(line)).sum::<BigRational>() + &extras;
+    let remaining = lines.iter().map(|line| kept(line)).sum::<BigRational>() + &extras;
 
     let redeemed = if parts.basis.redeemed { BigRational::zero() } else { money(order.redeemed) };
     let refunded: BigRational = refunds.iter().map(refunded_amount).sum();
@@ -69,25 +75,26 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
         BigRational::one()
     } else {
         let unpaid = ratio(redeemed, money(order.total));
-        let left = &standing * (BigRational::one() - unpaid)
+        let unrefunded = &remaining * (BigRational::one() - unpaid)
             - before * ratio(refunded, money(order.total));
         if order.total.is_zero() {
             BigRational::zero()
         } else {
-            ratio(positive(left), standing.clone())
+            ratio(positive(unrefunded), remaining.clone())
         }
     };
 
-    let left = standing * &share;
+    let basis_left = remaining * &share;
     let at = order.placed_at.unwrap_or(facts.at);
     let applies = |when: &EarningConditions| {
         let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
-        let spent = when.minimum_spend.is_none_or(|minimum| left >= money(minimum));
+        let spent = when.minimum_spend.is_none_or(|minimum| basis_left >= money(minimum));
         tagged
             && spent
             && when.from.is_none_or(|from| at >= from)
             && when.until.is_none_or(|until| at < until)
     };
+
     let rules: Vec<_> = parts.earning.iter().filter(|rule| applies(&rule.when)).collect();
     let mut sum = BigRational::zero();
     for rule in &rules {
@@ -98,11 +105,11 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
                 .any(|other| other.replaces_base && covers(&other.when, line))
         };
         let mut basis = if scoped { BigRational::zero() } else { extras.clone() };
-        let mine: Vec<_> = lines
+        let own_lines: Vec<_> = lines
             .iter()
             .filter(|line| if scoped { covers(&rule.when, line) } else { !replaced(line) })
             .collect();
-        basis += mine.iter().map(|line| kept(line)).sum::<BigRational>();
+        basis += own_lines.iter().map(|line| kept(line)).sum::<BigRational>();
         basis *= &share;
         sum += match rule.earn {
             EarningFormula::PerUnit(rate) => basis * rate_factor(rate),
@@ -110,11 +117,17 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
             EarningFormula::PerOrder(points) => {
-                let there = !scoped || mine.iter().any(|line| !is_fully_returned(line, refunds));
-                BigRational::from_integer(if there { points.get().into() } else { BigInt::zero() })
+                let is_entitled =
+                    !scoped || own_lines.iter().any(|line| !is_fully_returned(line, refunds));
+                BigRational::from_integer(if is_entitled {
+                    points.get().into()
+                } else {
+                    BigInt::zero()
+                })
             }
         };
     }
+
     let tier = facts
         .tier
         .and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
@@ -134,7 +147,7 @@ fn refunded_amount(refund: &Refund) -> BigRational {
     }
 }
 
-/// How many thousandths of a unit of the line went back.
+/// Returned units of the line, in thousandths.
 fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
     let mut sum = 0;
     for refund in refunds {
@@ -150,42 +163,44 @@ fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
 }
 
 fn is_fully_returned(line: &Line, refunds: &[Refund]) -> bool {
-    let back = returned_units(&line.id, refunds);
-    back > 0 && back >= line.quantity.thousandths()
+    let returned = returned_units(&line.id, refunds);
+    returned > 0 && returned >= line.quantity.thousandths()
 }
 
 fn kept_fraction(line: &Line, refunds: &[Refund]) -> BigRational {
-    let back = returned_units(&line.id, refunds);
-    if back == 0 {
+    let returned = returned_units(&line.id, refunds);
+    if returned == 0 {
         return BigRational::one();
     }
     let all = line.quantity.thousandths();
-    if back >= all {
+    if returned >= all {
         BigRational::zero()
     } else {
-        BigRational::new((all - back).into(), all.into())
+        BigRational::new((all - returned).into(), all.into())
     }
 }
 
-/// All units of all lines are back, or all of the money.
+/// Returns true if all units of all lines are returned, or all of the money.
 fn is_fully_refunded(order: &Order, refunds: &[Refund]) -> bool {
-    let real: Vec<_> = order
+    let nonempty: Vec<_> = order
         .lines
         .iter()
         .filter(|line| line.quantity.thousandths() > 0)
         .collect();
-    if !real.is_empty() && real.iter().all(|line| is_fully_returned(line, refunds)) {
+    if !nonempty.is_empty() && nonempty.iter().all(|line| is_fully_returned(line, refunds)) {
         return true;
     }
+
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
-    let fair = if gross > money(order.total) {
+    let paid_share = if gross > money(order.total) {
         ratio(money(order.total), gross)
     } else {
         BigRational::one()
     };
-    let mut back = BigRational::zero();
+
+    let mut refunded = BigRational::zero();
     for refund in refunds {
-        back += match &refund.refunded {
+        refunded += match &refund.refunded {
             RefundContent::Amount(amount) | RefundContent::Lines { amount: Some(amount), .. } => {
                 money(*amount)
             }
@@ -194,25 +209,26 @@ fn is_fully_refunded(order: &Order, refunds: &[Refund]) -> bool {
                     let line = order.lines.iter().find(|line| line.id == *id)?;
                     let units = BigRational::from_integer(units.thousandths().into());
                     let all = BigRational::from_integer(line.quantity.thousandths().into());
-                    Some(money(line.amount) * ratio(units, all) * &fair)
+                    Some(money(line.amount) * ratio(units, all) * &paid_share)
                 });
                 known.sum::<BigRational>()
             }
         };
     }
-    !order.total.is_zero() && back >= money(order.total)
+
+    !order.total.is_zero() && refunded >= money(order.total)
 }
 
 fn rounded(exact: &BigRational, rounding: Rounding) -> i64 {
     let half = BigRational::new(1.into(), 2.into());
     let floor = exact.floor();
-    let rest = exact - &floor;
+    let remainder = exact - &floor;
     let odd = (floor.to_integer() % BigInt::from(2)).is_one();
     let up = match rounding {
         Rounding::Down => false,
-        Rounding::Up => !rest.is_zero(),
-        Rounding::HalfUp => rest >= half,
-        Rounding::HalfEven => rest > half || (rest == half && odd),
+        Rounding::Up => !remainder.is_zero(),
+        Rounding::HalfUp => remainder >= half,
+        Rounding::HalfEven => remainder > half || (remainder == half && odd),
     };
     let whole = floor.to_integer() + BigInt::from(i64::from(up));
     whole.to_i64().unwrap()
@@ -226,7 +242,7 @@ fn rate_factor(rate: Rate) -> BigRational {
     rational(&rate.to_string())
 }
 
-/// Nothing where there is nothing to divide by.
+/// Returns zero if the divisor is zero.
 fn ratio(count: BigRational, all: BigRational) -> BigRational {
     if all.is_zero() { BigRational::zero() } else { count / all }
 }
@@ -235,7 +251,7 @@ fn positive(value: BigRational) -> BigRational {
     if value.is_negative() { BigRational::zero() } else { value }
 }
 
-/// Reads `123`, `1.23` and `1/3`.
+/// Parses `123`, `1.23` and `1/3`.
 pub(crate) fn rational(text: &str) -> BigRational {
     if let Some((numerator, denominator)) = text.split_once('/') {
         return BigRational::new(numerator.parse().unwrap(), denominator.parse().unwrap());

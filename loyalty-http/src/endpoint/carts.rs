@@ -1,4 +1,4 @@
-//! Carts and checkouts: what codes take off, and uses that are reserved for a while.
+//! Carts and checkouts: evaluating the discounts of codes, and reserving uses of codes.
 
 use std::sync::Arc;
 
@@ -13,34 +13,38 @@ use crate::problem::Problem;
 use crate::wire::cart::{CartBody, CartResponse, ReserveBody, cart_problem};
 use crate::wire::discount_code::CheckoutResponse;
 
-/// `POST /v1/carts/evaluate`. Asking changes nothing; codes of which the public learns only that
-/// they are not valid count as failed look-ups, so that a guesser is slowed alike by all of them.
+/// `POST /v1/carts/evaluate`, which changes nothing.
+///
+/// A code counts as a failed lookup if its rejection is secret: a shopper sees only that
+/// it is not valid. So a guesser can't tell these codes apart by the rate limit either.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop()?, call.now);
-    let (query, asker) = call.body::<CartBody>()?.parse(&shop, now)?;
-    let (throttle, subjects) = (Arc::clone(call.throttle), cart_throttle_keys(call, asker));
+    let (query, shopper) = call.body::<CartBody>()?.parse(&shop, now)?;
+    let (throttle, subjects) = (Arc::clone(call.throttle), cart_throttle_keys(call, shopper));
     throttle.admit(&subjects, now)?;
+
     Ok(HandlerPlan::read(move |store| {
         let facts = store.cart_facts(shop.id, query).map_err(error::from_failure)?;
-        let found = facts.evaluate().map_err(|error| cart_problem(&error))?;
-        for _ in found
+        let evaluation = facts.evaluate().map_err(|error| cart_problem(&error))?;
+        for _ in evaluation
             .codes
             .iter()
             .filter(|code| code.outcome.as_ref().is_err_and(CodeRejection::is_secret))
         {
             throttle.record_failure(&subjects, now);
         }
-        Ok(EncodedResponse::ok(&CartResponse::new(&found, shop.currency)))
+        Ok(EncodedResponse::ok(&CartResponse::new(&evaluation, shop.currency)))
     }))
 }
 
-/// `POST /v1/checkouts/{checkout_id}/codes`: all of them are reserved, or none.
+/// `POST /v1/checkouts/{checkout_id}/codes`: reserves all codes, or none.
 pub(crate) fn reserve(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let checkout = call.path::<CheckoutId>("checkout_id")?;
-    let (action, asker) = call.body::<ReserveBody>()?.parse(checkout)?;
+    let (action, shopper) = call.body::<ReserveBody>()?.parse(checkout)?;
     let (throttle, subjects, now) =
-        (Arc::clone(call.throttle), cart_throttle_keys(call, asker), call.now);
+        (Arc::clone(call.throttle), cart_throttle_keys(call, shopper), call.now);
     throttle.admit(&subjects, now)?;
+
     Ok(HandlerPlan::write(
         Action::Discount(action),
         StatusCode::OK,
@@ -49,13 +53,14 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             if rejection.refusal().is_some_and(CodeRejection::is_secret) {
                 throttle.record_failure(&subjects, now);
             }
+
             if rejection.code() == "invalid_reservation_period" {
                 return Some("/until".to_owned());
             }
-            let Rejection::CodeRejected { index: place, .. } = rejection else {
+            let Rejection::CodeRejected { index, .. } = rejection else {
                 return Some("/codes".to_owned());
             };
-            Some(format!("/codes/{place}"))
+            Some(format!("/codes/{index}"))
         },
     ))
 }
@@ -70,7 +75,8 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CheckoutResponse::from(&checkout))))
 }
 
-/// `DELETE /v1/checkouts/{checkout_id}/codes`: all that it holds, or what it holds of one code.
+/// `DELETE /v1/checkouts/{checkout_id}/codes`: releases all reservations, or those of one
+/// code.
 pub(crate) fn release(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (checkout, code) =
         (call.path::<CheckoutId>("checkout_id")?, call.query.value::<Code>("code")?);

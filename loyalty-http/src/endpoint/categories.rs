@@ -1,4 +1,4 @@
-//! Categories: put one by one or many at once, read, counted, forgotten.
+//! Categories: creating, replacing, reading and deleting them.
 
 use hyper::StatusCode;
 use loyalty_core::CategoryId;
@@ -8,7 +8,7 @@ use super::{Call, EncodedResponse, HandlerPlan, error, products, to_json};
 use crate::problem::Problem;
 use crate::wire::category::{CategoriesBody, CategoriesResponse, CategoryBody, CategoryResponse};
 
-/// `PUT /v1/categories/{category_id}`: the whole category, new or in the place of the one before.
+/// `PUT /v1/categories/{category_id}`: creates or replaces the category.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = call.path("category_id")?;
     let category = call.body::<CategoryBody>()?.parse(Some(id))?;
@@ -23,14 +23,14 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::write(action, StatusCode::OK, body, |_| None))
 }
 
-/// `POST /v1/categories/bulk`: all of them or none.
+/// `POST /v1/categories/bulk`: creates or replaces all, or none.
 pub(crate) fn put_many(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let categories = call.body::<CategoriesBody<'_>>()?.parse()?;
     let action = Action::Catalogue(CatalogueAction::PutCategories(categories));
     Ok(HandlerPlan::write(action, StatusCode::OK, products::render_tally, |_| None))
 }
 
-/// `DELETE /v1/categories/{category_id}`: products stay in it.
+/// `DELETE /v1/categories/{category_id}`: products keep referring to it.
 pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::delete(
         Action::Catalogue(CatalogueAction::DeleteCategory(call.path("category_id")?)),
@@ -57,6 +57,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CategoryId>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .categories(shop, after.as_ref(), limit)
@@ -67,6 +68,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .filter(|_| page.has_more)
             .map(|record| &record.category.id);
         let link = last.and_then(|last| next.link(last));
+
         let categories = page
             .items
             .iter()

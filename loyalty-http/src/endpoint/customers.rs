@@ -1,4 +1,4 @@
-//! Customers: made, read, found and changed.
+//! Customers: creating, reading, searching and updating them.
 
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
@@ -14,24 +14,24 @@ use crate::wire::json::field;
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (who, change) = call.body::<CustomerBody>()?.parse()?;
-    let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let (presence, conflict, if_match) = (Existence::Absent, EmailConflict::Reject, None);
+    let (customer, change) = call.body::<CustomerBody>()?.parse()?;
+    let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::Customer {
-        customer: who,
-        existence: presence,
+        customer,
+        existence: Existence::Absent,
         change,
-        email_conflict: conflict,
-        if_match,
+        email_conflict: EmailConflict::Reject,
+        if_match: None,
         commands: vec![Command::SignUp],
     };
+
     Ok(HandlerPlan::write(
         action,
         StatusCode::CREATED,
         render_receipt,
         move |rejection| {
             let param = match rejection.code() {
-                "customer_exists" => taken,
+                "customer_exists" => customer_pointer,
                 "email_taken" => "/email",
                 _ => return None,
             };
@@ -42,18 +42,17 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `PATCH /v1/customers/{customer_id}`
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let who = CustomerRef::Id(call.path("customer_id")?);
+    let customer = CustomerRef::Id(call.path("customer_id")?);
     let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
-    let (presence, conflict) = (Existence::Required, EmailConflict::Reject);
-    let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Customer {
-        customer: who,
-        existence: presence,
+        customer,
+        existence: Existence::Required,
         change,
-        email_conflict: conflict,
-        if_match,
+        email_conflict: EmailConflict::Reject,
+        if_match: call.if_match()?.map(str::to_owned),
         commands,
     };
+
     Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "customer_id",
@@ -84,7 +83,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))
 }
 
-/// The customer of an id, or 404.
+/// The customer with an id, or 404.
 pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Problem> {
     let customer = call
         .store
@@ -93,26 +92,31 @@ pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Prob
     customer.ok_or_else(error::customer_not_found)
 }
 
-/// A customer as of now, or as of an instant that is asked for with `?at=`. The past costs the account's
-/// whole journal.
+/// Responds with a customer as of now, or as of the instant in `?at=`. A past instant
+/// costs a fold of the account's whole journal.
 pub(crate) fn respond_as_of(
     call: &Call<'_>,
     id: CustomerId,
-    answer: impl FnOnce(&CustomerView, Timestamp, Option<Timestamp>) -> EncodedResponse + Send + 'static,
+    render: impl FnOnce(&CustomerView, Timestamp, Option<Timestamp>) -> EncodedResponse + Send + 'static,
 ) -> Result<HandlerPlan, Problem> {
-    let said = call.query.value::<field::TimeField>("at")?.map(|at| at.0);
+    let requested_at = call.query.value::<field::TimeField>("at")?.map(|at| at.0);
     let customer = find(call, id)?;
     let (shop, account) = (call.shop_id(), customer.record().account);
-    match said {
+
+    match requested_at {
         Some(at) if at < call.now => Ok(HandlerPlan::read(move |store| {
             let past = store.customer_at(shop, account, at).map_err(error::from_failure)?;
-            Ok(answer(&past.ok_or_else(error::customer_not_found)?, at, said))
+            Ok(render(&past.ok_or_else(error::customer_not_found)?, at, requested_at))
         })),
-        said => Ok(HandlerPlan::Respond(answer(&customer, said.unwrap_or(call.now), said))),
+        // The current state knows its future.
+        _ => {
+            let at = requested_at.unwrap_or(call.now);
+            Ok(HandlerPlan::Respond(render(&customer, at, requested_at)))
+        }
     }
 }
 
-/// `GET /v1/customers`, by pages or by e-mail.
+/// `GET /v1/customers`: a page, or the customer with an e-mail address.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     match call.query.value::<Email>("email")? {
         Some(email) => find_by_email(call, email),
@@ -120,7 +124,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }
 }
 
-/// An e-mail is one customer's at most.
+/// A list of at most one customer, since e-mail addresses are unique.
 fn find_by_email(call: &Call<'_>, email: Email) -> Result<HandlerPlan, Problem> {
     let customer = call
         .store
@@ -136,7 +140,7 @@ fn find_by_email(call: &Call<'_>, email: Email) -> Result<HandlerPlan, Problem> 
 /// `GET /v1/customers/search`
 pub(crate) fn search(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = search_query(call)?.ok_or_else(|| {
-        let detail = "Say what is searched for: `query`.";
+        let detail = "The query parameter `query` is missing.";
         Problem::bad_request("missing_parameter", detail).with_param("query")
     })?;
     list_page(call, search)
@@ -147,23 +151,24 @@ fn search_query(call: &Call<'_>) -> Result<Option<SearchQuery>, Problem> {
     parse_search(call, &text, "query").map(Some)
 }
 
-/// A search as it is written at `param`; its dates are days of the shop's.
+/// Parses the search at `param`. Its dates are days in the shop's time zone.
 pub(crate) fn parse_search(
     call: &Call<'_>,
     text: &str,
     param: &str,
 ) -> Result<SearchQuery, Problem> {
     SearchQuery::parse(text, call.now, call.shop()?.zone).map_err(|error| {
-        let detail = format!("This search can't be carried out: {error}.");
+        let detail = format!("The search is invalid: {error}.");
         Problem::unprocessable("invalid_search", detail).with_param(param)
     })
 }
 
-/// A page of the customers that match, with the link to the next.
+/// A page of the customers that match, with the link to the next page.
 pub(crate) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .customers(shop, &search, after, limit)

@@ -1,4 +1,5 @@
-//! Discount codes: made one by one or many at once, read, changed, removed, and looked up by their text.
+//! Discount codes: creating them singly or in batches, reading, updating and deleting
+//! them, and looking them up by their text.
 
 use hyper::StatusCode;
 use loyalty_core::discount::Code;
@@ -7,7 +8,7 @@ use loyalty_store::{
     Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection,
 };
 
-use super::price_rules::{self, find as rule};
+use super::price_rules::{self, find as find_rule};
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::throttle::ThrottleKey;
@@ -23,19 +24,20 @@ use crate::wire::value::parse_number;
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (rule, text) = (price_rules::path_id(call)?, call.body::<DiscountCodeBody>()?.parse()?);
     let action = Action::Discount(DiscountAction::AddCode { rule, text });
-    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |no| {
-        Some(error_pointer(no).to_owned())
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |rejection| {
+        Some(error_pointer(rejection).to_owned())
     }))
 }
 
-/// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: another text, or switched on or off.
+/// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: changes the text of a
+/// code, or enables or disables it.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (rule, code) = (price_rules::path_id(call)?, path_id(call)?);
-    let DiscountCodeChangeBody { code: text, enabled: on } = call.body()?;
+    let DiscountCodeChangeBody { code: text, enabled } = call.body()?;
     let text = text.map(|text| text.0);
-    let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, enabled: on });
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| {
-        Some(error_pointer(no).to_owned())
+    let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, enabled });
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
+        Some(error_pointer(rejection).to_owned())
     }))
 }
 
@@ -44,7 +46,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (rule, code) = (price_rules::path_id(call)?, path_id(call)?);
     Ok(HandlerPlan::delete(
         Action::Discount(DiscountAction::RemoveCode { rule, code }),
-        |no| Some(error_pointer(no).to_owned()),
+        |rejection| Some(error_pointer(rejection).to_owned()),
     ))
 }
 
@@ -60,7 +62,7 @@ fn render_receipt(receipt: &Receipt) -> Vec<u8> {
     to_json(&receipt_code(receipt).map(DiscountCodeResponse::from))
 }
 
-/// The code that a receipt is about.
+/// The code in a receipt.
 pub(crate) fn receipt_code(receipt: &Receipt) -> Option<&CodeView> {
     match &receipt.discount_outcome {
         Some(DiscountOutcome::Code(code)) => Some(code),
@@ -86,15 +88,16 @@ pub(crate) fn find(call: &Call<'_>, rule: PriceRuleId, code: CodeId) -> Result<C
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let code = find(call, rule(call)?.id, path_id(call)?)?;
+    let code = find(call, find_rule(call)?.id, path_id(call)?)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DiscountCodeResponse::from(&code))))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (shop, rule) = (call.shop_id(), rule(call)?.id);
+    let (shop, rule) = (call.shop_id(), find_rule(call)?.id);
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CodeCursor>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
@@ -112,7 +115,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes/count`
 pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (shop, rule) = (call.shop_id(), rule(call)?.id);
+    let (shop, rule) = (call.shop_id(), find_rule(call)?.id);
     Ok(HandlerPlan::count(move |store| store.count_codes(shop, rule)))
 }
 
@@ -126,7 +129,7 @@ pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// The batch that a receipt is about.
+/// The batch in a receipt.
 pub(crate) fn receipt_batch(receipt: &Receipt) -> Option<&CodeBatch> {
     match &receipt.discount_outcome {
         Some(DiscountOutcome::Batch(batch)) => Some(batch),
@@ -136,7 +139,7 @@ pub(crate) fn receipt_batch(receipt: &Receipt) -> Option<&CodeBatch> {
 
 /// A batch of a rule, or 404.
 pub(crate) fn find_batch(call: &Call<'_>, rule: PriceRuleId) -> Result<CodeBatch, Problem> {
-    let unknown = || Problem::not_found("There is no such batch.").with_param("batch_id");
+    let unknown = || Problem::not_found("Unknown batch.").with_param("batch_id");
     let id = call
         .params
         .get("batch_id")
@@ -151,13 +154,13 @@ pub(crate) fn find_batch(call: &Call<'_>, rule: PriceRuleId) -> Result<CodeBatch
 
 /// `GET /v1/price-rules/{price_rule_id}/batch/{batch_id}`
 pub(crate) fn show_batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let batch = find_batch(call, rule(call)?.id)?;
+    let batch = find_batch(call, find_rule(call)?.id)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&BatchResponse::from(&batch))))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/batch/{batch_id}/discount-codes`
 pub(crate) fn batch_codes(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let batch = find_batch(call, rule(call)?.id)?;
+    let batch = find_batch(call, find_rule(call)?.id)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&BatchCodesResponse::from(&batch))))
 }
 
@@ -173,14 +176,15 @@ pub(crate) fn lookup(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DiscountCodeResponse::from(&code))))
 }
 
-/// The code of the query, unless it is looked for too often in vain.
-pub(crate) fn look_up(call: &Call<'_>, asker: ThrottleSubject) -> Result<CodeView, Problem> {
+/// The code in the query; 404 if it is unknown, 429 after too many failed lookups.
+pub(crate) fn look_up(call: &Call<'_>, shopper: ThrottleSubject) -> Result<CodeView, Problem> {
     let text = call.query.value::<Code>("code")?.ok_or_else(|| {
         let detail = "The query parameter `code` is missing.";
         Problem::bad_request("missing_parameter", detail).with_param("code")
     })?;
-    let subjects = throttle_keys(call, asker);
+    let subjects = throttle_keys(call, shopper);
     call.throttle.admit(&subjects, call.now)?;
+
     let found = call
         .store
         .code_by_text(call.shop_id(), &text)
@@ -191,17 +195,18 @@ pub(crate) fn look_up(call: &Call<'_>, asker: ThrottleSubject) -> Result<CodeVie
     })
 }
 
-/// Whose failed look-ups count: the key's, and those of the shopper behind it.
-fn throttle_keys(call: &Call<'_>, asker: ThrottleSubject) -> Vec<ThrottleKey> {
+/// The subjects of a lookup: the API key, and the shopper if given.
+fn throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> {
     std::iter::once(api_key(call))
-        .chain(shopper_keys(call, asker))
+        .chain(shopper_keys(call, shopper))
         .collect()
 }
 
-/// The same for carts: one shopper's typing must not stand in the way of all others, where the shopper is named.
-pub(crate) fn cart_throttle_keys(call: &Call<'_>, asker: ThrottleSubject) -> Vec<ThrottleKey> {
-    let shopper: Vec<_> = shopper_keys(call, asker).collect();
-    if shopper.is_empty() { vec![api_key(call)] } else { shopper }
+/// The subjects of a cart: the shopper if given, else the API key. So the typing errors
+/// of one shopper do not slow down all others.
+pub(crate) fn cart_throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> {
+    let keys: Vec<_> = shopper_keys(call, shopper).collect();
+    if keys.is_empty() { vec![api_key(call)] } else { keys }
 }
 
 fn api_key(call: &Call<'_>) -> ThrottleKey {
@@ -210,11 +215,10 @@ fn api_key(call: &Call<'_>) -> ThrottleKey {
 
 fn shopper_keys(
     call: &Call<'_>,
-    asker: ThrottleSubject,
+    shopper: ThrottleSubject,
 ) -> impl Iterator<Item = ThrottleKey> + use<> {
     let shop = call.shop_id();
-    let customer = asker.customer.map(|customer| ThrottleKey::Customer(shop, customer));
-    customer
-        .into_iter()
-        .chain(asker.address.map(|address| ThrottleKey::Address(shop, address)))
+    let customer = shopper.customer.map(|customer| ThrottleKey::Customer(shop, customer));
+    let address = shopper.address.map(|address| ThrottleKey::Address(shop, address));
+    customer.into_iter().chain(address)
 }

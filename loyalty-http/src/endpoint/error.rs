@@ -1,37 +1,41 @@
-//! What becomes of the store's refusals: a rejection is the client's answer, a failure is ours.
+//! The problems for errors of the store. A rejection is an error of the client (4xx); a
+//! failure is one of the server (5xx).
 
-use loyalty_core::Rejection as Refusal;
+use loyalty_core::Rejection as RuleRejection;
 use loyalty_store::{Failure, Rejection};
 
-use crate::problem::{ErrorStatus, Problem};
+use crate::problem::{ErrorStatus, Problem, to_sentence};
 use crate::wire::price_rule;
 
-/// Something broke. What it was goes to the log; the client learns whether to try again.
+/// The problem for a failure. Its cause goes to the log; the client sees only if a retry
+/// can help.
 pub(crate) fn from_failure(failure: Failure) -> Problem {
     match failure {
         Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
         Failure::Corrupt(_) | Failure::NewerFormat { .. } => Problem::internal(failure),
-        // A failure that a newer store knows.
+        // `Failure` is non-exhaustive.
         other => Problem::internal(other),
     }
 }
 
-/// It may have happened.
+/// 503 `outcome_unknown`: the request may have taken effect.
 pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
-    let detail = "It is not known whether this took effect. Sent again with the same Idempotency-Key, it \
-                  takes effect at most once.";
+    let detail = "The outcome of the request is unknown. Retried with the same \
+                  Idempotency-Key, it takes effect at most once.";
     Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail)
         .with_cause(cause)
         .with_retry_after(1)
 }
 
-/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422. Faults of a
-/// price rule are pointed at below `param`.
+/// The problem for a rejection: 404 for an unknown resource, 409 and 412 for a conflict
+/// with the current state, else 422. The faults of a price rule get pointers below
+/// `param`.
 pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     if let Rejection::InvalidPriceRule(faults) = rejection {
         return price_rule::invalid_rule(faults, param.as_deref().unwrap_or_default());
     }
+
     let status = match rejection {
         Rejection::CategoryNotFound
         | Rejection::CodeNotFound
@@ -53,6 +57,7 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
         | Rejection::Rules(_)
         | _ => ErrorStatus::UNPROCESSABLE,
     };
+
     let problem = Problem::new(status, rejection.code(), to_sentence(&rejection.to_string()));
     let problem = match param {
         Some(param) => problem.with_param(param),
@@ -61,42 +66,35 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
     with_extensions(problem, rejection)
 }
 
-/// Nobody has this id: as the store says it of a transaction, for reads.
+/// The same 404 for a read as the store's rejection of a write.
 pub(crate) fn customer_not_found() -> Problem {
     from_rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
 }
 
-/// What else a rejection tells programs: its numbers, and what a shopper may be shown.
+/// Adds the numbers of a rejection, and the text that a shopper may see.
 fn with_extensions(problem: Problem, rejection: &Rejection) -> Problem {
     if let Rejection::ProgramChanged { current } = rejection {
         problem.with_extension("current", i64::from(current.0))
-    } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
+    } else if let Rejection::Rules(RuleRejection::InsufficientPoints { have, need }) = rejection {
         problem
             .with_extension("have", have.get())
             .with_extension("need", need.get())
-    } else if let Some(refusal) = rejection.refusal() {
-        let text = to_sentence(&refusal.public_text());
+    } else if let Some(code_rejection) = rejection.refusal() {
+        let text = to_sentence(&code_rejection.public_text());
         problem
-            .with_extension("public_reason", refusal.public_code().to_owned())
+            .with_extension("public_reason", code_rejection.public_code().to_owned())
             .with_extension("public_text", text)
-    } else if let Rejection::Rules(Refusal::ReferralRejected { reason }) = rejection {
+    } else if let Rejection::Rules(RuleRejection::ReferralRejected { reason }) = rejection {
         problem.with_extension("reason", reason.name().to_owned())
-    } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
+    } else if let Rejection::Rules(RuleRejection::RefundExceedsOrder { left, total }) = rejection {
         problem
             .with_extension("left", left.to_string())
             .with_extension("total", total.to_string())
-    } else if let Rejection::Rules(Refusal::RefundExceedsLine { quantity, .. }) = rejection {
+    } else if let Rejection::Rules(RuleRejection::RefundExceedsLine { quantity, .. }) = rejection {
         problem.with_extension("quantity", quantity.to_string())
     } else {
         problem
     }
-}
-
-/// With a capital and a full stop.
-pub(crate) fn to_sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).chain(['.']).collect()
 }
 
 #[cfg(test)]
@@ -106,15 +104,15 @@ mod tests {
     use loyalty_core::{Points, ProgramVersion};
 
     #[test]
-    fn failures_say_whether_to_try_again() {
-        for (given, status, code) in [
+    fn the_status_of_a_failure_depends_on_a_retry() {
+        for (failure, status, code) in [
             (Failure::Busy, 503, "unavailable"),
             (Failure::Unavailable("disk".to_owned()), 503, "unavailable"),
             (Failure::UnknownOutcome("sync".to_owned()), 503, "outcome_unknown"),
             (Failure::Corrupt("row 7".to_owned()), 500, "internal"),
             (Failure::NewerFormat { found: 9, supported: 1 }, 500, "internal"),
         ] {
-            let problem = from_failure(given);
+            let problem = from_failure(failure);
             assert_eq!((problem.status().status().as_u16(), problem.code()), (status, code));
         }
     }
@@ -122,11 +120,12 @@ mod tests {
     #[test]
     fn rejections_have_a_status_a_sentence_and_extensions() {
         let need = Points::from(100);
-        let short = Rejection::Rules(Refusal::InsufficientPoints { have: Points::from(40), need });
-        let problem = from_rejection(&short, Some("/points".to_owned()));
+        let rejection =
+            Rejection::Rules(RuleRejection::InsufficientPoints { have: Points::from(40), need });
+        let problem = from_rejection(&rejection, Some("/points".to_owned()));
         assert_eq!((problem.status().status().as_u16(), problem.param()), (422, Some("/points")));
         assert_eq!(problem.detail(), "100 points are needed, but only 40 are available.");
-        for (given, status) in [
+        for (rejection, status) in [
             (Rejection::CustomerNotFound, 404),
             (Rejection::CategoryNotFound, 404),
             (Rejection::ProductNotFound, 404),
@@ -140,9 +139,9 @@ mod tests {
             (Rejection::OrderOfAnotherCustomer, 422),
         ] {
             assert_eq!(
-                from_rejection(&given, None).status().status().as_u16(),
+                from_rejection(&rejection, None).status().status().as_u16(),
                 status,
-                "{given:?}"
+                "{rejection:?}"
             );
         }
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Whether the server lives and can serve: for whoever watches it, without a key.
+//! Health checks for a supervisor or load balancer, without a key.
 
 use loyalty_store::Store;
 use schemars::JsonSchema;
@@ -15,13 +15,13 @@ pub(crate) struct HealthResponse {
     status: &'static str,
 }
 
-/// `GET /livez`: the process answers.
+/// `GET /livez`: 200 as long as the process responds.
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 pub(crate) fn live(_: &dyn Store) -> Result<EncodedResponse, Problem> {
     Ok(EncodedResponse::ok(&HealthResponse { status: "ok" }))
 }
 
-/// `GET /readyz`: the store takes requests; else 503.
+/// `GET /readyz`: 200 if the store is available, else 503.
 pub(crate) fn ready(store: &dyn Store) -> Result<EncodedResponse, Problem> {
     store.check_ready().map_err(error::from_failure)?;
     Ok(EncodedResponse::ok(&HealthResponse { status: "ok" }))

@@ -1,4 +1,4 @@
-//! Whose key this is.
+//! The API key of the request: its shop and scopes.
 
 use loyalty_core::Timestamp;
 use loyalty_store::Scope;

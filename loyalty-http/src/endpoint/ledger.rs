@@ -21,7 +21,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// A page of `limit` entries behind `after`. One more is looked for, to know whether there is more.
+/// A page of `limit` entries after the cursor.
 fn list_page(
     store: &dyn Store,
     owner: (ShopId, AccountId),
@@ -29,12 +29,16 @@ fn list_page(
     limit: usize,
     next: &PageLinker,
 ) -> Result<EncodedResponse, Problem> {
+    // One entry more than needed, to know if there is a next page.
     let rows = load_rows(store, owner, after, limit.saturating_add(1))?;
-    let mut found: Vec<_> = rows.iter().flat_map(|row| entries_after(row, after)).collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more).map(|entry| entry.entry_id);
+    let mut entries: Vec<_> = rows.iter().flat_map(|row| entries_after(row, after)).collect();
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+
+    let last = entries.last().filter(|_| has_more).map(|entry| entry.entry_id);
     let cursor = last.map(|EntryId { seq, index }| {
+        // The next page begins within the row of the last entry, so it reads from before
+        // the row that is just newer.
         let newer = rows.iter().map(|row| row.seq).take_while(|newer| *newer > seq).last();
         EntryCursor {
             start_row: newer.or(after.and_then(|after| after.start_row)),
@@ -42,11 +46,11 @@ fn list_page(
             index,
         }
     });
-    Ok(EncodedResponse::ok(&LedgerResponse { entries: found })
+    Ok(EncodedResponse::ok(&LedgerResponse { entries })
         .with_header(cursor.and_then(|cursor| next.link(&cursor))))
 }
 
-/// The entries of a row that are behind `after`.
+/// The entries of a row that come after the cursor, so are older.
 fn entries_after(
     row: &JournalRow,
     after: Option<EntryCursor>,
@@ -57,24 +61,27 @@ fn entries_after(
     })
 }
 
-/// Rows of the journal until they hold enough entries behind `after`. Facts of orders are no entries.
+/// Journal rows, newest first, that together have at least `needed` entries after the
+/// cursor. Rows with facts about orders only have none.
 fn load_rows(
     store: &dyn Store,
     (shop, account): (ShopId, AccountId),
     after: Option<EntryCursor>,
-    enough: usize,
+    needed: usize,
 ) -> Result<Vec<Arc<JournalRow>>, Problem> {
-    let (mut rows, mut held) = (Vec::new(), 0_usize);
+    let (mut rows, mut count) = (Vec::new(), 0_usize);
     let mut before = after.and_then(|after| after.start_row);
-    while held < enough {
+
+    while count < needed {
         let page = store
-            .account_journal(shop, account, before, enough)
+            .account_journal(shop, account, before, needed)
             .map_err(error::from_failure)?;
-        held = page
+        count = page
             .rows
             .iter()
-            .fold(held, |held, row| held.saturating_add(entries_after(row, after).count()));
+            .fold(count, |count, row| count.saturating_add(entries_after(row, after).count()));
         rows.extend(page.rows);
+
         before = page.next;
         if before.is_none() {
             break;

@@ -1,8 +1,9 @@
-//! The endpoints of `/v1`, one file a resource.
+//! The endpoints of `/v1`, one file per resource.
 //!
-//! A handler is a plain function from a [`Call`] to [`HandlerPlan`]: it parses, and says what is to be executed
-//! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
-//! dealt with in one place and for all alike.
+//! A handler is a plain function from a [`Call`] to a [`HandlerPlan`]. It parses the
+//! request, and returns the action to execute and the functions that render its outcome.
+//! The app executes the plan, so that idempotency, time limits and failures are handled
+//! in one place.
 
 pub(crate) mod actions;
 pub(crate) mod carts;
@@ -40,14 +41,14 @@ use matchit::Params;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::{self, Problem};
-use crate::server::RequestId;
+use crate::request_id::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
 use crate::wire::{json, percent, value};
 
-/// A request that was recognized: routed, authenticated, allowed, and here in full.
+/// A request that is routed, authenticated, authorized, and read in full.
 pub(crate) struct Call<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) key: &'a ApiKeyRecord,
@@ -56,12 +57,12 @@ pub(crate) struct Call<'a> {
     pub(crate) params: Params<'a, 'a>,
     pub(crate) query: Query<'a>,
     pub(crate) body: &'a [u8],
-    /// Who looked for codes in vain of late.
+    /// The rate limit of failed code lookups.
     pub(crate) throttle: &'a Arc<Throttle>,
 }
 
 impl<'a> Call<'a> {
-    /// Whose request it is.
+    /// The shop of the key.
     pub(crate) fn shop_id(&self) -> ShopId {
         self.key.shop
     }
@@ -69,61 +70,61 @@ impl<'a> Call<'a> {
     /// The shop's record.
     pub(crate) fn shop(&self) -> Result<Arc<Shop>, Problem> {
         let shop = self.store.shop(self.key.shop).map_err(error::from_failure)?;
-        shop.ok_or_else(|| Problem::internal("a key without a shop"))
+        shop.ok_or_else(|| Problem::internal("the key's shop is missing"))
     }
 
-    /// A value of the path.
+    /// A path parameter, decoded and parsed.
     pub(crate) fn path<T: FromText>(&self, name: &str) -> Result<T, Problem> {
         let raw = self.params.get(name).unwrap_or_default();
         let text = percent::decode(raw).ok_or_else(|| {
             Problem::bad_request("malformed_path", "The path is not percent-encoded UTF-8.")
                 .with_param(name)
         })?;
-        T::from_text(&text).map_err(|refusal| value::param_problem(refusal, name))
+        T::from_text(&text).map_err(|error| value::param_problem(error, name))
     }
 
-    /// The body.
+    /// The body, parsed as JSON.
     pub(crate) fn body<T: Deserialize<'a>>(&self) -> Result<T, Problem> {
         json::parse(self.body)
     }
 
-    /// The state that the client saw, where it says one. `*` only asks for something to be there, which
-    /// every route asks anyway. Of a list none matches: no client of ours has seen two states.
+    /// The `ETag` in `If-Match`, if any. `*` requires only that the resource exists, which
+    /// every route checks anyway. A list of several `ETag`s matches nothing.
     pub(crate) fn if_match(&self) -> Result<Option<&'a str>, Problem> {
         let Some(value) = self.head.headers.get(IF_MATCH) else {
             return Ok(None);
         };
-        let not_text = |_| {
-            Problem::bad_request("malformed_header", "This header is not ASCII.")
+        let malformed = |_| {
+            Problem::bad_request("malformed_header", "The header is not ASCII.")
                 .with_param("If-Match")
         };
-        let tag = value.to_str().map_err(not_text)?.trim();
+        let tag = value.to_str().map_err(malformed)?.trim();
         Ok(Some(tag).filter(|tag| *tag != "*"))
     }
 }
 
-/// What a handler asks for.
+/// The result of a handler.
 pub(crate) enum HandlerPlan {
-    /// Nothing more: this is the answer.
+    /// A response that is complete.
     Respond(EncodedResponse),
-    /// A read that can take its time, on a thread where it does not hold up others.
+    /// A read that can take long, to be run on a separate thread.
     Read(Box<BlockingRead>),
     /// One transaction.
     Write(Box<StoreWrite>),
 }
 
-/// Runs on another thread.
+/// A read that may block its thread.
 pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;
 
 impl HandlerPlan {
-    /// A read that can take its time.
+    /// A read that can take long.
     pub(crate) fn read(
-        scan: impl FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send + 'static,
+        read: impl FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send + 'static,
     ) -> Self {
-        Self::Read(Box::new(scan))
+        Self::Read(Box::new(read))
     }
 
-    /// `{"count": …}`
+    /// A read that responds with `{"count": …}`.
     pub(crate) fn count(
         count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static,
     ) -> Self {
@@ -133,31 +134,32 @@ impl HandlerPlan {
         })
     }
 
-    /// One transaction, whose success has this status and body.
+    /// One transaction, with the status and the body of its success, and the `pointer` to
+    /// the part of the request that causes a rejection.
     pub(crate) fn write(
         action: Action,
         status: StatusCode,
         body: impl FnOnce(&Receipt) -> Vec<u8> + Send + 'static,
-        blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
+        pointer: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
     ) -> Self {
-        let outcome = ResponseBuilder {
+        let response = ResponseBuilder {
             status,
             body: Box::new(body),
-            pointer: Box::new(blame),
+            pointer: Box::new(pointer),
             reports_conflict: true,
         };
-        Self::Write(Box::new(StoreWrite { action, response: outcome }))
+        Self::Write(Box::new(StoreWrite { action, response }))
     }
 
-    /// One transaction that takes something away, and has nothing to say of it.
+    /// One transaction that deletes a resource and responds with 204.
     pub(crate) fn delete(
         action: Action,
-        blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
+        pointer: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
     ) -> Self {
-        Self::write(action, StatusCode::NO_CONTENT, |_| Vec::new(), blame)
+        Self::write(action, StatusCode::NO_CONTENT, |_| Vec::new(), pointer)
     }
 
-    /// The same for clients that know no 409: what clashes with what is there is 422.
+    /// The same plan with 422 instead of 409, for Shopify's clients.
     pub(crate) fn conflicts_as_unprocessable(mut self) -> Self {
         if let Self::Write(write) = &mut self {
             write.response.reports_conflict = false;
@@ -166,22 +168,22 @@ impl HandlerPlan {
     }
 }
 
-/// One transaction, and what is said of its outcome.
+/// One transaction, and the rendering of its outcome.
 pub(crate) struct StoreWrite {
     pub(crate) action: Action,
     pub(crate) response: ResponseBuilder,
 }
 
-/// How an outcome is answered. With an idempotency key that happens inside the transaction, so these
-/// functions must be quick and must not ask the store.
+/// Renders an outcome. With an idempotency key this happens inside the transaction, so
+/// these functions must be fast and must not query the store.
 pub(crate) struct ResponseBuilder {
     /// The status of success.
     pub(crate) status: StatusCode,
-    /// The body of success.
+    /// Renders the body of success.
     pub(crate) body: Box<ReceiptBody>,
-    /// Where in the request the reason of a rejection stands.
+    /// Finds the part of the request that causes a rejection.
     pub(crate) pointer: Box<ErrorPointer>,
-    /// Whether a clash is said as 409.
+    /// False if a conflict is 422 instead of 409.
     reports_conflict: bool,
 }
 
@@ -189,7 +191,7 @@ type ReceiptBody = dyn FnOnce(&Receipt) -> Vec<u8> + Send;
 type ErrorPointer = dyn FnOnce(&Rejection) -> Option<String> + Send;
 
 impl ResponseBuilder {
-    /// The bytes for the client, a rejection's too.
+    /// The response to an outcome, also to a rejection.
     pub(crate) fn build(self, outcome: &Outcome, id: RequestId) -> store::Response {
         match outcome {
             Ok(receipt) => {
@@ -211,8 +213,8 @@ impl ResponseBuilder {
     }
 }
 
-/// An answer whose bytes are there: a good one, or a rejection that was kept. What else is refused is a
-/// [`Problem`].
+/// A response with its encoded body: a success, or a stored rejection. All other errors
+/// are a [`Problem`].
 #[derive(Debug)]
 pub(crate) struct EncodedResponse {
     status: StatusCode,
@@ -226,22 +228,23 @@ impl EncodedResponse {
         Self::json_text(to_json(body))
     }
 
-    /// 200 with a body that is JSON already.
+    /// 200 with a body that is encoded already.
     pub(crate) fn json_text(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, body)
     }
 
-    /// Any status.
+    /// Any status with a body that is encoded already.
     pub(crate) fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self { status, body: body.into(), header: None }
     }
 
-    /// With a header, where there is one.
+    /// The same response with a header, if given.
     pub(crate) fn with_header(self, header: Option<(HeaderName, HeaderValue)>) -> Self {
         Self { header, ..self }
     }
 
-    /// The response. The edge adds `application/json`; a rejection that was kept is a problem.
+    /// The HTTP response. The server adds `application/json`; a stored rejection gets the
+    /// type of a problem.
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
@@ -254,7 +257,8 @@ impl EncodedResponse {
     }
 }
 
-/// A body. All that is answered are structures of strings, numbers and lists, which can be written.
+/// Encodes a body as JSON. This can't fail, because all bodies consist of strings,
+/// numbers, lists and objects.
 pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
 }

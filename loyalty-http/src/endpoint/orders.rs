@@ -1,4 +1,5 @@
-//! Orders and their refunds: reported, and read with what they are worth.
+//! Orders and refunds: recording them, and reading them with their points and
+//! explanation.
 
 use hyper::StatusCode;
 use loyalty_core::{Command, Explanation, OrderId, OverRefund, entitlement};
@@ -13,21 +14,21 @@ use crate::wire::refund::{self, RefundBody};
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
     let report = call.body::<OrderBody>()?.parse(id.clone(), &*call.shop()?)?;
-    let blame = report.error_pointer();
+    let pointer = report.error_pointer();
     let action = Action::Order {
         command: report.command,
         customer: report.customer,
         change: report.change,
     };
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), blame))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), pointer))
 }
 
-/// `POST /v1/orders/{order_id}/refunds`. One that comes before its order is kept (`"kept": true`) and
-/// counts when the order comes.
+/// `POST /v1/orders/{order_id}/refunds`. A refund that arrives before its order is stored
+/// (`"kept": true`) and applied when the order arrives.
 pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
     let (refund, at) = call.body::<RefundBody>()?.parse()?;
-    let blame = refund::error_pointer(&refund);
+    let pointer = refund::error_pointer(&refund);
     let command = Command::RefundOrder {
         order: id.clone(),
         refund,
@@ -35,7 +36,7 @@ pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         at,
     };
     let action = Action::Order { command, customer: None, change: ProfileChange::default() };
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), blame))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), pointer))
 }
 
 fn render_receipt(id: OrderId) -> impl FnOnce(&Receipt) -> Vec<u8> + Send {
@@ -50,6 +51,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .order(shop, &id)
         .map_err(error::from_failure)?
         .ok_or_else(order_not_found)?;
+
     let customer = match order.account {
         Some(account) => call
             .store
@@ -58,39 +60,42 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         None => None,
     };
     let explanation = explain(call, &order)?;
-    let brings_codes = order
+
+    // Most orders have no codes and need no second lookup.
+    let has_codes = order
         .state
         .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty());
-    let used = if brings_codes {
+    let used_codes = if has_codes {
         call.store
             .codes_used_by_order(shop, &id)
             .map_err(error::from_failure)?
     } else {
         Vec::new()
     };
-    let answer = OrderResponse::new(&id, &order.state, customer.as_ref(), call.now)
-        .with_codes(&order.state, &used);
+
+    let response = OrderResponse::new(&id, &order.state, customer.as_ref(), call.now)
+        .with_codes(&order.state, &used_codes);
     Ok(HandlerPlan::Respond(match &explanation {
-        Some(explanation) => EncodedResponse::ok(&answer.with_explanation(explanation)),
-        None => EncodedResponse::ok(&answer),
+        Some(explanation) => EncodedResponse::ok(&response.with_explanation(explanation)),
+        None => EncodedResponse::ok(&response),
     }))
 }
 
-/// What an order is worth under the program that it is pinned to. Before it is pinned it is worth nothing.
+/// The explanation of an order's entitlement under the program of its pin; `None` before
+/// the order reaches the gate.
 fn explain(call: &Call<'_>, order: &OrderRecord) -> Result<Option<Explanation>, Problem> {
     let Some(pin) = order.state.pin() else { return Ok(None) };
     let program = call
         .store
         .program(call.shop_id(), Some(pin.program))
         .map_err(error::from_failure)?;
-    let (_, program) = program.ok_or_else(|| Problem::internal("an order without its program"))?;
+    let (_, program) = program.ok_or_else(|| Problem::internal("an order's program is missing"))?;
     entitlement(&order.state, &program, pin)
         .map(Some)
         .map_err(Problem::internal)
 }
 
 fn order_not_found() -> Problem {
-    Problem::new(ErrorStatus::NOT_FOUND, "order_not_found", "There is no such order.")
-        .with_param("order_id")
+    Problem::new(ErrorStatus::NOT_FOUND, "order_not_found", "Unknown order.").with_param("order_id")
 }

@@ -1,4 +1,4 @@
-//! Price rules: made, replaced, read, listed and deleted.
+//! Price rules: creating, replacing, reading and deleting them.
 
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
@@ -14,25 +14,27 @@ use crate::wire::value::parse_number;
 
 /// `POST /v1/price-rules`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let parts = call
-        .body::<PriceRuleBody>()?
-        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
+    let parts = call.body::<PriceRuleBody>()?.apply(PriceRuleParts::new(call.now));
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |_| None))
 }
 
-/// `PUT /v1/price-rules/{price_rule_id}`: the whole rule, in the place of the one before.
+/// `PUT /v1/price-rules/{price_rule_id}`: replaces the rule.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let body = call.body::<PriceRuleBody>()?;
-    let known = find(call)?;
-    let starts_at = known.rule.parts().starts_at;
-    let parts = body.apply(PriceRuleParts { starts_at, ..PriceRuleParts::default() });
+    let current = find(call)?;
+
+    // A start that is not sent stays, since it has no other default than the time of
+    // creation.
+    let starts_at = current.rule.parts().starts_at;
+    let parts = body.apply(PriceRuleParts::new(starts_at));
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
-    let if_match = call.if_match()?.map(str::to_owned);
-    let action = Action::Discount(DiscountAction::SaveRule { id: Some(known.id), rule, if_match });
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| {
-        Some(error_pointer(no).to_owned())
+
+    let (id, if_match) = (Some(current.id), call.if_match()?.map(str::to_owned));
+    let action = Action::Discount(DiscountAction::SaveRule { id, rule, if_match });
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
+        Some(error_pointer(rejection).to_owned())
     }))
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (id, if_match) = (path_id(call)?, call.if_match()?.map(str::to_owned));
     Ok(HandlerPlan::delete(
         Action::Discount(DiscountAction::DeleteRule { id, if_match }),
-        |no| Some(error_pointer(no).to_owned()),
+        |rejection| Some(error_pointer(rejection).to_owned()),
     ))
 }
 
@@ -57,7 +59,7 @@ fn render_receipt(receipt: &Receipt) -> Vec<u8> {
     to_json(&receipt_rule(receipt).map(PriceRuleResponse::from))
 }
 
-/// The rule that a receipt is about.
+/// The rule in a receipt.
 pub(crate) fn receipt_rule(receipt: &Receipt) -> Option<&PriceRuleView> {
     match &receipt.discount_outcome {
         Some(DiscountOutcome::Rule(rule)) => Some(rule),
@@ -65,7 +67,7 @@ pub(crate) fn receipt_rule(receipt: &Receipt) -> Option<&PriceRuleView> {
     }
 }
 
-/// The id in the path. What is no number is nobody's.
+/// The id in the path; 404 if it is not a number.
 pub(crate) fn path_id(call: &Call<'_>) -> Result<PriceRuleId, Problem> {
     let text = call.params.get("price_rule_id").unwrap_or_default();
     parse_number(text).map(PriceRuleId).ok_or_else(rule_not_found)
@@ -79,7 +81,7 @@ pub(crate) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
         .ok_or_else(rule_not_found)
 }
 
-/// No such rule, or another shop's.
+/// 404 for a rule that is unknown, or in another shop.
 pub(crate) fn rule_not_found() -> Problem {
     error::from_rejection(&Rejection::PriceRuleNotFound, Some("price_rule_id".to_owned()))
 }
@@ -98,6 +100,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
     let (limit, after) = (call.query.limit()?, call.query.cursor::<RuleCursor>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)

@@ -1,4 +1,4 @@
-//! Products: put one by one or many at once, read, counted, forgotten.
+//! Products: creating, replacing, reading and deleting them.
 
 use hyper::StatusCode;
 use loyalty_core::ProductId;
@@ -9,11 +9,12 @@ use crate::problem::Problem;
 use crate::wire::product::{ProductBody, ProductResponse, ProductsBody, ProductsResponse};
 use crate::wire::query::ProductCursor;
 
-/// `PUT /v1/products/{product_id}`: the whole product, new or in the place of the one before.
+/// `PUT /v1/products/{product_id}`: creates or replaces the product.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (id, shop) = (call.path("product_id")?, call.shop()?);
     let product = call.body::<ProductBody>()?.parse(Some(id), &shop)?;
     let action = Action::Catalogue(CatalogueAction::PutProducts(vec![product]));
+
     let body = move |receipt: &Receipt| {
         let products = match &receipt.catalogue_outcome {
             Some(CatalogueOutcome::Products(products, _)) => products.as_slice(),
@@ -28,14 +29,14 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::write(action, StatusCode::OK, body, |_| None))
 }
 
-/// `POST /v1/products/bulk`: all of them or none.
+/// `POST /v1/products/bulk`: creates or replaces all, or none.
 pub(crate) fn put_many(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let products = call.body::<ProductsBody<'_>>()?.parse(&*call.shop()?)?;
     let action = Action::Catalogue(CatalogueAction::PutProducts(products));
     Ok(HandlerPlan::write(action, StatusCode::OK, render_tally, |_| None))
 }
 
-/// How many were new, changed, and neither.
+/// The numbers of new, changed and unchanged records.
 pub(crate) fn render_tally(receipt: &Receipt) -> Vec<u8> {
     match &receipt.catalogue_outcome {
         Some(CatalogueOutcome::Products(_, tally) | CatalogueOutcome::Categories(_, tally)) => {
@@ -74,6 +75,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop()?;
     let (limit, after) = (call.query.limit()?, call.query.cursor::<ProductCursor>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
@@ -83,6 +85,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .last()
             .filter(|_| page.has_more)
             .map(|record| ProductCursor(record.number));
+
         let products = page
             .items
             .iter()

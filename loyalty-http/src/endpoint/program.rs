@@ -1,4 +1,4 @@
-//! The program: read, published, checked, and tried on an order without recording anything.
+//! The program: reading, publishing and validating it, and simulating an order.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{
     Account, Command, Context, Explanation, ManualTier, OrderId, OrderState, Pin, Program,
-    ProgramVersion, Rejection as Refusal, TierId, decide, entitlement,
+    ProgramPeriod, ProgramVersion, Rejection as RuleRejection, TierId, decide, entitlement,
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
@@ -16,11 +16,12 @@ use crate::wire::order::OrderBody;
 use crate::wire::program::{self, DryRunBody, DryRunResponse, ValidationResponse, VersionResponse};
 use crate::wire::value::{parse_number, prefix_pointer};
 
-/// `GET /v1/program`: the document of the version in force, or of another. It can be put back as it is.
+/// `GET /v1/program`: the document of the version in force, or of another version. `PUT`
+/// accepts it unchanged.
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let version = call.query.value::<ProgramVersion>("version")?;
     let (version, program) = load(call, version)?.ok_or_else(|| {
-        let detail = "The program has no such version.";
+        let detail = "Unknown program version.";
         Problem::new(ErrorStatus::NOT_FOUND, "version_not_found", detail).with_param("version")
     })?;
     let etag = HeaderValue::try_from(format!("\"{version}\""))
@@ -40,7 +41,7 @@ fn load(
         .map_err(error::from_failure)
 }
 
-/// `PUT /v1/program`: a new version.
+/// `PUT /v1/program`: publishes a new version.
 pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let program = parse_program(call)?.map_err(program::invalid_program)?;
     let replaces = call.if_match()?.map(parse_etag).transpose()?;
@@ -52,25 +53,28 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// A tag that we did not give names no version that could still be in force.
+/// The version in an `ETag`; 412 if the `ETag` is not one of the program, since it can't
+/// match.
 fn parse_etag(tag: &str) -> Result<ProgramVersion, Problem> {
     let version = tag
         .strip_prefix('"')
         .and_then(|tag| tag.strip_suffix('"'))
         .and_then(parse_number);
-    let unknown =
-        || Problem::precondition_failed("This is no ETag of the program.").with_param("If-Match");
+    let unknown = || {
+        Problem::precondition_failed("The value is not an ETag of the program.")
+            .with_param("If-Match")
+    };
     version.map(ProgramVersion).ok_or_else(unknown)
 }
 
-/// The program of the body, or every fault in it; what the shop's currency cannot pay is one.
+/// The program in the body, or all its faults, including those of the shop's currency.
 fn parse_program(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem> {
     let program = match program::parse_body(call.body)? {
         Ok(program) => program,
         faults @ Err(_) => return Ok(faults),
     };
-    let fine = program.check_currency(call.shop()?.minor_digits());
-    Ok(if fine.is_empty() { Ok(program) } else { Err(program::to_faults(fine, "")) })
+    let faults = program.check_currency(call.shop()?.minor_digits());
+    Ok(if faults.is_empty() { Ok(program) } else { Err(program::to_faults(faults, "")) })
 }
 
 /// `POST /v1/program/validate`
@@ -82,21 +86,22 @@ pub(crate) fn validate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     })))
 }
 
-/// `POST /v1/program/dry-run`: what an order would earn, under the program in force or the one sent.
+/// `POST /v1/program/dry-run`: the points that an order would earn, under the program in
+/// force or the one in the body.
 pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let trial = call.body::<DryRunBody<'_>>()?.parse()?;
     let (version, current) =
-        load(call, None)?.ok_or_else(|| Problem::internal("a shop without a program"))?;
+        load(call, None)?.ok_or_else(|| Problem::internal("the shop has no program"))?;
     let published = trial.program.is_none();
     let program = trial.program.as_ref().unwrap_or(&current);
-    let (shop, nobody) = (call.shop()?, Account::default());
-    let context = Context {
-        zone: shop.zone,
-        minor_digits: shop.minor_digits(),
-        program: (version, program),
-        tags: &trial.tags,
-        ..Context::new(program, &nobody, call.now)
-    };
+
+    let (shop, new_account) = (call.shop()?, Account::default());
+    let context = Context::new(program, &new_account, call.now);
+    let context = context
+        .with_zone(shop.zone)
+        .with_minor_digits(shop.minor_digits())
+        .with_periods(&[], ProgramPeriod { version, ..context.period })
+        .with_tags(&trial.tags);
     let explanation = simulate_order(&context, trial.order, trial.tier, &shop)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(
         &explanation,
@@ -104,7 +109,7 @@ pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))))
 }
 
-/// Decides a new order of a new customer, and forgets both.
+/// Decides a new order of a new customer with this tier, without recording anything.
 fn simulate_order(
     context: &Context<'_>,
     order: OrderBody,
@@ -113,30 +118,32 @@ fn simulate_order(
 ) -> Result<Explanation, Problem> {
     let id = OrderId::new("dry-run").map_err(Problem::internal)?;
     let report = order
-        .parse(id, shop)
+        .parse(id.clone(), shop)
         .map_err(|problem| prefix_pointer("/order", problem))?;
-    let blame = report.error_pointer();
+    let pointer = report.error_pointer();
 
     let mut account = context.account.cloned().unwrap_or_default();
-    let tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
-    let unknown =
-        |refusal: Refusal| error::from_rejection(&refusal.into(), Some("/tier".to_owned()));
-    let decision = decide(context, &tier).map_err(unknown)?;
+    let set_tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
+    let unknown_tier = |rejection: RuleRejection| {
+        error::from_rejection(&rejection.into(), Some("/tier".to_owned()))
+    };
+    let decision = decide(context, &set_tier).map_err(unknown_tier)?;
     decision.events.iter().for_each(|event| account.evolve(event));
 
-    let context = Context { account: Some(&account), ..*context };
-    let decision = decide(&context, &report.command).map_err(|refusal| {
-        let rejection = Rejection::Rules(refusal);
-        let pointer = blame(&rejection).map(|pointer| format!("/order{pointer}"));
+    let context = context.with_account(Some(&account));
+    let decision = decide(&context, &report.command).map_err(|rejection| {
+        let rejection = Rejection::Rules(rejection);
+        let pointer = pointer(&rejection).map(|pointer| format!("/order{pointer}"));
         error::from_rejection(&rejection, pointer)
     })?;
-    let (version, program) = context.program;
-    let mut state = OrderState::default();
+    let ProgramPeriod { version, program, .. } = context.period;
+    let mut state = OrderState::new(id);
     decision.events.iter().for_each(|event| state.evolve(event));
 
-    // Without a pin it is below the gate or cancelled, where nothing of the pin enters.
+    // An order without a pin is below the gate or cancelled. Its entitlement is zero
+    // under any pin.
     let pin = state.pin().cloned();
     let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
     entitlement(&state, program, &pin)
-        .map_err(|refusal| error::from_rejection(&Refusal::from(refusal).into(), None))
+        .map_err(|error| error::from_rejection(&RuleRejection::from(error).into(), None))
 }

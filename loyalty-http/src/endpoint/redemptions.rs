@@ -1,4 +1,5 @@
-//! Rewards, and their redemptions: offered, issued, used, cancelled, read.
+//! Rewards and redemptions: listing rewards, and issuing, using, cancelling and reading
+//! redemptions.
 
 use hyper::StatusCode;
 use loyalty_core::{CustomerId, RedemptionId};
@@ -16,22 +17,23 @@ use crate::wire::redemption::{
 };
 use crate::wire::value::parse_number;
 
-/// `GET /v1/rewards`: those of the program in force.
+/// `GET /v1/rewards`: the rewards of the program in force.
 pub(crate) fn rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let program = call
         .store
         .program(call.shop_id(), None)
         .map_err(error::from_failure)?;
-    let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    let (_, program) = program.ok_or_else(|| Problem::internal("the shop has no program"))?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&RewardsResponse::new(&program))))
 }
 
-/// `GET /v1/customers/{customer_id}/rewards`: which of them the customer can have, and why not the others.
+/// `GET /v1/customers/{customer_id}/rewards`: the rewards that the customer can redeem,
+/// and the reasons why not the others.
 pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
+    let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let rewards = call
         .store
-        .rewards(call.shop_id(), &who, call.now)
+        .rewards(call.shop_id(), &customer, call.now)
         .map_err(error::from_failure)?;
     let rewards = rewards.ok_or_else(error::customer_not_found)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerRewardsResponse::new(
@@ -41,17 +43,17 @@ pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> 
 
 /// `POST /v1/redemptions`
 pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
-    let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action =
-        RedemptionAction::Issue { customer: who, reward, amount, entropy: draw_entropy()? };
+    let (customer, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
+    let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
+    let action = RedemptionAction::Issue { customer, reward, amount, entropy: draw_entropy()? };
+
     Ok(HandlerPlan::write(
         Action::Redemption(action),
         StatusCode::CREATED,
         render_receipt,
         move |rejection| {
             let param = match rejection.code() {
-                "customer_not_found" => named,
+                "customer_not_found" => customer_pointer,
                 "invalid_amount" => "/amount",
                 _ => "/reward_id",
             };
@@ -60,7 +62,8 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))
 }
 
-/// The system's random bits.
+/// Random bytes of the system, for a code. Drawn here, since the store's decisions are
+/// deterministic.
 pub(crate) fn draw_entropy() -> Result<[u8; 16], Problem> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).map_err(|error| Problem::unavailable(1, error))?;
@@ -81,7 +84,7 @@ pub(crate) fn mark_used(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(change_redemption(RedemptionAction::Use { id, order }))
 }
 
-/// A body that can be left out.
+/// The body, or the default for an empty one.
 fn optional_body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
     if call.body.is_empty() { Ok(T::default()) } else { json::parse(call.body) }
 }
@@ -115,13 +118,14 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))))
 }
 
-/// `GET /v1/customers/{customer_id}/redemptions`: newest first; of guests who became this customer, after their
-/// own.
+/// `GET /v1/customers/{customer_id}/redemptions`: newest first. Redemptions of guests who
+/// were merged into this customer come after the customer's own.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = customers::find(call, call.path("customer_id")?)?;
     let (limit, after) = (call.query.limit()?, call.query.cursor::<RedemptionId>()?);
     let next = call.query.page_linker(call.head.uri.path());
     let (shop, now) = (call.shop_id(), call.now);
+
     Ok(HandlerPlan::read(move |store: &dyn Store| {
         let account = CustomerView::record(&customer).account;
         let page = store
@@ -132,6 +136,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .last()
             .filter(|_| page.has_more)
             .map(loyalty_store::RedemptionView::id);
+
         let redemptions = page
             .items
             .iter()
@@ -147,7 +152,7 @@ fn path_id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
     parse_number(text).map(RedemptionId).ok_or_else(redemption_not_found)
 }
 
-/// What is no number is nobody's id either.
+/// 404, also for an id that is not a number.
 fn redemption_not_found() -> Problem {
     error::from_rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
 }

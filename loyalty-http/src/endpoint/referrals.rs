@@ -1,4 +1,4 @@
-//! Referrals: a customer's code, who came by it, and what it brought.
+//! Referrals: a customer's code, the customers that used it, and the points earned by it.
 
 use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId};
@@ -8,32 +8,31 @@ use super::{Call, EncodedResponse, HandlerPlan, customers, to_json};
 use crate::problem::Problem;
 use crate::wire::referral::{ReferralCodeBody, ReferralJoinBody, ReferralsResponse};
 
-/// `POST /v1/customers/{customer_id}/referral-code`: a new code, or the one that is there. A dry run draws
-/// another code than the real one will.
+/// `POST /v1/customers/{customer_id}/referral-code`: issues a code, or returns the
+/// existing one. A dry run shows another code than the real request will.
 pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
+    let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let change = call.body::<ReferralCodeBody>()?.parse()?;
     let mut entropy = [0; 10];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
-    let (presence, conflict, if_match) = (Existence::Required, EmailConflict::Reject, None);
-    let commands = vec![Command::IssueReferralCode { entropy }];
+
     let action = Action::Customer {
-        customer: who,
-        existence: presence,
+        customer,
+        existence: Existence::Required,
         change,
-        email_conflict: conflict,
-        if_match,
-        commands,
+        email_conflict: EmailConflict::Reject,
+        if_match: None,
+        commands: vec![Command::IssueReferralCode { entropy }],
     };
     Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, error_pointer))
 }
 
-/// `POST /v1/customers/{customer_id}/referral`: the customer came by this code.
+/// `POST /v1/customers/{customer_id}/referral`: records that the customer used this code.
 pub(crate) fn join(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
+    let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let (code, change) = call.body::<ReferralJoinBody>()?.parse()?;
     Ok(HandlerPlan::write(
-        Action::JoinReferral { customer: who, change, code },
+        Action::JoinReferral { customer, change, code },
         StatusCode::OK,
         render_receipt,
         error_pointer,

@@ -1,7 +1,8 @@
-//! What the program did over a period, and what the shop owes.
+//! Reports on the points of a period and on the shop's liability.
 
 use std::ops::Range;
 
+use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use loyalty_core::{Amount, Timestamp};
 use loyalty_store::ProgramReport;
@@ -11,7 +12,8 @@ use crate::problem::Problem;
 use crate::wire::json::field;
 use crate::wire::report::ReportResponse;
 
-/// The period that is asked for, half open; where nothing is said, from the one instant to the other.
+/// The requested period, half open. `from` and `until` are the defaults; `until` gets the
+/// start.
 pub(super) fn parse_period(
     call: &Call<'_>,
     from: Timestamp,
@@ -22,15 +24,17 @@ pub(super) fn parse_period(
     let from = instant("from")?.unwrap_or(from);
     let until = instant("until")?.unwrap_or_else(|| until(from));
     if until < from {
-        let detail = "The period must begin before it ends.";
+        let detail = "`until` must not be before `from`.";
         return Err(Problem::unprocessable("invalid_value", detail).with_param("until"));
     }
     Ok(from..until)
 }
 
-/// `GET /v1/reports/summary?from=&until=`: all time, where no period is said. What a point is worth says
-/// `point_value`, else the program. It reads the whole journal and
-/// every customer of the shop: minutes for millions of them.
+/// `GET /v1/reports/summary?from=&until=`: the report of a period, by default of all
+/// time. The value of a point is `point_value`, else that of the program.
+///
+/// It reads the whole journal and all customers of the shop, which takes minutes for
+/// millions.
 pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let period = parse_period(call, Timestamp::UNIX_EPOCH, |_| now)?;
@@ -38,22 +42,25 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         None | Some("json") => false,
         Some("csv") => true,
         Some(_) => {
-            return Err(Problem::unprocessable("invalid_value", "This must be json or csv.")
+            return Err(Problem::unprocessable("invalid_value", "The value must be json or csv.")
                 .with_param("format"));
         }
     };
-    let asked = call.query.value::<Amount>("point_value")?;
+    let requested_value = call.query.value::<Amount>("point_value")?;
+
     Ok(HandlerPlan::read(move |store| {
         let program = store.program(shop, None).map_err(error::from_failure)?;
         let point_value =
-            asked.or(program.and_then(|(_, program)| program.definition().point_value));
+            requested_value.or(program.and_then(|(_, program)| program.definition().point_value));
         let report =
             ProgramReport::compute(store, shop, &period, now).map_err(error::from_failure)?;
-        let answer = ReportResponse::new(&report, &period, now, point_value);
+
+        let response = ReportResponse::new(&report, &period, now, point_value);
         if !csv {
-            return Ok(EncodedResponse::ok(&answer));
+            return Ok(EncodedResponse::ok(&response));
         }
         let media = HeaderValue::from_static("text/csv; charset=utf-8");
-        Ok(EncodedResponse::json_text(answer.to_csv()).with_header(Some((CONTENT_TYPE, media))))
+        Ok(EncodedResponse::new(StatusCode::OK, response.to_csv())
+            .with_header(Some((CONTENT_TYPE, media))))
     }))
 }

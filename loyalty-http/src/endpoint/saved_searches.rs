@@ -1,4 +1,4 @@
-//! Saved searches for customers: made, read, carried out, forgotten.
+//! Saved searches for customers: creating, reading, executing and deleting them.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// The search that a receipt is about.
+/// The search in a receipt.
 pub(crate) fn receipt_search(receipt: &Receipt) -> Option<&SavedSearch> {
     match &receipt.catalogue_outcome {
         Some(CatalogueOutcome::Search(search)) => Some(search),
@@ -62,7 +62,7 @@ fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
     search.ok_or_else(search_not_found)
 }
 
-/// What is no number is nobody's id either.
+/// 404, also for an id that is not a number.
 fn search_not_found() -> Problem {
     error::from_rejection(&Rejection::SavedSearchNotFound, Some("saved_search_id".to_owned()))
 }
@@ -78,6 +78,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
     let (limit, after) = (call.query.limit()?, call.query.cursor::<SearchCursor>()?);
     let next = call.query.page_linker(call.head.uri.path());
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
@@ -92,8 +93,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .iter()
             .map(|search| SavedSearchResponse::from(&**search))
             .collect();
-        let answer = EncodedResponse::ok(&SavedSearchesResponse { customer_saved_searches });
-        Ok(answer.with_header(last.and_then(|last| next.link(&last))))
+        let response = EncodedResponse::ok(&SavedSearchesResponse { customer_saved_searches });
+        Ok(response.with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 

@@ -1,33 +1,39 @@
-//! How an order's subtotal is shared out to its lines.
+//! Divides an order's subtotal among its lines, by the largest remainder method.
 //!
-//! A plugin rounds each line's price per unit, so the prices do not add up to the subtotal, which is what
-//! counts. They only weigh: each line gets its share of the subtotal, in whole minor units.
+//! A plugin rounds each line's price per unit, so the prices do not add up to the
+//! subtotal. The subtotal is exact, and the prices are only weights: each line gets its
+//! share of the subtotal, in whole minor units.
 
-/// Shares `total` out by `weights`: one whole share each, in the same order, and their sum is `total`.
+/// Divides `total` by `weights`: one share per weight, in the same order. Their sum is
+/// `total`.
 ///
-/// Each share is the exact one, rounded down or up; up for the largest remainders, of equal ones for the
-/// earlier. Where all weights are zero the first gets everything. Without weights there are no shares.
+/// Each share is the exact one rounded down or up: up for the largest remainders, and for
+/// the earlier ones of equal remainders. If all weights are zero, the first share is the
+/// total. Without weights there are no shares.
 pub(super) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
-    let all: u128 = weights.iter().copied().map(u128::from).sum();
+    let sum: u128 = weights.iter().copied().map(u128::from).sum();
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
     let mut left = total;
+
     for (index, weight) in weights.iter().copied().enumerate() {
         // Below 2^128: both factors are below 2^64.
         let product = u128::from(total).saturating_mul(u128::from(weight));
         let share = product
-            .checked_div(all)
+            .checked_div(sum)
             .and_then(|share| u64::try_from(share).ok())
             .unwrap_or_default();
         left = left.saturating_sub(share);
         shares.push(share);
-        remainders.push((index, product.checked_rem(all).unwrap_or_default()));
+        remainders.push((index, product.checked_rem(sum).unwrap_or_default()));
     }
-    if all == 0 {
+    if sum == 0 {
         shares.iter_mut().take(1).for_each(|first| *first = total);
         return shares;
     }
-    // What is left is less than the number of remainders above zero: each of them is less than one share.
+
+    // At most one unit for each remainder above zero is left, since each is less than a
+    // unit.
     remainders.sort_by_key(|(_, remainder)| std::cmp::Reverse(*remainder));
     let rounded_up = usize::try_from(left).unwrap_or(usize::MAX);
     for (index, _) in remainders.into_iter().take(rounded_up) {
@@ -47,7 +53,7 @@ mod tests {
 
     #[test]
     fn shares_are_the_exact_ones_rounded() {
-        for (total, weights, want) in [
+        for (total, weights, expected) in [
             (300, &[4300, 1400, 2300][..], &[161, 53, 86][..]),
             (100, &[1, 1, 1], &[34, 33, 33]),
             (2, &[1, 1, 1], &[1, 1, 0]),
@@ -59,7 +65,7 @@ mod tests {
             (u64::MAX, &[u64::MAX, u64::MAX], &[u64::MAX / 2 + 1, u64::MAX / 2]),
             (u64::MAX, &[1, u64::MAX], &[1, u64::MAX - 1]),
         ] {
-            assert_eq!(apportion(total, weights), want, "{total} over {weights:?}");
+            assert_eq!(apportion(total, weights), expected, "{total} over {weights:?}");
         }
     }
 
@@ -70,39 +76,41 @@ mod tests {
             let weights: Vec<u64> = (0..random.below(9)).map(|_| weight(&mut random)).collect();
             let total = weight(&mut random);
             let shares = apportion(total, &weights);
-            let (all, sum) =
-                (weights.iter().map(|weight| u128::from(*weight)).sum::<u128>(), wide(&shares));
             assert_eq!(shares.len(), weights.len());
             assert_eq!(
-                sum,
+                sum(&shares),
                 if weights.is_empty() { 0 } else { u128::from(total) },
                 "{total} over {weights:?}"
             );
-            for (share, weight) in shares.iter().zip(&weights).filter(|_| all > 0) {
+
+            let all_weights = sum(&weights);
+            for (share, weight) in shares.iter().zip(&weights).filter(|_| all_weights > 0) {
                 let exact = u128::from(total) * u128::from(*weight);
-                let (down, up) = (exact / all, exact.div_ceil(all));
+                let (down, up) = (exact / all_weights, exact.div_ceil(all_weights));
                 assert!(
                     (down..=up).contains(&u128::from(*share)),
                     "{share} of {total} over {weights:?}"
                 );
             }
-            for pair in 1..shares.len() {
-                let equal = weights[pair - 1] == weights[pair];
+
+            for index in 1..shares.len() {
+                let equal = weights[index - 1] == weights[index];
                 assert!(
-                    !equal || shares[pair - 1] >= shares[pair],
+                    !equal || shares[index - 1] >= shares[index],
                     "{total} over {weights:?}: {shares:?}"
                 );
             }
         }
     }
 
-    /// Small ones, so that many are equal or zero, and as large as the amounts of an order.
+    /// Small weights, so that many are equal or zero, and some as large as the amounts of
+    /// an order.
     fn weight(random: &mut Random) -> u64 {
         let most = [1, 3, 20, 1_000, 10_u64.pow(15)][usize::try_from(random.below(5)).unwrap()];
         random.below(most + 1)
     }
 
-    fn wide(shares: &[u64]) -> u128 {
-        shares.iter().map(|share| u128::from(*share)).sum()
+    fn sum(numbers: &[u64]) -> u128 {
+        numbers.iter().map(|number| u128::from(*number)).sum()
     }
 }

@@ -1,10 +1,17 @@
-//! The store plugins' wire: signed JSON bodies, as the plugins for WooCommerce and Magento send them.
+//! The API of the store plugins: signed JSON bodies, as the plugins for WooCommerce and
+//! Magento send them.
 //!
-//! A delivery goes through these modules in turn. [`SignedBody::parse`] takes the body apart as PHP wrote it and
-//! [`SignedBody::verify`] holds it against the shop's secret; [`Verified::read`] makes an [`Order`], a [`Refund`]
-//! or another typed body of it; `order` says that in the core's terms, with the subtotal shared out to the
-//! lines by `share`; `webhook` makes one action of the store of it. Only `webhook` knows the server.
+//! A delivery passes through these modules:
 //!
+//! 1. [`SignedBody::parse`] scans the body as PHP encoded it, and [`SignedBody::verify`]
+//!    checks the signature with the shop's secret.
+//! 2. [`VerifiedBody::read`] parses an [`Order`], a [`Refund`] or another typed body.
+//! 3. `order` converts it to the core's types; `apportion` divides the subtotal among the
+//!    lines.
+//! 4. `webhook` turns it into one action of the store. Only `webhook` depends on the
+//!    server.
+//!
+//! # Example: a body whose signature is not base64
 //! ```
 //! use loyalty_http::integration::{Order, SignedBody, SignatureError};
 //!

@@ -1,8 +1,8 @@
-//! A plugin's order, refund or customer in the core's terms.
+//! Converts a plugin's order, refund or customer to the core's types.
 //!
-//! The subtotal is what counts (it is net of discounts and tax), the total is what was paid, and shipping is
-//! what neither subtotal nor tax explains. Nobody pays less than a minor unit, so each amount is rounded to
-//! it, half up. See [`share`](super::share) for the lines.
+//! The subtotal (net of discounts and tax) is the basis of points, and the total is the
+//! amount paid. Shipping is the total less subtotal and tax. Each amount is rounded half
+//! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
 use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
@@ -13,9 +13,10 @@ use super::apportion::apportion;
 use super::wire::{self, WireError};
 
 impl wire::Order {
-    /// What the order holds, in a currency of so many decimals.
+    /// The snapshot of the order, in a currency with `minor_digits` decimals.
     ///
-    /// Two bodies of one order give equal snapshots, in whatever order they list a product's categories.
+    /// The order of a product's categories does not matter: two bodies of the same order
+    /// give equal snapshots.
     pub(super) fn to_snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
         let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
@@ -24,6 +25,7 @@ impl wire::Order {
             rounded(self.total_price, "/total_price")?,
         );
         let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
+
         Ok(Order {
             placed_at: None,
             lines: self.lines(subtotal, minor_digits)?,
@@ -37,7 +39,7 @@ impl wire::Order {
         })
     }
 
-    /// The codes, each once.
+    /// The codes of both members, without duplicates between them.
     fn codes(&self) -> Vec<Code> {
         let mut codes = self.discount_codes.clone();
         codes.extend(
@@ -46,19 +48,23 @@ impl wire::Order {
                 .filter(|code| !self.discount_codes.contains(code))
                 .cloned(),
         );
+
+        // Too many codes would reject the order, which the plugin never sends again.
         codes.truncate(Order::MAX_CODES);
         codes
     }
 
-    /// The lines with the subtotal shared out to them; one line for all where none was sent.
+    /// The lines with their shares of the subtotal; a single line if none was sent.
     fn lines(&self, subtotal: Amount, minor_digits: u32) -> Result<Vec<Line>, WireError> {
         if self.products.is_empty() {
             return Ok(vec![line("subtotal", &wire::Line::default(), subtotal)?]);
         }
+
         let weights: Vec<u64> = self.products.iter().map(weight).collect();
         let minor_unit = 10_i64.saturating_pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
         let minor_units = subtotal.ten_thousandths().checked_div(minor_unit).unwrap_or_default();
         let shares = apportion(u64::try_from(minor_units).unwrap_or_default(), &weights);
+
         let lines = self.products.iter().zip(shares).zip(1_usize..);
         lines
             .map(|((product, share), position)| {
@@ -77,6 +83,7 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
         pointer: "/products".to_owned(),
         reason: error.to_string(),
     })?;
+
     let mut categories: Vec<CategoryId> = product
         .categories
         .iter()
@@ -84,12 +91,13 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
         .collect();
     categories.sort_unstable();
     categories.dedup();
+
     let (product, quantity) = (product.product_id.clone(), product.quantity);
     Ok(Line { id, product, categories, quantity, amount, gift_card: false })
 }
 
-/// What a line weighs: its price times its quantity, in ten-thousandths. Beyond all amounts it is the
-/// largest one.
+/// The weight of a line: its price times its quantity, in ten-thousandths, limited to the
+/// largest amount.
 fn weight(line: &wire::Line) -> u64 {
     let quantity = Decimal::try_new(line.quantity.thousandths(), 3).ok();
     let price = quantity.and_then(|quantity| line.product_price.checked_mul(quantity));
@@ -99,7 +107,7 @@ fn weight(line: &wire::Line) -> u64 {
     u64::try_from(price.ten_thousandths()).unwrap_or_default()
 }
 
-/// An amount rounded to so many decimals.
+/// An amount, rounded half up to this number of decimals.
 fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireError> {
     let value = value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero);
     Amount::new(value)
@@ -107,12 +115,13 @@ fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireEr
 }
 
 impl wire::Refund {
-    /// The sum of the payments; nothing where they come to nothing.
+    /// The sum of the payments; `None` if it is zero.
     pub(super) fn to_refunded(
         &self,
         minor_digits: u32,
     ) -> Result<Option<RefundContent>, WireError> {
         const POINTER: &str = "/transactions";
+
         let amounts = self.transactions.iter().map(|transaction| transaction.amount);
         let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);
         let sum = amount(sum, minor_digits, POINTER)?;
@@ -121,12 +130,14 @@ impl wire::Refund {
 }
 
 impl wire::Customer {
-    /// Who it is, and what is told of them besides. What was not sent stays as it is.
+    /// The reference to the customer, if any, and the change of the profile. Members that
+    /// were not sent stay unchanged.
     pub(super) fn into_profile_change(self) -> (Option<CustomerRef>, ProfileChange) {
         let (zip, country) = self
             .default_address
             .map(|address| (address.zip, address.country))
             .unwrap_or_default();
+
         let change = ProfileChange {
             email: FieldChange::Keep,
             first_name: set_if_sent(self.first_name),

@@ -1,66 +1,68 @@
-//! JSON as PHP writes it: the text that a store plugin signs, rebuilt from the body that it sent.
+//! JSON as PHP encodes it: rebuilds the text that a store plugin has signed from the body
+//! that it sent.
 //!
-//! A plugin signs `json_encode` of its data and sends the same data, by default encoded likewise, in other
-//! stores with slashes or letters unescaped. So what differs from the default encoding is encoded anew, and
-//! everything else stands as received; no number is ever printed again. One pass, no copy of what is as it
-//! should be, no recursion beyond [`MAX_DEPTH`].
+//! A plugin signs `json_encode` of its data. It sends the same data, in some stores with
+//! unescaped slashes or letters. So only the parts that differ from the default encoding
+//! are encoded again. All other parts stay as received, and numbers are never formatted.
+//! The scan is one pass, without a copy of canonical parts, and recursion is limited to
+//! [`MAX_DEPTH`].
 //!
-//! What no `json_encode` writes is refused, even where JSON allows it: upper-case digits in `\u00E9`, tabs
-//! and carriage returns between tokens. Each has a twin one bit away with the same meaning, and a
-//! signature that holds for both would not be one over the bytes.
+//! Input that no `json_encode` writes is an error, even if it is valid JSON: upper-case
+//! digits in `\u00E9`, and tabs and carriage returns between tokens. Otherwise two bodies
+//! that differ in one bit could have the same signature.
 
 use std::borrow::Cow;
 
-/// How deeply objects and lists may nest. An order needs five levels.
+/// The maximum nesting of objects and lists. An order needs five levels.
 pub const MAX_DEPTH: usize = 32;
 
-/// Why a body is not the JSON of a plugin. Positions are byte offsets.
+/// The reason why a body is not the JSON of a plugin. Positions are byte offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// Not UTF-8.
+    /// The body is not UTF-8.
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// Not JSON, or with white space other than blanks and line feeds.
+    /// The body is not JSON, or has white space other than spaces and line feeds.
     #[error("the body is not JSON at byte {at}")]
     Malformed {
-        /// Where.
+        /// The position.
         at: usize,
     },
-    /// It ends within a value.
-    #[error("the body is cut off")]
+    /// The body ends within a value.
+    #[error("the body is truncated")]
     Truncated,
-    /// Something follows the value.
-    #[error("the body goes on after its end, at byte {at}")]
+    /// The body has further bytes after the value.
+    #[error("the body has trailing bytes at byte {at}")]
     TrailingBytes {
-        /// Where.
+        /// The position.
         at: usize,
     },
-    /// Nested beyond [`MAX_DEPTH`].
-    #[error("the body nests more than {MAX_DEPTH} levels deep")]
+    /// The body is nested beyond [`MAX_DEPTH`].
+    #[error("the body is nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
-    /// Half of a UTF-16 pair, which is no character.
-    #[error("half of a surrogate pair at byte {at}")]
+    /// An escape is one half of a UTF-16 surrogate pair, which is not a character.
+    #[error("unpaired surrogate at byte {at}")]
     LoneSurrogate {
-        /// Where.
+        /// The position.
         at: usize,
     },
-    /// A `\u` escape in upper case.
-    #[error("an escape in upper-case hexadecimal at byte {at}; PHP writes lower case")]
+    /// A `\u` escape has upper-case digits.
+    #[error("upper-case hexadecimal escape at byte {at}; PHP writes lower case")]
     UpperCaseEscape {
-        /// Where.
+        /// The position.
         at: usize,
     },
-    /// The value is no object.
+    /// The value is not an object.
     #[error("the body is not an object")]
     NotAnObject,
 }
 
 /// A member of the outermost object.
 pub(super) struct Member<'b> {
-    /// Its name with quotes, as received.
+    /// The name with quotes, as received.
     pub(super) name: &'b str,
-    /// Its value, as received.
+    /// The value, as received.
     pub(super) value: &'b str,
     /// `"name":value`, as PHP encodes it.
     pub(super) canonical: Cow<'b, str>,
@@ -75,6 +77,7 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
         encoded_to: 0,
     };
     let mut members = Vec::with_capacity(16);
+
     scanner.skip_whitespace();
     match scanner.remaining {
         [b'{', ..] => scanner.items(b'}', |scanner| {
@@ -84,6 +87,7 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
         [_, ..] => return Err(JsonError::NotAnObject),
         [] => return Err(JsonError::Truncated),
     }
+
     scanner.skip_whitespace();
     if scanner.remaining.is_empty() {
         Ok(members)
@@ -92,12 +96,12 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
     }
 }
 
-/// Whether the text is a number by JSON's grammar.
+/// True if the text is a number by JSON's grammar.
 pub(super) fn is_number(text: &str) -> bool {
     strip_number(text.as_bytes()).is_some_and(<[u8]>::is_empty)
 }
 
-/// What follows the number that a text begins with.
+/// The rest of a text after a leading number; `None` without one.
 fn strip_number(text: &[u8]) -> Option<&[u8]> {
     let rest = match text.strip_prefix(b"-").unwrap_or(text) {
         [b'0', rest @ ..] => rest,
@@ -107,6 +111,7 @@ fn strip_number(text: &[u8]) -> Option<&[u8]> {
         [b'.', fraction @ ..] => strip_digits(fraction)?,
         _ => rest,
     };
+
     match rest {
         [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
             strip_digits(exponent)
@@ -115,19 +120,22 @@ fn strip_number(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows the digits, of which there is at least one.
+/// The rest of a text after its leading digits; `None` without any.
 fn strip_digits(text: &[u8]) -> Option<&[u8]> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 { None } else { text.get(digits..) }
 }
 
+/// A scanner that encodes the current outermost member again, as far as necessary.
 struct Scanner<'b> {
     body: &'b str,
-    /// What is still to be read.
+    /// The part of the body that is not scanned yet.
     remaining: &'b [u8],
-    /// The current member as PHP encodes it, up to `encoded_to`; empty while it is as received.
+    /// The canonical form of the current member up to `encoded_to`; empty as long as the
+    /// member is canonical as received.
     encoded: String,
-    /// Where in the body `encoded` ends. From there on all is as PHP encodes it.
+    /// The position in the body that corresponds to the end of `encoded`. What has been
+    /// scanned after it is canonical.
     encoded_to: usize,
 }
 
@@ -137,6 +145,7 @@ impl<'b> Scanner<'b> {
         self.encoded.clear();
         self.encoded_to = start;
         let (name, value) = self.member(1)?;
+
         let as_received = self.text_since(self.encoded_to);
         let canonical = if self.encoded_to == start {
             Cow::Borrowed(as_received)
@@ -147,14 +156,16 @@ impl<'b> Scanner<'b> {
         Ok(Member { name, value, canonical })
     }
 
-    /// Passes over a member; its name with quotes and its value, as received.
+    /// Scans a member and returns its name with quotes and its value, as received.
     fn member(&mut self, depth: usize) -> Result<(&'b str, &'b str), JsonError> {
         let start = self.position();
         self.string()?;
         let name = self.text_since(start);
+
         self.skip_whitespace();
         self.expect_byte(b':')?;
         self.skip_whitespace();
+
         let start = self.position();
         self.value(depth)?;
         Ok((name, self.text_since(start)))
@@ -178,7 +189,7 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// An object or a list, from its opening bracket to `close`.
+    /// Scans an object or a list, from its opening bracket to `close`.
     fn items(
         &mut self,
         close: u8,
@@ -189,6 +200,7 @@ impl<'b> Scanner<'b> {
         if self.remaining.first() == Some(&close) {
             return self.expect_byte(close);
         }
+
         loop {
             item(self)?;
             self.skip_whitespace();
@@ -232,6 +244,7 @@ impl<'b> Scanner<'b> {
                 [b'"', ..] => return self.expect_byte(b'"'),
                 [b'\\', b'u', ..] => {
                     let letter = self.unicode_escape()?;
+                    // PHP would write it without a `\u` escape.
                     if is_plain_letter(letter) || short_escape(letter).is_some() {
                         self.encode(start, letter);
                     }
@@ -240,6 +253,7 @@ impl<'b> Scanner<'b> {
                 [b'\\', _, ..] => return Err(JsonError::Malformed { at: start.saturating_add(1) }),
                 [b'\\'] | [] => return Err(JsonError::Truncated),
                 [b'\0'..b' ', ..] => return Err(self.malformed()),
+                // A slash or a letter that PHP would escape.
                 [_, ..] => {
                     let letter = self.body.get(start..).and_then(|rest| rest.chars().next());
                     let letter = letter.ok_or(JsonError::NotUtf8)?;
@@ -250,18 +264,20 @@ impl<'b> Scanner<'b> {
         }
     }
 
-    /// `\u00e9`, or `\ud83d\ude00` for a letter beyond the first plane.
+    /// Scans `\u00e9`, or `\ud83d\ude00` for a letter beyond the first plane.
     fn unicode_escape(&mut self) -> Result<char, JsonError> {
         let lone = JsonError::LoneSurrogate { at: self.position() };
         let first = self.code_unit()?;
         if !(0xd800..0xdc00).contains(&first) {
             return char::from_u32(u32::from(first)).ok_or(lone);
         }
+
         match self.remaining {
             [b'\\', b'u', ..] => {}
             [b'\\'] | [] => return Err(JsonError::Truncated),
             _ => return Err(lone),
         }
+
         let second = self.code_unit()?;
         char::decode_utf16([first, second])
             .next()
@@ -269,7 +285,7 @@ impl<'b> Scanner<'b> {
             .ok_or(lone)
     }
 
-    /// `\u` and four lower-case hexadecimal digits.
+    /// Scans `\u` and four lower-case hexadecimal digits.
     fn code_unit(&mut self) -> Result<u16, JsonError> {
         let Some(digits) = self.remaining.get(2..6) else {
             return Err(JsonError::Truncated);
@@ -277,6 +293,7 @@ impl<'b> Scanner<'b> {
         if digits.iter().any(u8::is_ascii_uppercase) {
             return Err(JsonError::UpperCaseEscape { at: self.position() });
         }
+
         let unit = digits.iter().try_fold(0, |unit, digit| {
             let digit = char::from(*digit).to_digit(16)?;
             u16::try_from(digit).ok().map(|digit| unit << 4 | digit)
@@ -286,14 +303,14 @@ impl<'b> Scanner<'b> {
         Ok(unit)
     }
 
-    /// Encodes anew what was just passed over, from `start` on: one letter.
+    /// Encodes again what was scanned from `start` on: one letter.
     fn encode(&mut self, start: usize, letter: char) {
         self.copy_up_to(start);
         push_encoded(&mut self.encoded, letter);
         self.encoded_to = self.position();
     }
 
-    /// Passes over the white space that PHP's pretty printing writes.
+    /// Skips the white space of PHP's pretty printing, which is not signed.
     #[inline]
     fn skip_whitespace(&mut self) {
         if let [b' ' | b'\n', ..] = self.remaining {
@@ -317,11 +334,11 @@ impl<'b> Scanner<'b> {
         Ok(())
     }
 
-    fn skip_while(&mut self, passes: impl Fn(u8) -> bool) {
+    fn skip_while(&mut self, predicate: impl Fn(u8) -> bool) {
         let length = self
             .remaining
             .iter()
-            .position(|byte| !passes(*byte))
+            .position(|byte| !predicate(*byte))
             .unwrap_or(self.remaining.len());
         self.skip(length);
     }
@@ -347,7 +364,7 @@ fn increment_depth(depth: usize) -> Result<usize, JsonError> {
     if depth < MAX_DEPTH { Ok(depth.saturating_add(1)) } else { Err(JsonError::TooDeep) }
 }
 
-/// Whether PHP writes the byte as it is.
+/// True if PHP writes the byte without an escape.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=0x7f) && !matches!(byte, b'"' | b'\\' | b'/')
 }
@@ -356,7 +373,7 @@ fn is_plain_letter(letter: char) -> bool {
     u8::try_from(letter).is_ok_and(is_plain)
 }
 
-/// The letter that PHP writes after a backslash for this one.
+/// The letter of the short escape that PHP writes for this letter, if any.
 fn short_escape(letter: char) -> Option<char> {
     Some(match letter {
         '"' | '\\' | '/' => letter,
@@ -369,7 +386,7 @@ fn short_escape(letter: char) -> Option<char> {
     })
 }
 
-/// Appends a letter as `json_encode` does by default.
+/// Appends a letter as `json_encode` encodes it by default.
 fn push_encoded(text: &mut String, letter: char) {
     if is_plain_letter(letter) {
         return text.push(letter);
@@ -377,6 +394,7 @@ fn push_encoded(text: &mut String, letter: char) {
     if let Some(escape) = short_escape(letter) {
         return text.extend(['\\', escape]);
     }
+
     for unit in letter.encode_utf16(&mut [0; 2]) {
         text.push_str("\\u");
         let digits = unit

@@ -1,12 +1,13 @@
-//! The plain values of a plugin's body, for serde's `deserialize_with`.
+//! The scalar values of a plugin's body, for serde's `deserialize_with`.
 //!
-//! PHP does not care whether an id or an amount is a number or a text, so either is taken. An amount is
-//! read from the received text and never goes through a binary float. What can't be read is refused by
-//! a [`ScalarError`] that does not repeat the value, since values are personal data.
+//! PHP converts freely between numbers and strings, so ids and amounts are accepted as
+//! either. An amount is parsed from the received text and never passes through a binary
+//! float. A value that can't be parsed fails with a [`ScalarError`]. It does not repeat
+//! the value, which can be personal data.
 //!
-//! A plugin sends each event once and never again. So an order is not lost over what it could do without:
-//! an e-mail that is no address and a birthday that is no date count as not sent, and what is too long or
-//! too fine is cut.
+//! A plugin sends each event only once, so an order must not be lost for an optional
+//! value. An invalid e-mail address or birthday counts as not sent. Values that are too
+//! long or have too many decimals are cut or rounded.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -27,29 +28,29 @@ use serde_json::value::RawValue;
 
 use super::php;
 
-/// What is wrong with a value.
+/// The reason why a value can't be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum ScalarError {
     #[error("must not be empty")]
     Empty,
     #[error("must not be negative")]
     Negative,
-    #[error("expected a decimal number, plain or as a text")]
+    #[error("expected a decimal number, as a number or a string")]
     NotDecimal,
     #[error("expected a time in whole seconds since 1970")]
     NotTime,
-    #[error("expected an address with http or https, of at most {MAX_URL} bytes")]
+    #[error("expected an http or https URL of at most {MAX_URL} bytes")]
     NotUrl,
-    #[error("must not hold a NUL")]
+    #[error("must not contain a NUL character")]
     Nul,
     #[error("has more digits than an amount can hold")]
     OutOfRange,
 }
 
-/// How many bytes an address can have.
+/// The maximum length of a URL, in bytes.
 const MAX_URL: usize = 2_000;
 
-/// An id that must be there.
+/// A required id.
 pub(super) fn id<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -58,7 +59,7 @@ where
     optional_id(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::Empty))
 }
 
-/// An id; nothing for null and the empty text.
+/// An optional id; `None` for null and the empty string.
 pub(super) fn optional_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -67,7 +68,8 @@ where
     parse_text(deserializer.deserialize_any(TextVisitor)?)
 }
 
-/// A customer's id; nothing for null, the empty text and the stores' id of a guest, which is 0.
+/// A customer's id; `None` for null, the empty string, and 0, which stores send for a
+/// guest.
 pub(super) fn customer_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -76,12 +78,12 @@ where
     parse_text(deserializer.deserialize_any(TextVisitor)?.filter(|id| id != "0"))
 }
 
-/// An e-mail address; nothing for what is none.
+/// An e-mail address; `None` if it is not valid.
 pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
     Ok(text_without_nul(deserializer)?.and_then(|text| Email::new(&text).ok()))
 }
 
-/// A name or another line of at most `MAX` characters, cut there; control characters become blanks.
+/// A name or other line, cut to `MAX` characters; control characters become spaces.
 pub(super) fn text_line<'de, const MAX: usize, D>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error>
@@ -92,14 +94,15 @@ where
     Ok(text_without_nul(deserializer)?.map(|text| text.chars().take(MAX).map(plain).collect()))
 }
 
-/// A birthday, sent as a date, sometimes with a time of midnight; nothing for what is none, such as the
-/// empty text and the databases' date of zeros.
+/// A birthday, sent as a date or as a time of midnight; `None` if it is not valid, such
+/// as the empty string or the date of zeros of some databases.
 pub(super) fn birthday<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<NaiveDate>, D::Error> {
     let text: Option<String> =
         serde_json::from_str(<&RawValue>::deserialize(deserializer)?.get()).ok();
     let date = text.as_deref().and_then(|text| text.split([' ', 'T']).next());
+    // chrono would also accept fewer digits.
     let date = date.filter(|date| date.len() == "YYYY-MM-DD".len());
     Ok(date.and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()))
 }
@@ -111,12 +114,12 @@ pub(super) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result
         .ok_or_else(|| D::Error::custom(ScalarError::NotTime))
 }
 
-/// An address on the web that must be there.
+/// A required http or https URL.
 pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     optional_url(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::Empty))
 }
 
-/// An address on the web; nothing for null and the empty text.
+/// An optional http or https URL; `None` for null and the empty string.
 pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -126,26 +129,27 @@ pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     }
 }
 
-/// An amount that must be there, and is not below zero.
+/// A required amount that is not negative.
 pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     check_not_negative(number(deserializer)?)
 }
 
-/// An amount; zero for null and the empty text, which is how a product without one is sent.
+/// An amount that is not negative; zero for null and the empty string, which are sent for
+/// a product without a price.
 pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
     check_not_negative(optional_number(deserializer)?.unwrap_or_default())
 }
 
-/// An amount that must be there; below zero it counts as zero.
+/// A required amount; a negative one counts as zero.
 pub(super) fn amount_at_least_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
     Ok(number(deserializer)?.max(Decimal::ZERO))
 }
 
-/// A number of units, rounded to the three decimals that it can have.
+/// A number of units, rounded half up to three decimals.
 pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
     let units =
         number(deserializer)?.round_dp_with_strategy(3, RoundingStrategy::MidpointAwayFromZero);
@@ -174,7 +178,8 @@ fn is_url(text: &str) -> bool {
     })
 }
 
-/// PHP writes a rounded-off zero as `-0`, which is none the less zero.
+/// Fails for a negative amount. PHP writes some rounded zeros as `-0`, which is not
+/// negative.
 fn check_not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
     if amount < Decimal::ZERO { Err(E::custom(ScalarError::Negative)) } else { Ok(amount) }
 }
@@ -197,14 +202,14 @@ fn optional_number<'de, D: Deserializer<'de>>(
     }
 }
 
-/// A text, or a whole number as one; nothing for null and the empty text.
+/// Visits a string, or a whole number as a string; `None` for null and the empty string.
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {
     type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text or a whole number")
+        f.write_str("a string or a whole number")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -224,7 +229,8 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// A list of objects. PHP writes one whose keys have gaps as an object, and none at all sometimes as null.
+/// A list of objects. PHP encodes a list whose keys have gaps as an object, and sometimes
+/// an empty one as null.
 pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -261,7 +267,8 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_any(ListVisitor(PhantomData))
 }
 
-/// Discount codes: texts, or objects with a `code`, alone or in a list. Whatever is no code is passed over.
+/// Discount codes: strings, or objects with a `code`, single or in a list. Invalid codes
+/// are ignored.
 pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
     fn one(value: &Value) -> Option<Code> {
         match value {
@@ -273,10 +280,11 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
             Value::Null | Value::Bool(_) | Value::Array(_) => None,
         }
     }
+
     let value = Value::deserialize(deserializer)?;
     Ok(match &value {
         Value::Array(items) => items.iter().filter_map(one).collect(),
-        // Of a list whose keys have gaps PHP makes an object.
+        // A list whose keys have gaps.
         Value::Object(members) if !members.contains_key("code") => {
             members.values().filter_map(one).collect()
         }
@@ -286,7 +294,7 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
     })
 }
 
-/// An object that may be missing. PHP writes an empty one as an empty list.
+/// An optional object. PHP encodes an empty one as an empty list.
 pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -318,7 +326,8 @@ pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_any(OptionalObjectVisitor(PhantomData))
 }
 
-/// An object and nothing else: a derived `Deserialize` alone would also take a list of its fields' values.
+/// Accepts an object only. A derived `Deserialize` would also accept a list of the
+/// fields' values.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -341,8 +350,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads a JSON number exactly, with or without an exponent (PHP writes one for very large and very small
-/// floats).
+/// Parses a JSON number exactly, with or without an exponent, which PHP writes for very
+/// large and very small floats.
 fn parse_decimal(text: &str) -> Result<Decimal, ScalarError> {
     if !php::is_number(text) {
         return Err(ScalarError::NotDecimal);
@@ -350,6 +359,7 @@ fn parse_decimal(text: &str) -> Result<Decimal, ScalarError> {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
         return Decimal::from_str_exact(text).map_err(|_| ScalarError::OutOfRange);
     };
+
     let mantissa = Decimal::from_str_exact(mantissa)
         .map_err(|_| ScalarError::OutOfRange)?
         .normalize();
@@ -357,7 +367,7 @@ fn parse_decimal(text: &str) -> Result<Decimal, ScalarError> {
     scale_by_power(mantissa, exponent).ok_or(ScalarError::OutOfRange)
 }
 
-/// `value` × 10^`exponent`, unless it has more digits than a [`Decimal`].
+/// `value` × 10^`exponent`; `None` if it has more digits than a [`Decimal`].
 fn scale_by_power(value: Decimal, exponent: i32) -> Option<Decimal> {
     let scale = i64::from(value.scale()).checked_sub(i64::from(exponent))?;
     let Ok(scale) = u32::try_from(scale) else {

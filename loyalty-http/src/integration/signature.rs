@@ -1,14 +1,16 @@
 //! The signature of a store plugin's body.
 //!
-//! The body carries `key`, the shop's API key, and `hmac`, the signature. Signed is the body without `hmac`,
-//! its outermost members sorted as PHP's `ksort` does, encoded as PHP's `json_encode` does (see
-//! [`php`](super::php)): HMAC-SHA256 under the shop's secret, in base64.
+//! The body contains `key`, the shop's API key, and `hmac`, the signature: an HMAC-SHA256
+//! under the shop's secret, in base64. The signed text is the body without `hmac`. Its
+//! outermost members are sorted as by PHP's `ksort`, and it is encoded as by PHP's
+//! `json_encode` (see [`php`](super::php)).
 //!
 //! ```text
-//! bytes ── SignedBody::parse ──> SignedBody ── verify(secret of its key) ──> Verified ── read ──> Order, Refund, …
+//! bytes ── SignedBody::parse ──> SignedBody ── verify(secret) ──> VerifiedBody ── read ──> Order, …
 //! ```
 //!
-//! Only a [`Verified`] body can be read, and an unknown key costs and answers what a wrong signature does.
+//! Only a [`VerifiedBody`] can be read. An unknown key has the same cost and the same
+//! error as a wrong signature.
 
 use std::borrow::Cow;
 
@@ -21,36 +23,37 @@ use sha2::Sha256;
 use super::php::{self, JsonError, Member};
 use super::wire::{self, WireError};
 
-/// What is signed with when the key is unknown. Nothing signed with it is ever accepted.
+/// The secret for an unknown key, so that the work is the same. Nothing signed with it is
+/// accepted.
 const PLACEHOLDER_SECRET: &[u8] = &[0; 32];
 
-/// The length of an HMAC-SHA256.
+/// The length of an HMAC-SHA256, in bytes.
 const HMAC_LENGTH: usize = 32;
 
-/// Why a body is not taken for a plugin's.
+/// The reason why a body is rejected as unsigned or not authentic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// Not the JSON that a plugin writes.
+    /// The body is not JSON as a plugin writes it.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// The outermost object has two members of one name.
-    #[error("the body has the member {0:?} twice")]
+    /// The outermost object has two members with the same name.
+    #[error("duplicate member {0:?}")]
     DuplicateMember(String),
-    /// The outermost object has a member whose name begins like a number. PHP sorts such names by their
-    /// value and no plugin sends one.
-    #[error("the body has a member with a number for its name: {0:?}")]
+    /// The outermost object has a member whose name begins like a number. PHP sorts such
+    /// names by their value, and no plugin sends one.
+    #[error("the member name {0:?} begins with a number")]
     NumericMember(String),
-    /// `key` is missing or no text.
-    #[error("the body has no text in its member \"key\"")]
+    /// `key` is missing or not a string.
+    #[error("the member \"key\" is missing or not a string")]
     MissingKey,
-    /// `hmac` is missing or no text.
-    #[error("the body has no text in its member \"hmac\"")]
+    /// `hmac` is missing or not a string.
+    #[error("the member \"hmac\" is missing or not a string")]
     MissingHmac,
     /// `hmac` is not 32 bytes in standard base64 with padding.
     #[error("the member \"hmac\" is not the base64 of 32 bytes")]
     HmacNotBase64,
-    /// The key is unknown or the signature is not by its secret; which of them is not told.
+    /// The key is unknown or the signature is wrong. The error does not distinguish them.
     #[error("the key is unknown or the signature is wrong")]
     NotAuthentic,
 }
@@ -60,45 +63,55 @@ pub struct SignedBody<'b> {
     body: &'b str,
     key: String,
     hmac: [u8; HMAC_LENGTH],
-    /// The members that are signed, in signed order.
+    /// The signed members, in the order in which they are signed.
     members: Vec<SignedMember<'b>>,
 }
 
-/// An outermost member by its decoded name, which is what PHP sorts by.
+/// An outermost member and its decoded name, by which PHP sorts.
 struct SignedMember<'b> {
     name: Cow<'b, str>,
     member: Member<'b>,
 }
 
 impl<'b> SignedBody<'b> {
-    /// Takes a received body apart, without trusting anything in it.
+    /// Scans a received body, without trusting anything in it.
+    ///
+    /// # Errors
+    /// Fails if the body is not JSON as PHP writes it, or if it lacks `key` or `hmac`.
     pub fn parse(body: &'b [u8]) -> Result<Self, SignatureError> {
         let body = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
-        let mut parts = sort_members(php::members(body)?)?;
-        let key = member_text(&parts, "key").ok_or(SignatureError::MissingKey)?;
-        let hmac = member_text(&parts, "hmac").ok_or(SignatureError::MissingHmac)?;
-        parts.retain(|part| part.name != "hmac");
-        Ok(Self { body, key, hmac: decode_hmac(&hmac)?, members: parts })
+        let mut members = sort_members(php::members(body)?)?;
+
+        let key = member_text(&members, "key").ok_or(SignatureError::MissingKey)?;
+        let hmac = member_text(&members, "hmac").ok_or(SignatureError::MissingHmac)?;
+        members.retain(|member| member.name != "hmac");
+        Ok(Self { body, key, hmac: decode_hmac(&hmac)?, members })
     }
 
-    /// The API key that the body claims to come from.
+    /// The API key in the body.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Compares the signature, in constant time, with that by the key's secret; `None` for an unknown key
-    /// takes the same time and is refused in the same words.
+    /// Checks the signature with the key's secret, in constant time.
+    ///
+    /// # Errors
+    /// Fails with [`SignatureError::NotAuthentic`] if the signature is wrong. `None`, for
+    /// an unknown key, takes the same time and has the same error.
     pub fn verify(self, secret: Option<&[u8]>) -> Result<VerifiedBody<'b>, SignatureError> {
+        // An empty secret is the same HMAC key as the placeholder.
         let secret = secret.filter(|secret| !secret.is_empty());
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.unwrap_or(PLACEHOLDER_SECRET))
             .map_err(|_| SignatureError::NotAuthentic)?;
-        let mut opening = "{";
-        for part in &self.members {
-            mac.update(opening.as_bytes());
-            mac.update(part.member.canonical.as_bytes());
-            opening = ",";
+
+        let mut separator = "{";
+        for signed in &self.members {
+            mac.update(separator.as_bytes());
+            mac.update(signed.member.canonical.as_bytes());
+            separator = ",";
         }
         mac.update(b"}");
+
         let matches = mac.verify_slice(&self.hmac).is_ok();
         if matches && secret.is_some() {
             Ok(VerifiedBody { body: self.body })
@@ -108,42 +121,47 @@ impl<'b> SignedBody<'b> {
     }
 }
 
-/// A body that the shop itself has signed.
+/// A body with a valid signature of the shop.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedBody<'b> {
     body: &'b str,
 }
 
 impl VerifiedBody<'_> {
-    /// Reads the body as what its route says it is.
+    /// Parses the body as the type of its route.
+    ///
+    /// # Errors
+    /// Fails if a member is missing or has a wrong type or form.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, WireError> {
         wire::read(self.body)
     }
 }
 
-/// The members in the order of PHP's `ksort`: by the bytes of their names, as long as none is a number.
+/// The members in the order of PHP's `ksort`: by the bytes of their names, if none is
+/// numeric.
 fn sort_members(members: Vec<Member<'_>>) -> Result<Vec<SignedMember<'_>>, SignatureError> {
-    let mut parts: Vec<_> = members
+    let mut members: Vec<_> = members
         .into_iter()
         .map(|member| SignedMember { name: unquote(member.name), member })
         .collect();
-    if let Some(part) = parts.iter().find(|part| begins_like_a_number(&part.name)) {
-        return Err(SignatureError::NumericMember(truncate_name(&part.name)));
+    if let Some(member) = members.iter().find(|member| begins_like_a_number(&member.name)) {
+        return Err(SignatureError::NumericMember(truncate_name(&member.name)));
     }
-    parts.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-    let names = parts.iter().map(|part| &part.name);
+
+    members.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let names = members.iter().map(|member| &member.name);
     match names.clone().zip(names.skip(1)).find(|(name, next)| name == next) {
         Some((name, _)) => Err(SignatureError::DuplicateMember(truncate_name(name))),
-        None => Ok(parts),
+        None => Ok(members),
     }
 }
 
-/// A name is as long as its sender likes; an answer is not.
+/// Limits a name in an error message, since the sender chooses its length.
 fn truncate_name(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
-/// Whether PHP may see a number in the name, after its own white space.
+/// True if PHP may read the name as a number, after what PHP counts as white space.
 fn begins_like_a_number(name: &str) -> bool {
     let name = name.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     let name = name.strip_prefix(['+', '-']).unwrap_or(name);
@@ -151,17 +169,17 @@ fn begins_like_a_number(name: &str) -> bool {
     name.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
-/// The text of the named member, if it is there and is text.
-fn member_text(parts: &[SignedMember<'_>], name: &str) -> Option<String> {
-    let found = parts.iter().find(|part| part.name == name)?;
-    found
+/// The value of a member, if it exists and is a string.
+fn member_text(members: &[SignedMember<'_>], name: &str) -> Option<String> {
+    let signed = members.iter().find(|member| member.name == name)?;
+    signed
         .member
         .value
         .starts_with('"')
-        .then(|| unquote(found.member.value).into_owned())
+        .then(|| unquote(signed.member.value).into_owned())
 }
 
-/// The text within a JSON string that has been scanned, and so decodes.
+/// The text of a JSON string that has been scanned, so it can be decoded.
 fn unquote(string: &str) -> Cow<'_, str> {
     if string.contains('\\') {
         Cow::Owned(serde_json::from_str(string).unwrap_or_default())

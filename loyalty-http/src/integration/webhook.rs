@@ -1,4 +1,4 @@
-//! What the store plugins tell: `POST /integrations/webhooks/{platform}/{event}`.
+//! Events of the store plugins: `POST /integrations/webhooks/{platform}/{event}`.
 //!
 //! ```text
 //! platform ── 404
@@ -6,10 +6,13 @@
 //!           400                401         401       400            422
 //! ```
 //!
-//! A body brings its own proof, and the shop follows from the key in it, so there is no other
-//! authentication. Nothing is kept for idempotency: an order, a cancellation and a customer say how things
-//! are, and saying it again changes nothing. Only a refund is one more with each delivery, since it has no
-//! id: it is named after its delivery and cut at what is left of the order.
+//! The signature in the body is the only authentication, and the shop follows from the
+//! key in it.
+//!
+//! Most events need no idempotency: an order, a cancellation and a customer describe a
+//! state, so a second delivery changes nothing. A refund has no id, so each delivery is a
+//! further refund. Its id is made from the delivery's, and its amount is limited to what
+//! can still be refunded.
 
 use std::sync::Arc;
 
@@ -32,36 +35,35 @@ use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
 use crate::wire::schema;
 
-/// The plugins that speak this wire. `common` is for what they share.
+/// The known platforms. `common` is for events that are the same for all.
 const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
 
-/// The platform of the paths that name none.
+/// The platform of paths without a platform parameter.
 pub(crate) const COMMON: &str = "common";
 
-/// How far the clocks of a store and of this server may be apart where a body says when it was signed, in seconds.
+/// The largest accepted difference between a body's signing time and the server's clock,
+/// in seconds.
 const MAX_CLOCK_DIFFERENCE: u64 = 15 * 60;
 
-/// One delivery of a plugin, as it came in.
+/// One delivery of a plugin, as received.
 #[derive(Clone, Copy)]
 pub(crate) struct Delivery<'a> {
-    /// The platform that the path names.
+    /// The platform in the path.
     pub(crate) platform: &'a str,
-    /// What it tells.
     pub(crate) event: WebhookEvent,
-    /// The body.
     pub(crate) body: &'a [u8],
-    /// What names this delivery and no other.
+    /// The unique id of the delivery.
     pub(crate) id: &'a str,
-    /// When it came.
+    /// The time of receipt.
     pub(crate) now: Timestamp,
 }
 
-/// What a plugin tells.
+/// The event of a delivery.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WebhookEvent {
     OrderCancelled,
@@ -76,44 +78,45 @@ pub(crate) enum WebhookEvent {
     RewardsQuery,
 }
 
-/// A delivery that was taken in: whose it is, and what is to be done, once where that matters.
+/// A parsed delivery: its shop, and the plan to execute.
 pub(crate) struct ParsedDelivery {
     pub(crate) shop: ShopId,
     pub(crate) plan: HandlerPlan,
     pub(crate) idempotency: Option<IdempotencyRecord>,
 }
 
-/// Takes a delivery in.
+/// Authenticates and parses a delivery.
 pub(crate) fn receive(
     store: &dyn Store,
     delivery: Delivery<'_>,
 ) -> Result<ParsedDelivery, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
-    let platform = platform
-        .ok_or_else(|| Problem::not_found("There is no such platform.").with_param("platform"))?;
+    let platform =
+        platform.ok_or_else(|| Problem::not_found("Unknown platform.").with_param("platform"))?;
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
-        Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
+        Ok(shop) => shop.ok_or_else(|| Problem::internal("the key's shop is missing")),
         Err(failure) => Err(error::from_failure(failure)),
     };
-    let (id, mut once) = (key.shop, None);
-    let work = match delivery.event {
-        WebhookEvent::CustomerQuery => show_customer(store, id, delivery.now, body),
-        WebhookEvent::RewardsQuery => list_rewards(store, id, delivery.now, body),
-        WebhookEvent::RedeemReward => redeem_reward(delivery, body, &mut once),
+
+    let (shop_id, mut idempotency) = (key.shop, None);
+    let plan = match delivery.event {
+        WebhookEvent::CustomerQuery => show_customer(store, shop_id, delivery.now, body),
+        WebhookEvent::RewardsQuery => list_rewards(store, shop_id, delivery.now, body),
+        WebhookEvent::RedeemReward => redeem_reward(delivery, body, &mut idempotency),
         WebhookEvent::OrderCancelled => cancel_order(body),
         WebhookEvent::OrderClosed => close_order(body),
         WebhookEvent::CustomerChanged => save_customer(body),
-        WebhookEvent::AppInstalled => record_installation(platform, key.shop, delivery.now, body),
+        WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery.now, body),
         WebhookEvent::KeyVerify => verify_key(&*shop()?, delivery.now, body),
         WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, body),
         WebhookEvent::RefundCreated => refund_order(&*shop()?, delivery.id, body),
     };
-    Ok(ParsedDelivery { shop: id, plan: work?, idempotency: once })
+    Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
 }
 
-/// Whose body it is. An unknown key, a wrong secret in it and a wrong signature are told alike, after the
-/// same work.
+/// The key of a body with a valid signature. An unknown key, a wrong secret in it and a
+/// wrong signature have the same response after the same work.
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
@@ -122,6 +125,7 @@ fn authenticate<'b>(
     let key = auth::verify_key(store, signed.key())?;
     let secret = key.as_ref().map(|key| key.key.signing_secret.as_bytes());
     let verified = signed.verify(secret).map_err(|error| signature_problem(&error))?;
+
     let key = key.ok_or_else(|| signature_problem(&SignatureError::NotAuthentic))?;
     auth::authorize(&key, Scope::Write)?;
     Ok((key, verified))
@@ -137,12 +141,11 @@ fn signature_problem(error: &SignatureError) -> Problem {
         SignatureError::MissingKey => (BodyErrorCode::MissingField, "/key"),
         SignatureError::MissingHmac => (BodyErrorCode::MissingField, "/hmac"),
         SignatureError::HmacNotBase64 | SignatureError::NotAuthentic => {
-            return Problem::unauthorized(
-                "The key is not known, or the signature is not by its secret.",
-            );
+            return Problem::unauthorized("The key is unknown or the signature is wrong.");
         }
     };
-    let problem = Problem::bad_request(code.as_str(), error::to_sentence(&error.to_string()));
+
+    let problem = Problem::bad_request(code.as_str(), to_sentence(&error.to_string()));
     if pointer.is_empty() { problem } else { problem.with_param(pointer) }
 }
 
@@ -151,10 +154,10 @@ fn read<T: DeserializeOwned>(body: VerifiedBody<'_>) -> Result<T, Problem> {
 }
 
 fn wire_problem(WireError { pointer, reason }: WireError) -> Problem {
-    Problem::bad_request("invalid_body", error::to_sentence(&reason)).with_param(pointer)
+    Problem::bad_request("invalid_body", to_sentence(&reason)).with_param(pointer)
 }
 
-/// The key and the secret are right, and so is the store's clock: nobody repeats an old request.
+/// Confirms to the merchant that the key, the secret and the store's clock are correct.
 fn verify_key(shop: &Shop, now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
@@ -167,14 +170,15 @@ fn verify_key(shop: &Shop, now: Timestamp, body: VerifiedBody<'_>) -> Result<Han
     })))
 }
 
+/// Fails with 401 if the signing time is too far from now, so that an old request can't
+/// be replayed.
 fn check_age(now: Timestamp, signed_at: i64) -> Result<(), Problem> {
     if now.timestamp().abs_diff(signed_at) <= MAX_CLOCK_DIFFERENCE {
         return Ok(());
     }
-    Err(
-        Problem::stale_request("This was signed at another time; set the store's clock right.")
-            .with_param("/t"),
-    )
+    let detail = "The signature's time differs too much from the server's clock; check the \
+                  store's clock.";
+    Err(Problem::stale_request(detail).with_param("/t"))
 }
 
 /// All rewards of the program.
@@ -186,25 +190,26 @@ fn list_rewards(
 ) -> Result<HandlerPlan, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
+
     let program = store.program(shop, None).map_err(error::from_failure)?;
-    let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    let (_, program) = program.ok_or_else(|| Problem::internal("the shop has no program"))?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
         data: RewardsResponse::new(&program).rewards,
     })))
 }
 
-/// A customer's balance, and the rewards that they can have.
+/// A customer's balance, and the rewards that they can redeem.
 fn show_customer(
     store: &dyn Store,
     shop: ShopId,
     now: Timestamp,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
-    let who = read::<wire::CustomerQuery>(body)?
+    let customer = read::<wire::CustomerQuery>(body)?
         .into_customer_ref()
         .ok_or_else(|| missing_customer("/customer_id"))?;
     let rewards = store
-        .rewards(shop, &who, now)
+        .rewards(shop, &customer, now)
         .map_err(error::from_failure)?
         .ok_or_else(error::customer_not_found)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
@@ -212,28 +217,31 @@ fn show_customer(
     })))
 }
 
-/// A customer exchanges points in the store. Where the plugin says when it signed that, the same body again is
-/// the same redemption.
+/// Exchanges points for a reward. If the body has its signing time, the same body again
+/// is the same redemption.
 fn redeem_reward(
     delivery: Delivery<'_>,
     body: VerifiedBody<'_>,
-    once: &mut Option<IdempotencyRecord>,
+    idempotency: &mut Option<IdempotencyRecord>,
 ) -> Result<HandlerPlan, Problem> {
     let wire::RedeemReward { customer_email, customer_id, reward_id, amount, t } = read(body)?;
+
+    // Without a time, two redemptions of the same reward have the same body.
     if let Some(t) = t {
         check_age(delivery.now, t)?;
-        *once = Some(IdempotencyRecord::from_delivery(delivery.body));
+        *idempotency = Some(IdempotencyRecord::from_delivery(delivery.body));
     }
-    let asked = wire::CustomerQuery { customer_id, customer_email };
-    let who = asked
+
+    let customer = wire::CustomerQuery { customer_id, customer_email }
         .into_customer_ref()
         .ok_or_else(|| missing_customer("/customer_email"))?;
     let amount = amount.map(Amount::new).transpose();
     let amount = amount.map_err(|error| {
         wire_problem(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
     })?;
+
     let action = RedemptionAction::Issue {
-        customer: who,
+        customer,
         reward: reward_id,
         amount,
         entropy: draw_entropy()?,
@@ -241,6 +249,7 @@ fn redeem_reward(
     let body = |receipt: &Receipt| {
         to_json(&DataEnvelope { data: DataEnvelope { data: CouponResponse::new(receipt) } })
     };
+
     Ok(HandlerPlan::write(
         Action::Redemption(action),
         StatusCode::OK,
@@ -257,7 +266,7 @@ fn redeem_reward(
 }
 
 fn missing_customer(pointer: &str) -> Problem {
-    let reason = "an id or an e-mail address is needed".to_owned();
+    let reason = "an id or an e-mail address is required".to_owned();
     wire_problem(WireError { pointer: pointer.to_owned(), reason })
 }
 
@@ -269,6 +278,8 @@ fn record_installation(
 ) -> Result<HandlerPlan, Problem> {
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
+
+    // No transaction, but it writes to the store, so it runs on a separate thread.
     Ok(HandlerPlan::read(move |store| {
         store
             .record_integration(shop, &integration, now)
@@ -315,10 +326,11 @@ fn refund_order(
 ) -> Result<HandlerPlan, Problem> {
     let body: wire::Refund = read(body)?;
     let Some(refunded) = body.to_refunded(shop.minor_digits()).map_err(wire_problem)? else {
-        let nothing =
+        let unchanged =
             WebhookResponse { ok: true, points_changed: Points::ZERO, point_balance: None };
-        return Ok(HandlerPlan::Respond(EncodedResponse::ok(&nothing)));
+        return Ok(HandlerPlan::Respond(EncodedResponse::ok(&unchanged)));
     };
+
     let id = RefundId::new(format!("delivery-{delivery}")).map_err(Problem::internal)?;
     let refund = Refund { id, refunded };
     Ok(order_command(Command::RefundOrder {
@@ -330,14 +342,14 @@ fn refund_order(
 }
 
 fn save_customer(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
-    let (who, change) = read::<wire::Customer>(body)?.into_profile_change();
-    let who = who.ok_or_else(|| missing_customer("/id"))?;
-    let (presence, conflict) = (Existence::Any, EmailConflict::Ignore);
+    let (customer, change) = read::<wire::Customer>(body)?.into_profile_change();
+    let customer = customer.ok_or_else(|| missing_customer("/id"))?;
     Ok(write_action(Action::Customer {
-        customer: who,
-        existence: presence,
+        customer,
+        existence: Existence::Any,
         change,
-        email_conflict: conflict,
+        // The plugin could not correct a conflict, and would lose the other changes.
+        email_conflict: EmailConflict::Ignore,
         if_match: None,
         commands: vec![Command::SignUp],
     }))

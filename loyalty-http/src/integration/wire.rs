@@ -1,11 +1,12 @@
-//! The bodies of store plugins, by event.
+//! The bodies of the store plugins, by event.
 //!
-//! Only the members that the engine uses are read. The plugins send more (an IP address, discounts,
-//! names of products, Magento's `guest` and `item_spent_amount`), which is ignored and never stored.
-//! The members are typed strictly, and a fault has the JSON Pointer (RFC 6901) of its place. The
-//! tolerance is PHP's: see [`scalar`](super::scalar).
+//! Only the members that the engine uses are read. The plugins send more (an IP address,
+//! discounts, names of products, Magento's `guest` and `item_spent_amount`), which is
+//! ignored and never stored. Values are typed strictly, except for PHP's type juggling:
+//! see [`scalar`](super::scalar). An error has the JSON Pointer (RFC 6901) of the value.
 //!
-//! Amounts are exact as sent, in the shop's currency, and may be finer than its minor unit.
+//! Amounts are exact, in the shop's currency, and may have more decimals than its minor
+//! unit.
 
 use chrono::NaiveDate;
 use loyalty_core::discount::Code;
@@ -24,13 +25,14 @@ use super::schema::{
 };
 use crate::wire::schema;
 
-/// A fault of a verified body: a member is missing, or has a wrong type or form.
+/// The reason why a verified body can't be parsed: a member is missing, or has a wrong
+/// type or form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {reason}")]
 pub struct WireError {
     /// The JSON Pointer of the value.
     pub pointer: String,
-    /// The fault, without the value.
+    /// A description of the error, without the value itself.
     pub reason: String,
 }
 
@@ -38,7 +40,7 @@ pub struct WireError {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreTimestamp")]
 pub struct KeyVerify {
-    /// The time of sending, in seconds since 1970.
+    /// The time of signing, in seconds since 1970.
     #[serde(deserialize_with = "scalar::unix_seconds")]
     #[schemars(with = "StoreTime")]
     pub t: i64,
@@ -48,19 +50,20 @@ pub struct KeyVerify {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreInstalled")]
 pub struct AppInstalled {
-    /// The address of the store for shoppers.
+    /// The URL of the store for shoppers.
     #[serde(deserialize_with = "scalar::url")]
     #[schemars(extend("format" = "uri"))]
     pub shop_url: String,
-    /// The address of the store's own interface, if it has one.
+    /// The URL of the store's API for customers, products and codes, if it has one.
     #[serde(default, deserialize_with = "scalar::optional_url")]
     pub api_endpoint: Option<String>,
 }
 
-/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole order.
+/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole
+/// order.
 ///
-/// It has no currency, no time and no shipping: they are the shop's currency, the time of receipt, and
-/// total - subtotal - tax.
+/// It has no currency, no time and no shipping. They are the shop's currency, the time of
+/// receipt, and total - subtotal - tax.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreOrder")]
 pub struct Order {
@@ -68,7 +71,7 @@ pub struct Order {
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub id: OrderId,
-    /// The total that the customer pays.
+    /// The amount that the customer pays.
     #[serde(deserialize_with = "scalar::amount")]
     #[schemars(with = "StoreAmount")]
     pub total_price: Decimal,
@@ -76,12 +79,12 @@ pub struct Order {
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     #[schemars(with = "OptionalStoreAmount")]
     pub total_tax: Decimal,
-    /// Lines net of discounts, without tax and shipping. Below zero it counts as zero: Magento also
-    /// subtracts discounts on shipping.
+    /// The lines net of discounts, without tax and shipping. Magento also subtracts
+    /// discounts on shipping and can send a negative amount, which counts as zero.
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
     #[schemars(with = "StoreNumber")]
     pub subtotal_price: Decimal,
-    /// The customer; none where neither an id nor an e-mail address was sent.
+    /// The customer; `None` if neither an id nor an e-mail address was sent.
     #[serde(default, deserialize_with = "known_customer")]
     #[schemars(with = "StoreObject<Customer>")]
     pub customer: Option<Customer>,
@@ -89,21 +92,23 @@ pub struct Order {
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(with = "StoreList<Line>")]
     pub products: Vec<Line>,
-    /// The discount codes: texts, or objects with a `code`. Invalid codes are ignored, so that the order is kept.
+    /// The discount codes that were used. Invalid ones are ignored, so that the order is
+    /// not lost.
     #[serde(default, deserialize_with = "scalar::codes")]
     #[schemars(with = "schema::Anything")]
     pub discount_codes: Vec<Code>,
-    /// The one code of a Magento order.
+    /// Magento's single code.
     #[serde(default, deserialize_with = "scalar::codes")]
     #[schemars(with = "schema::Anything")]
     pub coupon_code: Vec<Code>,
 }
 
-/// One line of an order. Line prices are rounded per unit: their sum can differ from the subtotal.
+/// One line of an order. Prices are rounded per unit, so their sum can differ from the
+/// subtotal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreLine")]
 pub struct Line {
-    /// The store's id; none for a product that has been deleted.
+    /// The store's id; `None` for a product that has been deleted.
     #[serde(default, deserialize_with = "scalar::optional_id")]
     #[schemars(with = "StoreOptionalId")]
     pub product_id: Option<ProductId>,
@@ -111,11 +116,11 @@ pub struct Line {
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     #[schemars(with = "OptionalStoreAmount")]
     pub product_price: Decimal,
-    /// The number of units, with decimals for goods by weight or length.
+    /// The number of units, which may be a fraction (weight, length).
     #[serde(deserialize_with = "scalar::quantity")]
     #[schemars(with = "StoreAmount")]
     pub quantity: Quantity,
-    /// The categories that the product is in.
+    /// The product's categories.
     #[serde(default, deserialize_with = "scalar::list")]
     #[schemars(with = "StoreList<Category>")]
     pub categories: Vec<Category>,
@@ -131,7 +136,7 @@ pub struct Category {
     pub category_id: CategoryId,
 }
 
-/// `orders-cancelled`, `orders-closed`: an order.
+/// `orders-cancelled`, `orders-closed`: the order's id.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreOrderRef")]
 pub struct OrderRef {
@@ -141,7 +146,7 @@ pub struct OrderRef {
     pub id: OrderId,
 }
 
-/// `refunds-create`: money went back. A refund has no id of its own: each delivery is one more.
+/// `refunds-create`: a refund. It has no id, so each delivery is a further refund.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreRefund")]
 pub struct Refund {
@@ -149,7 +154,7 @@ pub struct Refund {
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub id: OrderId,
-    /// The payments; the refund is their sum.
+    /// The payments, whose sum is refunded.
     #[serde(deserialize_with = "scalar::list")]
     #[schemars(with = "StoreList<Transaction>")]
     pub transactions: Vec<Transaction>,
@@ -165,11 +170,12 @@ pub struct Transaction {
     pub amount: Decimal,
 }
 
-/// A customer: the body of `customers-create` (which also brings changes), and part of an order.
+/// A customer: the body of `customers-create` (also sent for changes), and a part of an
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreCustomer")]
 pub struct Customer {
-    /// The store's id; none for a guest.
+    /// The store's id; `None` for a guest.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     #[schemars(with = "StoreOptionalId")]
     pub id: Option<CustomerId>,
@@ -177,7 +183,7 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::email")]
     #[schemars(with = "StoreText")]
     pub email: Option<Email>,
-    /// The first name. `woocommerce` sends the user name instead of an empty one.
+    /// The first name; WooCommerce sends the user name if there is none.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     #[schemars(with = "StoreText")]
     pub first_name: Option<String>,
@@ -189,7 +195,7 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::birthday")]
     #[schemars(with = "schema::Anything")]
     pub birthday: Option<NaiveDate>,
-    /// The address, where one is sent.
+    /// The address, if one is sent.
     #[serde(default, deserialize_with = "scalar::optional_object")]
     #[schemars(with = "StoreObject<Address>")]
     pub default_address: Option<Address>,
@@ -210,7 +216,8 @@ pub struct CustomerQuery {
 }
 
 impl CustomerQuery {
-    /// By the id where there is one: a query does not change the owner of an e-mail address.
+    /// The reference by id, else by e-mail address. Not by both, since a query must not
+    /// link an e-mail address to an id.
     pub(super) fn into_customer_ref(self) -> Option<CustomerRef> {
         let email = self.customer_email.map(CustomerRef::Email);
         self.customer_id.map(CustomerRef::Id).or(email)
@@ -225,15 +232,15 @@ pub struct RedeemReward {
     #[serde(default, deserialize_with = "scalar::email")]
     #[schemars(with = "StoreText")]
     pub customer_email: Option<Email>,
-    /// The store's id of the customer.
+    /// The customer's id in the store.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     #[schemars(with = "StoreOptionalId")]
     pub customer_id: Option<CustomerId>,
-    /// The program's reward.
+    /// The reward in the program.
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub reward_id: RewardId,
-    /// The amount, where the customer chooses it.
+    /// The amount, if the reward lets the customer choose it.
     #[serde(default, deserialize_with = "amount_if_sent")]
     #[schemars(with = "StoreAmount")]
     pub amount: Option<Decimal>,
@@ -255,7 +262,7 @@ fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
     scalar::unix_seconds(deserializer).map(Some)
 }
 
-/// The parts of an address that rules use.
+/// The parts of an address that are read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "StoreAddress")]
 pub struct Address {
@@ -276,7 +283,7 @@ fn known_customer<'de, D: serde::Deserializer<'de>>(
     Ok(customer.filter(|customer| customer.id.is_some() || customer.email.is_some()))
 }
 
-/// Reads a body. The place of a fault is looked for only once there is one.
+/// Parses a body. It is parsed again with path tracking only to locate an error.
 pub(super) fn read<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     serde_json::from_str(body).or_else(|_| read_with_path(body))
 }
@@ -289,7 +296,8 @@ fn read_with_path<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     })
 }
 
-/// Turns serde's message into ours: without the value, and with the pointer of a missing member itself.
+/// Converts serde's message: removes the value, and extends the pointer to a missing
+/// member.
 fn to_wire_error(mut pointer: String, message: &str) -> WireError {
     let message = message.split(" at line ").next().unwrap_or_default();
     let reason = match message.rsplit_once(", expected ") {

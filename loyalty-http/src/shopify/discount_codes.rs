@@ -1,15 +1,16 @@
-//! `price_rules/{id}/discount_codes.json`, batches of them, and their look-up.
+//! `price_rules/{id}/discount_codes.json`: discount codes, batches of them, and their
+//! lookup.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
-use loyalty_core::discount::Code as DiscountCode;
+use loyalty_core::discount::{Code, CodeError};
 use loyalty_core::{CodeId, PriceRuleId};
 use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, NumericId, Receipt, Rejection};
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::price_rules::find as rule;
+use super::price_rules::find as find_rule;
 use super::{Envelope, FieldSelection, check_version, linker, page_start, parse_since_id};
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, discount_codes, error, to_json};
 use crate::problem::Problem;
@@ -57,15 +58,15 @@ pub(crate) struct ShopifyCodeBody {
 }
 
 impl CodeEnvelope {
-    /// The text, if one is sent.
-    fn parse_text(self) -> Result<Option<DiscountCode>, Problem> {
+    /// The text of the code, if one is sent.
+    fn parse_text(self) -> Result<Option<Code>, Problem> {
         let Some(text) = self.discount_code.code else { return Ok(None) };
-        let refused = |error: loyalty_core::discount::CodeError| {
+        let invalid = |error: CodeError| {
             let detail = format!("This {error}.");
             Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
                 .with_param("/discount_code/code")
         };
-        DiscountCode::new(text.as_str()).map(Some).map_err(refused)
+        Code::new(text.as_str()).map(Some).map_err(invalid)
     }
 }
 
@@ -106,7 +107,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .with_param("/discount_code/code")
     })?;
     Ok(write_code(
-        DiscountAction::AddCode { rule: rule(call)?.id, text },
+        DiscountAction::AddCode { rule: find_rule(call)?.id, text },
         StatusCode::CREATED,
     ))
 }
@@ -129,16 +130,16 @@ fn write_code(action: DiscountAction, status: StatusCode) -> HandlerPlan {
             discount_codes::receipt_code(receipt).map(ShopifyCodeResponse::from),
         ))
     };
-    let blame = |rejection: &Rejection| {
-        let taken = rejection.code() == "code_taken";
-        Some(if taken { "/discount_code/code" } else { "id" }.to_owned())
+    let pointer = |rejection: &Rejection| {
+        let is_taken = rejection.code() == "code_taken";
+        Some(if is_taken { "/discount_code/code" } else { "id" }.to_owned())
     };
-    HandlerPlan::write(Action::Discount(action), status, body, blame).conflicts_as_unprocessable()
+    HandlerPlan::write(Action::Discount(action), status, body, pointer).conflicts_as_unprocessable()
 }
 
-/// The code that the path names, or 404.
+/// The rule and the code in the path, or 404.
 fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
-    let rule = rule(call)?.id;
+    let rule = find_rule(call)?.id;
     let unknown = || error::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
     let id = call
         .params
@@ -167,11 +168,12 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `GET price_rules/{id}/discount_codes.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (shop, rule) = (call.shop_id(), rule(call)?.id);
+    let (shop, rule) = (call.shop_id(), find_rule(call)?.id);
     let (fields, limit, next) =
         (FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
     let after =
         page_start(call, parse_since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
@@ -188,7 +190,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// `GET discount_codes/lookup.json?code=`: where the code is.
+/// `GET discount_codes/lookup.json?code=`: 303 with the path of the code.
 pub(crate) fn lookup(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let code = discount_codes::look_up(call, ThrottleSubject::default())?;
@@ -243,11 +245,12 @@ pub(super) struct BatchErrors {
     code: Option<[&'static str; 1]>,
 }
 
-/// `POST price_rules/{id}/batch.json`. All of it is done when it is answered.
+/// `POST price_rules/{id}/batch.json`. Unlike Shopify's, the batch is complete in the
+/// response.
 pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let texts = call.body::<BatchBody>()?.parse()?;
-    let action = Action::Discount(DiscountAction::AddCodes { rule: rule(call)?.id, texts });
+    let action = Action::Discount(DiscountAction::AddCodes { rule: find_rule(call)?.id, texts });
     let body = |receipt: &Receipt| {
         to_json(&Envelope(
             "discount_code_creation",
@@ -260,7 +263,7 @@ pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `GET price_rules/{id}/batch/{batch_id}.json`
 pub(crate) fn show_batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let batch = discount_codes::find_batch(call, rule(call)?.id)?;
+    let batch = discount_codes::find_batch(call, find_rule(call)?.id)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&Envelope(
         "discount_code_creation",
         ShopifyBatchResponse::from(&batch),
@@ -269,7 +272,7 @@ pub(crate) fn show_batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `GET price_rules/{id}/batch/{batch_id}/discount_codes.json`
 pub(crate) fn batch_codes(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let batch = discount_codes::find_batch(call, rule(call)?.id)?;
+    let batch = discount_codes::find_batch(call, find_rule(call)?.id)?;
     let codes = batch.entries.iter().map(|entry| {
         let (id, error) = describe_outcome(entry.outcome);
         ShopifyBatchCodeResponse {

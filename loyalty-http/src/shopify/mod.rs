@@ -1,19 +1,24 @@
-//! The store endpoints as Shopify's REST clients know them: `/admin/api/{version}/….json`, the key in
-//! `X-Shopify-Access-Token`.
+//! The store endpoints for Shopify's REST clients: `/admin/api/{version}/….json`, with
+//! the key in `X-Shopify-Access-Token`. Orders, points and the program exist at `/v1`
+//! only.
 //!
-//! The same handlers' work in another dress. A body is an object of one member (`{"customer": …}`): the Python
-//! client takes a list or a count only where nothing stands beside it. What the server emits it takes back:
-//! both clients' PUT sends the last answer, so members that can't be changed are read over there, and all that
-//! was never emitted is refused by name. Refusals carry `errors` as `{field: [texts]}` beside the members of
-//! problem+json, and what clashes is 422. Pages are linked by `page_info`.
+//! The handlers do the same work as those of `/v1` in Shopify's format:
 //!
-//! Ids are JSON numbers. Why an id of the shop's that is a number stays that number, and what the others get,
-//! is told at [`NumericId`]; `own_id` is the shop's id as it is. A customer is found by the account's number as
-//! well: a guest who turns out to be the customer 42 is 42 from then on, and still there by the old number.
-//! Variants of two products have the same number only where the shop gave them the same id, by which price rules
-//! name them.
+//! - A body is an object of one member (`{"customer": …}`), since the Python client
+//!   accepts a list or a count only without other members.
+//! - A request accepts every member that responses contain, because both clients' PUT
+//!   sends the last response. Members that can't be changed are ignored; unknown members
+//!   are errors.
+//! - Errors have `errors` as `{field: [texts]}` beside the members of problem+json, and a
+//!   conflict is 422. Pages are linked by `page_info`.
 //!
-//! Orders, points and the program are at `/v1` alone.
+//! Ids are JSON numbers; see [`NumericId`] for the numbers of ids that are texts.
+//! `own_id` is the shop's own id.
+//!
+//! A customer is also found by the account's number. A guest who becomes customer 42 gets
+//! the id 42, and the old number still finds them. Variants of two products have the same
+//! number only if the shop gave them the same id, since price rules refer to variants by
+//! that id.
 
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
@@ -34,10 +39,10 @@ use crate::problem::Problem;
 use crate::wire::query::{Cursor, PageLinker};
 use crate::wire::value;
 
-/// The cursor's name here.
+/// The query parameter of the cursor.
 pub(crate) const PAGE_INFO: &str = "page_info";
 
-/// How many ids a list can be asked for.
+/// The maximum number of ids in a query.
 const MAX_IDS: usize = 250;
 
 /// An object of one member.
@@ -51,11 +56,11 @@ impl<T: Serialize> Serialize for Envelope<T> {
     }
 }
 
-/// The members that a client wants to see; none where it wants all.
+/// The members that a client requests; `None` for all.
 pub(crate) struct FieldSelection(Option<Vec<String>>);
 
 impl FieldSelection {
-    /// `fields=id,title`
+    /// The selection in `fields=id,title`.
     pub(crate) fn from_call(call: &Call<'_>) -> Result<Self, Problem> {
         let text = call.query.text("fields")?;
         Ok(Self(
@@ -63,57 +68,63 @@ impl FieldSelection {
         ))
     }
 
-    /// 200 with one thing.
-    pub(crate) fn render_one(&self, name: &'static str, thing: &impl Serialize) -> EncodedResponse {
+    /// 200 with one resource.
+    pub(crate) fn render_one(
+        &self,
+        name: &'static str,
+        resource: &impl Serialize,
+    ) -> EncodedResponse {
         match &self.0 {
-            None => EncodedResponse::ok(&Envelope(name, thing)),
-            Some(fields) => EncodedResponse::ok(&Envelope(name, select_fields(thing, fields))),
+            None => EncodedResponse::ok(&Envelope(name, resource)),
+            Some(fields) => EncodedResponse::ok(&Envelope(name, select_fields(resource, fields))),
         }
     }
 
-    /// 200 with many things.
+    /// 200 with a list of resources.
     pub(crate) fn render_many<T: Serialize>(
         &self,
         name: &'static str,
-        things: &[T],
+        resources: &[T],
     ) -> EncodedResponse {
         match &self.0 {
-            None => EncodedResponse::ok(&Envelope(name, things)),
+            None => EncodedResponse::ok(&Envelope(name, resources)),
             Some(fields) => {
-                let things: Vec<Value> =
-                    things.iter().map(|thing| select_fields(thing, fields)).collect();
-                EncodedResponse::ok(&Envelope(name, things))
+                let resources: Vec<Value> = resources
+                    .iter()
+                    .map(|resource| select_fields(resource, fields))
+                    .collect();
+                EncodedResponse::ok(&Envelope(name, resources))
             }
         }
     }
 }
 
-fn select_fields(thing: &impl Serialize, fields: &[String]) -> Value {
-    let mut value = serde_json::to_value(thing).unwrap_or_default();
+fn select_fields(resource: &impl Serialize, fields: &[String]) -> Value {
+    let mut value = serde_json::to_value(resource).unwrap_or_default();
     if let Value::Object(members) = &mut value {
         members.retain(|name, _| fields.iter().any(|field| field == name));
     }
     value
 }
 
-/// The versions of Shopify's API are months, and `unstable`. All are answered alike.
+/// Accepts the versions of Shopify's API, which are months and `unstable`; else 404. All
+/// versions have the same behaviour.
 pub(crate) fn check_version(call: &Call<'_>) -> Result<(), Problem> {
     let version = call.params.get("version").unwrap_or_default();
-    let digits =
+    let has_digits =
         |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
-    let month = version
+    let is_month = version
         .split_once('-')
-        .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
-    if month || version == "unstable" {
+        .is_some_and(|(year, month)| has_digits(year, 4) && has_digits(month, 2));
+
+    if is_month || version == "unstable" {
         return Ok(());
     }
-    Err(
-        Problem::not_found("There is no such version of this interface; write it as 2025-01.")
-            .with_param("version"),
-    )
+    Err(Problem::not_found("Unknown API version; a version looks like 2025-01.")
+        .with_param("version"))
 }
 
-/// The number in the path. What is no number is nobody's.
+/// The number in the path; the `unknown` problem if it is not a number.
 pub(crate) fn path_number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<NumericId, Problem> {
     check_version(call)?;
     call.params
@@ -123,26 +134,29 @@ pub(crate) fn path_number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<N
         .ok_or_else(unknown)
 }
 
-/// `ids=1,2,3`; no more of them than `limit` says. What else would begin a page must make sense, too.
+/// The ids in `ids=1,2,3`, at most `limit` of them.
 pub(crate) fn parse_ids(call: &Call<'_>) -> Result<Option<Vec<NumericId>>, Problem> {
     let Some(text) = call.query.text("ids")? else { return Ok(None) };
+
+    // Not used together with ids, but an invalid one is still an error.
     parse_since_id(call)?;
     let limit = match call.query.raw("limit") {
         Some(_) => call.query.limit()?,
         None => MAX_IDS,
     };
+
     let ids: Option<Vec<NumericId>> = text
         .split(',')
         .map(|id| value::parse_number(id.trim()).and_then(NumericId::new))
         .collect();
     let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
-        let detail = format!("This must be at most {MAX_IDS} numbers, parted by commas.");
+        let detail = format!("The value must be at most {MAX_IDS} numbers, separated by commas.");
         Problem::unprocessable("invalid_value", detail).with_param("ids")
     })?;
     Ok(Some(ids.into_iter().take(limit).collect()))
 }
 
-/// `parse_since_id=7`: what comes behind it. 0 is the beginning.
+/// The id in `since_id=7`, after which the list begins. 0 is the beginning.
 pub(crate) fn parse_since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
     match call.query.raw("since_id") {
         None | Some("0") => Ok(None),
@@ -150,7 +164,7 @@ pub(crate) fn parse_since_id(call: &Call<'_>) -> Result<Option<NumericId>, Probl
     }
 }
 
-/// Where the page begins: a page's own mark says more than `parse_since_id`, which stands beside it in a link.
+/// The start of the page: the cursor, else `since_id`. The link to a next page has both.
 pub(crate) fn page_start<C: Cursor>(
     call: &Call<'_>,
     since: Option<C>,
@@ -162,7 +176,8 @@ pub(crate) fn linker(call: &Call<'_>) -> PageLinker {
     call.query.page_linker_named(call.head.uri.path(), PAGE_INFO)
 }
 
-/// The customer of a number.
+/// The customer with a number: an account's number that we assigned, or the shop's own
+/// id.
 pub(crate) fn find_customer(
     store: &dyn Store,
     shop: ShopId,

@@ -1,4 +1,4 @@
-//! `price_rules.json`: made, read, changed, listed, counted and deleted.
+//! `price_rules.json`: creating, reading, updating, counting and deleting price rules.
 
 use hyper::StatusCode;
 use loyalty_core::discount::PriceRuleParts;
@@ -17,7 +17,7 @@ use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_ru
 use crate::wire::query::RuleCursor;
 use crate::wire::schema;
 
-/// Where the rule stands in a body.
+/// The place of the rule in a body.
 const BODY_POINTER: &str = "/price_rule";
 
 /// `{"price_rule": …}`
@@ -39,7 +39,7 @@ pub(super) struct ShopifyPriceRuleResponse<'a> {
 }
 
 impl<'a> ShopifyPriceRuleResponse<'a> {
-    /// A rule with its parts in numbers.
+    /// A rule, and its parts with numeric ids.
     fn new(view: &PriceRuleView, parts: &'a PriceRuleParts) -> Self {
         Self {
             id: view.id.0,
@@ -48,7 +48,7 @@ impl<'a> ShopifyPriceRuleResponse<'a> {
     }
 }
 
-/// What a rule says, in numbers.
+/// The parts of a rule with numeric ids.
 fn parts_with_numbers(
     store: &dyn Store,
     shop: ShopId,
@@ -63,33 +63,38 @@ fn parts_with_numbers(
 /// `POST price_rules.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let parts = parse_body(call)?
-        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
-    let own =
+    let parts = parse_body(call)?.apply(PriceRuleParts::new(call.now));
+    let shop_ids =
         IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
-    let rule = build_rule(own.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
+    let rule = build_rule(shop_ids.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
+
+    // For the response, which is rendered inside the transaction, where the store can't
+    // be queried.
     let numbers = IdMapping::to_numbers(call.store, call.shop_id(), rule.parts())
         .map_err(error::from_failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
     Ok(write_rule(action, StatusCode::CREATED, numbers))
 }
 
-/// `PUT price_rules/{id}.json`: what is sent is changed; the last answer, sent back, changes nothing. What has
-/// been changed meanwhile stays changed.
+/// `PUT price_rules/{id}.json`: changes the members that are sent. The last response,
+/// sent back, changes nothing, and concurrent changes of other members stay.
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let body = parse_body(call)?;
-    let known = find(call)?;
-    // What the rule names later besides is not looked for: others named it so.
-    let parts = body.clone().apply(known.rule.parts().clone());
-    let own =
+    let current = find(call)?;
+
+    // Ids that a concurrent change adds are not mapped, since that change has done so.
+    let parts = body.clone().apply(current.rule.parts().clone());
+    let shop_ids =
         IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
-    let parts = own.apply(parts);
+    let parts = shop_ids.apply(parts);
     let numbers =
         IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
-    let change = RuleChange::new(move |parts| own.apply(body.clone().apply(parts)));
+
+    // Applied within the transaction, to the rule as it is then.
+    let change = RuleChange::new(move |parts| shop_ids.apply(body.clone().apply(parts)));
     Ok(write_rule(
-        DiscountAction::ChangeRule { id: known.id, change },
+        DiscountAction::ChangeRule { id: current.id, change },
         StatusCode::OK,
         numbers,
     ))
@@ -101,22 +106,23 @@ fn parse_body(call: &Call<'_>) -> Result<PriceRuleBody, Problem> {
 
 fn write_rule(action: DiscountAction, status: StatusCode, numbers: IdMapping) -> HandlerPlan {
     let body = move |receipt: &Receipt| {
-        let made = price_rules::receipt_rule(receipt)
+        let rule = price_rules::receipt_rule(receipt)
             .map(|view| (view, numbers.apply(view.rule.parts().clone())));
         to_json(&Envelope(
             "price_rule",
-            made.as_ref()
+            rule.as_ref()
                 .map(|(view, parts)| ShopifyPriceRuleResponse::new(view, parts)),
         ))
     };
-    let blame = |rejection: &Rejection| match rejection.code() {
+
+    let pointer = |rejection: &Rejection| match rejection.code() {
         "invalid_price_rule" => Some(BODY_POINTER.to_owned()),
         _ => Some("id".to_owned()),
     };
-    HandlerPlan::write(Action::Discount(action), status, body, blame).conflicts_as_unprocessable()
+    HandlerPlan::write(Action::Discount(action), status, body, pointer).conflicts_as_unprocessable()
 }
 
-/// The rule that the path names, or 404.
+/// The rule in the path, or 404.
 pub(super) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
     let id = PriceRuleId(path_number(call, rule_not_found)?.get());
     call.store
@@ -156,6 +162,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     );
     let after =
         page_start(call, parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
@@ -165,6 +172,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .last()
             .filter(|_| page.has_more)
             .map(|rule| RuleCursor(rule.id));
+
         let parts = page.items.iter().map(|rule| parts_with_numbers(store, shop, rule));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let rules: Vec<_> = page
@@ -199,7 +207,7 @@ mod tests {
     use loyalty_core::discount::PriceRule;
     use loyalty_core::{Currency, Timestamp, Zone};
     use loyalty_store::{
-        ApiKeyRecord, Discounts, MemoryStore, NewApiKey, NewShop, Reply, Request as Asked,
+        ApiKeyRecord, Discounts, MemoryStore, NewApiKey, NewShop, Reply, Request as StoreRequest,
     };
 
     use super::*;
@@ -207,7 +215,8 @@ mod tests {
     use crate::throttle::Throttle;
     use crate::wire::query::Query;
 
-    /// What is sent is looked at before the transaction begins; what the rule says by then may be another thing.
+    /// The request is parsed before its transaction begins, so the rule can change in
+    /// between.
     #[test]
     fn a_concurrent_change_is_not_lost() {
         let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);
@@ -217,23 +226,23 @@ mod tests {
             zone: Zone::UTC,
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
-        let act = |action| {
-            let asked = Asked { shop, now, dry_run: false, idempotency: None, action };
-            match store.execute(asked).wait().unwrap() {
+        let execute = |action| {
+            let request = StoreRequest { shop, now, dry_run: false, idempotency: None, action };
+            match store.execute(request).wait().unwrap() {
                 Reply::Decided(outcome) => outcome.unwrap(),
-                Reply::Stored { .. } => panic!("nothing is kept"),
+                Reply::Stored { .. } => panic!("a stored response without a key"),
             }
         };
         let save = |id, title: &str| {
             let parts = PriceRuleParts {
                 title: title.to_owned(),
                 value: (-1).into(),
-                ..PriceRuleParts::default()
+                ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
             };
             let rule = Box::new(PriceRule::new(parts, 2).unwrap());
             Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None })
         };
-        let id = price_rules::receipt_rule(&act(save(None, "Summer"))).unwrap().id;
+        let id = price_rules::receipt_rule(&execute(save(None, "Summer"))).unwrap().id;
 
         let path = format!("/admin/api/2025-01/price_rules/{id}.json");
         let (head, ()) = Request::put(&path).body(()).unwrap().into_parts();
@@ -258,8 +267,9 @@ mod tests {
         let HandlerPlan::Write(write) = update(&call).unwrap() else {
             panic!("no write")
         };
-        act(save(Some(id), "Winter"));
-        act(write.action);
+
+        execute(save(Some(id), "Winter"));
+        execute(write.action);
         let rule = store.price_rule(shop, id).unwrap().unwrap().rule;
         assert_eq!((rule.parts().title.as_str(), rule.parts().usage_limit), ("Winter", Some(20)));
     }

@@ -1,4 +1,4 @@
-//! `products.json`: read and counted. Shops fill them at `/v1/products`.
+//! `products.json`: reading and counting products. Shops write them at `/v1/products`.
 
 use loyalty_store::{NumericId, ProductRef, Rejection};
 
@@ -28,7 +28,7 @@ fn product_not_found() -> Problem {
     error::from_rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
 }
 
-/// `GET products.json`: by pages, or those that are asked for.
+/// `GET products.json`: a page, or the products in `ids`.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     match parse_ids(call)? {
@@ -40,11 +40,13 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 fn list_by_ids(call: &Call<'_>, ids: Vec<NumericId>) -> Result<HandlerPlan, Problem> {
     let (shop, fields) = (call.shop()?, FieldSelection::from_call(call)?);
     Ok(HandlerPlan::read(move |store| {
-        let found = ids
+        let records = ids
             .into_iter()
             .map(|id| store.product(shop.id, &ProductRef::Number(id)));
-        let found = found.collect::<Result<Vec<_>, _>>().map_err(error::from_failure)?;
-        let products: Vec<_> = found
+        let records = records.collect::<Result<Vec<_>, _>>().map_err(error::from_failure)?;
+
+        // Unknown ids are left out.
+        let products: Vec<_> = records
             .iter()
             .flatten()
             .map(|record| ShopifyProductResponse::new(record, shop.currency))
@@ -61,6 +63,7 @@ fn list_page(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         linker(call),
     );
     let after = page_start(call, parse_since_id(call)?.map(ProductCursor))?;
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
@@ -70,6 +73,7 @@ fn list_page(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .last()
             .filter(|_| page.has_more)
             .map(|record| ProductCursor(record.number));
+
         let products: Vec<_> = page
             .items
             .iter()

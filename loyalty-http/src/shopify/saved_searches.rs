@@ -1,4 +1,5 @@
-//! `customer_saved_searches.json`: made, read, carried out and counted.
+//! `customer_saved_searches.json`: creating, reading, executing and counting saved
+//! searches.
 
 use std::sync::Arc;
 
@@ -19,17 +20,20 @@ use crate::wire::value::prefix_pointer;
 /// `POST customer_saved_searches.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let parsed = call.body::<SavedSearchEnvelope>()?.customer_saved_search.parse();
-    let (name, text) =
-        parsed.map_err(|problem| prefix_pointer("/customer_saved_search", problem))?;
+    let body = call.body::<SavedSearchEnvelope>()?;
+    let (name, text) = body
+        .customer_saved_search
+        .parse()
+        .map_err(|problem| prefix_pointer("/customer_saved_search", problem))?;
     let query = parse_search(call, &text, "/customer_saved_search/query")?;
+
     let action = Action::Catalogue(CatalogueAction::SaveSearch { name, query });
     let body = |receipt: &Receipt| {
         let search = saved_searches::receipt_search(receipt).map(ShopifySavedSearchResponse::from);
         to_json(&Envelope("customer_saved_search", search))
     };
-    let blame = |_: &Rejection| Some("/customer_saved_search/name".to_owned());
-    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, blame).conflicts_as_unprocessable())
+    let pointer = |_: &Rejection| Some("/customer_saved_search/name".to_owned());
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, pointer).conflicts_as_unprocessable())
 }
 
 /// `GET customer_saved_searches/{id}.json`
@@ -69,6 +73,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         linker(call),
     );
     let after = page_start(call, parse_since_id(call)?.map(SearchCursor))?;
+
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
@@ -78,6 +83,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .last()
             .filter(|_| page.has_more)
             .map(|search| SearchCursor(search.number));
+
         let searches: Vec<_> = page
             .items
             .iter()

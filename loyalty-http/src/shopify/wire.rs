@@ -1,4 +1,4 @@
-//! The bodies of Shopify's clients.
+//! The request and response bodies of Shopify's clients.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -9,8 +9,8 @@ use loyalty_core::{
     Timestamp, VariantId,
 };
 use loyalty_store::{
-    CustomerRef, CustomerView, FieldChange as Changed, NumericId, ProductRecord, ProductStatus,
-    ProfileChange, SavedSearch,
+    CustomerRef, CustomerView, FieldChange, NumericId, ProductRecord, ProductStatus, ProfileChange,
+    SavedSearch,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -83,7 +83,7 @@ struct ShopifyAddressBody {
     _default: Option<bool>,
 }
 
-/// Tags: a text with commas between them, or an array.
+/// Tags: a string separated by commas, or an array.
 #[derive(Debug)]
 enum TagList {
     Text(String),
@@ -139,7 +139,8 @@ impl<'de> Visitor<'de> for TagListVisitor {
 }
 
 impl TagList {
-    /// Returns the new tags; `None` for the text of the last response, whatever is in the tags.
+    /// Parses the tags; `None` for a string that equals the customer's tags in the last
+    /// response, which changes nothing, even if a tag contains a comma.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
             Self::Text(text) if profile.is_some_and(|profile| join_tags(&profile.tags) == text) => {
@@ -148,13 +149,15 @@ impl TagList {
             Self::Text(text) => text,
             Self::List(list) => return parse_tags(list).map(Some),
         };
+
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let parts = parts.map(|part| Tag::from_text(part).map(ParsedField));
-        let parts = parts.collect::<Result<_, _>>();
-        let refused = |refusal: FieldError| {
-            Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param("/tags")
+        let tags = parts
+            .map(|part| Tag::from_text(part).map(ParsedField))
+            .collect::<Result<_, _>>();
+        let invalid = |error: FieldError| {
+            Problem::unprocessable(error.code.as_str(), error.detail).with_param("/tags")
         };
-        parse_tags(parts.map_err(refused)?).map(Some)
+        parse_tags(tags.map_err(invalid)?).map(Some)
     }
 }
 
@@ -163,18 +166,18 @@ fn join_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
 }
 
 impl ShopifyCustomerBody {
-    /// Returns a new customer with an e-mail address or the shop's own id.
+    /// A new customer, with an e-mail address or the shop's own id at least.
     pub(super) fn into_new(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {
             PatchField::Set(ParsedField(email)) => Some(email),
             PatchField::Keep | PatchField::Clear => None,
         };
-        let who =
+        let customer =
             CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(missing_email)?;
-        Ok((who, self.profile_change(None)?))
+        Ok((customer, self.profile_change(None)?))
     }
 
-    /// Returns the reference of a known customer and the change of the profile.
+    /// A change of a known customer, with the reference to the customer.
     pub(super) fn into_change(
         mut self,
         customer: &CustomerView,
@@ -185,26 +188,27 @@ impl ShopifyCustomerBody {
             .take()
             .is_some_and(|ParsedField(id)| record.id.as_ref() != Some(&id))
         {
-            let detail = "An `own_id` can't be changed here.";
+            let detail = "The `own_id` can't be changed.";
             return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
                 .with_param("/own_id"));
         }
         if record.id.is_none() && matches!(self.email, PatchField::Clear) {
             return Err(missing_email());
         }
-        let who = record
+
+        let reference = record
             .id
             .clone()
             .map(CustomerRef::Id)
             .or_else(|| record.email.clone().map(CustomerRef::Email));
-        let nameless = || Problem::internal("a customer without id and e-mail");
-        Ok((who.ok_or_else(nameless)?, self.profile_change(Some(&record.profile))?))
+        let missing = || Problem::internal("the customer has neither id nor e-mail");
+        Ok((reference.ok_or_else(missing)?, self.profile_change(Some(&record.profile))?))
     }
 
     fn profile_change(self, profile: Option<&Profile>) -> Result<ProfileChange, Problem> {
         let (zip, country) = match self.addresses {
-            PatchField::Keep => (Changed::Keep, Changed::Keep),
-            PatchField::Clear => (Changed::Set(None), Changed::Set(None)),
+            PatchField::Keep => (FieldChange::Keep, FieldChange::Keep),
+            PatchField::Clear => (FieldChange::Set(None), FieldChange::Set(None)),
             PatchField::Set(addresses) => parse_address(addresses)?,
         };
         Ok(ProfileChange {
@@ -217,7 +221,7 @@ impl ShopifyCustomerBody {
             tags: match self.tags {
                 PatchField::Keep => None,
                 PatchField::Clear => Some(BTreeSet::new()),
-                PatchField::Set(labels) => labels.parse(profile)?,
+                PatchField::Set(tags) => tags.parse(profile)?,
             },
             household: None,
         })
@@ -225,26 +229,27 @@ impl ShopifyCustomerBody {
 }
 
 fn missing_email() -> Problem {
-    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer needs an `email`.")
+    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer must have an `email`.")
         .with_param("/email")
 }
 
 fn parse_address(
     addresses: Vec<ShopifyAddressBody>,
-) -> Result<(Changed<String>, Changed<String>), Problem> {
+) -> Result<(FieldChange<String>, FieldChange<String>), Problem> {
     if addresses.len() > 1 {
-        let detail = "A customer has one address here.";
+        let detail = "A customer can have only one address.";
         return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
             .with_param("/addresses"));
     }
+
     let (zip, country) = addresses
         .into_iter()
         .next()
-        .map(|only| (only.zip, only.country))
+        .map(|address| (address.zip, address.country))
         .unwrap_or_default();
     Ok((
-        Changed::Set(zip.map(Text::into_string)),
-        Changed::Set(country.map(Text::into_string)),
+        FieldChange::Set(zip.map(Text::into_string)),
+        FieldChange::Set(country.map(Text::into_string)),
     ))
 }
 
@@ -287,7 +292,7 @@ struct ShopifyAddressResponse<'a> {
 }
 
 impl<'a> ShopifyCustomerResponse<'a> {
-    /// The customer as of `now`, of a shop with this currency.
+    /// The customer as of `now`, in a shop with this currency.
     pub(super) fn new(customer: &'a CustomerView, currency: Currency, now: Timestamp) -> Self {
         let record = customer.record();
         let profile = &record.profile;
@@ -297,6 +302,7 @@ impl<'a> ShopifyCustomerResponse<'a> {
             country,
             default: true,
         });
+
         Self {
             id: NumericId::from_customer(record),
             own_id: record.id.as_ref(),
@@ -360,7 +366,7 @@ struct ShopifyVariantResponse<'a> {
 }
 
 impl<'a> ShopifyProductResponse<'a> {
-    /// A product of a shop with this currency.
+    /// A product in a shop with this currency.
     pub(super) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
         let variants = product
@@ -375,6 +381,7 @@ impl<'a> ShopifyProductResponse<'a> {
                 sku: variant.sku.as_deref(),
                 price: variant.price.or(product.price),
             });
+
         Self {
             id: record.number,
             own_id: &product.id,
@@ -419,7 +426,7 @@ pub(crate) struct ShopifySavedSearchBody {
 }
 
 impl ShopifySavedSearchBody {
-    /// Returns the name and the search query.
+    /// The name, and the text of the search.
     pub(super) fn parse(self) -> Result<(String, String), Problem> {
         let name = require_text(self.name, "/name")?;
         Ok((name, self.query.map(Text::into_string).unwrap_or_default()))

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use loyalty_core::discount::{
-    AppliedCode, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
-    Evaluation, LineTotal, ShippingLine,
+    AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
+    DiscountClass, Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
@@ -18,8 +18,7 @@ use super::json::field::{Text, TimeField};
 use super::price_rule::AnyId;
 use super::schema;
 use super::value::ParsedField;
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// The buyer of a cart.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -364,9 +363,9 @@ impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
 impl<'a> AppliedCodeResponse<'a> {
     fn new(code: &'a str, applied: &'a AppliedCode, text: String, public_text: String) -> Self {
         let class = match applied.class {
-            Class::Product => "product",
-            Class::Order => "order",
-            Class::Shipping => "shipping",
+            DiscountClass::Product => "product",
+            DiscountClass::Order => "order",
+            DiscountClass::Shipping => "shipping",
         };
         let shares = applied
             .shares

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use loyalty_core::award::AwardReason;
-use loyalty_core::event::{AdjustmentReason, Clawback, LotCredit};
+use loyalty_core::event::AdjustmentReason;
+use loyalty_core::lot::{Clawback, LotCredit};
 use loyalty_core::{
     ActionId, Calculation, Event, OrderId, Points, RedemptionId, RewardId, TierId, Timestamp,
 };

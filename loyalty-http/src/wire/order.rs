@@ -24,8 +24,7 @@ use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
 use super::schema;
 use super::value::{ParsedField, QuantityField, prefix_pointer};
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// `anyOf`: a cancellation, or lines and a total.
 fn order_rules() -> Value {
@@ -407,7 +406,7 @@ impl<'a> OrderResponse<'a> {
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         let answer = match &receipt.order {
             Some(order) => Self::new(order_id, &order.state, customer, at),
-            None => Self::new(order_id, &OrderState::default(), customer, at),
+            None => Self::new(order_id, &OrderState::new(order_id.clone()), customer, at),
         };
         let moved = receipt
             .events

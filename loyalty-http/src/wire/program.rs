@@ -30,7 +30,10 @@ fn parse_document(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
 }
 
 /// The faults of a document at a pointer of the body.
-pub(crate) fn to_faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
+pub(crate) fn to_faults(
+    found: impl IntoIterator<Item = loyalty_core::Fault>,
+    pointer: &str,
+) -> Vec<Fault> {
     let fault = |fault: loyalty_core::Fault| Fault {
         pointer: format!("{pointer}{}", fault.pointer),
         code: fault.code,

@@ -1,12 +1,12 @@
 //! Rewards and redemptions on the wire.
 
-use loyalty_core::award::Limit;
 use loyalty_core::program::{
     Benefit, EligibilityConditions, ProductScope, Reward, RewardPricing, VariableAmount,
 };
-use loyalty_core::redemption::{RedemptionState, RewardOffer};
+use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{
-    Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
+    Amount, CustomerId, Email, Limit, OrderId, Points, Program, Rejection, RewardId, RewardOffer,
+    Timestamp,
 };
 use loyalty_store::{CustomerRef, CustomerView, Receipt, RedemptionView, RewardsView};
 use schemars::JsonSchema;
@@ -15,9 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::points::parse_single_customer_ref;
 use super::schema::{self, program};
 use super::value::{IdText, ParsedField, TimeText};
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
 use crate::problem::code::ProblemCode;
+use crate::problem::{Problem, to_sentence};
 
 /// Points to be exchanged for a reward.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,4 +1,4 @@
-//! Before a handler is reached: paths, methods, keys, scopes, bodies.
+//! Checks before a handler is called: paths, methods, keys, scopes and media types.
 
 use loyalty_http::router::ROUTES;
 use loyalty_store::{Scope, Store};
@@ -7,38 +7,38 @@ use crate::support::{NOW, TestServer, time};
 
 #[test]
 fn a_key_identifies_its_shop() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     assert_eq!(
-        world.get("/v1/key").expect(200).text(),
+        server.get("/v1/key").expect(200).text(),
         r#"{"key_id":"1111111111111111","shop_id":"1","shop":"Tea","currency":"USD","time_zone":"Europe/Berlin","scopes":["read","write","admin"],"time":"2026-03-01T12:00:00Z"}"#
     );
 }
 
 #[test]
 fn health_needs_no_key() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for path in ["/livez", "/readyz"] {
         assert_eq!(
-            world.request("GET", path).key("").send().expect(200).text(),
+            server.request("GET", path).key("").send().expect(200).text(),
             r#"{"status":"ok"}"#
         );
-        assert_eq!(world.request("HEAD", path).key("").send().status, 200);
+        assert_eq!(server.request("HEAD", path).key("").send().status, 200);
     }
 }
 
 #[test]
-fn every_route_asks_for_its_scope_first() {
-    let world = TestServer::new();
-    let before = world.snapshot();
-    let (read, write) = (world.key_with(3, &[Scope::Read]), world.key_with(4, &[Scope::Write]));
-    // What is public of a key, and a guess.
+fn every_route_checks_its_scope_first() {
+    let server = TestServer::new();
+    let before = server.snapshot();
+    let (read, write) = (server.key_with(3, &[Scope::Read]), server.key_with(4, &[Scope::Write]));
+    // The public part of a key, and a guess.
     let guessed = format!("{}_00000000000000000000000000000000", write.rsplit_once('_').unwrap().0);
     for route in ROUTES.iter() {
         let path = route.pattern.replace("{customer_id}", "1").replace("{order_id}", "o");
         let shopify = path.starts_with("/admin");
         let ask = |key: &str| {
-            let request = world.request(route.method.as_str(), &path);
-            // The other header is not looked at.
+            let request = server.request(route.method.as_str(), &path);
+            // The other header is ignored.
             if shopify { request.header("x-shopify-access-token", key) } else { request.key(key) }
                 .send()
         };
@@ -59,20 +59,20 @@ fn every_route_asks_for_its_scope_first() {
             }
         }
     }
-    // The first key of the shop is no longer alive: only the newest two are.
-    world.get("/v1/key").assert_problem(401, "unauthorized", "");
+    // The first key of the shop is revoked: only the newest two are valid.
+    server.get("/v1/key").assert_problem(401, "unauthorized", "");
     let (key, shown) =
         loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
-    world.store.add_api_key(world.shop, &key, time(NOW)).unwrap();
-    let list = world.request("GET", "/v1/customers").key(&shown).send();
+    server.store.add_api_key(server.shop, &key, time(NOW)).unwrap();
+    let list = server.request("GET", "/v1/customers").key(&shown).send();
     assert_eq!(list.expect(200).text(), r#"{"customers":[]}"#);
     assert!(before.contains("rows: 0"));
-    assert_eq!(world.store.verify().unwrap().rows, 0);
+    assert_eq!(server.store.verify().unwrap().rows, 0);
 }
 
 #[test]
 fn paths_and_methods() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for path in [
         "/",
         "/v1",
@@ -83,44 +83,44 @@ fn paths_and_methods() {
         "/v2/customers",
         "/livez/",
     ] {
-        world
+        server
             .request("GET", path)
             .key("")
             .send()
             .assert_problem(404, "not_found", "");
     }
-    let refused = world.request("DELETE", "/v1/customers/1").key("").send();
+    let refused = server.request("DELETE", "/v1/customers/1").key("").send();
     refused.assert_problem(405, "method_not_allowed", "");
     assert_eq!(refused.header("allow"), Some("GET, HEAD, PATCH"));
-    assert_eq!(world.request("GET", "/v1/points-add").send().header("allow"), Some("POST"));
-    assert_eq!(world.request("POST", "/livez").send().header("allow"), Some("GET, HEAD"));
-    assert_eq!(world.request("BREW", "/v1/key").send().status, 405);
-    world
+    assert_eq!(server.request("GET", "/v1/points-add").send().header("allow"), Some("POST"));
+    assert_eq!(server.request("POST", "/livez").send().header("allow"), Some("GET, HEAD"));
+    assert_eq!(server.request("BREW", "/v1/key").send().status, 405);
+    server
         .get("/v1/customers/%zz")
         .assert_problem(400, "malformed_path", "customer_id");
-    world
+    server
         .get("/v1/customers/%FF")
         .assert_problem(400, "malformed_path", "customer_id");
-    world
+    server
         .get("/v1/customers/a%00b")
         .assert_problem(422, "invalid_value", "customer_id");
-    world
+    server
         .get(&format!("/v1/customers/{}", "x".repeat(256)))
         .assert_problem(422, "out_of_range", "customer_id");
-    world
+    server
         .put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#)
         .assert_problem(422, "invalid_value", "order_id");
-    world
+    server
         .post("/v1/points-add?dry=1", "{}")
         .assert_problem(400, "unknown_parameter", "dry");
 }
 
 #[test]
 fn bodies_need_a_json_media_type() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let body = r#"{"customer_id":"1"}"#;
     let typed = |media: &str| {
-        world
+        server
             .request("POST", "/v1/customers")
             .body(body)
             .header("content-type", media)
@@ -129,7 +129,7 @@ fn bodies_need_a_json_media_type() {
     typed("text/plain").assert_problem(415, "unsupported_media_type", "Content-Type");
     typed("application/json; charset=utf-8").expect(201);
     let large = format!(r#"{{"customer_id":"{}"}}"#, "x".repeat(1 << 20));
-    let large = world.post("/v1/customers", large);
+    let large = server.post("/v1/customers", large);
     large.assert_problem(413, "body_too_large", "");
     assert_eq!(large.json()["limit"], 1 << 20);
 }

@@ -1,4 +1,5 @@
-//! Bodies that no route takes: each writing route refuses each of them, tells where, and changes nothing.
+//! Invalid bodies: each writing route rejects each of them, names the place, and changes
+//! nothing.
 
 use crate::support::TestServer;
 
@@ -25,9 +26,9 @@ const TARGETS: [(&str, &str); 18] = [
 
 #[test]
 fn malformed_json_is_rejected_by_every_route() {
-    let world = TestServer::new();
-    world.customer("1", 5);
-    let before = world.snapshot();
+    let server = TestServer::new();
+    server.customer("1", 5);
+    let before = server.snapshot();
     let deep = [b"{\"a\":".repeat(200), b"}".repeat(200)].concat();
     let bodies: [(&[u8], &[&str]); 9] = [
         (b"", &["truncated_json"]),
@@ -42,23 +43,23 @@ fn malformed_json_is_rejected_by_every_route() {
     ];
     for (method, path) in TARGETS {
         for (body, codes) in bodies {
-            let answer = world.request(method, path).body(body).send();
+            let answer = server.request(method, path).body(body).send();
             let (status, code, _) = answer.problem();
-            let said = String::from_utf8_lossy(&body[..body.len().min(30)]);
-            assert_eq!(status, 400, "{path} {said}: {}", answer.text());
-            assert!(codes.contains(&code.as_str()), "{path} {said}: {code}");
+            let text = String::from_utf8_lossy(&body[..body.len().min(30)]);
+            assert_eq!(status, 400, "{path} {text}: {}", answer.text());
+            assert!(codes.contains(&code.as_str()), "{path} {text}: {code}");
         }
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn a_body_that_is_no_object_is_rejected() {
-    let world = TestServer::new();
-    let before = world.snapshot();
+    let server = TestServer::new();
+    let before = server.snapshot();
     for (method, path) in TARGETS {
         for body in ["[]", "null", "1", "\"{}\"", r#"["1",5]"#] {
-            let answer = world.request(method, path).body(body).send();
+            let answer = server.request(method, path).body(body).send();
             match path {
                 "/v1/program" => answer.assert_problem(422, "invalid_program", ""),
                 "/v1/program/validate" => assert_eq!(answer.json()["valid"], false),
@@ -66,14 +67,14 @@ fn a_body_that_is_no_object_is_rejected() {
             }
         }
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn unknown_duplicate_and_dirty_fields_are_rejected() {
-    let world = TestServer::new();
-    world.customer("1", 5);
-    let before = world.snapshot();
+    let server = TestServer::new();
+    server.customer("1", 5);
+    let before = server.snapshot();
     let rows: [(&str, &str, &str, u16, &str, &str); 19] = [
         (
             "POST",
@@ -215,22 +216,22 @@ fn unknown_duplicate_and_dirty_fields_are_rejected() {
         ),
     ];
     for (method, path, body, status, code, param) in rows {
-        world
+        server
             .request(method, path)
             .body(body)
             .send()
             .assert_problem(status, code, param);
     }
     let tags = serde_json::json!({"customer_id": "2", "tags": vec!["t"; 251]}).to_string();
-    world
+    server
         .post("/v1/customers", tags)
         .assert_problem(422, "out_of_range", "/tags");
-    assert_eq!(world.snapshot(), before);
-    world
+    assert_eq!(server.snapshot(), before);
+    server
         .get("/v1/customers/2")
         .assert_problem(404, "customer_not_found", "customer_id");
-    world
+    server
         .get("/v1/orders/o")
         .assert_problem(404, "order_not_found", "order_id");
-    assert_eq!(world.balance("1"), 5);
+    assert_eq!(server.balance("1"), 5);
 }

@@ -1,7 +1,7 @@
-//! Shopify's REST clients, as they are published, against the server.
+//! Published REST clients of Shopify, run against the server.
 //!
-//! They are installed once, in the versions that stand here, below the target directory. Where there is no
-//! interpreter, or the registry can't be reached, a test says so and passes over it; with
+//! They are installed once below the target directory, in fixed versions. Without an
+//! interpreter or a reachable registry, a test is skipped with a message; with
 //! `LOYALTY_REQUIRE_CLIENTS=1` it fails instead.
 
 use std::io::Write;
@@ -17,12 +17,12 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// A place below the target directory, of these versions and no others.
+/// The directory of these versions, below the target directory.
 pub(crate) fn place(versions: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(versions.replace(['=', '@'], "-"))
 }
 
-/// Runs a command to its end, or says why it could not.
+/// Runs a command and returns its output, or a description of the error.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
@@ -35,10 +35,10 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     ))
 }
 
-/// Installs a client where it is not there yet. What was begun and not finished is begun anew.
+/// Installs a client if necessary. An incomplete installation is started again.
 pub(crate) fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
-    let done = at.join("installed");
-    if done.exists() {
+    let marker = at.join("installed");
+    if marker.exists() {
         return Ok(());
     }
     let _ = std::fs::remove_dir_all(at);
@@ -46,7 +46,7 @@ pub(crate) fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
     for step in steps {
         run(step)?;
     }
-    std::fs::write(done, "").map_err(|error| error.to_string())
+    std::fs::write(marker, "").map_err(|error| error.to_string())
 }
 
 /// The interpreter of a virtual environment.
@@ -77,29 +77,30 @@ pub(crate) fn is_installed(client: &str, installed: Result<(), String>) -> bool 
     let Err(reason) = installed else { return true };
     let required = std::env::var_os("LOYALTY_REQUIRE_CLIENTS").is_some();
     assert!(!required, "{client} could not be installed: {reason}");
-    // Not by a macro: what those print is shown of failed tests only.
+    // Not by a macro, since the output of macros is shown for failed tests only.
     let line = format!("skipped: {client} could not be installed: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     false
 }
 
-/// Drives a server that sells two products, unless the client could not be installed.
+/// Runs the client's script against a server with two products, unless the installation
+/// failed.
 fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> Command) {
     if !is_installed(client, installed) {
         return;
     }
-    let world = TestServer::new();
+    let server = TestServer::new();
     let tea = r#"{"title":"Tea","price":"4.50","tags":["a","b"],"variants":[{"variant_id":"s"}]}"#;
-    world.put("/v1/products/632910392", tea).expect(200);
-    world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
+    server.put("/v1/products/632910392", tea).expect(200);
+    server.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
     let mut command = command();
     command
-        .env("LOYALTY_URL", world.url())
-        .env("LOYALTY_KEY", &world.key)
+        .env("LOYALTY_URL", server.url())
+        .env("LOYALTY_KEY", &server.key)
         .env("no_proxy", "127.0.0.1");
-    let said = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
-    assert_eq!(said.trim(), "ok", "{client}");
-    assert!(world.snapshot().contains("VIPs"), "{client}");
+    let output = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
+    assert_eq!(output.trim(), "ok", "{client}");
+    assert!(server.snapshot().contains("VIPs"), "{client}");
 }
 
 #[test]

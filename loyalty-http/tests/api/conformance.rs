@@ -1,4 +1,5 @@
-//! Every request and answer of these tests is held against the document that the server serves.
+//! Validates all requests and responses of these tests against the served OpenAPI
+//! document.
 
 #![allow(dead_code, reason = "the tests of the webhooks look at their own part of it")]
 
@@ -12,11 +13,11 @@ use serde_json::{Value, json};
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_slice(loyalty_http::openapi::document()).unwrap());
 
-/// Headers that an answer has only where the document says so.
+/// Headers that a response may have only if the document lists them.
 const DOCUMENTED_HEADERS: [&str; 6] =
     ["etag", "idempotency-replayed", "link", "location", "retry-after", "www-authenticate"];
 
-/// Codes of bodies that no schema allows, as far as a schema can say that.
+/// Codes of bodies that their schema must reject, too.
 const SHAPE_CODES: [&str; 3] = ["missing_field", "unknown_field", "wrong_type"];
 
 /// One operation of the document.
@@ -27,7 +28,7 @@ pub(crate) struct Operation {
     pub(crate) spec: &'static Value,
 }
 
-/// What came back: status, the lines of the head, and the body.
+/// A response: its status, the lines of its head, and its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReceivedResponse<'a> {
     pub(crate) status: u16,
@@ -59,7 +60,7 @@ pub(crate) fn operations() -> &'static [Operation] {
         let of_path = |(pattern, path): (&'static String, &'static Value)| {
             let methods = path.as_object().unwrap().iter();
             methods
-                .map(|(method, told)| Operation { method, pattern, spec: told })
+                .map(|(method, documented)| Operation { method, pattern, spec: documented })
                 .collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
@@ -68,7 +69,7 @@ pub(crate) fn operations() -> &'static [Operation] {
 }
 
 impl Operation {
-    /// The operation of a request; words of a path win over parameters.
+    /// The operation of a request. Words of a path win over parameters.
     fn of(method: &str, path: &str) -> Option<Self> {
         let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
         let patterns = DOCUMENT["paths"].as_object().unwrap().keys();
@@ -82,7 +83,7 @@ impl Operation {
         self.spec["operationId"].as_str().unwrap()
     }
 
-    /// Its parameters, references followed.
+    /// The parameters, with references resolved.
     pub(crate) fn parameters(&self) -> Vec<&'static Value> {
         self.spec["parameters"]
             .as_array()
@@ -92,7 +93,7 @@ impl Operation {
             .collect()
     }
 
-    /// The media of its request's body.
+    /// The media type object of the request's body.
     pub(crate) fn body(&self) -> Option<&'static Value> {
         self.spec.pointer("/requestBody/content/application~1json")
     }
@@ -102,27 +103,27 @@ impl Operation {
         let response = &self.spec["responses"][&status];
         assert!(
             response.is_object(),
-            "{} does not tell of {status}: {}",
+            "{} does not document {status}: {}",
             self.id(),
             answer.text()
         );
         for name in DOCUMENTED_HEADERS {
-            let told = response["headers"]
+            let documented = response["headers"]
                 .as_object()
                 .unwrap()
                 .iter()
-                .find(|(told, _)| told.eq_ignore_ascii_case(name));
-            match (answer.header(name), told) {
+                .find(|(documented, _)| documented.eq_ignore_ascii_case(name));
+            match (answer.header(name), documented) {
                 (None, _) => {}
                 (Some(value), None) => {
-                    panic!("{} {status} does not tell of {name}: {value}", self.id())
+                    panic!("{} {status} does not document {name}: {value}", self.id())
                 }
-                (Some(value), Some((_, told))) => {
+                (Some(value), Some((_, documented))) => {
                     let value = value
                         .parse::<u64>()
                         .map_or_else(|_| json!(value), |number| json!(number));
                     validate(
-                        &resolve(told)["schema"],
+                        &resolve(documented)["schema"],
                         &value,
                         &format!("{} {status} {name}", self.id()),
                     )
@@ -131,10 +132,10 @@ impl Operation {
             }
         }
         if let Some(media) = answer.header("content-type") {
-            let told = &response["content"][media];
-            assert!(told.is_object(), "{} {status} does not tell of {media}", self.id());
+            let documented = &response["content"][media];
+            assert!(documented.is_object(), "{} {status} does not document {media}", self.id());
             if media.ends_with("json") && !answer.body.is_empty() {
-                validate(&told["schema"], &answer.json(), &format!("{} {status}", self.id()))
+                validate(&documented["schema"], &answer.json(), &format!("{} {status}", self.id()))
                     .unwrap();
             }
         } else {
@@ -143,23 +144,25 @@ impl Operation {
         self.check_sent(sent, answer);
     }
 
-    /// What is accepted, the schema accepts; what has not the right shape, it does not.
+    /// Checks that the schema accepts every accepted body, and rejects every malformed
+    /// one.
     fn check_sent(self, sent: &[u8], answer: ReceivedResponse<'_>) {
         let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else {
             return;
         };
-        let judged = || validate(&media["schema"], &body, &format!("{} request", self.id()));
+        let validated = || validate(&media["schema"], &body, &format!("{} request", self.id()));
         if answer.status < 300 {
-            judged().unwrap();
+            validated().unwrap();
         } else if answer.status == 400
             && SHAPE_CODES.iter().any(|code| answer.json()["code"] == *code)
         {
-            assert!(judged().is_err(), "{} allows {body}: {}", self.id(), answer.text());
+            assert!(validated().is_err(), "{} allows {body}: {}", self.id(), answer.text());
         }
     }
 }
 
-/// How many segments of a path are the pattern's own words, where it fits.
+/// The number of segments that are words of the pattern; `None` if the path does not
+/// match.
 fn literals(pattern: &str, path: &str) -> Option<usize> {
     let (pattern, path): (Vec<_>, Vec<_>) =
         (pattern.split('/').collect(), path.split('/').collect());
@@ -180,7 +183,7 @@ fn literals(pattern: &str, path: &str) -> Option<usize> {
     parts.sum()
 }
 
-/// What a reference means.
+/// The target of a reference, or the value itself.
 fn resolve(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
         Some(reference) => DOCUMENT.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
@@ -188,7 +191,7 @@ fn resolve(value: &'static Value) -> &'static Value {
     }
 }
 
-/// Where everything in the document stands, by its address.
+/// The JSON pointer of each value of the document, by its address in memory.
 static POINTERS: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
     fn walk(value: &Value, place: String, places: &mut HashMap<usize, String>) {
         for (name, value) in value.as_object().into_iter().flatten() {
@@ -204,7 +207,7 @@ static POINTERS: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
     places
 });
 
-/// The document as schemas refer to it; read once for all of them.
+/// The document as the target of references, prepared once for all schemas.
 static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| {
     Registry::new()
         .add(DOCUMENT_URI, DOCUMENT.clone())
@@ -215,7 +218,7 @@ static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| {
 
 const DOCUMENT_URI: &str = "https://loyalty.example/openapi.json";
 
-/// Whether a value is as a schema of the document says.
+/// Validates a value against a schema of the document.
 pub(crate) fn validate(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
     static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> =
         LazyLock::new(Mutex::default);
@@ -238,14 +241,14 @@ pub(crate) fn validate(schema: &'static Value, value: &Value, place: &str) -> Re
     Err(format!("{place}: {faults:?} in {value}"))
 }
 
-/// Holds a request and its answer against the document.
+/// Validates a request and its response against the document.
 pub(crate) fn check(method: &str, path: &str, sent: &[u8], answer: ReceivedResponse<'_>) {
     let path = path.split('?').next().unwrap();
     if let Some(operation) = Operation::of(method, path) {
         return operation.check(sent, answer);
     }
-    // Nothing at this path, or not by this method.
-    assert!([404, 405].contains(&answer.status), "{method} {path} is not told of");
+    // An unknown path, or another method.
+    assert!([404, 405].contains(&answer.status), "{method} {path} is not documented");
     assert_eq!(answer.header("allow").is_some(), answer.status == 405);
     if method != "HEAD" {
         validate(&DOCUMENT["components"]["schemas"]["Problem"], &answer.json(), path).unwrap();

@@ -1,4 +1,4 @@
-//! Customers: made, read, listed, found, changed.
+//! Customers: creating, reading, listing, searching and updating them.
 
 use serde_json::json;
 
@@ -9,71 +9,74 @@ const ADA: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name
 const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["b","vip"],"tier":null,"tier_until":null,"point_balance":0,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
 
 #[test]
-fn a_customer_is_made_and_read() {
-    let world = TestServer::new();
-    assert_eq!(world.post("/v1/customers", ADA).expect(201).text(), ADA_ANSWER);
-    let shown = world.get("/v1/customers/1001").expect(200);
+fn a_customer_is_created_and_read() {
+    let server = TestServer::new();
+    assert_eq!(server.post("/v1/customers", ADA).expect(201).text(), ADA_ANSWER);
+    let shown = server.get("/v1/customers/1001").expect(200);
     assert_eq!(shown.text(), ADA_ANSWER);
     assert!(shown.header("etag").unwrap().starts_with('"'));
-    let head = world.request("HEAD", "/v1/customers/1001").send();
+    let head = server.request("HEAD", "/v1/customers/1001").send();
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("content-length"), Some(ADA_ANSWER.len().to_string().as_str()));
     assert_eq!(head.header("etag"), shown.header("etag"));
 
-    world
+    server
         .post("/v1/customers", ADA)
         .assert_problem(409, "customer_exists", "/customer_id");
-    world
+    server
         .post("/v1/customers", r#"{"email":"ada@example.com"}"#)
         .assert_problem(409, "customer_exists", "/email");
-    let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
-    world
-        .post("/v1/customers", taken)
+    let duplicate = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
+    server
+        .post("/v1/customers", duplicate)
         .assert_problem(422, "email_taken", "/email");
-    world
+    server
         .get("/v1/customers/1002")
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
 fn a_guest_becomes_the_customer_with_the_same_email() {
-    let world = TestServer::new();
-    let guest = world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201).json();
+    let server = TestServer::new();
+    let guest = server
+        .post("/v1/customers", r#"{"email":"a@b.c"}"#)
+        .expect(201)
+        .json();
     assert_eq!(guest["customer_id"], json!(null));
-    world
+    server
         .post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#)
         .expect(200);
-    let known = world
+    let known = server
         .post("/v1/customers", r#"{"customer_id":"7","email":"A@B.C"}"#)
         .expect(201)
         .json();
     assert_eq!((&known["customer_id"], &known["point_balance"]), (&json!("7"), &json!(70)));
-    assert_eq!(world.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
+    assert_eq!(server.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
 }
 
 #[test]
-fn ids_can_hold_any_character() {
-    let world = TestServer::new();
+fn ids_can_contain_any_character() {
+    let server = TestServer::new();
     for (id, path) in
         [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
     {
-        world.customer(id, 5);
-        let shown = world.get(&format!("/v1/customers/{path}")).expect(200).json();
+        server.customer(id, 5);
+        let shown = server.get(&format!("/v1/customers/{path}")).expect(200).json();
         assert_eq!(shown["customer_id"], id);
-        assert_eq!(world.balance(path), 5);
-        world.get(&format!("/v1/customers/{path}/ledger")).expect(200);
+        assert_eq!(server.balance(path), 5);
+        server.get(&format!("/v1/customers/{path}/ledger")).expect(200);
     }
 }
 
 #[test]
 fn pages_follow_each_other_to_the_end() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for number in 0..7 {
-        world.customer(&format!("c{number}"), 0);
+        server.customer(&format!("c{number}"), 0);
     }
     let (mut path, mut seen, mut pages) = (Some("/v1/customers?limit=3".to_owned()), Vec::new(), 0);
     while let Some(next) = path {
-        let page = world.get(&next).expect(200);
+        let page = server.get(&next).expect(200);
         let ids = page.json()["customers"].as_array().unwrap().clone();
         seen.extend(
             ids.iter()
@@ -81,26 +84,26 @@ fn pages_follow_each_other_to_the_end() {
         );
         path = page.next();
         pages += 1;
-        // A customer who comes in between does not move the pages.
-        world.customer(&format!("later{pages}"), 0);
+        // A customer created in between does not move the pages.
+        server.customer(&format!("later{pages}"), 0);
     }
     assert_eq!(seen[..7], ["c0", "c1", "c2", "c3", "c4", "c5", "c6"].map(str::to_owned));
     assert_eq!(seen.len(), 7 + pages - 1);
-    assert_eq!(world.get("/v1/customers?limit=250").next(), None);
+    assert_eq!(server.get("/v1/customers?limit=250").next(), None);
 }
 
 #[test]
 fn customers_are_found() {
-    let world = TestServer::new();
-    world.post("/v1/customers", ADA).expect(201);
+    let server = TestServer::new();
+    server.post("/v1/customers", ADA).expect(201);
     for number in 0..3 {
         let body = format!(
             r#"{{"customer_id":"b,{number}","last_name":"Byron","tags":["vip"],"country":"GB"}}"#
         );
-        world.post("/v1/customers", body).expect(201);
+        server.post("/v1/customers", body).expect(201);
     }
     let found = |path: &str| {
-        let customers = world.get(path).expect(200).json()["customers"].take();
+        let customers = server.get(path).expect(200).json()["customers"].take();
         let ids = customers
             .as_array()
             .unwrap()
@@ -113,63 +116,63 @@ fn customers_are_found() {
     assert_eq!(found("/v1/customers/search?query=ada+love"), "1001");
     assert_eq!(found("/v1/customers/search?query=tag:vip%20country:gb"), "b,0 b,1 b,2");
     assert_eq!(found("/v1/customers/search?query=nobody"), "");
-    let page = world.get("/v1/customers/search?query=b%2C&limit=2").expect(200);
+    let page = server.get("/v1/customers/search?query=b%2C&limit=2").expect(200);
     let next = page.next().unwrap();
     assert!(next.starts_with("/v1/customers/search?query=b%2C&limit=2&cursor="), "{next}");
     assert_eq!(found(&next), "b,2");
-    assert_eq!(world.get("/v1/customers/count").text(), r#"{"count":4}"#);
-    assert_eq!(world.get("/v1/customers/count?query=last_name:byron").text(), r#"{"count":3}"#);
+    assert_eq!(server.get("/v1/customers/count").text(), r#"{"count":4}"#);
+    assert_eq!(server.get("/v1/customers/count?query=last_name:byron").text(), r#"{"count":3}"#);
 
-    world
+    server
         .get("/v1/customers/search")
         .assert_problem(400, "missing_parameter", "query");
-    world
+    server
         .get("/v1/customers/search?query=%22a")
         .assert_problem(422, "invalid_search", "query");
-    world.get("/v1/customers/count?query=colour:red").assert_problem(
+    server.get("/v1/customers/count?query=colour:red").assert_problem(
         422,
         "invalid_search",
         "query",
     );
-    world
+    server
         .get("/v1/customers?email=x")
         .assert_problem(422, "invalid_value", "email");
-    world
+    server
         .get("/v1/customers?limit=0")
         .assert_problem(422, "out_of_range", "limit");
-    world
+    server
         .get("/v1/customers?cursor=x")
         .assert_problem(422, "invalid_cursor", "cursor");
-    world
+    server
         .get("/v1/customers?page=2")
         .assert_problem(400, "unknown_parameter", "page");
-    world
+    server
         .get("/v1/customers/count?query=%FF")
         .assert_problem(400, "malformed_query", "query");
 }
 
 #[test]
 fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
-    let world = TestServer::new();
-    world.post("/v1/customers", ADA).expect(201);
+    let server = TestServer::new();
+    server.post("/v1/customers", ADA).expect(201);
     let program = r#"{"tiers":[{"id":"gold","name":"Gold","multiplier":"2"}]}"#;
-    world.put("/v1/program", program).expect(201);
-    world.set_time("2026-03-02T00:00:00Z");
+    server.put("/v1/program", program).expect(201);
+    server.set_time("2026-03-02T00:00:00Z");
     let body = r#"{"first_name":null,"birthday":"1815-12-10","tags":null,"tier":"gold","tier_until":"2027-01-01T00:00:00+01:00","point_balance":120,"reason":"moved"}"#;
-    let patched = world.patch("/v1/customers/1001", body).expect(200);
+    let patched = server.patch("/v1/customers/1001", body).expect(200);
     assert_eq!(
         patched.text(),
         r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":null,"last_name":"Lovelace","birthday":"1815-12-10","zip":"10115","country":"DE","tags":[],"tier":"gold","tier_until":"2026-12-31T23:00:00Z","point_balance":120,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-02T00:00:00Z"}"#
     );
-    assert_eq!(world.patch("/v1/customers/1001", "{}").expect(200).text(), patched.text());
-    let entries = world.get("/v1/customers/1001/ledger").json()["entries"].take();
+    assert_eq!(server.patch("/v1/customers/1001", "{}").expect(200).text(), patched.text());
+    let entries = server.get("/v1/customers/1001/ledger").json()["entries"].take();
     assert_eq!((&entries[0]["kind"], &entries[0]["tier"]), (&json!("tier_set"), &json!("gold")));
     assert_eq!(
         (&entries[1]["kind"], &entries[1]["reason"]),
         (&json!("balance_set"), &json!("moved"))
     );
 
-    let lowered = world
+    let lowered = server
         .patch("/v1/customers/1001", r#"{"point_balance":20,"tier":null,"email":null}"#)
         .expect(200)
         .json();
@@ -177,43 +180,43 @@ fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
         (&lowered["point_balance"], &lowered["tier"], &lowered["email"]),
         (&json!(20), &json!(null), &json!(null))
     );
-    world.set_time("2027-06-01T00:00:00Z");
-    world
+    server.set_time("2027-06-01T00:00:00Z");
+    server
         .patch("/v1/customers/1001", r#"{"tier":"gold","tier_until":"2027-07-01T00:00:00Z"}"#)
         .expect(200);
-    world.set_time("2027-07-01T00:00:00Z");
-    assert_eq!(world.get("/v1/customers/1001").json()["tier"], json!(null), "over at its end");
+    server.set_time("2027-07-01T00:00:00Z");
+    assert_eq!(server.get("/v1/customers/1001").json()["tier"], json!(null), "over at its end");
 }
 
 #[test]
-fn if_match_names_the_state_that_was_seen() {
-    let world = TestServer::new();
-    world.customer("1", 0);
-    let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
+fn if_match_requires_the_state_that_was_seen() {
+    let server = TestServer::new();
+    server.customer("1", 0);
+    let etag = server.get("/v1/customers/1").header("etag").unwrap().to_owned();
     let patch = |etag: &str| {
-        let request = world.request("PATCH", "/v1/customers/1").header("if-match", etag);
+        let request = server.request("PATCH", "/v1/customers/1").header("if-match", etag);
         request.body(r#"{"point_balance":50}"#).send()
     };
-    world
+    server
         .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
         .expect(200);
     patch(&etag).assert_problem(412, "precondition_failed", "If-Match");
     patch("W/\"1-1\"").assert_problem(412, "precondition_failed", "If-Match");
-    assert_eq!(world.balance("1"), 1);
-    let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
+    assert_eq!(server.balance("1"), 1);
+    let etag = server.get("/v1/customers/1").header("etag").unwrap().to_owned();
     patch(&etag).expect(200);
     patch("*").expect(200);
-    assert_eq!(world.balance("1"), 50);
+    assert_eq!(server.balance("1"), 50);
 }
 
 #[test]
 fn invalid_patches_are_rejected() {
-    let world = TestServer::new();
-    world.customer("1", 10);
-    world
+    let server = TestServer::new();
+    server.customer("1", 10);
+    server
         .post("/v1/customers", r#"{"customer_id":"2","email":"two@example.com"}"#)
         .expect(201);
-    let before = world.snapshot();
+    let before = server.snapshot();
     for (body, status, code, param) in [
         (r#"{"customer_id":"3"}"#, 400, "unknown_field", "/customer_id"),
         (r#"{"email":"two@example.com"}"#, 422, "email_taken", "/email"),
@@ -234,7 +237,7 @@ fn invalid_patches_are_rejected() {
         (r#"{"point_balance":9007199254740992}"#, 422, "out_of_range", "/point_balance"),
         (r#"{"point_balance":null}"#, 400, "wrong_type", "/point_balance"),
         (r#"{"reason":"x"}"#, 400, "missing_field", "/point_balance"),
-        // All or nothing: the name is not changed either.
+        // All or nothing: the name is unchanged, too.
         (
             r#"{"first_name":"Eve","point_balance":5,"tier":"gold"}"#,
             422,
@@ -242,12 +245,12 @@ fn invalid_patches_are_rejected() {
             "/tier",
         ),
     ] {
-        world
+        server
             .patch("/v1/customers/1", body)
             .assert_problem(status, code, param);
     }
-    world
+    server
         .patch("/v1/customers/3", "{}")
         .assert_problem(404, "customer_not_found", "customer_id");
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }

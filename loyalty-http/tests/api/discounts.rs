@@ -10,27 +10,27 @@ fn id_of(answer: &TestResponse, name: &str) -> String {
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
-fn rule(world: &TestServer, body: &str) -> String {
-    id_of(&world.post("/v1/price-rules", body).expect(201), "price_rule_id")
+fn rule(server: &TestServer, body: &str) -> String {
+    id_of(&server.post("/v1/price-rules", body).expect(201), "price_rule_id")
 }
 
-fn code(world: &TestServer, rule: &str, text: &str) -> String {
+fn code(server: &TestServer, rule: &str, text: &str) -> String {
     let body = json!({ "code": text }).to_string();
     id_of(
-        &world
+        &server
             .post(&format!("/v1/price-rules/{rule}/discount-codes"), body)
             .expect(201),
         "code_id",
     )
 }
 
-fn delete(world: &TestServer, path: &str) -> TestResponse {
-    world.request("DELETE", path).send()
+fn delete(server: &TestServer, path: &str) -> TestResponse {
+    server.request("DELETE", path).send()
 }
 
 #[test]
 fn a_rule_returns_every_member_that_was_sent() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let body = json!({
         "title": "Buy two teas, get a cup", "value_type": "percentage", "value": -50, "target_type": "line_item",
         "target_selection": "entitled", "allocation_method": "each", "allocation_limit": 3,
@@ -41,27 +41,27 @@ fn a_rule_returns_every_member_that_was_sent() {
         "usage_limit": 100, "once_per_customer": true, "individual_use": true,
         "starts_at": "2026-01-01T00:00:00Z", "ends_at": null,
     });
-    let made = world.post("/v1/price-rules", body.to_string()).expect(201);
-    let path = format!("/v1/price-rules/{}", id_of(&made, "price_rule_id"));
-    let seen = world.get(&path).expect(200);
-    assert_eq!(seen.text(), made.text());
+    let created = server.post("/v1/price-rules", body.to_string()).expect(201);
+    let path = format!("/v1/price-rules/{}", id_of(&created, "price_rule_id"));
+    let seen = server.get(&path).expect(200);
+    assert_eq!(seen.text(), created.text());
     assert_eq!(seen.header("etag"), Some("\"1\""));
-    let mut want = body.clone();
-    want["value"] = json!("-50");
-    want["excluded_collection_ids"] = json!(["7"]);
-    for (name, value) in want.as_object().unwrap() {
+    let mut expected = body.clone();
+    expected["value"] = json!("-50");
+    expected["excluded_collection_ids"] = json!(["7"]);
+    for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&seen.json()[name], value, "{name}");
     }
-    // What was answered is taken back, and is no change.
-    let again = world
+    // The response, sent back, changes nothing.
+    let updated = server
         .request("PUT", &path)
         .body(seen.text())
         .header("if-match", "\"1\"")
         .send()
         .expect(200);
-    assert_eq!(again.json(), seen.json());
-    world.set_time("2026-03-02T00:00:00Z");
-    let put = world
+    assert_eq!(updated.json(), seen.json());
+    server.set_time("2026-03-02T00:00:00Z");
+    let put = server
         .request("PUT", &path)
         .body(TEN)
         .header("if-match", "\"1\"")
@@ -76,35 +76,35 @@ fn a_rule_returns_every_member_that_was_sent() {
         (&put["prerequisite_emails"], &put["updated_at"]),
         (&json!([]), &json!("2026-03-02T00:00:00Z"))
     );
-    let stale = world
+    let stale = server
         .request("PUT", &path)
         .body(TEN)
         .header("if-match", "\"1\"")
         .send();
     stale.assert_problem(412, "precondition_failed", "If-Match");
-    world
+    server
         .request("DELETE", &path)
         .header("if-match", "\"1\"")
         .send()
         .assert_problem(412, "precondition_failed", "If-Match");
-    assert_eq!(world.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
-    assert_eq!(delete(&world, &path).status, 204);
-    world
+    assert_eq!(server.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
+    assert_eq!(delete(&server, &path).status, 204);
+    server
         .get(&path)
         .assert_problem(404, "price_rule_not_found", "price_rule_id");
-    delete(&world, &path).assert_problem(404, "price_rule_not_found", "price_rule_id");
-    assert_eq!(world.get("/v1/price-rules").expect(200).text(), r#"{"price_rules":[]}"#);
+    delete(&server, &path).assert_problem(404, "price_rule_not_found", "price_rule_id");
+    assert_eq!(server.get("/v1/price-rules").expect(200).text(), r#"{"price_rules":[]}"#);
 }
 
 #[test]
 fn a_contradictory_rule_lists_every_fault() {
-    let world = TestServer::new();
-    let before = world.snapshot();
+    let server = TestServer::new();
+    let before = server.snapshot();
     let wrong = json!({
         "title": " ", "value": "10", "target_type": "shipping_line", "allocation_limit": 0,
         "prerequisite_customer_ids": ["1"], "ends_at": "2026-01-01T00:00:00Z",
     });
-    let refused = world.post("/v1/price-rules", wrong.to_string());
+    let refused = server.post("/v1/price-rules", wrong.to_string());
     refused.assert_problem(422, "invalid_price_rule", "/title");
     let faults = refused.json()["faults"].clone();
     let pointers: Vec<_> = faults
@@ -155,25 +155,25 @@ fn a_contradictory_rule_lists_every_fault() {
             "/prerequisite_subtotal_range/greater_than_or_equal_to",
         ),
     ] {
-        world
+        server
             .post("/v1/price-rules", body)
             .assert_problem(status, code, param);
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
-/// What the catalogue says of variants counts when a rule is made or changed.
+/// The catalogue's variants are checked when a rule is created or changed.
 #[test]
 fn a_variant_and_its_product_are_not_in_one_rule() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let tea = r#"{"title":"Tea","variants":[{"variant_id":"s"},{"variant_id":"m"}]}"#;
-    world.put("/v1/products/tea", tea).expect(200);
+    server.put("/v1/products/tea", tea).expect(200);
     let body = |product: &str, variant: &str| {
         json!({"title": "Ten", "value": "-10", "target_selection": "entitled",
             "entitled_product_ids": [product], "entitled_variant_ids": [variant]})
         .to_string()
     };
-    let refused = world.post("/v1/price-rules", body("tea", "s"));
+    let refused = server.post("/v1/price-rules", body("tea", "s"));
     refused.assert_problem(422, "invalid_price_rule", "/entitled_variant_ids");
     let fault = &refused.json()["faults"][0];
     assert_eq!(
@@ -184,99 +184,99 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
         fault["detail"]
             .as_str()
             .unwrap()
-            .contains("variant s is of product tea"),
+            .contains("variant s belongs to product tea"),
         "{fault}"
     );
-    // Nothing is known of a cup, and the tea has no such form.
-    rule(&world, &body("tea", "xl"));
-    let cup = format!("/v1/price-rules/{}", rule(&world, &body("cup", "s")));
-    world
+    // The cup is unknown, and the tea has no such variant.
+    rule(&server, &body("tea", "xl"));
+    let cup = format!("/v1/price-rules/{}", rule(&server, &body("cup", "s")));
+    server
         .put("/v1/products/cup", r#"{"title":"Cup","variants":[{"variant_id":"s"}]}"#)
         .expect(200);
-    let seen = world.get(&cup).expect(200);
-    world.put(&cup, seen.text()).expect(200);
-    world.put(&cup, seen.text().replace("Ten", "Two")).assert_problem(
+    let seen = server.get(&cup).expect(200);
+    server.put(&cup, seen.text()).expect(200);
+    server.put(&cup, seen.text().replace("Ten", "Two")).assert_problem(
         422,
         "invalid_price_rule",
         "/entitled_variant_ids",
     );
-    assert_eq!(world.get(&cup).expect(200).text(), seen.text());
+    assert_eq!(server.get(&cup).expect(200).text(), seen.text());
     let wrapped = format!(r#"{{"price_rule":{}}}"#, body("tea", "m"));
-    let refused = world.shopify("POST", "/price_rules.json").body(wrapped).send();
+    let refused = server.shopify("POST", "/price_rules.json").body(wrapped).send();
     refused.assert_problem(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
     assert_eq!(refused.json()["faults"][0]["pointer"], "/price_rule/entitled_variant_ids");
     assert!(refused.json()["errors"]["entitled_variant_ids"].is_array());
 }
 
 #[test]
-fn codes_are_made_drawn_changed_and_removed() {
-    let world = TestServer::new();
-    let rule = rule(&world, TEN);
+fn codes_are_created_generated_updated_and_deleted() {
+    let server = TestServer::new();
+    let rule = rule(&server, TEN);
     let path = format!("/v1/price-rules/{rule}/discount-codes");
-    let summer = code(&world, &rule, " Summer ");
-    world
+    let summer = code(&server, &rule, " Summer ");
+    server
         .post(&path, r#"{"code":"SUMMER"}"#)
         .assert_problem(409, "code_taken", "/code");
-    world.post(&path, r#"{"code":"a","prefix":"b"}"#).assert_problem(
+    server.post(&path, r#"{"code":"a","prefix":"b"}"#).assert_problem(
         422,
         "invalid_value",
         "/prefix",
     );
-    world
+    server
         .post(&path, "{\"code\":\"\"}")
         .assert_problem(422, "invalid_value", "/code");
-    world.post("/v1/price-rules/99/discount-codes", "{}").assert_problem(
+    server.post("/v1/price-rules/99/discount-codes", "{}").assert_problem(
         404,
         "price_rule_not_found",
         "price_rule_id",
     );
-    let drawn = world.post(&path, r#"{"prefix":"VIP"}"#).expect(201).json();
+    let drawn = server.post(&path, r#"{"prefix":"VIP"}"#).expect(201).json();
     let text = drawn["code"].as_str().unwrap();
     assert!(text.starts_with("VIP-") && text.len() == 27, "{text}");
-    let other = world.post(&path, "{}").expect(201).json();
+    let other = server.post(&path, "{}").expect(201).json();
     assert_ne!(other["code"], drawn["code"]);
     let one = format!("{path}/{summer}");
-    let seen = world.get(&one).expect(200).json();
+    let seen = server.get(&one).expect(200).json();
     assert_eq!(
         (&seen["code"], &seen["usage_count"], &seen["enabled"]),
         (&json!("Summer"), &json!(0), &json!(true))
     );
-    world.put(&one, r#"{"code":"Winter","enabled":false}"#).expect(200);
-    let found = world.get("/v1/discount-codes/lookup?code=WINTER").expect(200).json();
+    server.put(&one, r#"{"code":"Winter","enabled":false}"#).expect(200);
+    let found = server.get("/v1/discount-codes/lookup?code=WINTER").expect(200).json();
     assert_eq!((&found["code_id"], &found["enabled"]), (&json!(summer), &json!(false)));
-    world.get("/v1/discount-codes/lookup?code=summer").assert_problem(
+    server.get("/v1/discount-codes/lookup?code=summer").assert_problem(
         404,
         "code_not_found",
         "code",
     );
-    world
+    server
         .get("/v1/discount-codes/lookup")
         .assert_problem(400, "missing_parameter", "code");
-    let page = world.get(&format!("{path}?limit=2")).expect(200);
-    let rest = world.get(&page.next().unwrap()).expect(200);
+    let page = server.get(&format!("{path}?limit=2")).expect(200);
+    let rest = server.get(&page.next().unwrap()).expect(200);
     let count = |answer: &TestResponse| answer.json()["discount_codes"].as_array().unwrap().len();
     assert_eq!((count(&page), count(&rest), rest.next()), (2, 1, None));
-    assert_eq!(delete(&world, &one).status, 204);
-    world.get(&one).assert_problem(404, "code_not_found", "code_id");
-    assert_eq!(world.get(&format!("{path}/count")).expect(200).text(), r#"{"count":2}"#);
+    assert_eq!(delete(&server, &one).status, 204);
+    server.get(&one).assert_problem(404, "code_not_found", "code_id");
+    assert_eq!(server.get(&format!("{path}/count")).expect(200).text(), r#"{"count":2}"#);
 }
 
 #[test]
 fn a_batch_reports_the_outcome_of_each_code() {
-    let world = TestServer::new();
-    let rule = rule(&world, TEN);
-    code(&world, &rule, "taken");
+    let server = TestServer::new();
+    let rule = rule(&server, TEN);
+    code(&server, &rule, "taken");
     let path = format!("/v1/price-rules/{rule}/batch");
     let body =
         r#"{"discount_codes":[{"code":"one"},{"code":"TAKEN"},{"code":" "},{"prefix":"X"}]}"#;
-    let batch = world.post(&path, body).expect(201).json();
+    let batch = server.post(&path, body).expect(201).json();
     let counts =
         ["codes_count", "imported_count", "failed_count"].map(|name| batch[name].as_u64().unwrap());
     assert_eq!((counts, &batch["status"]), ([4, 2, 2], &json!("completed")));
     let one = format!("{path}/{}", batch["batch_id"].as_str().unwrap());
-    assert_eq!(world.get(&one).expect(200).json(), batch);
+    assert_eq!(server.get(&one).expect(200).json(), batch);
     let codes =
-        world.get(&format!("{one}/discount-codes")).expect(200).json()["discount_codes"].clone();
+        server.get(&format!("{one}/discount-codes")).expect(200).json()["discount_codes"].clone();
     assert_eq!((&codes[1]["code_id"], &codes[1]["code"]), (&Value::Null, &json!("TAKEN")));
     assert!(
         codes[0]["code_id"].is_string()
@@ -287,12 +287,12 @@ fn a_batch_reports_the_outcome_of_each_code() {
         let codes: Vec<_> = (0..count)
             .map(|number| json!({ "code": format!("M{number}") }))
             .collect();
-        world.post(&path, json!({ "discount_codes": codes }).to_string())
+        server.post(&path, json!({ "discount_codes": codes }).to_string())
     };
     many(101).assert_problem(422, "too_many_codes", "/discount_codes");
     many(0).assert_problem(422, "out_of_range", "/discount_codes");
     assert_eq!(many(100).expect(201).json()["imported_count"], 100);
-    world
+    server
         .get(&format!("{path}/1"))
         .assert_problem(404, "not_found", "batch_id");
 }
@@ -314,15 +314,15 @@ fn cart(codes: &[&str], more: &Value) -> String {
 }
 
 #[test]
-fn a_cart_is_answered_to_the_cent_with_every_reason() {
-    let world = TestServer::new();
+fn a_cart_is_evaluated_to_the_cent_with_every_reason() {
+    let server = TestServer::new();
     let three = r#"{"title":"Three","value_type":"fixed_amount","value":"-3"}"#;
-    code(&world, &rule(&world, three), "THREE");
+    code(&server, &rule(&server, three), "THREE");
     let ended = r#"{"title":"Old","value":"-1","starts_at":"2025-01-01T00:00:00Z","ends_at":"2025-02-01T00:00:00Z"}"#;
-    code(&world, &rule(&world, ended), "OLD");
+    code(&server, &rule(&server, ended), "OLD");
     let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
-    code(&world, &rule(&world, free), "FREE");
-    let answer = world
+    code(&server, &rule(&server, free), "FREE");
+    let answer = server
         .post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], &json!({})))
         .expect(200)
         .json();
@@ -362,16 +362,16 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
         ),
         (json!({"codes": vec!["a"; 21]}), "too_many_codes", "/codes"),
     ] {
-        world
+        server
             .post("/v1/carts/evaluate", cart(&[], &more))
             .assert_problem(422, code, param);
     }
 }
 
-/// All that is called public is the same for every code that cannot be had, whatever is the matter with it.
+/// The public reason is the same for all codes whose rejection is secret.
 #[test]
 fn public_reasons_do_not_reveal_whether_a_code_exists() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let codes = [
         ("used_up", json!({"usage_limit": 1})),
         ("expired", json!({"ends_at": "2026-02-01T00:00:00Z"})),
@@ -392,17 +392,17 @@ fn public_reasons_do_not_reveal_whether_a_code_exists() {
         body.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        let (rule, text) = (rule(&world, &body.to_string()), format!("T-{reason}"));
-        let code = code(&world, &rule, &text);
+        let (rule, text) = (rule(&server, &body.to_string()), format!("T-{reason}"));
+        let code = code(&server, &rule, &text);
         match *reason {
             "disabled" => {
                 let path = format!("/v1/price-rules/{rule}/discount-codes/{code}");
-                world.put(&path, r#"{"enabled":false}"#).expect(200);
+                server.put(&path, r#"{"enabled":false}"#).expect(200);
             }
             "used_up" | "already_used_by_customer" => {
                 let order = json!({"customer": {"customer_id": "1"}, "status": "paid", "total": "1",
                     "discount_codes": [text], "lines": [{"quantity": 1, "amount": "1"}]});
-                world
+                server
                     .put(&format!("/v1/orders/{reason}"), order.to_string())
                     .expect(200);
             }
@@ -415,12 +415,12 @@ fn public_reasons_do_not_reveal_whether_a_code_exists() {
         .chain(codes.iter().map(|(reason, _)| *reason))
         .enumerate()
     {
-        // Guessing is slowed; here it is not in the way.
-        world.set_time(&format!("2026-03-01T13:{number:02}:00Z"));
+        // Moves the clock, so that no lookup is throttled.
+        server.set_time(&format!("2026-03-01T13:{number:02}:00Z"));
         let text = format!("T-{reason}");
         let evaluated = cart(&[&text], &json!({ "customer": customer }));
         let answer =
-            world.post("/v1/carts/evaluate", evaluated).expect(200).json()["codes"][0].take();
+            server.post("/v1/carts/evaluate", evaluated).expect(200).json()["codes"][0].take();
         let until = format!("2026-03-01T13:{:02}:00Z", number + 1);
         let reserve = json!({"codes": [text], "customer": customer, "until": until}).to_string();
         let secret = reason != "minimum_subtotal_not_met";
@@ -431,7 +431,7 @@ fn public_reasons_do_not_reveal_whether_a_code_exists() {
         if secret {
             assert_eq!(shown, format!("{text} does not apply: the code is not valid."));
             assert_ne!(shown, text_of_shop);
-            let refused = world.post(&format!("/v1/checkouts/k{number}/codes"), reserve);
+            let refused = server.post(&format!("/v1/checkouts/k{number}/codes"), reserve);
             refused.assert_problem(422, reason, "/codes/0");
             let refused = refused.json();
             assert_eq!(
@@ -446,22 +446,22 @@ fn public_reasons_do_not_reveal_whether_a_code_exists() {
 }
 
 #[test]
-fn the_program_says_how_codes_combine() {
-    let world = TestServer::new();
+fn the_program_decides_how_codes_combine() {
+    let server = TestServer::new();
     for (text, off) in [("THREE", "-3"), ("FOUR", "-4")] {
-        code(&world, &rule(&world, &json!({"title": text, "value": off}).to_string()), text);
+        code(&server, &rule(&server, &json!({"title": text, "value": off}).to_string()), text);
     }
     let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
-    code(&world, &rule(&world, free), "FREE");
+    code(&server, &rule(&server, free), "FREE");
     let alone = r#"{"title":"Alone","value":"-1","target_selection":"entitled","entitled_product_ids":["tea"],"individual_use":true}"#;
-    code(&world, &rule(&world, alone), "ALONE");
+    code(&server, &rule(&server, alone), "ALONE");
     let reserve = |checkout: &str, codes: &[&str]| {
         let body = json!({"codes": codes, "until": "2026-03-01T12:30:00Z"}).to_string();
-        world.post(&format!("/v1/checkouts/{checkout}/codes"), body)
+        server.post(&format!("/v1/checkouts/{checkout}/codes"), body)
     };
     let typed = ["three", "four", "free"];
     for (number, (policy, discount, one_class, two_classes)) in [
-        // The default; then each of the four.
+        // The default, then each of the four policies.
         (None, "8.90", false, true),
         (Some("exclusive"), "3.00", false, false),
         (Some("best"), "4.90", false, false),
@@ -472,23 +472,24 @@ fn the_program_says_how_codes_combine() {
     .enumerate()
     {
         if let Some(policy) = policy {
-            world
+            server
                 .put("/v1/program", json!({ "stacking": policy }).to_string())
                 .expect(201);
         }
-        let shown = world.get("/v1/program").expect(200).json()["stacking"].clone();
+        let shown = server.get("/v1/program").expect(200).json()["stacking"].clone();
         assert_eq!(
             shown.as_str(),
             policy.filter(|policy| *policy != "one_per_class"),
             "{policy:?}"
         );
-        let answer = world
+        let answer = server
             .post("/v1/carts/evaluate", cart(&typed, &json!({})))
             .expect(200)
             .json();
         assert_eq!(answer["discount"], discount, "{policy:?}");
-        // A checkout holds what some cart could have together; what it holds already is no hindrance.
-        let held = |name: &str, codes: &[&str], together: bool| {
+        // A checkout can reserve codes that combine in some cart. Its own reservations do
+        // not conflict.
+        let reserved = |name: &str, codes: &[&str], together: bool| {
             let checkout = format!("{name}{number}");
             reserve(&checkout, &codes[..1]).expect(200);
             let both = reserve(&checkout, codes);
@@ -497,60 +498,66 @@ fn the_program_says_how_codes_combine() {
             } else {
                 both.assert_problem(422, "not_combined", "/codes/1");
             }
-            let held = world
+            let reserved = server
                 .get(&format!("/v1/checkouts/{checkout}/codes"))
                 .expect(200)
                 .json()["reserved"]
                 .take();
-            assert_eq!(held.as_array().unwrap().len(), if together { 2 } else { 1 }, "{policy:?}");
+            assert_eq!(
+                reserved.as_array().unwrap().len(),
+                if together { 2 } else { 1 },
+                "{policy:?}"
+            );
         };
-        held("one", &["THREE", "FOUR"], one_class);
-        held("two", &["THREE", "FREE"], two_classes);
+        reserved("one", &["THREE", "FOUR"], one_class);
+        reserved("two", &["THREE", "FREE"], two_classes);
         let checkout = format!("alone{number}");
         reserve(&checkout, &["ALONE", "FREE"]).assert_problem(422, "individual_use", "/codes/1");
         reserve(&checkout, &["FREE", "ALONE"]).assert_problem(422, "individual_use", "/codes/1");
     }
-    // Nobody else says it.
-    let own = cart(&typed, &json!({"stacking": "all"}));
-    world
-        .post("/v1/carts/evaluate", own)
-        .assert_problem(400, "unknown_field", "/stacking");
-    world.put("/v1/program", r#"{"stacking":"some"}"#).assert_problem(
+    // Only the program decides it.
+    let with_stacking = cart(&typed, &json!({"stacking": "all"}));
+    server.post("/v1/carts/evaluate", with_stacking).assert_problem(
+        400,
+        "unknown_field",
+        "/stacking",
+    );
+    server.put("/v1/program", r#"{"stacking":"some"}"#).assert_problem(
         422,
         "invalid_program",
         "/stacking",
     );
-    // An order is a fact: the codes that its customer had are used up, whatever the policy is now.
-    world.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
+    // An order is a fact: its codes are used, whatever the current policy is.
+    server.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
     let order = json!({"status": "paid", "total": "10", "discount_codes": ["THREE", "FOUR"],
         "lines": [{"quantity": 1, "amount": "10"}]});
     let used =
-        world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
+        server.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
     assert_eq!((&used[0]["used"], &used[1]["used"]), (&json!(true), &json!(true)));
 }
 
 #[test]
 fn a_reservation_becomes_a_use_of_the_order() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let rule = rule(
-        &world,
+        &server,
         r#"{"title":"One","value":"-1","usage_limit":1,"once_per_customer":true}"#,
     );
-    let code = code(&world, &rule, "ONE");
+    let code = code(&server, &rule, "ONE");
     let reserve = |checkout: &str, customer: &str| {
         let body = json!({"codes": ["one"], "customer": {"customer_id": customer}, "until": "2026-03-01T12:30:00Z"});
-        world.post(&format!("/v1/checkouts/{checkout}/codes"), body.to_string())
+        server.post(&format!("/v1/checkouts/{checkout}/codes"), body.to_string())
     };
-    let held = reserve("k1", "1").expect(200).json();
-    assert_eq!(held["reserved"][0]["code_id"], json!(code));
+    let reserved = reserve("k1", "1").expect(200).json();
+    assert_eq!(reserved["reserved"][0]["code_id"], json!(code));
     reserve("k2", "2").assert_problem(422, "used_up", "/codes/0");
     reserve("k2", "1").assert_problem(422, "already_used_by_customer", "/codes/0");
     assert_eq!(
-        world.get("/v1/checkouts/k2/codes").expect(200).text(),
+        server.get("/v1/checkouts/k2/codes").expect(200).text(),
         r#"{"checkout_id":"k2","reserved":[]}"#
     );
     let evaluated = |more| {
-        let answer = world
+        let answer = server
             .post("/v1/carts/evaluate", cart(&["ONE"], &more))
             .expect(200)
             .json();
@@ -566,7 +573,7 @@ fn a_reservation_becomes_a_use_of_the_order() {
         body.as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        world
+        server
             .put(&format!("/v1/orders/o{id}"), body.to_string())
             .expect(200)
             .json()["discount_codes"]
@@ -576,17 +583,17 @@ fn a_reservation_becomes_a_use_of_the_order() {
     let used = order("1", json!({"checkout_id": "k1"}));
     assert_eq!((&used[0]["used"], &used[0]["code_id"]), (&json!(true), &json!(code)));
     assert_eq!((&used[1]["used"], &used[1]["reason"]), (&json!(false), &json!("unknown_code")));
-    let seen = world.get("/v1/orders/o1").expect(200).json()["discount_codes"].clone();
+    let seen = server.get("/v1/orders/o1").expect(200).json()["discount_codes"].clone();
     assert_eq!((&seen[0]["used"], &seen[1]["used"]), (&json!(true), &json!(false)));
     let path = format!("/v1/price-rules/{rule}/discount-codes/{code}");
-    assert_eq!(world.get(&path).expect(200).json()["usage_count"], 1);
-    world.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
-    assert_eq!(world.get(&path).expect(200).json()["usage_count"], 0);
+    assert_eq!(server.get(&path).expect(200).json()["usage_count"], 1);
+    server.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
+    assert_eq!(server.get(&path).expect(200).json()["usage_count"], 0);
     reserve("k3", "3").expect(200);
-    let released = delete(&world, "/v1/checkouts/k3/codes?code=ONE").expect(200);
+    let released = delete(&server, "/v1/checkouts/k3/codes?code=ONE").expect(200);
     assert_eq!(released.text(), r#"{"checkout_id":"k3","reserved":[]}"#);
     let late = json!({"codes": ["ONE"], "until": "2026-03-03T12:30:00Z"}).to_string();
-    world.post("/v1/checkouts/k4/codes", late).assert_problem(
+    server.post("/v1/checkouts/k4/codes", late).assert_problem(
         422,
         "invalid_reservation_period",
         "/until",
@@ -595,30 +602,30 @@ fn a_reservation_becomes_a_use_of_the_order() {
 
 #[test]
 fn only_the_guessing_subject_is_throttled() {
-    let world = TestServer::new();
-    code(&world, &rule(&world, TEN), "REAL");
-    let ask = |code: &str, who: &str| {
-        world.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"))
+    let server = TestServer::new();
+    code(&server, &rule(&server, TEN), "REAL");
+    let ask = |code: &str, customer: &str| {
+        server.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={customer}"))
     };
     for guess in 0..10 {
         ask(&format!("G{guess}"), "eve").assert_problem(404, "code_not_found", "code");
-        // The key's own allowance heals within a second.
-        world.set_time(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
+        // The allowance of the key recovers within a second.
+        server.set_time(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
     }
     let slowed = ask("REAL", "eve");
     slowed.assert_problem(429, "too_many_requests", "");
     assert_eq!(slowed.header("retry-after"), Some("20"));
     ask("REAL", "ada").expect(200);
     let body = cart(&["REAL"], &json!({"customer": {"customer_id": "eve"}}));
-    world
+    server
         .post("/v1/carts/evaluate", &body)
         .assert_problem(429, "too_many_requests", "");
-    world.set_time("2026-03-01T12:00:30Z");
-    world.post("/v1/carts/evaluate", body).expect(200);
-    // A key that guesses in many names is slowed too.
+    server.set_time("2026-03-01T12:00:30Z");
+    server.post("/v1/carts/evaluate", body).expect(200);
+    // A key that guesses for many customers is throttled, too.
     for guess in 0..10 {
         ask("NONE", &format!("m{guess}"));
     }
     ask("REAL", "ada").assert_problem(429, "too_many_requests", "");
-    world.request("GET", "/v1/customers").send().expect(200);
+    server.request("GET", "/v1/customers").send().expect(200);
 }

@@ -1,4 +1,4 @@
-//! The served document, held to the routes and to the codes of the source.
+//! The served document agrees with the routes and with the codes in the source.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,11 +24,11 @@ fn route_of(operation: Operation) -> &'static Route {
 
 #[test]
 fn the_document_needs_no_key() {
-    let world = TestServer::new();
-    let served = world.request("GET", "/openapi.json").key("").send().expect(200);
-    assert_eq!(served.json(), *DOCUMENT);
-    assert_eq!(served.json()["openapi"], "3.1.0");
-    assert_eq!(world.request("HEAD", "/openapi.json").key("").send().status, 200);
+    let server = TestServer::new();
+    let response = server.request("GET", "/openapi.json").key("").send().expect(200);
+    assert_eq!(response.json(), *DOCUMENT);
+    assert_eq!(response.json()["openapi"], "3.1.0");
+    assert_eq!(server.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
 
 /// JSON with a line for each member that does not fit one line as a whole.
@@ -126,10 +126,10 @@ fn operations_are_the_routes() {
     }
 }
 
-/// A body that must be there is missed; where none is told of, none is.
+/// A missing body is an error exactly where the document requires one.
 #[test]
 fn documented_bodies_are_the_required_ones() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for &operation in operations() {
         let needed = operation.spec.pointer("/requestBody/required") == Some(&json!(true));
         let path =
@@ -141,8 +141,8 @@ fn documented_bodies_are_the_required_ones() {
                     let value = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
                     path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &value)
                 });
-        let request = world.request(&operation.method.to_uppercase(), &path);
-        let answer = request.header("x-shopify-access-token", &world.key).send();
+        let request = server.request(&operation.method.to_uppercase(), &path);
+        let answer = request.header("x-shopify-access-token", &server.key).send();
         let missed = answer.status == 400 && answer.problem().1 == "truncated_json";
         assert_eq!(missed, needed, "{}: {}", operation.id(), answer.text());
         assert!(operation.method != "get" || operation.body().is_none(), "{}", operation.id());
@@ -150,7 +150,7 @@ fn documented_bodies_are_the_required_ones() {
 }
 
 #[test]
-fn examples_are_as_the_schemas_say() {
+fn examples_match_their_schemas() {
     for &operation in operations() {
         for parameter in operation.parameters() {
             if let Some(example) = parameter.get("example") {
@@ -175,17 +175,15 @@ fn examples_are_as_the_schemas_say() {
     }
 }
 
-/// Codes that the source has and that no answer carries, and why.
-const NEVER_SENT: [(&str, &str); 2] = [
-    ("forbidden", "a constructor for those who embed the server"),
-    (
-        "unknown_redemption",
-        "the store has found the redemption before the rules are asked",
-    ),
+/// Codes in the source that no response has, and the reason.
+const NEVER_SENT: [(&str, &str); 3] = [
+    ("forbidden", "a constructor for embedders of the server"),
+    ("order_mismatch", "the store passes the state of the order that a command names"),
+    ("unknown_redemption", "the store finds the redemption before the rules decide"),
 ];
 
 #[test]
-fn codes_are_those_of_the_source() {
+fn documented_codes_are_those_of_the_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
     let mut emitted = BTreeSet::new();
@@ -198,7 +196,7 @@ fn codes_are_those_of_the_source() {
     ] {
         emitted.extend(arms(&read(file)));
     }
-    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/code_rejection.rs"))
+    let rejections: BTreeSet<_> = arms(&read("loyalty-core/src/discount/code_rejection.rs"))
         .into_iter()
         .collect();
     for file in sources(&root.join("loyalty-http/src")) {
@@ -212,27 +210,27 @@ fn codes_are_those_of_the_source() {
     }
     let known: BTreeSet<String> = codes("ProblemCode").collect();
     let faults: BTreeSet<String> = codes("FaultCode").collect();
-    let unheard: BTreeSet<_> = NEVER_SENT.iter().map(|(code, _)| (*code).to_owned()).collect();
+    let unused: BTreeSet<_> = NEVER_SENT.iter().map(|(code, _)| (*code).to_owned()).collect();
     assert!(
-        unheard
+        unused
             .iter()
             .all(|code| emitted.contains(code) && !known.contains(code)),
-        "{unheard:?}"
+        "{unused:?}"
     );
     for code in &emitted {
         assert!(
-            known.contains(code) || unheard.contains(code),
+            known.contains(code) || unused.contains(code),
             "the table of problem codes lacks {code}"
         );
     }
-    let reserved = |code: &String| refusals.contains(code);
+    let reserved = |code: &String| rejections.contains(code);
     for code in &known {
         assert!(
             emitted.contains(code) || reserved(code),
             "nobody answers {code} of the table of problem codes"
         );
     }
-    assert_eq!(codes("CodeRejection").collect::<BTreeSet<_>>(), refusals);
+    assert_eq!(codes("CodeRejection").collect::<BTreeSet<_>>(), rejections);
     let mut found = BTreeSet::new();
     for directory in ["loyalty-core/src/program", "loyalty-core/src/discount"] {
         for file in sources(&root.join(directory)) {
@@ -243,7 +241,7 @@ fn codes_are_those_of_the_source() {
     assert_eq!(faults, found);
 }
 
-/// What the faults of many records can be besides: the codes of single bodies.
+/// The codes of single bodies that can also be faults of one of many records.
 fn json_faults() -> impl Iterator<Item = String> {
     [
         "duplicate_field",
@@ -260,9 +258,9 @@ fn json_faults() -> impl Iterator<Item = String> {
 
 fn codes(schema: &str) -> impl Iterator<Item = String> {
     let schema = &DOCUMENT["components"]["schemas"][schema];
-    let (listed, told) = (schema["enum"].as_array(), schema["oneOf"].as_array());
-    let told = told.into_iter().flatten().map(|code| &code["const"]);
-    let codes: Vec<&Value> = listed.into_iter().flatten().chain(told).collect();
+    let (listed, documented) = (schema["enum"].as_array(), schema["oneOf"].as_array());
+    let documented = documented.into_iter().flatten().map(|code| &code["const"]);
+    let codes: Vec<&Value> = listed.into_iter().flatten().chain(documented).collect();
     codes.into_iter().map(|code| code.as_str().unwrap().to_owned())
 }
 
@@ -272,7 +270,7 @@ fn sources(directory: &Path) -> Vec<String> {
         if entry.is_dir() {
             found.extend(sources(&entry));
         } else if entry.extension().is_some_and(|extension| extension == "rs") {
-            // Unit tests stand at the end.
+            // Unit tests are at the end of a file.
             let text = fs::read_to_string(&entry).unwrap();
             found.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned());
         }
@@ -280,7 +278,7 @@ fn sources(directory: &Path) -> Vec<String> {
     found
 }
 
-/// A snake-case literal that a text begins with.
+/// The snake-case literal at the beginning of a text, if any.
 fn literal(text: &str) -> Option<String> {
     let (code, _) = text.trim_start().strip_prefix('"')?.split_once('"')?;
     let snake =
@@ -288,13 +286,13 @@ fn literal(text: &str) -> Option<String> {
     snake.then(|| code.to_owned())
 }
 
-/// What the arms of a `match` become.
+/// The literals to which the arms of a `match` evaluate.
 fn arms(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap();
     source.split("=>").skip(1).filter_map(literal).collect()
 }
 
-/// The first argument of these constructors.
+/// The first arguments of calls of these constructors.
 fn named(source: &str, prefix: &str, names: &[&str]) -> Vec<String> {
     let calls = names.iter().map(|name| format!("{prefix}{name}("));
     calls
@@ -302,14 +300,14 @@ fn named(source: &str, prefix: &str, names: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// What stands behind a status.
+/// The literals that follow a status.
 fn after_status(source: &str) -> Vec<String> {
     let statuses = source.split("Status::").chain(source.split("StatusCode::")).skip(1);
     statuses.filter_map(|rest| literal(rest.split_once(',')?.1)).collect()
 }
 
-/// The codes of faults: the one snake-case literal that is an argument of its own behind the place, or the first
-/// where the place is known.
+/// The codes of faults: the argument after the place, or the first one if the place is
+/// implied.
 fn fault_codes(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (call, place) in [
@@ -328,7 +326,7 @@ fn fault_codes(source: &str) -> Vec<String> {
     found
 }
 
-/// The arguments of a call, from behind its parenthesis on.
+/// The arguments of a call. The text begins after its opening parenthesis.
 fn arguments(rest: &str) -> Vec<String> {
     let (mut arguments, mut depth, mut quoted) = (vec![String::new()], 0, false);
     for character in rest.chars() {

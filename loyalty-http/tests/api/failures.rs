@@ -1,4 +1,4 @@
-//! When the store fails, hangs or panics: what the client is told, and what it is not told.
+//! Responses when the store fails, hangs or panics.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use loyalty_store::{
 
 use crate::support::{TestResponse, TestServer};
 
-/// What the store does when it is asked for a customer or for a transaction. It knows its keys always.
+/// The behaviour of the store, except for shops and keys.
 #[derive(Clone, Copy, Debug)]
 enum StoreFault {
     Busy,
@@ -51,14 +51,14 @@ impl StoreFault {
 struct FaultyStore {
     inner: Arc<MemoryStore>,
     fault: Mutex<StoreFault>,
-    /// Senders of answers that never come.
+    /// The senders of replies that are never sent.
     hung: Mutex<Vec<Box<dyn std::any::Any + Send>>>,
 }
 
 impl FaultyStore {
     fn failure(&self) -> Failure {
-        let trouble = *self.fault.lock().unwrap();
-        trouble.failure()
+        let fault = *self.fault.lock().unwrap();
+        fault.failure()
     }
 }
 
@@ -202,13 +202,13 @@ impl Redemptions for FaultyStore {
 
 impl Store for FaultyStore {
     fn execute(&self, _: Request) -> Pending {
-        let trouble = *self.fault.lock().unwrap();
-        if matches!(trouble, StoreFault::Hangs) {
+        let fault = *self.fault.lock().unwrap();
+        if matches!(fault, StoreFault::Hangs) {
             let (sender, pending) = Pending::channel();
             self.hung.lock().unwrap().push(Box::new(sender));
             return pending;
         }
-        Pending::ready(Err(trouble.failure()))
+        Pending::ready(Err(fault.failure()))
     }
 
     fn stored_response(
@@ -333,13 +333,13 @@ impl Store for FaultyStore {
     }
 }
 
-fn faulty_server(trouble: StoreFault) -> TestServer {
+fn faulty_server(fault: StoreFault) -> TestServer {
     let config = Config {
         store_timeout: Duration::from_millis(200),
         ..Config::default()
     };
     TestServer::with_store(config, |inner| {
-        Arc::new(FaultyStore { inner, fault: Mutex::new(trouble), hung: Mutex::default() })
+        Arc::new(FaultyStore { inner, fault: Mutex::new(fault), hung: Mutex::default() })
     })
 }
 
@@ -353,14 +353,14 @@ fn summarize(answer: &TestResponse) -> (u16, String, Option<String>) {
     (status, code, answer.header("retry-after").map(str::to_owned))
 }
 
-/// A look-up, a scan and a write, with an idempotency key and without.
-fn ask(world: &TestServer) -> [TestResponse; 4] {
+/// A lookup, a list, and a write without and with an idempotency key.
+fn ask(server: &TestServer) -> [TestResponse; 4] {
     let body = r#"{"customer_id":"1","points":5}"#;
     [
-        world.get("/v1/customers/1/point-balance"),
-        world.get("/v1/customers"),
-        world.post("/v1/points-add", body),
-        world
+        server.get("/v1/customers/1/point-balance"),
+        server.get("/v1/customers"),
+        server.post("/v1/points-add", body),
+        server
             .request("POST", "/v1/points-add")
             .body(body)
             .idempotency_key("k")
@@ -369,35 +369,35 @@ fn ask(world: &TestServer) -> [TestResponse; 4] {
 }
 
 #[test]
-fn failures_say_whether_to_try_again_and_no_more() {
-    for (trouble, status, code, retry) in [
+fn failures_show_only_if_a_retry_can_help() {
+    for (fault, status, code, retry) in [
         (StoreFault::Busy, 503, "unavailable", Some("1")),
         (StoreFault::Unavailable, 503, "unavailable", Some("1")),
         (StoreFault::Unknown, 503, "outcome_unknown", Some("1")),
         (StoreFault::Corrupt, 500, "internal", None),
         (StoreFault::Panics, 500, "internal", None),
     ] {
-        let world = faulty_server(trouble);
-        for answer in ask(&world) {
+        let server = faulty_server(fault);
+        for answer in ask(&server) {
             assert_eq!(
                 summarize(&answer),
                 (status, code.to_owned(), retry.map(str::to_owned)),
-                "{trouble:?}"
+                "{fault:?}"
             );
         }
-        let ready = world.get("/readyz");
-        assert_eq!(ready.status, status, "{trouble:?}");
-        world.get("/livez").expect(200);
+        let ready = server.get("/readyz");
+        assert_eq!(ready.status, status, "{fault:?}");
+        server.get("/livez").expect(200);
     }
 }
 
 #[test]
 fn requests_time_out() {
-    let world = faulty_server(StoreFault::Hangs);
+    let server = faulty_server(StoreFault::Hangs);
     let begun = Instant::now();
-    let list = world.get("/v1/customers");
+    let list = server.get("/v1/customers");
     assert_eq!(summarize(&list), (503, "unavailable".to_owned(), Some("1".to_owned())));
-    let write = world.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#);
+    let write = server.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#);
     assert_eq!(summarize(&write), (503, "outcome_unknown".to_owned(), Some("1".to_owned())));
     assert!(begun.elapsed() < Duration::from_millis(690), "{:?}", begun.elapsed());
 }

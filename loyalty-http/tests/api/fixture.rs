@@ -1,4 +1,4 @@
-//! A shop that has one of everything: what the examples of the document are about.
+//! A shop that has all resources of the document's examples.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use sha2::Sha256;
 use crate::conformance::Operation;
 use crate::support::{TestResponse, TestServer, new_key};
 
-/// Who asks: a key, and the secret that the store plugins sign with.
+/// The credentials of a caller: a key, and the secret with which store plugins sign.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     key: String,
@@ -21,27 +21,28 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Whose key was made of this seed.
+    /// The credentials whose key was made from this seed.
     pub(crate) fn from_seed(seed: u8) -> Self {
-        let (kept, key) = new_key(seed, &Scope::ALL);
-        Self { key, secret: kept.signing_secret }
+        let (record, key) = new_key(seed, &Scope::ALL);
+        Self { key, secret: record.signing_secret }
     }
 }
 
-/// The names and numbers of what the shop has.
+/// The ids of the shop's resources.
 #[derive(Clone)]
 pub(crate) struct FixtureIds {
-    /// By the name of the parameter; for `id` by the path before it.
+    /// Numbers by the name of the parameter, or for `id` by the word before it in the
+    /// path.
     numbers: BTreeMap<&'static str, String>,
-    /// What is drawn, for what the document's example calls it.
+    /// Generated texts, each with the text in the document's example.
     generated: Vec<(&'static str, String)>,
 }
 
-/// A number that nobody has.
+/// A number that no resource has.
 const UNKNOWN_NUMBER: &str = "4000000000";
 
 impl FixtureIds {
-    /// The same texts, and numbers that nobody has.
+    /// The same texts, and unknown numbers.
     pub(crate) fn unknown(&self) -> Self {
         let numbers = self
             .numbers
@@ -51,13 +52,13 @@ impl FixtureIds {
         Self { numbers, generated: self.generated.clone() }
     }
 
-    /// The same with another name for one thing.
+    /// The same ids, except for one parameter.
     pub(crate) fn with(mut self, parameter: &'static str, name: &str) -> Self {
         self.numbers.insert(parameter, name.to_owned());
         self
     }
 
-    /// What a parameter of this operation is in the shop; else the document's example.
+    /// The value of a parameter in the shop, else the document's example.
     fn value(&self, operation: Operation, parameter: &Value) -> Option<String> {
         let name = parameter["name"].as_str().unwrap();
         let name = match name {
@@ -70,44 +71,44 @@ impl FixtureIds {
     }
 }
 
-/// Fills the first shop. Every text of its own begins with `prefix`.
-pub(crate) fn populate(world: &TestServer, prefix: &str) -> FixtureIds {
-    let own = |text: &str| format!("{prefix}{text}");
+/// Fills the first shop. All its ids that are texts begin with `prefix`.
+pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
+    let prefixed = |text: &str| format!("{prefix}{text}");
     let program = json!({
         "rewards": [{"id": "five", "name": "Five off", "cost": 100, "gives": {"fixed_amount": "5.00"}}],
         "tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}],
         "actions": [{"id": "review", "kind": "review", "points": 10}],
         "referrals": {"received": 50, "sent": 50},
     });
-    world.put("/v1/program", program.to_string()).expect(201);
-    let friends_code = create_customers(world, &own);
-    let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
-    world
+    server.put("/v1/program", program.to_string()).expect(201);
+    let friends_code = create_customers(server, &prefixed);
+    let path = |list: &str, id: &str| format!("/v1/{list}/{}", prefixed(id));
+    server
         .put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#)
         .expect(200);
-    world
+    server
         .put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#)
         .expect(200);
     let lines = r#"[{"line_id":"1","quantity":2,"amount":"29.90"},{"line_id":"2","quantity":1,"amount":"20.05"}]"#;
-    let customer = json!({"customer_id": own("42")});
+    let customer = json!({"customer_id": prefixed("42")});
     let order = format!(
         r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#
     );
-    world.put(&path("orders", "1001"), order).expect(200);
+    server.put(&path("orders", "1001"), order).expect(200);
     let refund = r#"{"refund_id":"r1","amount":"1.00"}"#;
-    world
+    server
         .post(&format!("{}/refunds", path("orders", "1001")), refund)
         .expect(200);
-    let mut numbers = create_discounts(world, &own);
-    let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
-    numbers.insert("redemption_id", create(world, "/v1/redemptions", &redeem, "redemption_id"));
-    let search = json!({"name": own("Everybody"), "query": "ada"});
-    let search = create(world, "/v1/customer-saved-searches", &search, "saved_search_id");
+    let mut numbers = create_discounts(server, &prefixed);
+    let redeem = json!({"customer_id": prefixed("42"), "reward_id": "five"});
+    numbers.insert("redemption_id", create(server, "/v1/redemptions", &redeem, "redemption_id"));
+    let search = json!({"name": prefixed("Everybody"), "query": "ada"});
+    let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
     numbers.insert("customer_saved_searches", search);
-    // Those whose ids are no numbers, so that their numbers are given.
+    // The resources with assigned numbers, which are the largest.
     for list in ["customers", "products"] {
-        let page = world
+        let page = server
             .shopify("GET", &format!("/{list}.json"))
             .send()
             .expect(200)
@@ -116,51 +117,51 @@ pub(crate) fn populate(world: &TestServer, prefix: &str) -> FixtureIds {
             .as_array()
             .unwrap()
             .iter()
-            .filter_map(|told| told["id"].as_u64());
+            .filter_map(|resource| resource["id"].as_u64());
         numbers.insert(list, ids.max().unwrap().to_string());
     }
     FixtureIds { numbers, generated: vec![("FRIEND-OF-GRACE", friends_code)] }
 }
 
-/// What the server calls a thing that it makes.
-fn create(world: &TestServer, path: &str, body: &Value, name: &str) -> String {
-    let answer = world.post(path, body.to_string()).expect(201);
+/// Creates a resource and returns its id.
+fn create(server: &TestServer, path: &str, body: &Value, name: &str) -> String {
+    let answer = server.post(path, body.to_string()).expect(201);
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
-/// Ada, who has points, a friend with a code, and others.
-fn create_customers(world: &TestServer, own: &dyn Fn(&str) -> String) -> String {
-    let ada =
-        json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
-    world.post("/v1/customers", ada.to_string()).expect(201);
+/// Creates Ada with points, a friend with a referral code, and others. Returns the code.
+fn create_customers(server: &TestServer, prefixed: &dyn Fn(&str) -> String) -> String {
+    let ada = json!({"customer_id": prefixed("42"), "email": prefixed("ada@example.com"), "first_name": "Ada"});
+    server.post("/v1/customers", ada.to_string()).expect(201);
     for id in ["7", "8", "grace"] {
-        world
-            .post("/v1/customers", json!({"customer_id": own(id)}).to_string())
+        server
+            .post("/v1/customers", json!({"customer_id": prefixed(id)}).to_string())
             .expect(201);
     }
-    let points = json!({"customer_id": own("42"), "points": 1000});
-    world.post("/v1/points-add", points.to_string()).expect(200);
-    let friend = world
-        .post(&format!("/v1/customers/{}/referral-code", own("7")), "{}")
+    let points = json!({"customer_id": prefixed("42"), "points": 1000});
+    server.post("/v1/points-add", points.to_string()).expect(200);
+    let referral_code = server
+        .post(&format!("/v1/customers/{}/referral-code", prefixed("7")), "{}")
         .expect(200);
-    friend.json()["code"].as_str().unwrap().to_owned()
+    referral_code.json()["code"].as_str().unwrap().to_owned()
 }
 
-/// A rule, its codes, and a checkout that holds one of them.
+/// Creates a price rule, its codes, and a checkout that reserves one of them.
 fn create_discounts(
-    world: &TestServer,
-    own: &dyn Fn(&str) -> String,
+    server: &TestServer,
+    prefixed: &dyn Fn(&str) -> String,
 ) -> BTreeMap<&'static str, String> {
-    let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
-    let rule = create(world, "/v1/price-rules", &rule, "price_rule_id");
+    let rule =
+        json!({"title": prefixed("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
+    let rule = create(server, "/v1/price-rules", &rule, "price_rule_id");
     let under = format!("/v1/price-rules/{rule}");
-    let code = json!({"code": own("WELCOME")});
-    let code = create(world, &format!("{under}/discount-codes"), &code, "code_id");
-    let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
-    let batch = create(world, &format!("{under}/batch"), &batch, "batch_id");
-    let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
-    world
-        .post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string())
+    let code = json!({"code": prefixed("WELCOME")});
+    let code = create(server, &format!("{under}/discount-codes"), &code, "code_id");
+    let batch = json!({"discount_codes": [{"code": prefixed("BATCH")}]});
+    let batch = create(server, &format!("{under}/batch"), &batch, "batch_id");
+    let reservation = json!({"codes": [prefixed("WELCOME")], "until": "2026-03-01T12:30:00Z"});
+    server
+        .post(&format!("/v1/checkouts/{}/codes", prefixed("cart-7")), reservation.to_string())
         .expect(200);
     BTreeMap::from([
         ("batch_id", batch),
@@ -170,11 +171,11 @@ fn create_discounts(
     ])
 }
 
-/// Asks as the document's example does, of what has these names. With `all`, also by the query parameters that
-/// can be left out.
+/// Sends the document's example with these ids. With `all`, also with the optional query
+/// parameters.
 pub(crate) fn send_example(
-    world: &TestServer,
-    asker: &Credentials,
+    server: &TestServer,
+    credentials: &Credentials,
     operation: Operation,
     names: &FixtureIds,
     all: bool,
@@ -195,30 +196,34 @@ pub(crate) fn send_example(
     if !query.is_empty() {
         path = format!("{path}?{}", query.join("&").replace('@', "%40"));
     }
-    let request = world.request(&operation.method.to_uppercase(), &path).key(&asker.key);
-    let request = request.header("x-shopify-access-token", &asker.key);
+    let request = server
+        .request(&operation.method.to_uppercase(), &path)
+        .key(&credentials.key);
+    let request = request.header("x-shopify-access-token", &credentials.key);
     let Some(media) = operation.body() else { return request.send() };
     let example = media.get("example").cloned().unwrap_or_else(|| json!({}));
     let text = names
         .generated
         .iter()
-        .fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
+        .fold(example.to_string(), |text, (example, generated)| {
+            text.replace(example, generated)
+        });
     let is_it = ROUTES
         .iter()
         .find(|route| route.pattern == operation.pattern && route.method != "GET");
     if is_it.is_some_and(|route| route.access() == Access::Signed) {
-        return request.body(sign(asker, &text)).send();
+        return request.body(sign(credentials, &text)).send();
     }
     request.body(text).send()
 }
 
-/// A body with its key and signature, as the plugins write it.
-fn sign(asker: &Credentials, example: &str) -> String {
+/// The body with its key and signature, as plugins encode it.
+fn sign(credentials: &Credentials, example: &str) -> String {
     let mut body: Value = serde_json::from_str(example).unwrap();
-    body["key"] = json!(asker.key);
-    // Members are sorted already, and of PHP's other ways only the slash matters here.
+    body["key"] = json!(credentials.key);
+    // The members are sorted already, and only slashes are encoded differently by PHP.
     let text = body.to_string().replace('/', "\\/");
-    let mut mac = Hmac::<Sha256>::new_from_slice(asker.secret.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(credentials.secret.as_bytes()).unwrap();
     mac.update(text.as_bytes());
     body["hmac"] = json!(BASE64_STANDARD.encode(mac.finalize().into_bytes()));
     body.to_string()

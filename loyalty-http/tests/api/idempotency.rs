@@ -1,12 +1,13 @@
-//! The same key and request give the same answer, to the byte; the same key with another is refused.
+//! The same key and request get the same response, byte for byte. The same key with
+//! another request is rejected.
 
 use crate::support::{TestResponse, TestServer};
 
-fn send(world: &TestServer, method: &str, path: &str, body: &str, key: &str) -> TestResponse {
-    world.request(method, path).body(body).idempotency_key(key).send()
+fn send(server: &TestServer, method: &str, path: &str, body: &str, key: &str) -> TestResponse {
+    server.request(method, path).body(body).idempotency_key(key).send()
 }
 
-/// Every writing route: what is done, and something else under the same key.
+/// For each writing route, a request and another one for the same key.
 const WRITES: [(&str, &str, &str, &str); 16] = [
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#, r#"{"customer_id":"3"}"#),
     ("PATCH", "/v1/customers/1", r#"{"point_balance":60}"#, r#"{"point_balance":70}"#),
@@ -83,73 +84,73 @@ const WRITES: [(&str, &str, &str, &str); 16] = [
 
 #[test]
 fn a_response_is_replayed_byte_for_byte() {
-    let world = TestServer::new();
-    world.customer("1", 50);
-    let rule = world
+    let server = TestServer::new();
+    server.customer("1", 50);
+    let rule = server
         .post("/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#)
         .expect(201)
         .json();
     let rule = rule["price_rule_id"].as_str().unwrap().to_owned();
-    world
+    server
         .post(&format!("/v1/price-rules/{rule}/discount-codes"), r#"{"code":"TEN"}"#)
         .expect(201);
-    world.set_time("2026-03-20T00:00:00Z");
+    server.set_time("2026-03-20T00:00:00Z");
     for (index, (method, path, body, other)) in WRITES.into_iter().enumerate() {
         let path = &path.replace("{rule}", &rule);
         let key = format!("key-{index}");
-        let first = send(&world, method, path, body, &key);
+        let first = send(&server, method, path, body, &key);
         assert!((200..300).contains(&first.status), "{}", first.text());
         assert_eq!(first.header("idempotency-replayed"), None);
-        let after = world.snapshot();
-        world.set_time("2026-03-20T00:00:00Z");
-        let again = send(&world, method, path, body, &key);
-        assert_eq!((again.status, again.text()), (first.status, first.text()), "{path}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"));
-        assert_eq!(again.header("content-type"), Some("application/json"));
-        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
-        send(&world, method, path, other, &key).assert_problem(
+        let after = server.snapshot();
+        server.set_time("2026-03-20T00:00:00Z");
+        let replayed = send(&server, method, path, body, &key);
+        assert_eq!((replayed.status, replayed.text()), (first.status, first.text()), "{path}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
+        assert_eq!(replayed.header("content-type"), Some("application/json"));
+        assert_ne!(replayed.header("x-request-id"), first.header("x-request-id"));
+        send(&server, method, path, other, &key).assert_problem(
             422,
             "idempotency_key_reused",
             "Idempotency-Key",
         );
-        assert_eq!(world.snapshot(), after, "{path}");
+        assert_eq!(server.snapshot(), after, "{path}");
     }
 }
 
 #[test]
 fn a_rejection_is_replayed_even_when_the_request_would_now_succeed() {
-    let world = TestServer::new();
-    world.customer("1", 10);
+    let server = TestServer::new();
+    server.customer("1", 10);
     let rejected = [
         ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":20}"#, 422),
         ("POST", "/v1/points-add", r#"{"customer_id":"2","points":20}"#, 404),
         ("PATCH", "/v1/customers/1", r#"{"tier":"gold"}"#, 422),
     ];
     let first = rejected.map(|(method, path, body, status)| {
-        send(&world, method, path, body, &format!("{method}{path}")).expect(status)
+        send(&server, method, path, body, &format!("{method}{path}")).expect(status)
     });
-    world.customer("2", 0);
-    world
+    server.customer("2", 0);
+    server
         .post("/v1/points-add", r#"{"customer_id":"1","points":90}"#)
         .expect(200);
-    world
+    server
         .put("/v1/program", r#"{"tiers":[{"id":"gold","name":"Gold"}]}"#)
         .expect(201);
-    let before = world.snapshot();
+    let before = server.snapshot();
     for ((method, path, body, status), first) in rejected.into_iter().zip(first) {
-        let again = send(&world, method, path, body, &format!("{method}{path}")).expect(status);
-        assert_eq!(again.body, first.body, "{path}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        let replayed = send(&server, method, path, body, &format!("{method}{path}")).expect(status);
+        assert_eq!(replayed.body, first.body, "{path}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
-/// At Shopify's paths a handler looks at what is there before it makes its request.
+/// At Shopify's paths, handlers read the resource before they create the action.
 #[test]
 fn a_response_is_replayed_after_its_subject_is_deleted() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let rule = r#"{"title":"Ten","value":"-10"}"#;
-    let rule = world.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"]
+    let rule = server.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -165,86 +166,86 @@ fn a_response_is_replayed_after_its_subject_is_deleted() {
         ("DELETE", format!("{path}.json"), ""),
     ];
     let send = |(method, path, body): &(&str, String, &'static str)| {
-        let request = world
+        let request = server
             .shopify(method, path)
             .idempotency_key(&format!("{method} {}", path.len()).replace(' ', "-"));
         if body.is_empty() { request.send() } else { request.body(*body).send() }
     };
     let first = writes.each_ref().map(send);
-    let before = world.snapshot();
+    let before = server.snapshot();
     for (write, first) in writes.iter().zip(first) {
         assert!((200..300).contains(&first.status), "{}", first.text());
-        let again = send(write);
-        assert_eq!((again.status, &again.body), (first.status, &first.body), "{write:?}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{write:?}");
+        let replayed = send(write);
+        assert_eq!((replayed.status, &replayed.body), (first.status, &first.body), "{write:?}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"), "{write:?}");
     }
-    // Another request under such a key, or one without a key, is told what is wrong.
+    // Another request with the key, or one without a key, gets its own error.
     let other = r#"{"price_rule":{"title":"Twelve"}}"#;
-    let put = || world.shopify("PUT", &format!("{path}.json")).body(other);
+    let put = || server.shopify("PUT", &format!("{path}.json")).body(other);
     put()
         .idempotency_key(&format!("PUT-{}", writes[0].1.len()))
         .send()
         .assert_problem(404, "price_rule_not_found", "id");
     put().send().assert_problem(404, "price_rule_not_found", "id");
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn a_malformed_request_leaves_its_key_unused() {
-    let world = TestServer::new();
-    world.customer("1", 0);
-    let add = |body: &str| send(&world, "POST", "/v1/points-add", body, "k");
+    let server = TestServer::new();
+    server.customer("1", 0);
+    let add = |body: &str| send(&server, "POST", "/v1/points-add", body, "k");
     add(r#"{"customer_id":"1","points":"5"}"#).assert_problem(400, "wrong_type", "/points");
     add(r#"{"customer_id":"1","points":5}"#).expect(200);
-    assert_eq!(world.balance("1"), 5);
+    assert_eq!(server.balance("1"), 5);
 }
 
 #[test]
 fn keys_belong_to_a_shop_and_a_path_and_end() {
-    let world = TestServer::new();
-    world.customer("1", 0);
+    let server = TestServer::new();
+    server.customer("1", 0);
     let body = r#"{"customer_id":"1","points":5}"#;
-    send(&world, "POST", "/v1/points-add", body, "k").expect(200);
-    send(&world, "POST", "/v1/points-subtract", body, "k").assert_problem(
+    send(&server, "POST", "/v1/points-add", body, "k").expect(200);
+    send(&server, "POST", "/v1/points-subtract", body, "k").assert_problem(
         422,
         "idempotency_key_reused",
         "Idempotency-Key",
     );
-    let made = r#"{"customer_id":"1"}"#;
-    let elsewhere = world
+    let customer = r#"{"customer_id":"1"}"#;
+    let elsewhere = server
         .request("POST", "/v1/customers")
-        .key(&world.other)
-        .body(made)
+        .key(&server.other)
+        .body(customer)
         .idempotency_key("k")
         .send();
     assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);
-    world.set_time("2026-03-31T12:00:00Z");
+    server.set_time("2026-03-31T12:00:00Z");
     assert_eq!(
-        send(&world, "POST", "/v1/points-add", body, "k")
+        send(&server, "POST", "/v1/points-add", body, "k")
             .expect(200)
             .header("idempotency-replayed"),
         None
     );
-    assert_eq!(world.balance("1"), 10);
+    assert_eq!(server.balance("1"), 10);
 }
 
 #[test]
-fn keys_have_a_form() {
-    let world = TestServer::new();
-    world.customer("1", 0);
-    let before = world.snapshot();
+fn invalid_keys_are_rejected() {
+    let server = TestServer::new();
+    server.customer("1", 0);
+    let before = server.snapshot();
     for key in ["", "a b", "ä", &"k".repeat(256)] {
         for (method, path, body, _) in WRITES {
-            send(&world, method, path, body, key).assert_problem(
+            send(&server, method, path, body, key).assert_problem(
                 400,
                 "invalid_idempotency_key",
                 "Idempotency-Key",
             );
         }
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
     send(
-        &world,
+        &server,
         "POST",
         "/v1/points-add",
         r#"{"customer_id":"1","points":5}"#,
@@ -254,12 +255,12 @@ fn keys_have_a_form() {
 }
 
 #[test]
-fn many_at_once_with_one_key_have_one_effect() {
-    let world = TestServer::new();
-    world.customer("1", 0);
+fn concurrent_requests_with_one_key_have_one_effect() {
+    let server = TestServer::new();
+    server.customer("1", 0);
     let answers: Vec<String> = std::thread::scope(|scope| {
         let add = || {
-            send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, "k")
+            send(&server, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, "k")
                 .text()
                 .to_owned()
         };
@@ -267,5 +268,5 @@ fn many_at_once_with_one_key_have_one_effect() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    assert_eq!(world.balance("1"), 5);
+    assert_eq!(server.balance("1"), 5);
 }

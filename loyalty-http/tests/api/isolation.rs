@@ -1,8 +1,8 @@
-//! Nothing of one shop is reachable from another: its ids answer like ids that nobody has.
+//! No shop can reach the data of another: its ids look like unknown ids.
 //!
-//! Every operation of the document is asked for, with its example, as another shop that has nothing yet: of what
-//! a full shop has, beside a shop whose things have other names, and where there is nothing at all. An operation
-//! without an example cannot be asked for, and fails.
+//! Each operation of the document is sent with its example by a new, empty shop. The
+//! responses are compared between three servers: one with a full shop, one whose full
+//! shop has other ids, and one without other data. An operation without an example fails.
 
 use loyalty_http::router::{Access, ROUTES};
 use loyalty_store::Store;
@@ -12,7 +12,7 @@ use crate::conformance::{Operation, operations};
 use crate::fixture::{Credentials, FixtureIds, populate, send_example};
 use crate::support::{TestResponse, TestServer};
 
-/// The first key of each world's first shop is made of this byte.
+/// The seed of the first shop's key.
 const OWNER_SEED: u8 = 1;
 
 fn is_open(operation: Operation) -> bool {
@@ -27,15 +27,15 @@ fn is_read(operation: Operation) -> bool {
     operation.method == "get"
 }
 
-/// Status and body, but for the request's own id.
+/// Status and body, without the request id.
 fn comparable(answer: &TestResponse) -> (u16, Value) {
     let mut body = if answer.body.is_empty() { Value::Null } else { answer.json() };
     body.as_object_mut().map(|members| members.remove("request_id"));
     (answer.status, body)
 }
 
-/// All that the owner can read.
-fn snapshot(world: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, Value))> {
+/// The responses of all reads by the owner.
+fn snapshot(server: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, Value))> {
     let owner = Credentials::from_seed(OWNER_SEED);
     let readable = operations()
         .iter()
@@ -45,13 +45,13 @@ fn snapshot(world: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, 
         .map(|operation| {
             (
                 operation.id(),
-                comparable(&send_example(world, &owner, operation, names, false)),
+                comparable(&send_example(server, &owner, operation, names, false)),
             )
         })
         .collect()
 }
 
-/// Whom an example is about that the first customer cannot be: who has ordered is brought by nobody.
+/// True if the example needs another customer: a customer with orders can't be referred.
 fn is_for_another(operation: Operation) -> bool {
     operation.id() == "joinByReferral"
 }
@@ -59,8 +59,8 @@ fn is_for_another(operation: Operation) -> bool {
 #[test]
 fn examples_work_in_their_own_shop() {
     for &operation in operations() {
-        let world = TestServer::new();
-        let mut names = populate(&world, "");
+        let server = TestServer::new();
+        let mut names = populate(&server, "");
         if is_for_another(operation) {
             names = names.with("customer_id", "8");
         }
@@ -69,7 +69,7 @@ fn examples_work_in_their_own_shop() {
                 continue;
             }
             let answer =
-                send_example(&world, &Credentials::from_seed(OWNER_SEED), operation, &names, all);
+                send_example(&server, &Credentials::from_seed(OWNER_SEED), operation, &names, all);
             assert!(answer.status < 400, "{}: {}", operation.id(), answer.text());
         }
     }
@@ -86,7 +86,7 @@ fn another_shop_looks_as_if_it_did_not_exist() {
         (10..).zip(operations().iter().copied().filter(|operation| !is_open(*operation)))
     {
         let id = operation.id();
-        let strangers = [&full, &renamed, &empty].map(|world| world.new_shop(seed));
+        let strangers = [&full, &renamed, &empty].map(|server| server.new_shop(seed));
         let [mut there, mut not_there, mut nowhere] = [Vec::new(), Vec::new(), Vec::new()];
         for all in [false, true] {
             there.push(comparable(&send_example(&full, &strangers[0], operation, &names, all)));
@@ -100,7 +100,8 @@ fn another_shop_looks_as_if_it_did_not_exist() {
             nowhere.push(comparable(&send_example(&empty, &strangers[2], operation, &nobody, all)));
         }
         assert_eq!(there, not_there, "{id} tells another shop's from nobody's");
-        // Numbers that are given count for all shops, so only reads can be compared with nothing at all.
+        // Assigned numbers are global, so only reads can be compared with the empty
+        // server.
         assert!(
             !is_read(operation) || there == without_shop(nowhere, &there),
             "{id} shows another shop's"
@@ -112,7 +113,7 @@ fn another_shop_looks_as_if_it_did_not_exist() {
     assert_eq!(full.store.verify().unwrap().differences, Vec::<String>::new());
 }
 
-/// The answers without what is the asking shop's own.
+/// The responses with the id of the calling shop replaced.
 fn without_shop(mut answers: Vec<(u16, Value)>, like: &[(u16, Value)]) -> Vec<(u16, Value)> {
     for ((_, body), (_, like)) in answers.iter_mut().zip(like) {
         if body.get("shop_id").is_some() {
@@ -124,15 +125,15 @@ fn without_shop(mut answers: Vec<(u16, Value)>, like: &[(u16, Value)]) -> Vec<(u
 
 #[test]
 fn both_shops_can_use_the_same_ids() {
-    let world = TestServer::new();
-    let names = populate(&world, "");
-    let before = snapshot(&world, &names);
+    let server = TestServer::new();
+    let names = populate(&server, "");
+    let before = snapshot(&server, &names);
     let other = |method: &str, path: &str, body: &str| {
-        world.request(method, path).key(&world.other).body(body).send()
+        server.request(method, path).key(&server.other).body(body).send()
     };
-    // A cursor of the one shop shows nothing of it to the other.
-    let next = world.get("/v1/customers?limit=1").next().unwrap();
-    let shown = world.request("GET", &next).key(&world.other).send().expect(200);
+    // A cursor of one shop shows nothing of it to the other.
+    let next = server.get("/v1/customers?limit=1").next().unwrap();
+    let shown = server.request("GET", &next).key(&server.other).send().expect(200);
     assert_eq!(shown.text(), r#"{"customers":[]}"#);
 
     let order = r#"{"customer":{"customer_id":"42"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
@@ -142,6 +143,6 @@ fn both_shops_can_use_the_same_ids() {
     other("PUT", "/v1/products/tea", r#"{"title":"Bean"}"#).expect(200);
     other("PUT", "/v1/categories/drinks", r#"{"name":"Beans"}"#).expect(200);
     assert_eq!(other("DELETE", "/v1/products/tea", "").status, 204);
-    assert_eq!(snapshot(&world, &names), before);
-    assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
+    assert_eq!(snapshot(&server, &names), before);
+    assert_eq!(server.store.verify().unwrap().differences, Vec::<String>::new());
 }

@@ -1,11 +1,12 @@
-//! The ledger: every entry with the balance after it, newest first, and its reasons.
+//! The ledger: all entries, newest first, with the balance after each and its
+//! explanation.
 
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
 
-fn entries(world: &TestServer, path: &str) -> Vec<Value> {
-    world.get(path).expect(200).json()["entries"]
+fn entries(server: &TestServer, path: &str) -> Vec<Value> {
+    server.get(path).expect(200).json()["entries"]
         .as_array()
         .unwrap()
         .clone()
@@ -13,37 +14,37 @@ fn entries(world: &TestServer, path: &str) -> Vec<Value> {
 
 /// A customer with every kind of entry.
 fn server_with_events() -> TestServer {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let program =
         r#"{"expiry":{"per_lot":{"after":"P30D"}},"tiers":[{"id":"gold","name":"Gold"}]}"#;
-    world.put("/v1/program", program).expect(201);
-    world.customer("1", 40);
-    world.set_time("2026-03-02T12:00:00Z");
+    server.put("/v1/program", program).expect(201);
+    server.customer("1", 40);
+    server.set_time("2026-03-02T12:00:00Z");
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"60.50"}],"total":"60.50"}"#;
-    world.put("/v1/orders/o1", order).expect(200);
-    world
+    server.put("/v1/orders/o1", order).expect(200);
+    server
         .post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"30.25"}"#)
         .expect(200);
-    world
+    server
         .post(
             "/v1/points-subtract",
             r#"{"customer_id":"1","points":10,"reason":"mug","action_id":"buy"}"#,
         )
         .expect(200);
-    world
+    server
         .patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-06-01T00:00:00Z"}"#)
         .expect(200);
-    world.set_time("2026-04-10T00:00:00Z");
-    world
+    server.set_time("2026-04-10T00:00:00Z");
+    server
         .post("/v1/points-add", r#"{"customer_id":"1","points":7}"#)
         .expect(200);
-    world
+    server
 }
 
 #[test]
 fn entries_explain_every_change() {
-    let world = server_with_events();
-    let entries = entries(&world, "/v1/customers/1/ledger");
+    let server = server_with_events();
+    let entries = entries(&server, "/v1/customers/1/ledger");
     let brief: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -84,7 +85,7 @@ fn entries_explain_every_change() {
                    "rules": [{"rule_id": "base", "earn": {"per_unit": "1"}, "basis": "30.25", "points": "30.25"}],
                    "exact": "30.25", "rounding": "down", "points": 30,
                    "before": {"awarded": 60, "taken_back": 0, "expired": 0}},
-               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before, 60 were awarded."})
+               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before this, 60 points were awarded."})
     );
     assert_eq!(entries[1]["expires_at"], "2026-04-01T11:00:00Z");
     assert_eq!(entries[7]["expires_at"], "2026-03-31T11:00:00Z");
@@ -93,13 +94,13 @@ fn entries_explain_every_change() {
 
 #[test]
 fn pages_of_any_size_give_the_same_entries() {
-    let world = server_with_events();
-    let whole = entries(&world, "/v1/customers/1/ledger");
+    let server = server_with_events();
+    let whole = entries(&server, "/v1/customers/1/ledger");
     for limit in 1..=9 {
         let (mut path, mut seen) =
             (Some(format!("/v1/customers/1/ledger?limit={limit}")), Vec::new());
         while let Some(next) = path {
-            let page = world.get(&next).expect(200);
+            let page = server.get(&next).expect(200);
             let on_it = page.json()["entries"].as_array().unwrap().clone();
             assert!((1..=limit).contains(&on_it.len()), "{next}");
             seen.extend(on_it);
@@ -111,19 +112,19 @@ fn pages_of_any_size_give_the_same_entries() {
 
 #[test]
 fn order_facts_are_not_ledger_entries() {
-    let world = TestServer::new();
-    world.customer("1", 0);
+    let server = TestServer::new();
+    server.customer("1", 0);
     for number in 0..30 {
         let order = r#"{"customer":{"customer_id":"1"},"status":"processing","lines":[{"quantity":1,"amount":"5"}],"total":"5"}"#;
-        world.put(&format!("/v1/orders/o{number}"), order).expect(200);
+        server.put(&format!("/v1/orders/o{number}"), order).expect(200);
     }
-    assert_eq!(entries(&world, "/v1/customers/1/ledger?limit=2"), Vec::<Value>::new());
+    assert_eq!(entries(&server, "/v1/customers/1/ledger?limit=2"), Vec::<Value>::new());
     let paid = r#"{"status":"paid","lines":[{"quantity":1,"amount":"5"}],"total":"5"}"#;
-    world.put("/v1/orders/o0", paid).expect(200);
-    world.put("/v1/orders/o29", paid).expect(200);
-    let page = world.get("/v1/customers/1/ledger?limit=1").expect(200);
+    server.put("/v1/orders/o0", paid).expect(200);
+    server.put("/v1/orders/o29", paid).expect(200);
+    let page = server.get("/v1/customers/1/ledger?limit=1").expect(200);
     assert_eq!(page.json()["entries"][0]["order_id"], "o29");
-    let page = world.get(&page.next().unwrap()).expect(200);
+    let page = server.get(&page.next().unwrap()).expect(200);
     assert_eq!(
         (page.json()["entries"][0]["order_id"].as_str(), page.next()),
         (Some("o0"), None)
@@ -132,14 +133,14 @@ fn order_facts_are_not_ledger_entries() {
 
 #[test]
 fn a_merged_guest_is_one_entry() {
-    let world = TestServer::new();
-    world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
-    world
+    let server = TestServer::new();
+    server.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
+    server
         .post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#)
         .expect(200);
-    world.customer("1", 5);
-    world.patch("/v1/customers/1", r#"{"email":"a@b.c"}"#).expect(200);
-    let entries = entries(&world, "/v1/customers/1/ledger");
+    server.customer("1", 5);
+    server.patch("/v1/customers/1", r#"{"email":"a@b.c"}"#).expect(200);
+    let entries = entries(&server, "/v1/customers/1/ledger");
     assert_eq!(
         (&entries[0]["kind"], &entries[0]["points"]),
         (&json!("account_absorbed"), &json!(70))
@@ -150,33 +151,34 @@ fn a_merged_guest_is_one_entry() {
 
 #[test]
 fn forgiven_points_are_reported() {
-    let world = TestServer::new();
-    world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
+    let server = TestServer::new();
+    server.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"50"}],"total":"50"}"#;
-    world.put("/v1/orders/o1", order).expect(200);
-    world
+    server.put("/v1/orders/o1", order).expect(200);
+    server
         .post("/v1/points-subtract", r#"{"customer_id":"1","points":45}"#)
         .expect(200);
-    world.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
-    let entries = entries(&world, "/v1/customers/1/ledger");
+    server.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
+    let entries = entries(&server, "/v1/customers/1/ledger");
     assert_eq!((&entries[0]["points"], &entries[0]["forgiven"]), (&json!(-5), &json!(45)));
     assert_eq!(entries[0]["point_balance"], json!(0));
 }
 
 #[test]
 fn expired_points_are_reported_and_not_clawed_back() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"100"}],"total":"100"}"#;
-    world.put("/v1/orders/a", order).expect(200);
-    world
+    server.put("/v1/orders/a", order).expect(200);
+    server
         .put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#)
         .expect(201);
-    world.set_time("2026-05-01T00:00:00Z");
-    world
+    server.set_time("2026-05-01T00:00:00Z");
+    server
         .post("/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"30"}"#)
         .expect(200);
-    assert_eq!(world.balance("1"), 0);
-    let entries = world.get("/v1/customers/1/ledger?limit=2").expect(200).json()["entries"].clone();
+    assert_eq!(server.balance("1"), 0);
+    let entries =
+        server.get("/v1/customers/1/ledger?limit=2").expect(200).json()["entries"].clone();
     let seen = |entry: usize| (entries[entry]["kind"].clone(), entries[entry]["points"].clone());
     assert_eq!(seen(0), (json!("points_taken_back"), json!(0)));
     assert_eq!((&entries[0]["expired"], &entries[0]["forgiven"]), (&json!(30), &Value::Null));

@@ -1,5 +1,5 @@
-//! The `/v1` surface over real sockets and a store in memory: what each request answers, to the byte
-//! where that is a promise; what bad input gets; and that a refused request changes nothing.
+//! The `/v1` API over real sockets, with a store in memory: responses, errors for bad
+//! input, and that a rejected request changes nothing.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,6 +7,7 @@
     clippy::arithmetic_side_effects,
     reason = "a test may stop at what it did not expect"
 )]
+#![allow(clippy::too_many_lines, reason = "tests with tables of cases")]
 
 mod access;
 mod bad_input;

@@ -1,4 +1,4 @@
-//! Orders and refunds: what they earn, what they take back, and why.
+//! Orders and refunds: points, clawbacks and explanations.
 
 use serde_json::{Value, json};
 
@@ -27,9 +27,9 @@ fn order(status: &str, total: &str, more: &str) -> String {
 }
 
 #[test]
-fn an_order_earns_and_says_why() {
-    let world = TestServer::new();
-    let put = world.put("/v1/orders/1001", ORDER).expect(200);
+fn an_order_earns_and_is_explained() {
+    let server = TestServer::new();
+    let put = server.put("/v1/orders/1001", ORDER).expect(200);
     assert_eq!(
         put.text(),
         concat!(
@@ -43,33 +43,33 @@ fn an_order_earns_and_says_why() {
             r#""text":"The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."}"#
         )
     );
-    // Read again it is the same, but for what the request changed.
-    let mut told = put.json();
-    told.as_object_mut().unwrap().remove("points_changed");
-    assert_eq!(world.get("/v1/orders/1001").expect(200).json(), told);
-    // Told again, nothing moves.
-    let again = world.put("/v1/orders/1001", ORDER).expect(200);
-    assert_eq!(changed(&again), (0, 49));
-    assert_eq!(again.json().get("explanation"), None);
-    let customer = world.get("/v1/customers/1").expect(200).json();
+    // A read returns the same, without the change by the request.
+    let mut expected = put.json();
+    expected.as_object_mut().unwrap().remove("points_changed");
+    assert_eq!(server.get("/v1/orders/1001").expect(200).json(), expected);
+    // Recorded again, it changes nothing.
+    let repeated = server.put("/v1/orders/1001", ORDER).expect(200);
+    assert_eq!(changed(&repeated), (0, 49));
+    assert_eq!(repeated.json().get("explanation"), None);
+    let customer = server.get("/v1/customers/1").expect(200).json();
     assert_eq!(
         (&customer["first_name"], &customer["point_balance"]),
         (&json!("Ada"), &json!(49))
     );
-    world
+    server
         .get("/v1/orders/1002")
         .assert_problem(404, "order_not_found", "order_id");
 }
 
 #[test]
 fn an_order_moves_through_its_statuses() {
-    let world = TestServer::new();
-    let put = |body: String| world.put("/v1/orders/o", body).expect(200);
+    let server = TestServer::new();
+    let put = |body: String| server.put("/v1/orders/o", body).expect(200);
     let at = |time: &str| format!(r#","updated_at":"2026-02-{time}T00:00:00Z""#);
     let placed = put(order("processing", "50.00", &at("01")));
     assert_eq!((changed(&placed), &placed.json()["status"]), ((0, 0), &json!("processing")));
     assert_eq!(changed(&put(order("completed", "50.00", &at("03")))), (50, 50));
-    // A status that steps back takes nothing back.
+    // An earlier status claws nothing back.
     let back = put(order("paid", "50.00", &at("04")));
     assert_eq!((changed(&back), &back.json()["status"]), ((0, 50), &json!("completed")));
     let cancelled = put(format!(r#"{{"status":"cancelled"{}}}"#, at("05")));
@@ -80,26 +80,26 @@ fn an_order_moves_through_its_statuses() {
     );
     assert_eq!(
         cancelled.json()["text"],
-        "The order is cancelled and earns nothing. Before, 50 were awarded."
+        "The order is cancelled and earns nothing. Before this, 50 points were awarded."
     );
     assert_eq!(changed(&put(order("paid", "50.00", &at("06")))), (50, 50));
-    let read = world.get("/v1/orders/o").expect(200).json();
+    let read = server.get("/v1/orders/o").expect(200).json();
     assert_eq!(read["points"], json!({"awarded": 100, "taken_back": 50, "expired": 0}));
-    // The customer can be left out once the order is known, and cannot become another.
+    // The customer is optional once the order is known, and can't change.
     let other = order("paid", "50.00", "").replace(r#""1""#, r#""2""#);
-    world
+    server
         .put("/v1/orders/o", other)
         .assert_problem(422, "order_of_another_customer", "/customer");
-    world
+    server
         .get("/v1/customers/2")
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
 fn refunds_claw_back_their_share_and_no_more() {
-    let world = TestServer::new();
-    world.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
-    let refund = |body: &str| world.post("/v1/orders/o/refunds", body);
+    let server = TestServer::new();
+    server.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
+    let refund = |body: &str| server.post("/v1/orders/o/refunds", body);
     let half = refund(
         r#"{"refund_id":"r1","lines":[{"line_id":"a","quantity":1}],"refunded_at":"2026-03-01T11:00:00Z"}"#,
     );
@@ -108,9 +108,9 @@ fn refunds_claw_back_their_share_and_no_more() {
         changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)),
         (-45, 15)
     );
-    // The same refund again is no other one.
+    // The same refund again is not a second one.
     assert_eq!(changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)), (0, 15));
-    let before = world.snapshot();
+    let before = server.snapshot();
     refund(r#"{"refund_id":"r2","amount":"45.01"}"#).assert_problem(
         422,
         "refund_differs",
@@ -151,47 +151,47 @@ fn refunds_claw_back_their_share_and_no_more() {
     ] {
         refund(body).assert_problem(status, code, param);
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
     assert_eq!(changed(&refund(r#"{"refund_id":"r3","amount":"15"}"#).expect(200)).1, 0);
-    let text = world.get("/v1/orders/o").json()["text"].take();
+    let text = server.get("/v1/orders/o").json()["text"].take();
     assert_eq!(text, "All of the order was refunded; it earns nothing.");
 }
 
 #[test]
 fn facts_that_arrive_before_their_order_are_stored() {
-    let world = TestServer::new();
-    let kept = world
+    let server = TestServer::new();
+    let stored = server
         .post("/v1/orders/o/refunds", r#"{"refund_id":"r1","amount":"30.00"}"#)
         .expect(200);
-    let want = json!({"order_id": "o", "status": null, "cancelled": false, "kept": true,
+    let expected = json!({"order_id": "o", "status": null, "cancelled": false, "kept": true,
                       "points": {"awarded": 0, "taken_back": 0, "expired": 0}, "points_changed": 0});
-    assert_eq!(kept.json(), want);
-    let put = world.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
+    assert_eq!(stored.json(), expected);
+    let put = server.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
     assert_eq!((changed(&put), &put.json()["kept"]), ((60, 60), &json!(false)));
 
     let cancelled =
-        world.put("/v1/orders/p", r#"{"status":"cancelled","updated_at":"2026-03-01T11:00:00Z"}"#);
+        server.put("/v1/orders/p", r#"{"status":"cancelled","updated_at":"2026-03-01T11:00:00Z"}"#);
     assert_eq!(cancelled.expect(200).json()["kept"], json!(true));
-    let late = world.put(
+    let late = server.put(
         "/v1/orders/p",
         order("paid", "10.00", r#","updated_at":"2026-03-01T10:00:00Z""#),
     );
     assert_eq!(changed(&late.expect(200)), (0, 60));
-    assert_eq!(world.get("/v1/orders/p").json()["status"], "cancelled");
-    assert_eq!(world.snapshot(), world.snapshot());
+    assert_eq!(server.get("/v1/orders/p").json()["status"], "cancelled");
+    assert_eq!(server.snapshot(), server.snapshot());
 }
 
 #[test]
 fn another_currency_needs_shop_money() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let foreign = |more: &str| {
         format!(
             r#"{{"customer":{{"customer_id":"1"}},"status":"paid","currency":"EUR",
                 "lines":[{{"quantity":1,"amount":"10.00"}},{{"quantity":1,"amount":"20.00"}}],"total":"30.00"{more}}}"#
         )
     };
-    let before = world.snapshot();
-    let put = |body: String| world.put("/v1/orders/o", body);
+    let before = server.snapshot();
+    let put = |body: String| server.put("/v1/orders/o", body);
     put(foreign("")).assert_problem(422, "currency_mismatch", "/currency");
     put(foreign(r#","shop_money":{"lines":["11.00"],"total":"33.00"}"#)).assert_problem(
         422,
@@ -208,18 +208,18 @@ fn another_currency_needs_shop_money() {
     let redeemed =
         r#","shop_money":{"lines":["11.00","22.00"],"total":"33.00","redeemed":"33.01"}"#;
     put(foreign(redeemed)).assert_problem(422, "redeemed_beyond_total", "/shop_money/redeemed");
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
     let whole = r#","shop_money":{"lines":["11.00","22.00"],"tax":"3.00","shipping":"2.00","total":"38.00","redeemed":"19.00"}"#;
     assert_eq!(changed(&put(foreign(whole)).expect(200)), (16, 16));
-    let own = order("paid", "10.00", r#","currency":"USD""#);
-    assert_eq!(changed(&world.put("/v1/orders/p", own).expect(200)), (10, 26));
+    let in_shop_currency = order("paid", "10.00", r#","currency":"USD""#);
+    assert_eq!(changed(&server.put("/v1/orders/p", in_shop_currency).expect(200)), (10, 26));
 }
 
 #[test]
 fn contradictory_orders_are_rejected() {
-    let world = TestServer::new();
-    world.customer("1", 0);
-    let before = world.snapshot();
+    let server = TestServer::new();
+    server.customer("1", 0);
+    let before = server.snapshot();
     let lines =
         |lines: &str, rest: &str| format!(r#"{{"status":"paid","lines":[{lines}],{rest}}}"#);
     let line = r#"{"quantity":1,"amount":"10.00"}"#;
@@ -325,7 +325,7 @@ fn contradictory_orders_are_rejected() {
             "unknown_field",
             "/lines/1/price",
         ),
-        // A position is an id as well.
+        // A position is an id, too.
         (
             lines(
                 &format!(r#"{{"line_id":"2","quantity":1,"amount":"0"}},{line}"#),
@@ -337,21 +337,21 @@ fn contradictory_orders_are_rejected() {
         ),
     ];
     for (body, status, code, param) in rows {
-        world.put("/v1/orders/o", body).assert_problem(status, code, param);
+        server.put("/v1/orders/o", body).assert_problem(status, code, param);
     }
     let many = vec![r#"{"quantity":0,"amount":"0"}"#; 2_001].join(",");
-    world
+    server
         .put("/v1/orders/o", lines(&many, r#""total":"0""#))
         .assert_problem(422, "order_too_large", "/lines");
-    assert_eq!(world.snapshot(), before);
-    world
+    assert_eq!(server.snapshot(), before);
+    server
         .get("/v1/orders/o")
         .assert_problem(404, "order_not_found", "order_id");
-    // What rounding explains, and what real shops send.
-    world
+    // Differences by rounding, as real shops send them.
+    server
         .put("/v1/orders/o", lines(line, r#""total":"10.01""#))
         .expect(200);
-    world
+    server
         .put(
             "/v1/orders/zero",
             lines(r#"{"quantity":0,"amount":"0.00"}"#, r#""total":"0.00""#),
@@ -361,12 +361,12 @@ fn contradictory_orders_are_rejected() {
 
 #[test]
 fn an_order_without_a_customer_waits_for_one() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let anonymous = r#"{"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
-    let put = world.put("/v1/orders/o", anonymous).expect(200).json();
+    let put = server.put("/v1/orders/o", anonymous).expect(200).json();
     assert_eq!((put.get("customer"), &put["points"]["awarded"]), (None, &Value::from(0)));
     let named = format!(r#"{{"customer":{{"email":"a@b.c"}},{}"#, &anonymous[1..]);
-    let put = world.put("/v1/orders/o", named).expect(200);
+    let put = server.put("/v1/orders/o", named).expect(200);
     assert_eq!(changed(&put), (10, 10));
     assert_eq!(put.json()["customer"]["customer_id"], Value::Null);
 }

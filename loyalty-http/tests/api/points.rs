@@ -1,4 +1,4 @@
-//! Points: added, subtracted, counted; now, then and later.
+//! Points: adding and subtracting them, and past and future balances.
 
 use serde_json::{Value, json};
 
@@ -6,11 +6,11 @@ use crate::support::TestServer;
 
 #[test]
 fn points_are_added_and_subtracted() {
-    let world = TestServer::new();
-    world
+    let server = TestServer::new();
+    server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
-    let added = world.post(
+    let added = server.post(
         "/v1/points-add",
         r#"{"customer_id":"1","points":250,"reason":"a year \"paid\"","action_id":"plan-12"}"#,
     );
@@ -18,29 +18,29 @@ fn points_are_added_and_subtracted() {
         added.expect(200).text(),
         r#"{"customer_id":"1","points":250,"point_balance":250,"entry_id":"2-0","at":"2026-03-01T12:00:00Z"}"#
     );
-    let taken = world.post("/v1/points-subtract", r#"{"email":"A@b.c","points":100}"#);
+    let subtracted = server.post("/v1/points-subtract", r#"{"email":"A@b.c","points":100}"#);
     assert_eq!(
-        taken.expect(200).text(),
+        subtracted.expect(200).text(),
         r#"{"email":"A@b.c","points":100,"point_balance":150,"entry_id":"3-0","at":"2026-03-01T12:00:00Z"}"#
     );
-    let short = world.post("/v1/points-subtract", r#"{"customer_id":"1","points":151}"#);
+    let short = server.post("/v1/points-subtract", r#"{"customer_id":"1","points":151}"#);
     short.assert_problem(422, "insufficient_points", "/points");
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(150), &json!(151)));
     assert_eq!(
         short.json()["errors"],
         json!({"points": ["151 points are needed, but only 150 are available."]})
     );
-    let balance = world.get("/v1/customers/1/point-balance").expect(200);
+    let balance = server.get("/v1/customers/1/point-balance").expect(200);
     assert_eq!(balance.text(), r#"{"customer_id":"1","point_balance":150,"pending":0}"#);
 }
 
 #[test]
 fn points_need_a_customer_and_a_number() {
-    let world = TestServer::new();
-    world
+    let server = TestServer::new();
+    server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
-    let before = world.snapshot();
+    let before = server.snapshot();
     for path in ["/v1/points-add", "/v1/points-subtract"] {
         for (body, status, code, param) in [
             (r#"{"customer_id":"2","points":1}"#, 404, "customer_not_found", "/customer_id"),
@@ -84,83 +84,81 @@ fn points_need_a_customer_and_a_number() {
                 "/action_id",
             ),
         ] {
-            world.post(path, body).assert_problem(status, code, param);
+            server.post(path, body).assert_problem(status, code, param);
         }
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
     let most = r#"{"customer_id":"1","points":9007199254740991}"#;
-    world.post("/v1/points-add", most).expect(200);
-    world
+    server.post("/v1/points-add", most).expect(200);
+    server
         .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
         .assert_problem(422, "points_out_of_range", "/points");
-    assert_eq!(world.balance("1"), 9_007_199_254_740_991);
+    assert_eq!(server.balance("1"), 9_007_199_254_740_991);
 }
 
 #[test]
-fn balances_of_many() {
-    let world = TestServer::new();
-    world.customer("a", 1);
-    world.customer("b,c", 2);
-    let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
-    let asked = world
+fn balances_of_many_customers() {
+    let server = TestServer::new();
+    server.customer("a", 1);
+    server.customer("b,c", 2);
+    let expected = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
+    let by_query = server
         .get("/v1/customers/point-balance?customer_ids=b%2Cc,x,a,a")
         .expect(200);
-    assert_eq!(asked.text(), want);
-    let told = world
+    assert_eq!(by_query.text(), expected);
+    let by_body = server
         .post("/v1/customers/point-balance", r#"{"customer_ids":["b,c","x","a","a"]}"#)
         .expect(200);
-    assert_eq!(told.text(), want);
+    assert_eq!(by_body.text(), expected);
 
     let ids = |count: usize| json!({"customer_ids": vec!["a"; count]}).to_string();
-    let most = world
+    let most = server
         .post("/v1/customers/point-balance", ids(1_000))
         .expect(200)
         .json();
     assert_eq!(most["balances"].as_array().map(Vec::len), Some(1_000));
-    world.post("/v1/customers/point-balance", ids(1_001)).assert_problem(
+    server.post("/v1/customers/point-balance", ids(1_001)).assert_problem(
         422,
         "out_of_range",
         "/customer_ids",
     );
-    world.post("/v1/customers/point-balance", ids(0)).assert_problem(
+    server.post("/v1/customers/point-balance", ids(0)).assert_problem(
         422,
         "out_of_range",
         "/customer_ids",
     );
-    world
+    server
         .post("/v1/customers/point-balance", r#"{"customer_ids":["a",""]}"#)
         .assert_problem(422, "invalid_value", "/customer_ids/1");
-    world.get("/v1/customers/point-balance").assert_problem(
+    server.get("/v1/customers/point-balance").assert_problem(
         400,
         "missing_parameter",
         "customer_ids",
     );
-    world.get("/v1/customers/point-balance?customer_ids=").assert_problem(
-        422,
-        "invalid_value",
-        "customer_ids",
-    );
-    world
+    server
+        .get("/v1/customers/point-balance?customer_ids=")
+        .assert_problem(422, "invalid_value", "customer_ids");
+    server
         .get("/v1/customers/point-balance?customer_ids=a,,b")
         .assert_problem(422, "invalid_value", "customer_ids");
-    world
+    server
         .get("/v1/customers/point-balance?customer_ids=a%zz")
         .assert_problem(400, "malformed_query", "customer_ids");
 }
 
 #[test]
 fn a_balance_as_of_any_instant() {
-    let world = TestServer::new();
-    world
+    let server = TestServer::new();
+    server
         .put("/v1/program", r#"{"expiry":{"per_lot":{"after":"P1M"}}}"#)
         .expect(201);
-    world.customer("1", 100);
-    world.set_time("2026-03-10T00:00:00Z");
-    world
+    server.customer("1", 100);
+    server.set_time("2026-03-10T00:00:00Z");
+    server
         .post("/v1/points-subtract", r#"{"customer_id":"1","points":30}"#)
         .expect(200);
     let at = |at: &str| {
-        let answer = world
+        let answer = server
             .get(&format!("/v1/customers/1/point-balance?at={at}"))
             .expect(200)
             .json();
@@ -171,25 +169,25 @@ fn a_balance_as_of_any_instant() {
     assert_eq!(at("2026-03-01T12:00:00Z"), 100);
     assert_eq!(at("2026-03-09T23:59:59Z"), 100);
     assert_eq!(at("2026-03-10T00:00:00Z"), 70);
-    // In Berlin the clock goes forward in between.
+    // In Berlin, daylight saving time begins in between.
     assert_eq!(at("2026-04-01T10:59:59Z"), 70);
     assert_eq!(at("2026-04-01T11:00:00Z"), 0);
-    world.set_time("2026-05-01T00:00:00Z");
-    assert_eq!(world.balance("1"), 0);
+    server.set_time("2026-05-01T00:00:00Z");
+    assert_eq!(server.balance("1"), 0);
     assert_eq!(at("2026-03-15T00:00:00Z"), 70);
-    world
+    server
         .get("/v1/customers/1/point-balance?at=yesterday")
         .assert_problem(422, "invalid_value", "at");
-    world
+    server
         .get("/v1/customers/2/point-balance?at=2026-03-15T00:00:00Z")
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
 fn a_balance_is_a_number_that_every_client_reads() {
-    let world = TestServer::new();
-    world.customer("\\\"1\\\"", 5);
-    let shown = world.get("/v1/customers/%221%22/point-balance").expect(200);
+    let server = TestServer::new();
+    server.customer("\\\"1\\\"", 5);
+    let shown = server.get("/v1/customers/%221%22/point-balance").expect(200);
     assert_eq!(shown.text(), r#"{"customer_id":"\"1\"","point_balance":5,"pending":0}"#);
     assert_eq!(shown.json()["point_balance"], Value::from(5));
 }

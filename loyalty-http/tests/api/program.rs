@@ -1,4 +1,4 @@
-//! The program: read, published, checked, tried.
+//! The program: reading, publishing and validating it, and dry runs.
 
 use serde_json::json;
 
@@ -11,11 +11,11 @@ const FAULTY: &str =
 
 #[test]
 fn a_program_is_read_and_put_back() {
-    let world = TestServer::new();
-    let first = world.get("/v1/program").expect(200);
+    let server = TestServer::new();
+    let first = server.get("/v1/program").expect(200);
     assert_eq!((first.text(), first.header("etag")), (DEFAULT, Some("\"1\"")));
     let put = |etag: &str, body: &str| {
-        world
+        server
             .request("PUT", "/v1/program")
             .header("if-match", etag)
             .body(body)
@@ -23,9 +23,9 @@ fn a_program_is_read_and_put_back() {
     };
     let double = DEFAULT.replace(r#""per_unit":"1""#, r#""per_unit":"2""#);
     assert_eq!(put("\"1\"", &double).expect(201).text(), r#"{"version":2}"#);
-    let second = world.get("/v1/program").expect(200);
+    let second = server.get("/v1/program").expect(200);
     assert_eq!((second.text(), second.header("etag")), (double.as_str(), Some("\"2\"")));
-    assert_eq!(world.get("/v1/program?version=1").expect(200).text(), DEFAULT);
+    assert_eq!(server.get("/v1/program?version=1").expect(200).text(), DEFAULT);
     let late = put("\"1\"", DEFAULT);
     late.assert_problem(412, "program_changed", "If-Match");
     assert_eq!(late.json()["current"], 2);
@@ -33,55 +33,57 @@ fn a_program_is_read_and_put_back() {
         put(etag, DEFAULT).assert_problem(412, "precondition_failed", "If-Match");
     }
     assert_eq!(put("*", "{}").expect(201).text(), r#"{"version":3}"#);
-    assert_eq!(world.put("/v1/program", "{}").expect(201).text(), r#"{"version":4}"#);
-    world
+    assert_eq!(server.put("/v1/program", "{}").expect(201).text(), r#"{"version":4}"#);
+    server
         .get("/v1/program?version=5")
         .assert_problem(404, "version_not_found", "version");
-    world
+    server
         .get("/v1/program?version=x")
         .assert_problem(422, "invalid_value", "version");
-    world
+    server
         .get("/v1/program?version=99999999999")
         .assert_problem(422, "invalid_value", "version");
 }
 
 #[test]
-fn every_fault_at_once() {
-    let world = TestServer::new();
-    let before = world.snapshot();
-    let refused = world.put("/v1/program", FAULTY);
+fn all_faults_are_listed_at_once() {
+    let server = TestServer::new();
+    let before = server.snapshot();
+    let refused = server.put("/v1/program", FAULTY);
     refused.assert_problem(422, "invalid_program", "/colour");
     let faults = json!([
-        {"pointer": "/colour", "code": "unknown_field", "detail": "is not known here; known are award_on, rounding, basis, earning, combine, campaigns, hold, refunds, debt, expiry, tiers, tiering, actions, referrals, rewards, redemption, stacking, point_value"},
+        {"pointer": "/colour", "code": "unknown_field", "detail": "unknown member; known members are award_on, rounding, basis, earning, combine, campaigns, hold, refunds, debt, expiry, tiers, tiering, actions, referrals, rewards, redemption, stacking, point_value"},
         {"pointer": "/rounding", "code": "invalid_value", "detail": "must be one of down, half_even, half_up, up"},
         {"pointer": "/earning/0/earn/per_unit", "code": "wrong_type", "detail": "must be a decimal number in a string, such as \"1.5\""},
     ]);
     assert_eq!(refused.json()["faults"], faults);
-    let checked = world.post("/v1/program/validate", FAULTY).expect(200).json();
+    let checked = server.post("/v1/program/validate", FAULTY).expect(200).json();
     assert_eq!(checked, json!({"valid": false, "faults": faults}));
     assert_eq!(
-        world.post("/v1/program/validate", DEFAULT).expect(200).text(),
+        server.post("/v1/program/validate", DEFAULT).expect(200).text(),
         r#"{"valid":true,"faults":[]}"#
     );
     for path in ["/v1/program/validate", "/v1/program/dry-run"] {
-        world.post(path, "{").assert_problem(400, "truncated_json", "");
-        world.post(path, "").assert_problem(400, "truncated_json", "");
+        server.post(path, "{").assert_problem(400, "truncated_json", "");
+        server.post(path, "").assert_problem(400, "truncated_json", "");
     }
-    world
+    server
         .put("/v1/program", "nonsense")
         .assert_problem(400, "malformed_json", "");
-    world
-        .put("/v1/program", b"{\"debt\":\"\xff\"}")
-        .assert_problem(400, "malformed_json", "/debt");
-    assert_eq!(world.snapshot(), before);
+    server.put("/v1/program", b"{\"debt\":\"\xff\"}").assert_problem(
+        400,
+        "malformed_json",
+        "/debt",
+    );
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn a_dry_run_explains_and_records_nothing() {
-    let world = TestServer::new();
-    let before = world.snapshot();
+    let server = TestServer::new();
+    let before = server.snapshot();
     let order = r#"{"status":"paid","lines":[{"quantity":1,"amount":"20.00"}],"total":"20.00"}"#;
-    let run = |body: String| world.post("/v1/program/dry-run", body);
+    let run = |body: String| server.post("/v1/program/dry-run", body);
     let plain = run(format!(r#"{{"order":{order}}}"#)).expect(200);
     assert_eq!(
         plain.text(),
@@ -158,28 +160,28 @@ fn a_dry_run_explains_and_records_nothing() {
     ] {
         run(body).assert_problem(status, code, param);
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn an_order_keeps_the_program_that_it_began_with() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let order = |id: &str, total: &str| {
         let body = format!(
             r#"{{"customer":{{"customer_id":"1"}},"status":"paid","lines":[{{"quantity":1,"amount":"{total}"}}],"total":"{total}"}}"#
         );
-        world.put(&format!("/v1/orders/{id}"), body).expect(200).json()["points_changed"]
+        server.put(&format!("/v1/orders/{id}"), body).expect(200).json()["points_changed"]
             .as_i64()
             .unwrap()
     };
     assert_eq!(order("a", "10.00"), 10);
-    world
+    server
         .put("/v1/program", r#"{"earning":[{"id":"x","earn":{"per_unit":"3"}}]}"#)
         .expect(201);
     assert_eq!(order("a", "12.00"), 2);
     assert_eq!(order("b", "10.00"), 30);
     let versions = ["a", "b"].map(|id| {
-        world.get(&format!("/v1/orders/{id}")).json()["explanation"]["program_version"].take()
+        server.get(&format!("/v1/orders/{id}")).json()["explanation"]["program_version"].take()
     });
     assert_eq!(versions, [json!(1), json!(2)]);
 }

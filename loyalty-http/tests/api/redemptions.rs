@@ -1,4 +1,4 @@
-//! Rewards and redemptions: offered, issued, used by orders, cancelled, listed.
+//! Rewards and redemptions: listing, issuing, use by orders, and cancelling.
 
 use serde_json::{Value, json};
 
@@ -9,23 +9,23 @@ const PROGRAM: &str = r#"{"rewards": [
     {"id": "any", "name": "Money off", "gives": {"variable_amount": {"points_per_unit": 100, "minimum": "2"}}},
     {"id": "mug", "name": "A mug", "cost": 100, "gives": "custom", "limits": [{"times": 1, "per": "ever"}]}]}"#;
 
-fn world(points: u32) -> TestServer {
-    let world = TestServer::new();
-    world.put("/v1/program", PROGRAM).expect(201);
-    world.customer("1", points);
-    world
+fn server(points: u32) -> TestServer {
+    let server = TestServer::new();
+    server.put("/v1/program", PROGRAM).expect(201);
+    server.customer("1", points);
+    server
 }
 
-fn issue(world: &TestServer, body: &str) -> Value {
-    world.post("/v1/redemptions", body).expect(201).json()
+fn issue(server: &TestServer, body: &str) -> Value {
+    server.post("/v1/redemptions", body).expect(201).json()
 }
 
-fn order(world: &TestServer, id: &str, code: &str, status: &str) -> Value {
+fn order(server: &TestServer, id: &str, code: &str, status: &str) -> Value {
     let body = json!({
         "customer": {"customer_id": "1"}, "status": status, "total": "20",
         "lines": [{"quantity": 1, "amount": "20"}], "discount_codes": [code],
     });
-    world
+    server
         .put(&format!("/v1/orders/{id}"), body.to_string())
         .expect(200)
         .json()
@@ -33,14 +33,14 @@ fn order(world: &TestServer, id: &str, code: &str, status: &str) -> Value {
 
 #[test]
 fn rewards_are_listed_and_offered() {
-    let world = world(350);
-    let rewards = world.get("/v1/rewards").expect(200).json();
+    let server = server(350);
+    let rewards = server.get("/v1/rewards").expect(200).json();
     let five = json!({"reward_id": "five", "name": "$5 off", "cost": 500, "gives": {"fixed_amount": "5.00"},
         "valid_for": "P30D"});
     assert_eq!(rewards["rewards"][0], five);
     assert_eq!(rewards["rewards"][1]["gives"]["variable_amount"]["points_per_unit"], 100);
     assert_eq!(rewards["rewards"][2]["limits"], json!([{"times": 1, "per": "ever"}]));
-    let offered = world.get("/v1/customers/1/rewards").expect(200).json();
+    let offered = server.get("/v1/customers/1/rewards").expect(200).json();
     assert_eq!((&offered["customer_id"], &offered["point_balance"]), (&json!("1"), &json!(350)));
     let of = |index: usize| &offered["rewards"][index];
     assert_eq!((&of(0)["available"], &of(0)["points_missing"]), (&json!(false), &json!(150)));
@@ -48,12 +48,13 @@ fn rewards_are_listed_and_offered() {
     assert_eq!(of(0)["why_not"], json!([{"code": "insufficient_points", "detail": detail}]));
     assert_eq!((&of(1)["available"], &of(1)["largest_amount"]), (&json!(true), &json!("3")));
     assert_eq!((&of(2)["available"], &of(2)["why_not"]), (&json!(true), &Value::Null));
-    world
+    server
         .get("/v1/customers/2/rewards")
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
-/// Both lists tell all terms of a reward as its program does; what the merchant calls its codes is no term.
+/// Both lists contain all terms of a reward as in its program. The prefix of codes is not
+/// a term.
 #[test]
 fn rewards_come_with_their_terms() {
     let terms = json!({
@@ -70,14 +71,14 @@ fn rewards_come_with_their_terms() {
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
     };
-    let world = TestServer::new();
+    let server = TestServer::new();
     let program = json!({"tiers": [{"id": "gold", "name": "Gold"}],
         "rewards": [with("id", "tea", json!({"code_prefix": "TEA"}))]});
-    world.put("/v1/program", program.to_string()).expect(201);
-    world.customer("1", 100);
+    server.put("/v1/program", program.to_string()).expect(201);
+    server.customer("1", 100);
     let shown = with("reward_id", "tea", json!({}));
-    assert_eq!(world.get("/v1/rewards").expect(200).json(), json!({ "rewards": [shown] }));
-    let offered = world.get("/v1/customers/1/rewards").expect(200).json()["rewards"][0].take();
+    assert_eq!(server.get("/v1/rewards").expect(200).json(), json!({ "rewards": [shown] }));
+    let offered = server.get("/v1/customers/1/rewards").expect(200).json()["rewards"][0].take();
     assert_eq!(offered["why_not"][0]["code"], "reward_not_for_customer");
     for (term, value) in shown.as_object().unwrap() {
         assert_eq!(&offered[term], value, "{term}");
@@ -86,8 +87,8 @@ fn rewards_come_with_their_terms() {
 
 #[test]
 fn a_redemption_is_issued_used_and_cancelled() {
-    let world = world(1_200);
-    let issued = issue(&world, r#"{"customer_id": "1", "reward_id": "five"}"#);
+    let server = server(1_200);
+    let issued = issue(&server, r#"{"customer_id": "1", "reward_id": "five"}"#);
     let (id, code) = (issued["redemption_id"].as_str().unwrap(), issued["code"].as_str().unwrap());
     assert_eq!((&issued["status"], &issued["point_balance"]), (&json!("issued"), &json!(700)));
     assert_eq!(
@@ -102,29 +103,29 @@ fn a_redemption_is_issued_used_and_cancelled() {
     let path = format!("/v1/redemptions/{id}");
     let mut seen = issued.clone();
     seen.as_object_mut().unwrap().remove("point_balance");
-    assert_eq!(world.get(&path).expect(200).json(), seen);
+    assert_eq!(server.get(&path).expect(200).json(), seen);
 
-    let told = order(&world, "o1", code, "paid");
-    assert_eq!(told["discount_codes"][0]["used"], true);
-    let used = world.get(&path).expect(200).json();
+    let order_response = order(&server, "o1", code, "paid");
+    assert_eq!(order_response["discount_codes"][0]["used"], true);
+    let used = server.get(&path).expect(200).json();
     assert_eq!((&used["status"], &used["order_id"]), (&json!("used"), &json!("o1")));
-    world.post(&format!("{path}/cancel"), "").assert_problem(
+    server.post(&format!("{path}/cancel"), "").assert_problem(
         422,
         "redemption_not_open",
         "redemption_id",
     );
-    order(&world, "o1", code, "cancelled");
-    assert_eq!(world.get(&path).expect(200).json()["status"], "issued");
-    let cancelled = world.post(&format!("{path}/cancel"), "{}").expect(200).json();
+    order(&server, "o1", code, "cancelled");
+    assert_eq!(server.get(&path).expect(200).json()["status"], "issued");
+    let cancelled = server.post(&format!("{path}/cancel"), "{}").expect(200).json();
     assert_eq!(
         (&cancelled["status"], &cancelled["points_returned"]),
         (&json!("cancelled"), &json!(500))
     );
     assert_eq!(cancelled["point_balance"], 1_200);
-    assert_eq!(world.balance("1"), 1_200);
-    // The same again is done already.
-    world.post(&format!("{path}/cancel"), "{}").expect(200);
-    let kinds: Vec<_> = world.get("/v1/customers/1/ledger").expect(200).json()["entries"]
+    assert_eq!(server.balance("1"), 1_200);
+    // Cancelling again changes nothing.
+    server.post(&format!("{path}/cancel"), "{}").expect(200);
+    let kinds: Vec<_> = server.get("/v1/customers/1/ledger").expect(200).json()["entries"]
         .as_array()
         .unwrap()
         .iter()
@@ -142,45 +143,45 @@ fn a_redemption_is_issued_used_and_cancelled() {
 
 #[test]
 fn a_redemption_happens_once_under_a_key() {
-    let world = world(1_200);
+    let server = server(1_200);
     let send = || {
-        let request = world
+        let request = server
             .request("POST", "/v1/redemptions")
             .header("idempotency-key", "k1");
         request.body(r#"{"customer_id": "1", "reward_id": "five"}"#).send()
     };
     let first = send().expect(201).text().to_owned();
     assert_eq!(send().expect(201).text(), first);
-    assert_eq!(world.balance("1"), 700);
+    assert_eq!(server.balance("1"), 700);
 }
 
 #[test]
 fn a_redemption_without_a_code_is_marked_as_used() {
-    let world = world(300);
-    let mug = issue(&world, r#"{"customer_id": "1", "reward_id": "mug"}"#);
+    let server = server(300);
+    let mug = issue(&server, r#"{"customer_id": "1", "reward_id": "mug"}"#);
     assert_eq!((&mug["code"], &mug["gives"]), (&Value::Null, &json!("custom")));
-    world
+    server
         .post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "mug"}"#)
         .assert_problem(422, "reward_limit_reached", "/reward_id");
     let path = format!("/v1/redemptions/{}/use", mug["redemption_id"].as_str().unwrap());
-    world
+    server
         .post(&path, r#"{"order": "o1"}"#)
         .assert_problem(400, "unknown_field", "/order");
-    assert_eq!(world.post(&path, r#"{"order_id": "o1"}"#).expect(200).json()["order_id"], "o1");
+    assert_eq!(server.post(&path, r#"{"order_id": "o1"}"#).expect(200).json()["order_id"], "o1");
 }
 
 #[test]
 fn redemptions_are_listed_newest_first() {
-    let world = world(1_000);
+    let server = server(1_000);
     let ids: Vec<String> = ["2", "3", "4"]
         .iter()
         .map(|amount| {
             let body =
                 format!(r#"{{"customer_id": "1", "reward_id": "any", "amount": "{amount}"}}"#);
-            issue(&world, &body)["redemption_id"].as_str().unwrap().to_owned()
+            issue(&server, &body)["redemption_id"].as_str().unwrap().to_owned()
         })
         .collect();
-    let first = world.get("/v1/customers/1/redemptions?limit=2").expect(200);
+    let first = server.get("/v1/customers/1/redemptions?limit=2").expect(200);
     let shown = |page: &Value| -> Vec<String> {
         let page = page["redemptions"].as_array().unwrap();
         page.iter()
@@ -188,31 +189,31 @@ fn redemptions_are_listed_newest_first() {
             .collect()
     };
     assert_eq!(shown(&first.json()), [ids[2].as_str(), &ids[1]]);
-    let next = world.get(&first.next().unwrap()).expect(200);
+    let next = server.get(&first.next().unwrap()).expect(200);
     assert_eq!((shown(&next.json()), next.next()), (vec![ids[0].clone()], None));
-    world.get("/v1/customers/1/redemptions?cursor=x").assert_problem(
+    server.get("/v1/customers/1/redemptions?cursor=x").assert_problem(
         422,
         "invalid_cursor",
         "cursor",
     );
-    // In time they end, whether or not anybody writes it down.
-    world
+    // They expire in time, also before the scheduler records it.
+    server
         .put("/v1/program", PROGRAM.replace("\"P30D\"", "\"P1D\""))
         .expect(201);
-    world
+    server
         .patch("/v1/customers/1", r#"{"point_balance": 500}"#)
         .expect(200);
-    let five = issue(&world, r#"{"customer_id": "1", "reward_id": "five"}"#);
-    world.set_time("2026-03-02T12:00:00Z");
+    let five = issue(&server, r#"{"customer_id": "1", "reward_id": "five"}"#);
+    server.set_time("2026-03-02T12:00:00Z");
     let path = format!("/v1/redemptions/{}", five["redemption_id"].as_str().unwrap());
-    let ended = world.get(&path).expect(200).json();
+    let ended = server.get(&path).expect(200).json();
     assert_eq!((&ended["status"], &ended["points_returned"]), (&json!("expired"), &json!(0)));
 }
 
 #[test]
 fn redemptions_need_a_customer_a_reward_and_points() {
-    let world = world(300);
-    let before = world.snapshot();
+    let server = server(300);
+    let before = server.snapshot();
     for (body, status, code, param) in [
         (r#"{"reward_id": "five"}"#, 400, "missing_field", "/customer_id"),
         (r#"{"customer_id": "1"}"#, 400, "missing_field", "/reward_id"),
@@ -272,40 +273,40 @@ fn redemptions_need_a_customer_a_reward_and_points() {
             "/x",
         ),
     ] {
-        world
+        server
             .post("/v1/redemptions", body)
             .assert_problem(status, code, param);
     }
-    let short = world.post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "five"}"#);
+    let short = server.post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "five"}"#);
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(300), &json!(500)));
     for path in ["/v1/redemptions/1", "/v1/redemptions/x", "/v1/redemptions/99999999999999999999"] {
-        world
+        server
             .get(path)
             .assert_problem(404, "redemption_not_found", "redemption_id");
-        world.post(&format!("{path}/cancel"), "{}").assert_problem(
+        server.post(&format!("{path}/cancel"), "{}").assert_problem(
             404,
             "redemption_not_found",
             "redemption_id",
         );
-        world.post(&format!("{path}/use"), "{}").assert_problem(
+        server.post(&format!("{path}/use"), "{}").assert_problem(
             404,
             "redemption_not_found",
             "redemption_id",
         );
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
-fn rewards_finer_than_the_currency_are_rejected() {
-    let world = TestServer::new();
+fn rewards_with_too_many_decimals_are_rejected() {
+    let server = TestServer::new();
     let fine = PROGRAM.replace("5.00", "5.001");
-    world.put("/v1/program", &fine).assert_problem(
+    server.put("/v1/program", &fine).assert_problem(
         422,
         "invalid_program",
         "/rewards/0/gives/fixed_amount",
     );
-    let checked = world.post("/v1/program/validate", &fine).expect(200).json();
+    let checked = server.post("/v1/program/validate", &fine).expect(200).json();
     assert_eq!(
         (&checked["valid"], &checked["faults"][0]["code"]),
         (&json!(false), &json!("too_fine"))

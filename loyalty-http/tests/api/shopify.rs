@@ -1,21 +1,22 @@
-//! The store endpoints at Shopify's paths: envelopes, numbers for ids, `page_info`, errors by field.
+//! The store endpoints at Shopify's paths: envelopes, numbers for ids, `page_info`,
+//! errors by field.
 
 use serde_json::{Value, json};
 
 use crate::support::{TestResponse, TestServer};
 
-/// 2⁵²: where the numbers that we give begin.
+/// 2⁵², the first assigned number.
 const FIRST_ASSIGNED_NUMBER: i64 = 4_503_599_627_370_496;
 
-fn get(world: &TestServer, path: &str) -> TestResponse {
-    world.shopify("GET", path).send()
+fn get(server: &TestServer, path: &str) -> TestResponse {
+    server.shopify("GET", path).send()
 }
 
-fn send(world: &TestServer, method: &str, path: &str, body: &Value) -> TestResponse {
-    world.shopify(method, path).body(body.to_string()).send()
+fn send(server: &TestServer, method: &str, path: &str, body: &Value) -> TestResponse {
+    server.shopify(method, path).body(body.to_string()).send()
 }
 
-/// The one member of an answer.
+/// The only member of a response.
 #[track_caller]
 fn only(answer: &TestResponse, name: &str) -> Value {
     let mut body = answer.json();
@@ -34,24 +35,24 @@ fn ids(answer: &TestResponse, name: &str) -> Vec<i64> {
 }
 
 #[test]
-fn a_customer_is_made_read_and_changed() {
-    let world = TestServer::new();
+fn a_customer_is_created_read_and_updated() {
+    let server = TestServer::new();
     let new = json!({"customer": {"email": "Ada@example.com", "first_name": "Ada", "tags": "vip, new",
         "addresses": [{"zip": "10115", "country": "DE"}]}});
-    let made = send(&world, "POST", "/customers.json", &new).expect(201);
-    let text = made.text();
+    let created = send(&server, "POST", "/customers.json", &new).expect(201);
+    let text = created.text();
     assert_eq!(
         text,
         r#"{"customer":{"id":4503599627370497,"own_id":null,"email":"Ada@example.com","first_name":"Ada","last_name":null,"birthday":null,"tags":"new, vip","currency":"USD","tier":null,"point_balance":0,"addresses":[{"zip":"10115","country":"DE","default":true}],"default_address":{"zip":"10115","country":"DE","default":true},"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
     );
     let path = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1);
-    assert_eq!(get(&world, &path).expect(200).text(), text);
-    world.set_time("2026-03-02T00:00:00Z");
-    // The whole last answer is taken back, and is no change.
-    assert_eq!(world.shopify("PUT", &path).body(text).send().expect(200).text(), text);
+    assert_eq!(get(&server, &path).expect(200).text(), text);
+    server.set_time("2026-03-02T00:00:00Z");
+    // The last response, sent back, changes nothing.
+    assert_eq!(server.shopify("PUT", &path).body(text).send().expect(200).text(), text);
     let change =
         json!({"customer": {"last_name": "Lovelace", "tags": ["a,b", "vip"], "addresses": []}});
-    let changed = send(&world, "PUT", &path, &change).expect(200);
+    let changed = send(&server, "PUT", &path, &change).expect(200);
     let customer = only(&changed, "customer");
     assert_eq!(
         (&customer["first_name"], &customer["last_name"]),
@@ -62,9 +63,9 @@ fn a_customer_is_made_read_and_changed() {
         (&json!([]), &json!(null))
     );
     assert_eq!(customer["updated_at"], "2026-03-02T00:00:00Z");
-    // A tag with a comma in it survives too.
+    // A tag with a comma survives, too.
     assert_eq!(
-        world
+        server
             .shopify("PUT", &path)
             .body(changed.text())
             .send()
@@ -72,57 +73,63 @@ fn a_customer_is_made_read_and_changed() {
             .text(),
         changed.text()
     );
-    assert_eq!(world.get("/v1/customers").json()["customers"][0]["tags"], json!(["a,b", "vip"]));
+    assert_eq!(
+        server.get("/v1/customers").json()["customers"][0]["tags"],
+        json!(["a,b", "vip"])
+    );
 }
 
 #[test]
 fn a_numeric_id_keeps_its_number() {
-    let world = TestServer::new();
-    let made = send(
-        &world,
+    let server = TestServer::new();
+    let created = send(
+        &server,
         "POST",
         "/customers.json",
         &json!({"customer": {"email": "g@example.com"}}),
     )
     .expect(201);
-    assert_eq!(only(&made, "customer")["id"], FIRST_ASSIGNED_NUMBER + 1);
-    world
+    assert_eq!(only(&created, "customer")["id"], FIRST_ASSIGNED_NUMBER + 1);
+    server
         .post("/v1/customers", r#"{"customer_id":"207119551"}"#)
         .expect(201);
-    world.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
+    server.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
     assert_eq!(
-        ids(&get(&world, "/customers.json"), "customers"),
+        ids(&get(&server, "/customers.json"), "customers"),
         [FIRST_ASSIGNED_NUMBER + 1, 207_119_551, FIRST_ASSIGNED_NUMBER + 3]
     );
     assert_eq!(
-        only(&get(&world, "/customers/207119551.json").expect(200), "customer")["own_id"],
+        only(&get(&server, "/customers/207119551.json").expect(200), "customer")["own_id"],
         "207119551"
     );
-    // By its account's number a customer is found as well, also when a guest has become one with an id.
+    // A customer is also found by the account's number, even after a guest has got an id.
     assert_eq!(
         only(
-            &get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2)),
+            &get(&server, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2)),
             "customer"
         )["id"],
         207_119_551
     );
-    world
+    server
         .post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#)
         .expect(201);
     assert_eq!(
         only(
-            &get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1)),
+            &get(&server, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1)),
             "customer"
         )["id"],
         42
     );
     assert_eq!(
-        ids(&get(&world, "/customers.json?ids=42,8,207119551"), "customers"),
+        ids(&get(&server, "/customers.json?ids=42,8,207119551"), "customers"),
         [42, 207_119_551]
     );
-    assert_eq!(ids(&get(&world, "/customers.json?ids=42,207119551&limit=1"), "customers"), [42]);
+    assert_eq!(
+        ids(&get(&server, "/customers.json?ids=42,207119551&limit=1"), "customers"),
+        [42]
+    );
     let found = get(
-        &world,
+        &server,
         &format!("/customers/search.json?query=id:{}", FIRST_ASSIGNED_NUMBER + 3),
     )
     .expect(200);
@@ -131,25 +138,25 @@ fn a_numeric_id_keeps_its_number() {
 
 #[test]
 fn customers_are_found_counted_and_paged() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for number in 1..=5 {
-        world.customer(&number.to_string(), number * 10);
+        server.customer(&number.to_string(), number * 10);
     }
-    assert_eq!(get(&world, "/customers/count.json").expect(200).text(), r#"{"count":5}"#);
+    assert_eq!(get(&server, "/customers/count.json").expect(200).text(), r#"{"count":5}"#);
     assert_eq!(
-        ids(&get(&world, "/customers/search.json?query=points:%3E30"), "customers"),
+        ids(&get(&server, "/customers/search.json?query=points:%3E30"), "customers"),
         [4, 5]
     );
-    assert_eq!(ids(&get(&world, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
-    assert_eq!(ids(&get(&world, "/customers.json?since_id=3"), "customers"), [4, 5]);
-    assert_eq!(ids(&get(&world, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
+    assert_eq!(ids(&get(&server, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
+    assert_eq!(ids(&get(&server, "/customers.json?since_id=3"), "customers"), [4, 5]);
+    assert_eq!(ids(&get(&server, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
     let since = format!("/customers.json?since_id={}", FIRST_ASSIGNED_NUMBER + 4);
-    assert_eq!(ids(&get(&world, &since), "customers"), [5]);
+    assert_eq!(ids(&get(&server, &since), "customers"), [5]);
 
     let walk = |path: &str| {
         let (mut path, mut seen) = (Some(format!("/admin/api/2025-01{path}")), Vec::new());
         while let Some(next) = path {
-            let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+            let page = get(&server, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
             seen.extend(ids(&page, "customers"));
             path = page.next();
             assert!(seen.len() < 10, "the pages don't end");
@@ -167,56 +174,56 @@ fn customers_are_found_counted_and_paged() {
         [1, 3, 4, 5]
     );
 
-    let some = get(&world, "/customers.json?fields=id,%20point_balance&limit=1").expect(200);
+    let some = get(&server, "/customers.json?fields=id,%20point_balance&limit=1").expect(200);
     assert_eq!(some.text(), r#"{"customers":[{"id":1,"point_balance":10}]}"#);
     assert_eq!(
-        get(&world, "/customers/2.json?fields=id").expect(200).text(),
+        get(&server, "/customers/2.json?fields=id").expect(200).text(),
         r#"{"customer":{"id":2}}"#
     );
 }
 
 #[test]
 fn searches_are_saved() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     for number in 1..=3 {
-        world.customer(&number.to_string(), number * 10);
+        server.customer(&number.to_string(), number * 10);
     }
     let new = json!({"customer_saved_search": {"name": "Rich", "query": "points:>10"}});
-    let made = send(&world, "POST", "/customer_saved_searches.json", &new).expect(201);
+    let created = send(&server, "POST", "/customer_saved_searches.json", &new).expect(201);
     let text = r#"{"customer_saved_search":{"id":1,"name":"Rich","query":"points:>10","created_at":"2026-03-01T12:00:00Z"}}"#;
-    assert_eq!(made.text(), text);
-    assert_eq!(get(&world, "/customer_saved_searches/1.json").expect(200).text(), text);
+    assert_eq!(created.text(), text);
+    assert_eq!(get(&server, "/customer_saved_searches/1.json").expect(200).text(), text);
     let all = json!({"customer_saved_search": {"name": "All"}});
-    send(&world, "POST", "/customer_saved_searches.json", &all).expect(201);
+    send(&server, "POST", "/customer_saved_searches.json", &all).expect(201);
     assert_eq!(
-        get(&world, "/customer_saved_searches/count.json").expect(200).text(),
+        get(&server, "/customer_saved_searches/count.json").expect(200).text(),
         r#"{"count":2}"#
     );
-    let page = get(&world, "/customer_saved_searches.json?limit=1").expect(200);
+    let page = get(&server, "/customer_saved_searches.json?limit=1").expect(200);
     assert_eq!(ids(&page, "customer_saved_searches"), [1]);
     let next = page.next().unwrap();
-    let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+    let page = get(&server, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
     assert_eq!((ids(&page, "customer_saved_searches"), page.next()), (vec![2], None));
     assert_eq!(
         ids(
-            &get(&world, "/customer_saved_searches.json?since_id=1"),
+            &get(&server, "/customer_saved_searches.json?since_id=1"),
             "customer_saved_searches"
         ),
         [2]
     );
-    let page = get(&world, "/customer_saved_searches/1/customers.json?limit=1").expect(200);
+    let page = get(&server, "/customer_saved_searches/1/customers.json?limit=1").expect(200);
     assert_eq!(ids(&page, "customers"), [2]);
     let next = page.next().unwrap();
     assert_eq!(
-        ids(&get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()), "customers"),
+        ids(&get(&server, next.strip_prefix("/admin/api/2025-01").unwrap()), "customers"),
         [3]
     );
 
-    let taken = send(&world, "POST", "/customer_saved_searches.json", &new);
-    taken.assert_problem(422, "saved_search_name_taken", "/customer_saved_search/name");
-    assert!(taken.json()["errors"]["name"][0].is_string());
+    let duplicate = send(&server, "POST", "/customer_saved_searches.json", &new);
+    duplicate.assert_problem(422, "saved_search_name_taken", "/customer_saved_search/name");
+    assert!(duplicate.json()["errors"]["name"][0].is_string());
     let wrong = json!({"customer_saved_search": {"name": "x", "query": "orders_count:>1"}});
-    let refused = send(&world, "POST", "/customer_saved_searches.json", &wrong);
+    let refused = send(&server, "POST", "/customer_saved_searches.json", &wrong);
     refused.assert_problem(422, "invalid_search", "/customer_saved_search/query");
     assert!(
         refused.json()["errors"]["query"][0]
@@ -228,47 +235,47 @@ fn searches_are_saved() {
 
 #[test]
 fn products_are_read_and_counted() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let tea = r#"{"title":"Tea","price":"4.50","tags":["b","a"],"variants":[{"variant_id":"s"},{"variant_id":"808","price":"9"}]}"#;
-    world.put("/v1/products/632910392", tea).expect(200);
-    world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
+    server.put("/v1/products/632910392", tea).expect(200);
+    server.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
     assert_eq!(
-        get(&world, "/products/632910392.json").expect(200).text(),
+        get(&server, "/products/632910392.json").expect(200).text(),
         r#"{"product":{"id":632910392,"own_id":"632910392","title":"Tea","vendor":null,"product_type":null,"tags":"a, b","status":"active","categories":[],"price":"4.50","currency":"USD","variants":[{"id":4503599627370497,"own_id":"s","product_id":632910392,"title":null,"sku":null,"price":"4.50"},{"id":808,"own_id":"808","product_id":632910392,"title":null,"sku":null,"price":"9"}],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
     );
     assert_eq!(
-        ids(&get(&world, "/products.json"), "products"),
+        ids(&get(&server, "/products.json"), "products"),
         [632_910_392, FIRST_ASSIGNED_NUMBER + 2]
     );
     assert_eq!(
-        ids(&get(&world, "/products.json?since_id=632910392"), "products"),
+        ids(&get(&server, "/products.json?since_id=632910392"), "products"),
         [FIRST_ASSIGNED_NUMBER + 2]
     );
     assert_eq!(
         ids(
-            &get(&world, &format!("/products.json?ids={},1", FIRST_ASSIGNED_NUMBER + 2)),
+            &get(&server, &format!("/products.json?ids={},1", FIRST_ASSIGNED_NUMBER + 2)),
             "products"
         ),
         [FIRST_ASSIGNED_NUMBER + 2]
     );
-    let page = get(&world, "/products.json?limit=1&fields=id").expect(200);
+    let page = get(&server, "/products.json?limit=1&fields=id").expect(200);
     assert_eq!(page.text(), r#"{"products":[{"id":632910392}]}"#);
     let next = page.next().unwrap();
-    let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+    let page = get(&server, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
     assert_eq!((ids(&page, "products"), page.next()), (vec![FIRST_ASSIGNED_NUMBER + 2], None));
-    assert_eq!(get(&world, "/products/count.json").expect(200).text(), r#"{"count":2}"#);
-    assert_eq!(send(&world, "POST", "/products.json", &json!({"product": {}})).status, 405);
+    assert_eq!(get(&server, "/products/count.json").expect(200).text(), r#"{"count":2}"#);
+    assert_eq!(send(&server, "POST", "/products.json", &json!({"product": {}})).status, 405);
 }
 
 #[test]
 fn unknown_ids_and_another_shops_ids_are_404() {
-    let world = TestServer::new();
-    world.customer("1", 0);
-    world.put("/v1/products/1", r#"{"title":"Tea"}"#).expect(200);
-    world
+    let server = TestServer::new();
+    server.customer("1", 0);
+    server.put("/v1/products/1", r#"{"title":"Tea"}"#).expect(200);
+    server
         .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
         .expect(201);
-    let before = world.snapshot();
+    let before = server.snapshot();
     for (path, code) in [
         ("/customers/{}.json", "customer_not_found"),
         ("/products/{}.json", "product_not_found"),
@@ -285,17 +292,17 @@ fn unknown_ids_and_another_shops_ids_are_404() {
             "9007199254740992",
             "99999999999999999999",
         ] {
-            get(&world, &path.replace("{}", id)).assert_problem(404, code, "id");
+            get(&server, &path.replace("{}", id)).assert_problem(404, code, "id");
         }
-        let other = world
+        let other = server
             .shopify("GET", &path.replace("{}", "1"))
-            .header("x-shopify-access-token", &world.other);
+            .header("x-shopify-access-token", &server.other);
         other.send().assert_problem(404, code, "id");
     }
     let other = |method: &str, path: &str| {
-        world
+        server
             .shopify(method, path)
-            .header("x-shopify-access-token", &world.other)
+            .header("x-shopify-access-token", &server.other)
     };
     let account = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1);
     other("GET", &account)
@@ -317,23 +324,23 @@ fn unknown_ids_and_another_shops_ids_are_404() {
         "invalid_value",
         "since_id",
     );
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
 }
 
 #[test]
 fn errors_are_listed_by_field_and_nothing_changes() {
-    let world = TestServer::new();
-    world
+    let server = TestServer::new();
+    server
         .post("/v1/customers", r#"{"customer_id":"1","email":"one@example.com"}"#)
         .expect(201);
     send(
-        &world,
+        &server,
         "POST",
         "/customers.json",
         &json!({"customer": {"email": "guest@example.com"}}),
     )
     .expect(201);
-    let before = world.snapshot();
+    let before = server.snapshot();
     let guest = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2);
     let rows: [(&str, &str, &str, u16, &str, &str); 15] = [
         (
@@ -437,7 +444,7 @@ fn errors_are_listed_by_field_and_nothing_changes() {
         ),
     ];
     for (method, path, body, status, code, field) in rows {
-        let refused = world.shopify(method, path).body(body).send();
+        let refused = server.shopify(method, path).body(body).send();
         assert_eq!(
             (refused.status, refused.problem().1.as_str()),
             (status, code),
@@ -448,7 +455,7 @@ fn errors_are_listed_by_field_and_nothing_changes() {
         assert!(errors[field][0].is_string(), "{body}: {errors}");
         assert_eq!(errors.as_object().unwrap().len(), 1);
     }
-    assert_eq!(world.snapshot(), before);
+    assert_eq!(server.snapshot(), before);
     for (path, param, status) in [
         ("/customers.json?limit=0", "limit", 422),
         ("/customers.json?page_info=x", "page_info", 422),
@@ -459,19 +466,19 @@ fn errors_are_listed_by_field_and_nothing_changes() {
         ("/products.json?since_id=x", "since_id", 422),
         ("/customers/search.json?query=%22", "query", 422),
     ] {
-        let refused = get(&world, path);
+        let refused = get(&server, path);
         assert_eq!((refused.problem().0, refused.problem().2.as_str()), (status, param), "{path}");
     }
 }
 
 #[test]
 fn keys_and_versions() {
-    let world = TestServer::new();
+    let server = TestServer::new();
     let list = |version: &str| {
-        let request = world
+        let request = server
             .request("GET", &format!("/admin/api/{version}/customers.json"))
             .key("");
-        request.header("x-shopify-access-token", &world.key).send()
+        request.header("x-shopify-access-token", &server.key).send()
     };
     for version in ["2025-01", "1999-12", "unstable"] {
         list(version).expect(200);
@@ -480,7 +487,7 @@ fn keys_and_versions() {
         list(version).assert_problem(404, "not_found", "version");
     }
     let path = "/admin/api/2025-01/customers.json";
-    let bearer = world.request("GET", path).send();
+    let bearer = server.request("GET", path).send();
     bearer.assert_problem(401, "unauthorized", "");
     assert!(
         bearer.json()["detail"]
@@ -488,17 +495,17 @@ fn keys_and_versions() {
             .unwrap()
             .contains("X-Shopify-Access-Token")
     );
-    world
+    server
         .request("GET", "/v1/customers")
         .key("")
-        .header("x-shopify-access-token", &world.key)
+        .header("x-shopify-access-token", &server.key)
         .send()
         .assert_problem(401, "unauthorized", "");
-    // A key that a client brings makes a request happen once here too.
+    // An idempotency key works here, too.
     let make = || {
-        let request = world.shopify("POST", "/customers.json").idempotency_key("k");
+        let request = server.shopify("POST", "/customers.json").idempotency_key("k");
         request.body(r#"{"customer":{"email":"a@b.c"}}"#).send().expect(201)
     };
     assert_eq!(make().text(), make().text());
-    assert_eq!(get(&world, "/customers/count.json").text(), r#"{"count":1}"#);
+    assert_eq!(get(&server, "/customers/count.json").text(), r#"{"count":1}"#);
 }

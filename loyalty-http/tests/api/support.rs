@@ -1,4 +1,4 @@
-//! A server on a port of its own with two shops, and a client that is as plain as can be.
+//! A server on a free port with two shops, and a minimal client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::conformance::{self, ReceivedResponse};
 use crate::fixture::Credentials;
 
-/// The time of every test, unless it moves the hands.
+/// The time of all tests, unless they set the clock.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
 pub(crate) struct TestServer {
@@ -34,7 +34,7 @@ impl TestServer {
         Self::with_store(Config::default(), |store| store)
     }
 
-    /// With another store in front of the one in memory.
+    /// A server with another store in front of the one in memory.
     pub(crate) fn with_store(
         config: Config,
         front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>,
@@ -80,7 +80,7 @@ impl TestServer {
         make_key(&self.store, self.shop, seed, scopes)
     }
 
-    /// A new shop that has nothing, and who holds its key. `seed` is above 2 and used once.
+    /// The credentials of a new, empty shop. `seed` is above 2 and used once.
     pub(crate) fn new_shop(&self, seed: u8) -> Credentials {
         let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
         make_key(&self.store, shop, seed, &Scope::ALL);
@@ -93,7 +93,7 @@ impl TestServer {
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
         Request {
-            world: self,
+            server: self,
             method: method.to_owned(),
             path: path.to_owned(),
             headers: vec![("authorization".to_owned(), format!("Bearer {}", self.key))],
@@ -101,7 +101,8 @@ impl TestServer {
         }
     }
 
-    /// As Shopify's clients ask: below `/admin/api/2025-01`, with the key in their header.
+    /// A request as by Shopify's clients: below `/admin/api/2025-01`, with the key in
+    /// their header.
     pub(crate) fn shopify(&self, method: &str, path: &str) -> Request<'_> {
         let mut request = self.request(method, &format!("/admin/api/2025-01{path}"));
         request.headers = vec![("x-shopify-access-token".to_owned(), self.key.clone())];
@@ -124,7 +125,7 @@ impl TestServer {
         self.request("PATCH", path).body(body).send()
     }
 
-    /// A customer with so many points.
+    /// Creates a customer with this number of points.
     pub(crate) fn customer(&self, id: &str, points: u32) {
         self.post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#))
             .expect(201);
@@ -139,7 +140,7 @@ impl TestServer {
         answer.json()["point_balance"].as_i64().unwrap()
     }
 
-    /// All that there is: the size of the proven journal, and all lists as both shops see them.
+    /// All data: the size of the verified journal, and all lists as both shops see them.
     pub(crate) fn snapshot(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
@@ -180,16 +181,16 @@ fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> St
     shown
 }
 
-/// The key of a seed. One character of it is made of five bits of a byte.
+/// The key of a seed. Each character uses only five bits of a byte.
 pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewApiKey, String) {
     let mut bytes = [seed; auth::KEY_BYTES];
     bytes[0] = bytes[0].wrapping_add(seed / 32);
     auth::new_key(&bytes, scopes.to_vec())
 }
 
-/// A request in the making.
+/// A request to be sent.
 pub(crate) struct Request<'a> {
-    world: &'a TestServer,
+    server: &'a TestServer,
     method: String,
     path: String,
     headers: Vec<(String, String)>,
@@ -230,7 +231,7 @@ impl Request<'_> {
             "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}",
             self.method, self.path
         );
-        let mut stream = TcpStream::connect(self.world.address).unwrap();
+        let mut stream = TcpStream::connect(self.server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         let body = self.body.unwrap_or_default();
@@ -243,7 +244,7 @@ impl Request<'_> {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct TestResponse {
     pub(crate) status: u16,
@@ -279,7 +280,7 @@ impl TestResponse {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The same, of this status and the type that goes with it.
+    /// Checks the status and the content type that belongs to it.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}: {}", self.request, self.text());
@@ -288,7 +289,7 @@ impl TestResponse {
         self
     }
 
-    /// Status, code and param of a problem.
+    /// The status, code and param of a problem.
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, String, String) {
         let body = self.json();
@@ -304,7 +305,7 @@ impl TestResponse {
         (self.status, text("code"), text("param"))
     }
 
-    /// The answer is no, for this reason and because of this.
+    /// Checks for a problem with this status, code and param.
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, code: &str, param: &str) {
         assert_eq!(

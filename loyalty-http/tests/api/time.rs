@@ -1,4 +1,5 @@
-//! Tiers, lots, actions, codes and referrals; what was and what will be; the scheduler; dry runs.
+//! Tiers, lots, actions, codes and referrals; past and future states; the scheduler; dry
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,9 +29,9 @@ const PROGRAM: &str = r#"{
 }"#;
 
 fn server_with_program() -> TestServer {
-    let world = TestServer::new();
-    world.put("/v1/program", PROGRAM).expect(201);
-    world
+    let server = TestServer::new();
+    server.put("/v1/program", PROGRAM).expect(201);
+    server
 }
 
 fn order(customer: &str, total: &str) -> String {
@@ -39,12 +40,12 @@ fn order(customer: &str, total: &str) -> String {
     .to_string()
 }
 
-fn run_scheduler(world: &TestServer) -> usize {
-    let now = world.get("/v1/key").expect(200).json()["time"]
+fn run_scheduler(server: &TestServer) -> usize {
+    let now = server.get("/v1/key").expect(200).json()["time"]
         .as_str()
         .map(time)
         .unwrap();
-    let store: Arc<dyn Store> = world.store.clone();
+    let store: Arc<dyn Store> = server.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
         .block_on(scheduler::run_pass(&store, &Clock::fixed(now), 2))
@@ -54,10 +55,10 @@ fn run_scheduler(world: &TestServer) -> usize {
 
 #[test]
 fn a_tier_reports_what_is_missing() {
-    let world = server_with_program();
-    world.customer("1", 0);
-    world.put("/v1/orders/a", order("1", "120.50")).expect(200);
-    let tier = world.get("/v1/customers/1/tier").expect(200).json();
+    let server = server_with_program();
+    server.customer("1", 0);
+    server.put("/v1/orders/a", order("1", "120.50")).expect(200);
+    let tier = server.get("/v1/customers/1/tier").expect(200).json();
     assert_eq!(
         tier,
         json!({"customer_id": "1", "tier": "silver", "since": "2026-03-01T12:00:00Z",
@@ -67,36 +68,39 @@ fn a_tier_reports_what_is_missing() {
                                "text": "Entered tier silver: what was done is enough for it."}})
     );
     let at = |at: &str| {
-        let tier = world.get(&format!("/v1/customers/1/tier?at={at}")).expect(200).json();
+        let tier = server
+            .get(&format!("/v1/customers/1/tier?at={at}"))
+            .expect(200)
+            .json();
         (tier["tier"].clone(), tier["until"].clone(), tier["missing_to_keep"].clone())
     };
     assert_eq!(at("2026-02-28T00:00:00Z"), (Value::Null, Value::Null, json!("0.00")));
-    // A month of grace.
+    // A grace period of a month.
     assert_eq!(
         at("2027-03-02T00:00:00Z"),
         (json!("silver"), json!("2027-04-01T11:00:00Z"), json!("100.00"))
     );
     assert_eq!(at("2027-04-01T11:00:00Z").0, Value::Null);
-    world
+    server
         .patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-05-01T00:00:00Z"}"#)
         .expect(200);
-    let tier = world.get("/v1/customers/1/tier").expect(200).json();
+    let tier = server.get("/v1/customers/1/tier").expect(200).json();
     assert_eq!(
         (&tier["tier"], &tier["by_hand"], &tier["until"]),
         (&json!("gold"), &json!(true), &json!("2026-05-01T00:00:00Z"))
     );
-    world
+    server
         .get("/v1/customers/1/tier?at=soon")
         .assert_problem(422, "invalid_value", "at");
 }
 
 #[test]
 fn lots_are_listed_as_of_any_instant() {
-    let world = server_with_program();
-    world.customer("1", 40);
-    world.put("/v1/orders/a", order("1", "60")).expect(200);
+    let server = server_with_program();
+    server.customer("1", 40);
+    server.put("/v1/orders/a", order("1", "60")).expect(200);
     let lots = |at: &str| {
-        let answer = world.get(&format!("/v1/customers/1/lots{at}")).expect(200).json();
+        let answer = server.get(&format!("/v1/customers/1/lots{at}")).expect(200).json();
         let lots = answer["lots"].as_array().unwrap().iter();
         let lots = lots
             .map(|lot| (lot["points"].clone(), lot["order_id"].clone(), lot["expires_at"].clone()));
@@ -119,10 +123,10 @@ fn lots_are_listed_as_of_any_instant() {
     assert_eq!(lots("?at=2026-03-15T12:00:00Z").0, (json!(120), json!(0)));
     assert_eq!(lots("?at=2026-09-30T22:00:00Z"), ((json!(0), json!(0)), vec![]));
     assert_eq!(lots("?at=2026-01-01T00:00:00Z"), ((json!(0), json!(0)), vec![]));
-    let first = world
+    let first = server
         .get("/v1/customers/1/lots?limit=2&at=2026-03-02T00:00:00Z")
         .expect(200);
-    let second = world.get(&first.next().unwrap()).expect(200);
+    let second = server.get(&first.next().unwrap()).expect(200);
     assert_eq!(
         (second.json()["lots"][0]["order_id"].clone(), second.next()),
         (json!("a"), None)
@@ -131,12 +135,12 @@ fn lots_are_listed_as_of_any_instant() {
 
 #[test]
 fn actions_pay_within_their_limits() {
-    let world = server_with_program();
-    let made = world
+    let server = server_with_program();
+    let created = server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
-    assert_eq!(made.json()["point_balance"], 20, "for signing up");
-    let perform = |body: &str| world.post("/v1/actions", body);
+    assert_eq!(created.json()["point_balance"], 20, "for signing up");
+    let perform = |body: &str| server.post("/v1/actions", body);
     let review = r#"{"customer_id":"1","action_id":"review"}"#;
     let first = perform(review).expect(200).json();
     assert_eq!(
@@ -150,14 +154,14 @@ fn actions_pay_within_their_limits() {
     );
     assert_eq!(
         second["awards"][0]["text"],
-        "20 of 30 points for review: at most 50 points a day."
+        "20 of 30 points for review: limited to 50 points a day."
     );
     assert_eq!(
         (&second["awards"][0]["partial"], &second["point_balance"]),
         (&json!(true), &json!(70))
     );
     perform(review).assert_problem(422, "limit_reached", "/action_id");
-    world.set_time("2026-03-02T00:00:00Z");
+    server.set_time("2026-03-02T00:00:00Z");
     perform(review).expect(200);
     let plan = perform(r#"{"email":"A@b.c","action_id":"plan","points":250}"#)
         .expect(200)
@@ -202,7 +206,7 @@ fn actions_pay_within_their_limits() {
     ] {
         perform(body).assert_problem(status, code, param);
     }
-    let entries = world.get("/v1/customers/1/ledger").expect(200).json();
+    let entries = server.get("/v1/customers/1/ledger").expect(200).json();
     let texts: Vec<_> = entries["entries"]
         .as_array()
         .unwrap()
@@ -214,11 +218,11 @@ fn actions_pay_within_their_limits() {
 
 #[test]
 fn a_single_code_has_one_winner_in_its_shop() {
-    let world = server_with_program();
-    world.customer("1", 0);
-    world.customer("2", 0);
-    let enter = |who: &str, code: &str| {
-        world.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string())
+    let server = server_with_program();
+    server.customer("1", 0);
+    server.customer("2", 0);
+    let enter = |customer: &str, code: &str| {
+        server.post("/v1/actions", json!({"customer_id": customer, "code": code}).to_string())
     };
     assert_eq!(enter("1", " a-1 ").expect(200).json()["awards"][0]["points"], 70);
     enter("2", "A-1").assert_problem(422, "unknown_code", "/code");
@@ -229,19 +233,19 @@ fn a_single_code_has_one_winner_in_its_shop() {
 
 #[test]
 fn a_referral_rewards_both_customers() {
-    let world = server_with_program();
+    let server = server_with_program();
     for (id, email) in [
         ("ada", "ada@gmail.com"),
         ("bob", "bob@example.com"),
         ("ada2", "a.da+2@gmail.com"),
         ("cat", "cat@example.com"),
     ] {
-        world
+        server
             .post("/v1/customers", json!({"customer_id": id, "email": email}).to_string())
             .expect(201);
     }
     let issue =
-        |id: &str, body: &str| world.post(&format!("/v1/customers/{id}/referral-code"), body);
+        |id: &str, body: &str| server.post(&format!("/v1/customers/{id}/referral-code"), body);
     let code = issue("ada", r#"{"household":["device-7"]}"#).expect(200).json()["code"]
         .as_str()
         .unwrap()
@@ -251,7 +255,7 @@ fn a_referral_rewards_both_customers() {
         (16, Some(code.as_str()))
     );
     let join = |id: &str, body: Value| {
-        world.post(&format!("/v1/customers/{id}/referral"), body.to_string())
+        server.post(&format!("/v1/customers/{id}/referral"), body.to_string())
     };
     for (id, body, status, reason) in [
         ("ada", json!({"code": code}), 422, "oneself"),
@@ -273,57 +277,60 @@ fn a_referral_rewards_both_customers() {
         join("bob", json!({"code": code.to_lowercase()})).expect(200).json()["joined"],
         true
     );
-    let first = world.put("/v1/orders/b1", order("bob", "25")).expect(200).json();
+    let first = server.put("/v1/orders/b1", order("bob", "25")).expect(200).json();
     assert_eq!(
         (&first["awards"][0]["kind"], &first["awards"][0]["points"]),
         (&json!("referral_received"), &json!(100))
     );
-    assert_eq!(first["points_changed"], 100, "the order's own are pending");
-    let seen = world.get("/v1/customers/ada/referrals").expect(200).json();
+    assert_eq!(first["points_changed"], 100, "the points of the order are pending");
+    let seen = server.get("/v1/customers/ada/referrals").expect(200).json();
     assert_eq!((&seen["friends"], &seen["rewards"][0]["points"]), (&json!(1), &json!(200)));
     let pending = |id: &str| {
-        world
+        server
             .get(&format!("/v1/customers/{id}/point-balance"))
             .expect(200)
             .json()["pending"]
             .clone()
     };
-    assert_eq!((world.balance("ada"), pending("ada")), (20, json!(200)));
-    world
+    assert_eq!((server.balance("ada"), pending("ada")), (20, json!(200)));
+    server
         .post("/v1/orders/b1/refunds", r#"{"refund_id":"r","amount":"25"}"#)
         .expect(200);
-    assert_eq!((world.balance("ada"), pending("ada")), (20, json!(0)));
+    assert_eq!((server.balance("ada"), pending("ada")), (20, json!(0)));
     assert_eq!(
-        world.get("/v1/customers/ada/referrals").expect(200).json()["rewards"][0]["returned"],
+        server.get("/v1/customers/ada/referrals").expect(200).json()["rewards"][0]["returned"],
         true
     );
-    // Who has ordered is known already.
-    world.put("/v1/orders/c1", order("cat", "5")).expect(200);
+    // A customer with orders is not new.
+    server.put("/v1/orders/c1", order("cat", "5")).expect(200);
     join("cat", json!({"code": code})).assert_problem(422, "referral_refused", "/code");
 }
 
 #[test]
 fn the_scheduler_records_what_reads_already_return() {
-    let world = server_with_program();
-    world
+    let server = server_with_program();
+    server
         .post("/v1/customers", r#"{"customer_id":"1","birthday":"1990-05-04"}"#)
         .expect(201);
-    world.put("/v1/orders/a", order("1", "150")).expect(200);
+    server.put("/v1/orders/a", order("1", "150")).expect(200);
     // Midnight in Berlin.
-    world.set_time("2026-05-03T21:59:59Z");
-    assert_eq!((world.balance("1"), run_scheduler(&world), world.balance("1")), (180, 1, 180));
-    world.set_time("2026-05-03T22:00:00Z");
+    server.set_time("2026-05-03T21:59:59Z");
+    assert_eq!(
+        (server.balance("1"), run_scheduler(&server), server.balance("1")),
+        (180, 1, 180)
+    );
+    server.set_time("2026-05-03T22:00:00Z");
     assert_eq!(
         (
-            world.balance("1"),
-            run_scheduler(&world),
-            run_scheduler(&world),
-            world.balance("1")
+            server.balance("1"),
+            run_scheduler(&server),
+            run_scheduler(&server),
+            server.balance("1")
         ),
         (230, 1, 0, 230)
     );
     let kinds = |limit: usize| {
-        let ledger = world
+        let ledger = server
             .get(&format!("/v1/customers/1/ledger?limit={limit}"))
             .expect(200)
             .json();
@@ -335,10 +342,10 @@ fn the_scheduler_records_what_reads_already_return() {
         kinds.collect::<Vec<_>>()
     };
     assert_eq!(kinds(2), ["birthday", "points_released"]);
-    // A year off: all of it, in order, once each.
-    world.set_time("2027-07-01T00:00:00Z");
-    let before = world.balance("1");
-    assert_eq!((run_scheduler(&world), world.balance("1")), (1, before));
+    // After a pause of a year, all events are recorded once each, in order.
+    server.set_time("2027-07-01T00:00:00Z");
+    let before = server.balance("1");
+    assert_eq!((run_scheduler(&server), server.balance("1")), (1, before));
     assert_eq!(
         kinds(6),
         [
@@ -350,16 +357,16 @@ fn the_scheduler_records_what_reads_already_return() {
             "points_expired"
         ]
     );
-    // A program under which something is due at once.
-    world
+    // A program under which events are due at once.
+    server
         .put("/v1/program", r#"{"expiry":{"inactivity":{"after":"P1D"}}}"#)
         .expect(201);
-    assert_eq!((run_scheduler(&world), world.balance("1")), (1, 0));
+    assert_eq!((run_scheduler(&server), server.balance("1")), (1, 0));
 }
 
 const SALE: &str = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"320"}],"total":"320"}"#;
 const TEN: &str = r#"{"title":"Ten","value":"-10"}"#;
-/// Method, path and body. An id in braces is the one that an answer before gave.
+/// Method, path and body. A name in braces is an id from an earlier response.
 const DRY_RUNS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
@@ -412,7 +419,7 @@ const DRY_RUNS: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_dry_run_responds_like_the_write_and_changes_nothing() {
-    let world = server_with_program();
+    let server = server_with_program();
     let rewards = PROGRAM.replacen(
         '{',
         r#"{"rewards": [
@@ -420,8 +427,8 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
         {"id": "mug", "name": "Mug", "cost": 10, "gives": "custom"}],"#,
         1,
     );
-    world.put("/v1/program", rewards).expect(201);
-    world
+    server.put("/v1/program", rewards).expect(201);
+    server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
     let given =
@@ -435,9 +442,9 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
         };
         let (path, body) = (named(pattern), named(body));
         let ask = |query: &str| {
-            let request = world.request(method, &format!("{path}{query}"));
+            let request = server.request(method, &format!("{path}{query}"));
             let request = if body.is_empty() { request } else { request.body(&body) };
-            // A key of its own, which nothing is kept under.
+            // A separate key, under which no response is stored.
             let answer =
                 if query.contains("true") { request.idempotency_key(&path) } else { request }
                     .send();
@@ -447,7 +454,7 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
                 .filter(|_| !pattern.contains("discount"))
                 .cloned();
             if let Some(members) = document.as_object_mut().filter(|_| answer.status < 300) {
-                // Codes are drawn at random, each time anew.
+                // Generated codes are random.
                 if let Some(code) = drawn {
                     members.insert("code".to_owned(), json!(code.as_str().map(str::len)));
                 }
@@ -455,9 +462,9 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
             document.as_object_mut().map(|members| members.remove("request_id"));
             (answer.status, document, answer)
         };
-        let before = world.snapshot();
+        let before = server.snapshot();
         let tried = [(); 2].map(|()| ask("?dry_run=true"));
-        assert_eq!(world.snapshot(), before, "{path}");
+        assert_eq!(server.snapshot(), before, "{path}");
         let (status, document, answer) = ask("?dry_run=false");
         for (tried_status, tried, _) in &tried {
             assert_eq!((*tried_status, tried), (status, &document), "{method} {path} {body}");
@@ -480,17 +487,17 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
     }
     for route in ROUTES.iter().filter(|route| route.query.contains(&"dry_run")) {
         let route = (route.method.as_str(), route.pattern);
-        // Who has ordered nobody refers, and nobody oneself.
+        // Neither a customer with orders nor oneself can be referred.
         let other = (route.0, route.1.replace("{customer_id}/referral", "2/referral"));
         let done = succeeded.contains(&route) || succeeded.contains(&(other.0, other.1.as_str()));
         assert!(done, "{route:?} was not tried");
     }
-    world.post("/v1/points-add?dry_run=maybe", "{}").assert_problem(
+    server.post("/v1/points-add?dry_run=maybe", "{}").assert_problem(
         422,
         "invalid_value",
         "dry_run",
     );
-    world.post("/v1/products/bulk?dry_run=true", "{}").assert_problem(
+    server.post("/v1/products/bulk?dry_run=true", "{}").assert_problem(
         400,
         "unknown_parameter",
         "dry_run",

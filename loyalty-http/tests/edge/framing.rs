@@ -1,4 +1,4 @@
-//! Where one message ends and the next begins.
+//! Message framing: the boundaries between requests.
 
 use crate::support::Server;
 
@@ -30,9 +30,9 @@ fn invalid_http_is_rejected() {
     for request in rows {
         let mut client = server.connect();
         client.send(request);
-        let said = String::from_utf8_lossy(request);
-        assert_eq!(client.answer().unwrap().status, 400, "{said}");
-        assert!(client.answer().is_none(), "{said}");
+        let text = String::from_utf8_lossy(request);
+        assert_eq!(client.answer().unwrap().status, 400, "{text}");
+        assert!(client.answer().is_none(), "{text}");
     }
     assert_eq!(server.served(), 0);
 }
@@ -46,7 +46,7 @@ fn nothing_is_smuggled_in_a_head() {
         "content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
         "content-length: 3, 4\r\n\r\nabcd",
         "content-length: 3, 3\r\n\r\nabc",
-        // Lengths that others read otherwise.
+        // Lengths that other parsers may read differently.
         "content-length: +3\r\n\r\nabc",
         "content-length: 0x3\r\n\r\nabc",
         "content-length: -3\r\n\r\nabc",
@@ -63,7 +63,7 @@ fn nothing_is_smuggled_in_a_head() {
         "transfer-encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
         "transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding:\r\n\r\n0\r\n\r\n",
-        // A folded header, blanks before the colon.
+        // Folded headers, and spaces before the colon.
         "a: b\r\n transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
         "content-length: 1\r\n 0\r\n\r\n0123456789",
@@ -71,10 +71,10 @@ fn nothing_is_smuggled_in_a_head() {
         "content-length : 3\r\n\r\nabc",
         "transfer-encoding : chunked\r\n\r\n0\r\n\r\n",
         "transfer-encoding\t: chunked\r\n\r\n0\r\n\r\n",
-        // Lines that not everybody takes for lines.
+        // Line ends that other parsers may read differently.
         "a: b\rcontent-length: 3\r\n\r\nabc",
         "a: b\0\r\n\r\n",
-        // Whose site it is.
+        // A second host.
         "host: y\r\n\r\n",
     ];
     for rest in refused {
@@ -85,18 +85,19 @@ fn nothing_is_smuggled_in_a_head() {
     }
     for whole in [
         "POST / HTTP/1.1\ncontent-length: 0\n\n",
-        // HTTP/1.0 has no codings.
+        // HTTP/1.0 has no transfer codings.
         "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n",
     ] {
         assert_eq!(server.send_once(whole).status, 400, "{whole}");
     }
     assert_eq!(server.served(), 0);
-    // HTTP/1.0 needs no host, and its connection ends.
+    // HTTP/1.0 needs no host, and closes its connection.
     assert_eq!(server.send_once("GET / HTTP/1.0\r\n\r\n").status, 200);
 }
 
-/// Of a length and a coding the coding counts, and what follows is not read (RFC 9112, 6.3).
+/// With both a length and a coding, the coding counts and nothing after the request is
+/// read (RFC 9112, 6.3).
 #[test]
 fn length_and_chunked_coding_close_the_connection() {
     let server = Server::start();
@@ -119,14 +120,14 @@ fn length_and_chunked_coding_close_the_connection() {
     }
 }
 
-/// The body breaks, the request is refused, and behind it nothing is read.
+/// An invalid body is rejected, and nothing after it is read.
 #[test]
 fn nothing_is_smuggled_in_chunks() {
     let server = Server::start();
     let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n";
     let long = "x".repeat(20_000);
     let broken = [
-        // Sizes that are none.
+        // Invalid sizes.
         "g\r\nabc\r\n0\r\n\r\n",
         "-1\r\nabc\r\n0\r\n\r\n",
         "+3\r\nabc\r\n0\r\n\r\n",
@@ -136,16 +137,16 @@ fn nothing_is_smuggled_in_chunks() {
         "\r\nabc\r\n0\r\n\r\n",
         ";a\r\nabc\r\n0\r\n\r\n",
         "10000000000000003\r\nabc\r\n0\r\n\r\n",
-        // Lines that end otherwise, also in an extension.
+        // Other line ends, also in an extension.
         "3\nabc\r\n0\r\n\r\n",
         "3\rabc\r\n0\r\n\r\n",
         "3;a\nabc\r\n0\r\n\r\n",
         "3\r\nabc\n0\r\n\r\n",
         "3\r\nabc\r\n0\n\r\n",
-        // Chunks that are longer or shorter than they say.
+        // Chunks that are longer or shorter than their size.
         "5\r\nabcdefgh\r\n0\r\n\r\n",
         "5\r\nabc\r\n0\r\n\r\n",
-        // Too much beside the body itself.
+        // Too long extensions and trailers.
         &format!("3;{long}\r\nabc\r\n0\r\n\r\n"),
         &format!("3\r\nabc\r\n0\r\na: {long}\r\n\r\n"),
     ];
@@ -154,10 +155,10 @@ fn nothing_is_smuggled_in_chunks() {
         let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
         client.try_send(format!("{head}{body}{smuggled}"));
         let answer = client.answer().unwrap();
-        let said = &body[..body.len().min(40)];
-        assert_eq!((answer.status, answer.code().as_str()), (400, "broken_body"), "{said}");
-        assert!(client.answer().is_none(), "{said}");
-        assert_eq!(server.served(), number + 1, "{said}");
+        let text = &body[..body.len().min(40)];
+        assert_eq!((answer.status, answer.code().as_str()), (400, "broken_body"), "{text}");
+        assert!(client.answer().is_none(), "{text}");
+        assert_eq!(server.served(), number + 1, "{text}");
     }
 }
 
@@ -176,7 +177,7 @@ fn the_next_request_begins_where_the_body_ends() {
         ),
         format!("\r\n\r\nPOST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{inner}"),
     ];
-    // All of them on one connection, whole and in small pieces.
+    // All of them on one connection, in one write and in small pieces.
     for size in [usize::MAX, 50, 7] {
         let (mut client, before) = (server.connect(), server.served());
         requests
@@ -195,7 +196,7 @@ fn the_next_request_begins_where_the_body_ends() {
 }
 
 #[test]
-fn a_body_that_was_refused_is_not_read_as_requests() {
+fn a_rejected_body_is_not_read_as_requests() {
     let server = Server::start();
     let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
     let mut client = server.connect();
@@ -205,7 +206,7 @@ fn a_body_that_was_refused_is_not_read_as_requests() {
     ));
     assert_eq!(client.answer().unwrap().status, 413);
     assert_eq!(server.served(), 1);
-    // What was here already is passed over; else the connection is closed.
+    // Bytes that had already arrived are skipped, or the connection is closed.
     client.try_send("GET /b HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(client.answer().is_none_or(|answer| answer.text() == "/b"));
 }

@@ -1,4 +1,4 @@
-//! What every answer has, and how a server ends.
+//! Headers of all responses, panics, and shutdown.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use loyalty_http::Limits;
 use crate::support::{SECOND, Server};
 
 #[test]
-fn each_answer_has_its_id_and_its_type() {
+fn each_response_has_its_id_and_its_type() {
     let server = Server::start();
     let mut client = server.connect();
     let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! How big and how slow a client may be, and what it is told.
+//! Limits of size, time and connections.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use loyalty_http::Limits;
 use crate::support::{SECOND, Server};
 
 #[test]
-fn a_slow_head_is_cut_off() {
+fn a_slow_head_closes_the_connection() {
     let server =
         Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
     let begun = Instant::now();
-    // A byte now and then must not prolong it.
+    // Single bytes must not prolong the timeout.
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\n");
     while begun.elapsed() < Duration::from_millis(150) {
@@ -20,13 +20,13 @@ fn a_slow_head_is_cut_off() {
     }
     assert!(client.answer().is_none());
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
-    // Also one behind a request, but not within its answer.
+    // The timeout also applies after a request, but not while it is served.
     let mut client = server.connect();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET /b");
     assert_eq!(client.answer().unwrap().status, 200);
     assert!(client.answer().is_none());
     assert_eq!(server.served(), 1);
-    // One that says nothing, or nothing more, is let go without a word; so is one that gives up.
+    // A client that sends nothing, or nothing more, is disconnected without a response.
     let mut client = server.connect();
     assert!(client.answer().is_none());
     let mut client = server.connect();
@@ -40,15 +40,15 @@ fn a_slow_head_is_cut_off() {
 }
 
 #[test]
-fn the_time_for_a_head_begins_once_an_answer_is_taken() {
+fn the_head_timeout_begins_after_the_response_is_read() {
     let time = Duration::from_millis(200);
     let server = Server::with(|limits| Limits { head_timeout: time, ..limits });
     let mut client = server.connect();
     client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
-    // The answer is more than the system takes for a client that does not read.
+    // The response is larger than the buffers of the system.
     std::thread::sleep(time * 3);
     assert_eq!(client.answer().unwrap().text().len(), 32 << 20);
-    assert!(client.answer().is_none(), "then it is let go");
+    assert!(client.answer().is_none(), "then the connection is closed");
 }
 
 fn headers(count: usize) -> String {
@@ -94,14 +94,14 @@ fn bodies_have_a_size_limit() {
     let answer = server
         .send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
-    // Announced: refused before a byte of it is sent.
+    // With a length: rejected before the body is sent.
     let answer = server.send_once(format!("{post}content-length: 1001\r\n\r\n"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
-    // ... and before the client is told to go on.
+    // ... and before a "100 Continue".
     let answer =
         server.send_once(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
     assert_eq!(answer.status, 413);
-    // In chunks: as soon as it is too much.
+    // In chunks: rejected as soon as it is too large.
     let answer =
         server.send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
@@ -112,7 +112,7 @@ fn a_client_that_keeps_sending_still_gets_its_response() {
     let server = Server::start();
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
-    // Many clients look for the answer only when they have sent everything.
+    // Many clients read the response only after they have sent everything.
     let piece = vec![b'x'; 100_000];
     for _ in 0..160 {
         client.send(&piece);
@@ -130,7 +130,7 @@ fn bodies_have_a_timeout() {
     assert_eq!((answer.status, answer.code().as_str()), (408, "body_too_slow"));
     assert!(begun.elapsed() < SECOND);
     assert!(client.answer().is_none());
-    // A byte now and then does not prolong it, nor does a chunk, nor what is said beside the chunks.
+    // Single bytes, chunks, extensions and trailers do not prolong the timeout.
     for (head, piece) in [
         ("content-length: 900\r\n\r\n", "x"),
         ("transfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
@@ -173,31 +173,33 @@ fn a_client_that_does_not_read_is_dropped() {
         write_timeout: Duration::from_millis(200),
         ..limits
     });
-    let mut deaf = server.connect();
-    deaf.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
-    // The only place is free again although the first client has not closed.
+    let mut client = server.connect();
+    client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
+    // The only slot is free again, although the first client has not closed its
+    // connection.
     let answer = server.send_once("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(answer.status, 200);
 }
 
-/// Thousands of requests, all of them sent, and not an answer read: what fits on the way is answered, then the
-/// server waits. It would hold 16 KiB for each of the others.
+/// A client sends thousands of requests and reads no response. The server answers as many
+/// as the buffers take, then waits. Otherwise it would hold 16 KiB for each further
+/// request.
 #[test]
 fn responses_do_not_pile_up_for_a_client_that_does_not_read() {
     const REQUESTS: usize = 20_000;
     for method in ["HEAD", "GET"] {
         let server = Server::with(|limits| Limits { write_timeout: 60 * SECOND, ..limits });
-        let mut deaf = server.connect();
+        let mut client = server.connect();
         let request = format!("{method} /long HTTP/1.1\r\nhost: x\r\n\r\n");
-        deaf.send_while_accepted(&request.repeat(REQUESTS));
+        client.send_while_accepted(&request.repeat(REQUESTS));
         let mut reached = 0;
         while reached < 10 || server.served() > reached {
             reached = server.served();
             std::thread::sleep(Duration::from_millis(500));
         }
         assert!((10..REQUESTS / 4).contains(&reached), "{method}: {reached} answers for nobody");
-        // They are made when they are read.
-        let mut answers = std::iter::repeat_with(|| deaf.answer());
+        // The others are answered when the client reads.
+        let mut answers = std::iter::repeat_with(|| client.answer());
         assert!(
             answers
                 .by_ref()

@@ -1,5 +1,5 @@
-//! The server's edge over real sockets: what a client may send, how long it may take, and what
-//! it gets. Everything stays on 127.0.0.1 and is bounded in time; the limits are set small.
+//! The server over real sockets: framing, limits and shutdown. The limits are small, and
+//! all tests are bounded in time.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

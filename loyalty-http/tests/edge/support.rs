@@ -1,4 +1,4 @@
-//! A server with small limits on a port of its own, and a client that sends bytes.
+//! A server with small limits on a free port, and a client that sends bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use loyalty_http::RequestId;
 use loyalty_http::body::{self, AcceptedMedia, BodyLimits};
-use loyalty_http::server::{self, Limits, RequestId};
+use loyalty_http::server::{self, Limits};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -19,10 +20,10 @@ use tokio::task::JoinHandle;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// A server on a port of its own, with its runtime.
+/// A server on a free port, with its runtime.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// Requests that reached the service.
+    /// The number of requests that reached the service.
     served: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -69,7 +70,7 @@ impl Server {
         Client(stream, Vec::new())
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection.
     pub(crate) fn send_once(&self, request: impl AsRef<[u8]>) -> TestResponse {
         let mut client = self.connect();
         client.send(request);
@@ -84,7 +85,7 @@ impl Server {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
-    /// Waits for the server's end; how long that took.
+    /// Waits for the server's end and returns the time that it took.
     pub(crate) fn wait(&mut self) -> Duration {
         let begun = Instant::now();
         self.runtime.block_on(&mut self.running).unwrap();
@@ -92,7 +93,7 @@ impl Server {
     }
 }
 
-/// Echoes bodies; some paths do something else.
+/// Echoes bodies, except for some paths.
 async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let limits = BodyLimits { max_bytes: 1000, timeout: Duration::from_millis(200) };
@@ -150,12 +151,12 @@ impl Client {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends what the server may no longer want to hear.
+    /// Sends bytes to a server that may have closed the connection.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.write_all(bytes.as_ref());
     }
 
-    /// Sends until all is sent or nothing is taken for a while.
+    /// Sends until all is sent, or nothing is accepted for a second.
     pub(crate) fn send_while_accepted(&mut self, bytes: &str) {
         self.0.set_write_timeout(Some(SECOND)).unwrap();
         self.try_send(bytes);
@@ -165,7 +166,7 @@ impl Client {
         self.0.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    /// The next answer; `None` when the server closes first.
+    /// The next response; `None` if the server closes the connection first.
     pub(crate) fn answer(&mut self) -> Option<TestResponse> {
         let end = loop {
             let end = self.1.windows(4).position(|window| window == b"\r\n\r\n");

@@ -1,5 +1,5 @@
-//! Killed while clients write to it: what it acknowledged is there after the restart, nothing is there twice, and
-//! the books add up.
+//! A server killed during writes. After the restart each acknowledged write is present
+//! exactly once, and the journal verifies.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use crate::{Client, Server, make_shop, verify};
 const CLIENTS: usize = 8;
 const ROUNDS: usize = 4;
 
-/// Sends until the server dies; notes what was sent and what was acknowledged. One request in three is an
-/// order of 1.00, the others add one point: each is worth exactly one.
+/// Sends until the server dies, and logs the requests and their responses. One request in
+/// three is an order of 1.00, the others add one point, so each request is worth one
+/// point.
 fn write_until_dead(
     address: &str,
     key: &str,
@@ -22,12 +23,12 @@ fn write_until_dead(
         return;
     };
     for number in 0.. {
-        let once = format!("{round}-{client}-{number}");
+        let idempotency_key = format!("{round}-{client}-{number}");
         let (method, path, body) = if number % 3 == 0 {
             let body = format!(
                 r#"{{"customer":{{"customer_id":"c{client}"}},"status":"paid","lines":[{{"quantity":1,"amount":"1.00"}}],"total":"1.00"}}"#
             );
-            ("PUT", format!("/v1/orders/{once}"), body)
+            ("PUT", format!("/v1/orders/{idempotency_key}"), body)
         } else {
             (
                 "POST",
@@ -35,11 +36,11 @@ fn write_until_dead(
                 format!(r#"{{"customer_id":"c{client}","points":1}}"#),
             )
         };
-        let answer = connection.send(method, &path, &once, &body);
+        let answer = connection.send(method, &path, &idempotency_key, &body);
         let dead = answer.is_none();
         log.lock().unwrap().push(SentRequest {
             client,
-            idempotency_key: once,
+            idempotency_key,
             method,
             path,
             body,
@@ -73,7 +74,7 @@ fn a_killed_server_keeps_every_acknowledged_write() {
             let (status, _) = first
                 .send("POST", "/v1/customers", &format!("new-{client}"), &body)
                 .unwrap();
-            assert_eq!(status, 201, "a retry is answered as the first time");
+            assert_eq!(status, 201, "a retry gets the first response");
         }
         std::thread::scope(|scope| {
             for client in 0..CLIENTS {
@@ -89,16 +90,16 @@ fn a_killed_server_keeps_every_acknowledged_write() {
     assert!(acknowledged > 100, "only {acknowledged} requests were acknowledged: no load");
 
     let server = Server::start(directory.path());
-    let mut again = Client::connect(&server.address, key).unwrap();
+    let mut client_after_restart = Client::connect(&server.address, key).unwrap();
     for sent in &log {
-        let (status, body) = again
+        let (status, body) = client_after_restart
             .send(sent.method, &sent.path, &sent.idempotency_key, &sent.body)
             .unwrap();
         assert_eq!(status, 200, "{body}");
         if let Some((_, first)) = &sent.answer {
             assert_eq!(
                 &body, first,
-                "{} was acknowledged, and is answered differently now",
+                "{} was acknowledged, but has another response now",
                 sent.idempotency_key
             );
         }
@@ -106,9 +107,9 @@ fn a_killed_server_keeps_every_acknowledged_write() {
     for client in 0..CLIENTS {
         let sent = log.iter().filter(|sent| sent.client == client).count();
         let path = format!("/v1/customers/c{client}/point-balance");
-        let (_, body) = again.send("GET", &path, "-", "").unwrap();
+        let (_, body) = client_after_restart.send("GET", &path, "-", "").unwrap();
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(body["point_balance"], sent, "each request counts once");
+        assert_eq!(body["point_balance"], sent, "each request counts idempotency_key");
     }
     server.kill();
     verify(directory.path());

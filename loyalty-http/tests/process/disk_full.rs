@@ -1,26 +1,26 @@
-//! Its log may not grow: no change is acknowledged, whoever watches it is told so, reads go on, and it is well again
-//! by itself.
+//! A server whose write-ahead log can't grow. Writes fail, `/readyz` reports it, reads
+//! continue, and the server recovers on its own.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::{Client, Server, make_shop, verify};
 
-/// How many changes go well, and how many there are.
+/// The number of changes before the disk is full, and the number of all changes.
 const SUCCESSFUL_CHANGES: u32 = 5;
 const TOTAL_CHANGES: u32 = 15;
 
-/// How large a file of the process may become.
+/// Limits the size of the process's files.
 fn limit(process: u32, bytes: &str) {
     let limit = [format!("--pid={process}"), format!("--fsize={bytes}:unlimited")];
-    let done = Command::new("prlimit")
+    let status = Command::new("prlimit")
         .args(limit)
         .status()
         .expect("prlimit, of util-linux, is installed");
-    assert!(done.success());
+    assert!(status.success());
 }
 
-/// The status of a `GET`.
+/// The status of a `GET` request.
 fn get(client: &mut Client, path: &str) -> u16 {
     client.send("GET", path, "-", "").unwrap().0
 }
@@ -43,7 +43,7 @@ fn a_full_disk_fails_writes_until_there_is_space() {
     for number in 0..SUCCESSFUL_CHANGES {
         assert_eq!(add(&mut client, number).0, 200);
     }
-    // All has reached its table: nothing but a change makes the log longer.
+    // All states have reached their tables: only a further change makes the log longer.
     std::thread::sleep(Duration::from_millis(500));
     let log = std::fs::metadata(directory.path().join("loyalty.db-wal"))
         .unwrap()
@@ -52,30 +52,29 @@ fn a_full_disk_fails_writes_until_there_is_space() {
     for number in SUCCESSFUL_CHANGES..TOTAL_CHANGES {
         let (status, body) = add(&mut client, number);
         assert_eq!(status, 503, "{body}");
-        assert_eq!(get(&mut client, "/readyz"), 503, "a watcher is told");
+        assert_eq!(get(&mut client, "/readyz"), 503, "a supervisor sees it");
     }
     let since = Instant::now();
     while since.elapsed() < Duration::from_millis(1_500) {
         assert_eq!(get(&mut client, "/readyz"), 503, "as long as nothing can be written");
         assert_eq!(get(&mut client, "/livez"), 200);
-        assert_eq!(
-            get(&mut client, "/v1/customers/1/point-balance"),
-            200,
-            "what can be served is served"
-        );
+        assert_eq!(get(&mut client, "/v1/customers/1/point-balance"), 200, "reads continue");
         std::thread::sleep(Duration::from_millis(20));
     }
 
     limit(server.process.id(), "unlimited");
     let since = Instant::now();
     while get(&mut client, "/readyz") != 200 {
-        assert!(since.elapsed() < Duration::from_secs(10), "well again, though nobody writes");
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "the store did not recover on its own"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
     assert!(
         body.contains(&format!(r#""point_balance":{SUCCESSFUL_CHANGES}"#)),
-        "all that was acknowledged, no more: {body}"
+        "the acknowledged changes only: {body}"
     );
     for number in 0..TOTAL_CHANGES {
         assert_eq!(add(&mut client, number).0, 200);
@@ -83,7 +82,7 @@ fn a_full_disk_fails_writes_until_there_is_space() {
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
     assert!(
         body.contains(&format!(r#""point_balance":{TOTAL_CHANGES}"#)),
-        "each once: {body}"
+        "each change once: {body}"
     );
     server.kill();
     verify(directory.path());

@@ -1,4 +1,4 @@
-//! The real server as a process: killed, and on a disk that is full.
+//! The server as a process: killed, and on a full disk.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ impl Server {
     }
 }
 
-/// One connection; a request is answered with its status and body, or nothing when the server died.
+/// One connection. A request returns status and body, or `None` if the server has died.
 struct Client {
     stream: BufReader<TcpStream>,
     key: String,
@@ -58,10 +58,16 @@ impl Client {
         Some(Self { stream: BufReader::new(stream), key: key.to_owned() })
     }
 
-    fn send(&mut self, method: &str, path: &str, once: &str, body: &str) -> Option<(u16, String)> {
+    fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        idempotency_key: &str,
+        body: &str,
+    ) -> Option<(u16, String)> {
         let (key, length) = (&self.key, body.len());
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {once}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {idempotency_key}\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         self.stream.get_mut().write_all(request.as_bytes()).ok()?;
@@ -86,16 +92,16 @@ impl Client {
     }
 }
 
-/// Makes a shop. Answers its key.
+/// Creates a shop and returns its key.
 fn make_shop(directory: &Path) -> String {
-    let made = loyalty(directory, &["shop", "create", "Tea", "--currency", "USD", "--json"]);
-    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
-    made["key"].as_str().unwrap().to_owned()
+    let created = loyalty(directory, &["shop", "create", "Tea", "--currency", "USD", "--json"]);
+    let created: serde_json::Value = serde_json::from_str(&created).unwrap();
+    created["key"].as_str().unwrap().to_owned()
 }
 
-/// The books add up.
+/// Checks that every stored state matches the journal.
 fn verify(directory: &Path) {
-    assert!(loyalty(directory, &["verify"]).contains("Every state agrees with its journal."));
+    assert!(loyalty(directory, &["verify"]).contains("Every stored state matches the journal."));
 }
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> String {

@@ -1,10 +1,10 @@
-//! Bodies by somebody who means no good, or by nobody at all.
+//! Malicious and random bodies.
 
 use crate::php::{vectors, webhook};
 use crate::plugin::{ADA, KEY, SECRET, Server, order, path, sign};
 
 #[test]
-fn one_flipped_bit_is_refused_and_changes_nothing() {
+fn one_flipped_bit_is_rejected_and_changes_nothing() {
     let mut server = Server::start();
     server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let rows = server.rows();
@@ -47,7 +47,7 @@ fn no_body_breaks_the_server() {
             0 => {
                 body = (0..random.below(200))
                     .map(|_| u8::try_from(random.below(256)).unwrap())
-                    .collect()
+                    .collect();
             }
             1 => body.truncate(random.below(body.len())),
             2 => (0..=random.below(5)).for_each(|_| {
@@ -138,7 +138,7 @@ fn no_signed_body_breaks_the_server() {
     assert!(accepted > 1_000, "only {accepted} were accepted");
 }
 
-/// Numbers that look random and are the same on every run (`SplitMix64`).
+/// A pseudorandom generator with the same numbers on every run (`SplitMix64`).
 struct Random(u64);
 
 impl Random {

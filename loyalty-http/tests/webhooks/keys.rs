@@ -1,4 +1,4 @@
-//! Whose body it is, and what of it is not taken.
+//! Keys and signatures: authentication of deliveries.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use loyalty_store::{Scope, Store};
 use crate::plugin::{ADA, KEY, SECRET, Server, TIME, add_shop, order, path, read_answer, sign};
 
 #[test]
-fn a_key_opens_its_own_shop_only() {
+fn a_key_is_valid_for_its_shop_only() {
     let mut server = Server::start();
     server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
     let other = "lk_other_x";
@@ -42,7 +42,7 @@ fn a_key_opens_its_own_shop_only() {
             .state
             .is_cancelled()
     );
-    // Neither key goes with the other's secret.
+    // Neither key is valid with the other's secret.
     for body in [sign(other, SECRET, &[("id", "1")]), sign(KEY, "other", &[("id", "1")])] {
         assert_eq!(
             server

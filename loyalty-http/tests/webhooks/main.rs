@@ -1,5 +1,6 @@
-//! The store plugins' webhooks over a real socket: bodies that PHP signed, and the life of orders, refunds
-//! and customers as the plugins tell it. After each test the journal is folded and must agree.
+//! The webhooks of the store plugins over a real socket: bodies that PHP signed, and
+//! orders, refunds and customers as the plugins report them. After each test the journal
+//! is verified.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,4 +1,5 @@
-//! Orders, refunds and customers as the plugins tell them: again on every save, late, in any spelling.
+//! Orders, refunds and customers as the plugins report them: repeated, late, and in all
+//! formats.
 
 use loyalty_core::{Currency, OrderId};
 use loyalty_store::{Scope, Store};
@@ -43,7 +44,7 @@ fn an_order_saved_again_changes_nothing() {
         assert_eq!(server.deliver_ok("woocommerce/orders-processing", body), 0);
     }
     assert_eq!((server.rows(), server.balance("31")), (rows, 49));
-    // Another content is another snapshot; the difference is posted.
+    // Different content is another snapshot, and the difference is posted.
     assert_eq!(
         server.deliver_ok("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)),
         11
@@ -78,20 +79,20 @@ fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
         40
     );
     assert!(!server.order("1").unwrap().state.is_cancelled());
-    // A cancellation that overtakes its order is kept.
+    // A cancellation that arrives before its order is stored.
     assert_eq!(server.deliver_ok("magento/orders-cancelled", &[("id", "2")]), 0);
     assert_eq!(server.deliver_ok("magento/orders-paid", &order("2", r#""50.00""#, ADA)), 0);
     assert_eq!(server.balance("31"), 40);
 }
 
 #[test]
-fn refunds_add_up_and_are_cut_at_the_total() {
+fn refunds_add_up_to_the_total_at_most() {
     let refund = |amount| [("id", "1"), ("transactions", amount)];
     let mut server = Server::start();
     server.deliver_ok("woocommerce/orders-completed", &order("1", r#""90.00""#, ADA));
     let deliveries = [
         (r#"[{"amount":"30.00"}]"#, -30),
-        // The same amount again is another refund: the plugins repeat nothing.
+        // The same amount again is another refund, since plugins never repeat a delivery.
         (r#"[{"amount":"30.00"}]"#, -30),
         (r#"[{"amount":0},{"amount":"0.00"}]"#, 0),
         ("[]", 0),
@@ -114,7 +115,7 @@ fn refunds_add_up_and_are_cut_at_the_total() {
 }
 
 #[test]
-fn a_refund_before_its_order_counts_when_the_order_comes() {
+fn a_refund_before_its_order_is_applied_when_the_order_arrives() {
     let mut server = Server::start();
     for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {
         assert_eq!(
@@ -163,7 +164,7 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
         (profile.first_name.as_deref(), profile.last_name.as_deref()),
         (Some("Guest"), Some("Gray"))
     );
-    // One who has points of their own takes over the guest's.
+    // A customer with points takes over the guest's points.
     server.deliver_ok(
         "woocommerce/orders-processing",
         &order("2", r#""20.00""#, r#"{"email":"second@example.com"}"#),
@@ -176,9 +177,9 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
         0
     );
     assert_eq!((server.balance("77"), server.balance("second@example.com")), (70, 70));
-    // What was the guest's order is the customer's.
+    // The guest's order belongs to the customer.
     assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "2")]), -20);
-    // An e-mail of somebody else's changes nothing about whose it is.
+    // The e-mail address of another customer stays with that customer.
     server.deliver_ok(
         "woocommerce/customers-create",
         &[("id", "78"), ("email", r#""second@example.com""#)],
@@ -240,7 +241,7 @@ fn magento_formats_are_accepted() {
         .collect();
     assert_eq!(quantities, ["2", "0", "1.235"]);
     assert_eq!(order_of.order.subtotal().unwrap(), "49.95".parse().unwrap());
-    // Leading zeros are part of the id; that it is a number or a text is not.
+    // Leading zeros are part of the id; its JSON type is not.
     assert!(server.order("117").is_none());
     server.deliver_ok("magento/orders-paid", &order("1001", r#""10.00""#, ADA));
     assert_eq!(
@@ -250,7 +251,7 @@ fn magento_formats_are_accepted() {
         ),
         -4
     );
-    // A discount on shipping can take the subtotal below zero.
+    // A discount on shipping can make the subtotal negative.
     let mut below = order("\"3\"", "\"2.00\"", ADA);
     below[4].1 = "\"-3.0000\"";
     assert_eq!(server.deliver_ok("magento/orders-processing", &below), 0);
@@ -294,7 +295,7 @@ fn a_rejection_is_returned_with_its_code() {
 }
 
 #[test]
-fn an_order_given_to_another_customer_stays_with_its_first() {
+fn an_order_stays_with_its_first_customer() {
     let mut server = Server::start();
     server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let grace = r#"{"id":32,"email":"grace@example.com"}"#;
@@ -305,7 +306,8 @@ fn an_order_given_to_another_customer_stays_with_its_first() {
     );
 }
 
-/// A plugin tells an order once: what is no code must not lose it, and what is one is used up.
+/// A plugin sends an order only once: an invalid code must not lose it, and a valid one
+/// is used.
 #[test]
 fn an_order_uses_the_codes_that_it_lists() {
     let mut server = Server::start();

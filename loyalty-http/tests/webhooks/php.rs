@@ -19,7 +19,7 @@ pub(crate) fn vectors() -> Vec<Vector> {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Where a vector is delivered to.
+/// The path of a vector's event.
 pub(crate) fn webhook(vector: &Vector) -> Option<String> {
     let (platform, _) = vector.name.split_once(':')?;
     Some(path(&format!("{platform}/{}", vector.event.as_ref()?)))
@@ -41,13 +41,14 @@ fn what_php_signed_is_accepted_end_to_end() {
             );
             events.extend(vector.event);
         } else {
-            // Of no event: a good signature is found not to be an order's, a bad one is not looked into.
+            // Without an event: a valid signature on a body that is not an order, or an
+            // invalid one.
             let answer = server.post(&path("common/orders-paid"), vector.body.as_bytes());
             let refused = (answer.status, answer.body["code"].as_str().unwrap());
             let missing = vector.name == "signed missing";
             let bad = if missing { (400, "missing_field") } else { (401, "unauthorized") };
-            let want = if vector.valid { (400, "invalid_body") } else { bad };
-            assert_eq!(refused, want, "{}", vector.name);
+            let expected = if vector.valid { (400, "invalid_body") } else { bad };
+            assert_eq!(refused, expected, "{}", vector.name);
             assert_eq!(server.rows(), 0);
         }
     }
@@ -57,7 +58,7 @@ fn what_php_signed_is_accepted_end_to_end() {
 }
 
 #[test]
-fn a_day_of_store_events() {
+fn a_day_of_store_events_adds_up() {
     let mut server = Server::start();
     let vectors = vectors();
     let mut post = |name: &str| {

@@ -1,4 +1,4 @@
-//! A server with one shop, and a plugin that signs what it tells.
+//! A server with one shop, and a plugin that signs its bodies.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,7 +27,7 @@ pub(crate) const KEY: &str = "lk_live_4f7Qx/Zü";
 pub(crate) const SECRET: &str = "s3cret-of-the-shop/ünïcode-öne";
 pub(crate) const TIME: i64 = 1_751_371_200;
 
-/// A server with one shop, whose clock stands at [`TIME`] until it is moved.
+/// A server with one shop. Its clock shows [`TIME`] until it is set.
 pub(crate) struct Server {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) shop: ShopId,
@@ -75,7 +75,7 @@ impl Server {
         }
     }
 
-    /// Sends bytes to a path, on one connection for all.
+    /// Sends bytes to a path. All requests share one connection.
     pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> TestResponse {
         let address = self.address;
         let stream = self.connection.get_or_insert_with(|| {
@@ -92,18 +92,19 @@ impl Server {
         request.extend_from_slice(body);
         stream.write_all(&request).unwrap();
         let (head, answer) = read_whole(stream);
-        let told = answer.body.to_string();
-        let got = ReceivedResponse { status: answer.status, head: &head, body: told.as_bytes() };
-        conformance::check("POST", path, body, got);
+        let text = answer.body.to_string();
+        let received =
+            ReceivedResponse { status: answer.status, head: &head, body: text.as_bytes() };
+        conformance::check("POST", path, body, received);
         answer
     }
 
-    /// Delivers a body of members, signed; `platform/event`.
+    /// Delivers a signed body of these members to `platform/event`.
     pub(crate) fn deliver(&mut self, webhook: &str, members: &[(&str, &str)]) -> TestResponse {
         self.post(&path(webhook), sign(KEY, SECRET, members).as_bytes())
     }
 
-    /// Delivers and expects success; what it did to the balance.
+    /// Delivers, expects success, and returns the change of the balance.
     pub(crate) fn deliver_ok(&mut self, webhook: &str, members: &[(&str, &str)]) -> i64 {
         let answer = self.deliver(webhook, members);
         assert_eq!((answer.status, answer.reason.as_str()), (200, "OK"), "{webhook}: {answer:?}");
@@ -111,25 +112,27 @@ impl Server {
         answer.body["points_changed"].as_i64().unwrap()
     }
 
-    /// The balance of a customer by id, else by e-mail.
-    pub(crate) fn balance(&self, who: &str) -> i64 {
-        self.customer(who)
-            .unwrap_or_else(|| panic!("{who} is not known"))
+    /// The balance of a customer, by id, else by e-mail address.
+    pub(crate) fn balance(&self, id_or_email: &str) -> i64 {
+        self.customer(id_or_email)
+            .unwrap_or_else(|| panic!("{id_or_email} is unknown"))
             .balance(Timestamp::UNIX_EPOCH)
             .get()
     }
 
-    pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
-        let who = Email::new(who)
-            .map_or_else(|_| CustomerRef::Id(CustomerId::new(who).unwrap()), CustomerRef::Email);
-        self.store.customer(self.shop, &who).unwrap()
+    pub(crate) fn customer(&self, id_or_email: &str) -> Option<CustomerView> {
+        let customer = Email::new(id_or_email).map_or_else(
+            |_| CustomerRef::Id(CustomerId::new(id_or_email).unwrap()),
+            CustomerRef::Email,
+        );
+        self.store.customer(self.shop, &customer).unwrap()
     }
 
     pub(crate) fn order(&self, id: &str) -> Option<Arc<OrderRecord>> {
         self.store.order(self.shop, &OrderId::new(id).unwrap()).unwrap()
     }
 
-    /// How many rows the journal has, all shops together; every state must agree with it.
+    /// The number of journal rows of all shops, after verifying all states.
     pub(crate) fn rows(&self) -> u64 {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
@@ -159,24 +162,24 @@ impl Server {
         }
     }
 
-    /// A code that takes one off.
+    /// Creates a code with a discount of one.
     pub(crate) fn add_code(&self, text: &str) {
         let parts = PriceRuleParts {
             title: text.to_owned(),
             value: "-1".parse().unwrap(),
-            ..PriceRuleParts::default()
+            ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
         };
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
-        let made =
+        let receipt =
             self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
-        let Some(DiscountOutcome::Rule(rule)) = made.discount_outcome else {
+        let Some(DiscountOutcome::Rule(rule)) = receipt.discount_outcome else {
             panic!("no rule")
         };
         let text = Code::new(text).unwrap();
         self.act(Action::Discount(DiscountAction::AddCode { rule: rule.id, text }));
     }
 
-    /// How often a code is used.
+    /// The number of uses of a code.
     pub(crate) fn uses(&self, text: &str) -> u64 {
         self.store
             .code_by_text(self.shop, &Code::new(text).unwrap())
@@ -222,7 +225,7 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> TestResponse {
     read_whole(stream).1
 }
 
-/// The head, and the answer in it and behind it.
+/// Reads the head and the body of a response.
 fn read_whole(stream: &mut TcpStream) -> (String, TestResponse) {
     let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -253,7 +256,8 @@ pub(crate) fn path(webhook: &str) -> String {
     format!("/integrations/webhooks/{webhook}")
 }
 
-/// A body of members whose values are JSON as PHP writes it, signed and sent out of order.
+/// A signed body of members whose values are JSON as PHP encodes it, not in the signed
+/// order.
 pub(crate) fn sign(key: &str, secret: &str, members: &[(&str, &str)]) -> String {
     let key = php_text(key);
     let mut members = members.to_vec();
@@ -273,7 +277,7 @@ pub(crate) fn sign(key: &str, secret: &str, members: &[(&str, &str)]) -> String 
     format!("{{{},\"hmac\":{}}}", sent.join(","), php_text(&hmac))
 }
 
-/// A text as PHP's `json_encode` writes it, for letters of the first plane.
+/// A string as PHP's `json_encode` encodes it, for letters of the first plane.
 pub(crate) fn php_text(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
         '/' => "\\/".to_owned(),
@@ -288,7 +292,7 @@ pub(crate) const ADA: &str =
 pub(crate) const GUEST: &str = r#"{"email":"guest@example.com","first_name":"Guest"}"#;
 pub(crate) const MUG: &str = r#"[{"product_id":12,"product_name":"Mug","product_price":"9.99","quantity":5,"categories":[]}]"#;
 
-/// An order as WooCommerce sends it, of a subtotal without tax and shipping.
+/// An order as WooCommerce sends it, with this subtotal and without tax and shipping.
 pub(crate) fn order<'a>(
     id: &'a str,
     subtotal: &'a str,

@@ -1,4 +1,4 @@
-//! What the plugins ask for: rewards, a customer's balance, and a redemption.
+//! Queries and redemptions of the plugins.
 
 use serde_json::json;
 
@@ -40,7 +40,7 @@ fn rewards_and_a_customer_are_returned() {
         let refused = server.deliver("common/customer", members);
         assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)));
     }
-    // They are asked for in one place.
+    // The queries exist for `common` only.
     assert_eq!(
         server
             .deliver("woocommerce/customer", &[("customer_id", "31")])
@@ -64,10 +64,10 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
         (redeemed.status, redeemed.reason.as_str(), server.balance("31")),
         (200, "OK", 150)
     );
-    // The same delivery again, by whomever, is the same redemption.
-    let again = server.deliver("common/redeem-reward", &members);
+    // The same delivery again, from any sender, is the same redemption.
+    let redelivered = server.deliver("common/redeem-reward", &members);
     assert_eq!(
-        (again.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")),
+        (redelivered.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")),
         (Some(&*code), 150)
     );
     let codes = format!(r#"[{{"code":"{}"}}]"#, code.to_lowercase());
@@ -75,7 +75,7 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
     with_code[6].1 = &codes;
     server.deliver_ok("woocommerce/orders-paid", &with_code);
     assert_eq!(server.balance("31"), 170);
-    // A plugin that says no time means what it says each time.
+    // Without a signing time, each delivery is a new redemption.
     let members = [("customer_id", "31"), ("reward_id", r#""five""#)];
     assert_eq!(server.deliver("common/redeem-reward", &members).status, 200);
     let short = server.deliver("common/redeem-reward", &members);

@@ -1,4 +1,4 @@
-//! All that a store shows through its trait, to be compared; and the books behind it.
+//! The contents of a store, read through its trait, and checks of their consistency.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use loyalty_core::{
     Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
 };
 
-/// Shop by shop, what a store shows.
+/// The contents of a store, for comparisons.
 #[derive(Debug, PartialEq)]
 pub struct StoreContents(Vec<ShopContents>);
 
@@ -20,7 +20,7 @@ struct ShopContents {
     shop: Arc<Shop>,
     program: Option<(ProgramVersion, Arc<Program>)>,
     customers: Vec<CustomerContents>,
-    /// Of accounts that were merged into others.
+    /// The journals of accounts that were merged into others.
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
     rules: Vec<(PriceRuleView, Vec<CodeView>, u64)>,
@@ -88,10 +88,10 @@ impl ShopContents {
         let products = store.products(shop.id, None, 1_000).unwrap().items;
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
-        let settled = !store.shops_to_reschedule().unwrap().contains(&shop.id);
+        let is_rescheduled = !store.shops_to_reschedule().unwrap().contains(&shop.id);
         let due = all_due(store)
             .into_iter()
-            .filter(|due| settled && due.shop == shop.id)
+            .filter(|due| is_rescheduled && due.shop == shop.id)
             .collect();
         Self {
             shop,
@@ -129,7 +129,7 @@ fn all_events(rows: &[Arc<JournalRow>]) -> impl Iterator<Item = Event> {
     rows.iter().flat_map(|row| row.events.iter().cloned())
 }
 
-/// All customers of a shop, page by page.
+/// Reads all customers of a shop, page by page.
 pub fn all_customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -142,7 +142,7 @@ pub fn all_customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
     }
 }
 
-/// All that will ever be due, page by page.
+/// Reads all due accounts, page by page.
 pub fn all_due(store: &dyn Store) -> Vec<DueAccount> {
     let mut all: Vec<DueAccount> = Vec::new();
     loop {
@@ -154,7 +154,7 @@ pub fn all_due(store: &dyn Store) -> Vec<DueAccount> {
     }
 }
 
-/// All rows of an account, newest first, page by page.
+/// Reads the journal of an account, newest first, page by page.
 pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
@@ -167,21 +167,28 @@ pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
     }
 }
 
-/// The proof finds nothing, and what is served is what it proves: each customer's account is the fold of
-/// the ledger that is shown, whose rows hang together. Of each account it is known what is due next, where
-/// no program was published lately.
+/// Verifies a store, and that its reads agree with its journal.
+///
+/// Each customer's account must be the fold of the account's journal, and its rows must
+/// follow each other. Due times must be current, unless the shop is still rescheduling
+/// its accounts.
+///
+/// # Panics
+/// If a check fails.
 pub fn assert_consistent(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
-    let (known, unsettled) = (all_due(store), store.shops_to_reschedule().unwrap());
+
+    let (known, rescheduling) = (all_due(store), store.shops_to_reschedule().unwrap());
+
     for shop in store.shops().unwrap() {
         for customer in all_customers(store, shop.id) {
             let id = customer.record().account;
             let rows = whole_journal(store, shop.id, id);
             let due = known.iter().find(|due| due.account == id);
-            let settled = !unsettled.contains(&shop.id);
+            let is_rescheduled = !rescheduling.contains(&shop.id);
             assert!(
-                !settled || due.map(|due| due.at) == customer.next_due(),
+                !is_rescheduled || due.map(|due| due.at) == customer.next_due(),
                 "account {id}: {due:?}"
             );
             let mut folded = Account::default();
@@ -195,7 +202,8 @@ pub fn assert_consistent(store: &dyn Store) {
                 (newest.seq, newest.balance),
                 (customer.seq(), customer.account().balance(newest.at))
             );
-            // A program that is published at the instant of the newest row may make something due at once.
+            // A program published at the time of the newest row may make an event due at
+            // once.
             let all_written = customer.next_due().is_none_or(|due| due > newest.at);
             assert!(!all_written || customer.balance(newest.at) == newest.balance, "account {id}");
             let follow = rows

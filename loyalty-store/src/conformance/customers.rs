@@ -1,4 +1,4 @@
-//! Who is known, by what, and who turns out to be the same.
+//! Cases for the identity of customers: ids, e-mails, guests and merges.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::{
 };
 use loyalty_core::{Event, Tag};
 
-/// A change of what is known of a customer by the shop's id, as a shop makes it.
-pub fn patch_action(who: &CustomerRef, change: ProfileChange) -> Action {
-    let (presence, conflict) = (Existence::Required, EmailConflict::Reject);
+/// Changes the profile of an existing customer.
+pub fn patch_action(customer: &CustomerRef, change: ProfileChange) -> Action {
+    let (existence, conflict) = (Existence::Required, EmailConflict::Reject);
     Action::Customer {
-        customer: who.clone(),
-        existence: presence,
+        customer: customer.clone(),
+        existence,
         change,
         email_conflict: conflict,
         if_match: None,
@@ -21,56 +21,58 @@ pub fn patch_action(who: &CustomerRef, change: ProfileChange) -> Action {
     }
 }
 
-fn count_customers(desk: &TestShop<'_>) -> u64 {
-    desk.store
-        .count_customers(desk.shop, &SearchQuery::default())
-        .unwrap()
+fn count_customers(shop: &TestShop<'_>) -> u64 {
+    shop.store.count_customers(shop.id, &SearchQuery::default()).unwrap()
 }
 
 pub fn existence_decides_who_is_created(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    let told = |who: &CustomerRef, presence| {
-        desk.execute(Action::for_customer(who.clone(), presence, vec![add(10)]))
+    let shop = TestShop::new(store);
+    let execute = |customer: &CustomerRef, existence| {
+        shop.execute(Action::for_customer(customer.clone(), existence, vec![add(10)]))
     };
     let (one, two) = (id("1"), id("2"));
-    assert_eq!(rejection_code(&told(&one, Existence::Required)), "customer_not_found");
-    assert_eq!(count_customers(&desk), 0);
-    assert!(told(&one, Existence::Any).unwrap().created);
-    assert!(!told(&one, Existence::Any).unwrap().created);
-    assert!(!told(&one, Existence::Required).unwrap().created);
-    assert_eq!(rejection_code(&told(&one, Existence::Absent)), "customer_exists");
-    assert!(told(&two, Existence::Absent).unwrap().created);
-    assert_eq!((desk.balance(&one), desk.balance(&two), count_customers(&desk)), (30, 10, 2));
+    assert_eq!(rejection_code(&execute(&one, Existence::Required)), "customer_not_found");
+    assert_eq!(count_customers(&shop), 0);
+    assert!(execute(&one, Existence::Any).unwrap().created);
+    assert!(!execute(&one, Existence::Any).unwrap().created);
+    assert!(!execute(&one, Existence::Required).unwrap().created);
+    assert_eq!(rejection_code(&execute(&one, Existence::Absent)), "customer_exists");
+    assert!(execute(&two, Existence::Absent).unwrap().created);
+    assert_eq!((shop.balance(&one), shop.balance(&two), count_customers(&shop)), (30, 10, 2));
+
     let guest = email("guest@example.com");
-    assert!(told(&guest, Existence::Absent).unwrap().created);
-    assert_eq!(rejection_code(&told(&guest, Existence::Absent)), "customer_exists");
+    assert!(execute(&guest, Existence::Absent).unwrap().created);
+    assert_eq!(rejection_code(&execute(&guest, Existence::Absent)), "customer_exists");
 }
 
 pub fn emails_ignore_case(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("ada", "Ada@Example.com"), vec![add(10)])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&id_and_email("ada", "Ada@Example.com"), vec![add(10)])
         .unwrap();
+
     for spelling in ["Ada@Example.com", "ada@example.com", " ADA@EXAMPLE.COM "] {
-        assert_eq!(desk.balance(&email(spelling)), 10, "{spelling}");
+        assert_eq!(shop.balance(&email(spelling)), 10, "{spelling}");
     }
-    desk.execute_commands(&email("ADA@example.com"), vec![add(5)])
+
+    shop.execute_commands(&email("ADA@example.com"), vec![add(5)])
         .unwrap();
-    assert_eq!((desk.balance(&id("ada")), count_customers(&desk)), (15, 1));
-    let nobody = [id("Ada"), id("ad"), email("da@example.com")];
+    assert_eq!((shop.balance(&id("ada")), count_customers(&shop)), (15, 1));
+
+    let unknown = [id("Ada"), id("ad"), email("da@example.com")];
     assert!(
-        nobody
+        unknown
             .iter()
-            .all(|who| store.customer(desk.shop, who).unwrap().is_none())
+            .all(|customer| store.customer(shop.id, customer).unwrap().is_none())
     );
 }
 
 pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)])
         .unwrap();
     let second = id_and_email("2", "ADA@example.com");
-    assert_eq!(rejection_code(&desk.execute_commands(&second, vec![add(1)])), "email_taken");
-    assert!(store.customer(desk.shop, &id("2")).unwrap().is_none());
+    assert_eq!(rejection_code(&shop.execute_commands(&second, vec![add(1)])), "email_taken");
+    assert!(store.customer(shop.id, &id("2")).unwrap().is_none());
 
     let ignored = Action::Customer {
         customer: second,
@@ -80,36 +82,37 @@ pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
         if_match: None,
         commands: vec![add(2)],
     };
-    assert!(desk.execute(ignored).unwrap().created);
-    assert_eq!(desk.customer(&id("2")).record().email, None);
-    assert_eq!((desk.balance(&email("ada@example.com")), desk.balance(&id("2"))), (10, 2));
+    assert!(shop.execute(ignored).unwrap().created);
+    assert_eq!(shop.customer(&id("2")).record().email, None);
+    assert_eq!((shop.balance(&email("ada@example.com")), shop.balance(&id("2"))), (10, 2));
 
     assert_eq!(
-        rejection_code(&desk.execute(patch_action(&id("2"), email_change("Ada@example.com")))),
+        rejection_code(&shop.execute(patch_action(&id("2"), email_change("Ada@example.com")))),
         "email_taken"
     );
-    desk.execute(patch_action(&id("1"), email_change("lovelace@example.com")))
+
+    shop.execute(patch_action(&id("1"), email_change("lovelace@example.com")))
         .unwrap();
-    desk.execute(patch_action(&id("2"), email_change("Ada@example.com")))
+    shop.execute(patch_action(&id("2"), email_change("Ada@example.com")))
         .unwrap();
     assert_eq!(
         (
-            desk.balance(&email("ada@example.com")),
-            desk.balance(&email("lovelace@example.com"))
+            shop.balance(&email("ada@example.com")),
+            shop.balance(&email("lovelace@example.com"))
         ),
         (2, 10)
     );
 }
 
 pub fn a_guest_is_known_by_email(store: &dyn Store) {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let guest = email("guest@example.com");
-    desk.execute_order(Some(&guest), record_paid("o1", "49.95")).unwrap();
-    desk.execute_commands(&guest, vec![add(1)]).unwrap();
-    let seen = desk.customer(&email("GUEST@example.com"));
-    assert_eq!((seen.balance(desk.now), &seen.record().id), (points(50), &None));
+    shop.execute_order(Some(&guest), record_paid("o1", "49.95")).unwrap();
+    shop.execute_commands(&guest, vec![add(1)]).unwrap();
+    let seen = shop.customer(&email("GUEST@example.com"));
+    assert_eq!((seen.balance(shop.now), &seen.record().id), (points(50), &None));
     assert_eq!(
-        desk.execute(Action::for_customer(id("1"), Existence::Required, vec![]))
+        shop.execute(Action::for_customer(id("1"), Existence::Required, vec![]))
             .map_err(|no| no.code())
             .err(),
         { Some("customer_not_found") }
@@ -117,34 +120,35 @@ pub fn a_guest_is_known_by_email(store: &dyn Store) {
 }
 
 pub fn a_guest_becomes_the_customer_with_the_email(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&email("guest@example.com"), vec![add(50)])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&email("guest@example.com"), vec![add(50)])
         .unwrap();
-    let guest = desk.customer(&email("guest@example.com"));
-    let receipt = desk
+    let guest = shop.customer(&email("guest@example.com"));
+    let receipt = shop
         .execute_commands(&id_and_email("1", "Guest@example.com"), vec![add(1)])
         .unwrap();
     assert!(!receipt.created);
-    let customer = desk.customer(&id("1"));
+
+    let customer = shop.customer(&id("1"));
     assert_eq!(customer.record().account, guest.record().account);
-    assert_eq!((desk.balance(&email("guest@example.com")), count_customers(&desk)), (51, 1));
+    assert_eq!((shop.balance(&email("guest@example.com")), count_customers(&shop)), (51, 1));
     assert_eq!(customer.record().revision, guest.record().revision + 1);
 }
 
 pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let (guest, customer) = (email("guest@example.com"), id("1"));
-    desk.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
-    desk.execute_commands(&guest, vec![add(40), subtract(20)]).unwrap();
-    let guests = desk.customer(&guest).record().account;
-    desk.execute_order(Some(&customer), record_paid("o2", "10.00"))
+    shop.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
+    shop.execute_commands(&guest, vec![add(40), subtract(20)]).unwrap();
+    let guests = shop.customer(&guest).record().account;
+    shop.execute_order(Some(&customer), record_paid("o2", "10.00"))
         .unwrap();
     assert_eq!(
-        (desk.balance(&guest), desk.balance(&customer), count_customers(&desk)),
+        (shop.balance(&guest), shop.balance(&customer), count_customers(&shop)),
         (120, 10, 2)
     );
 
-    let receipt = desk
+    let receipt = shop
         .execute_order(Some(&id_and_email("1", "guest@example.com")), record_paid("o3", "1.00"))
         .unwrap();
     assert!(
@@ -154,109 +158,108 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
             .any(|event| matches!(event, Event::AccountMerged { .. }))
     );
     assert_eq!(
-        (desk.balance(&customer), desk.balance(&guest), count_customers(&desk)),
+        (shop.balance(&customer), shop.balance(&guest), count_customers(&shop)),
         (131, 131, 1)
     );
-    let seen = desk.customer(&customer);
+
+    let seen = shop.customer(&customer);
+    assert_eq!(store.customer_by_account(shop.id, guests).unwrap().unwrap().etag(), seen.etag());
     assert_eq!(
-        store.customer_by_account(desk.shop, guests).unwrap().unwrap().etag(),
-        seen.etag()
-    );
-    assert_eq!(
-        store.account_journal(desk.shop, guests, None, 1).unwrap().rows[0].balance,
+        store.account_journal(shop.id, guests, None, 1).unwrap().rows[0].balance,
         points(0)
     );
 
-    // What becomes known of the guest's order afterwards is the customer's.
-    desk.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
-    assert_eq!(desk.balance(&customer), 81);
-    desk.execute_order(Some(&guest), cancel("o1")).unwrap();
-    assert_eq!(desk.balance(&customer), 31);
-    let order = store.order(desk.shop, &order_id("o1")).unwrap().unwrap();
+    // Later events of the guest's order belong to the customer.
+    shop.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
+    assert_eq!(shop.balance(&customer), 81);
+
+    shop.execute_order(Some(&guest), cancel("o1")).unwrap();
+    assert_eq!(shop.balance(&customer), 31);
+
+    let order = store.order(shop.id, &order_id("o1")).unwrap().unwrap();
     assert_eq!(order.account, Some(seen.record().account));
     assert_eq!(
-        rejection_code(&desk.execute_order(Some(&id("2")), cancel("o1"))),
+        rejection_code(&shop.execute_order(Some(&id("2")), cancel("o1"))),
         "order_of_another_customer"
     );
 }
 
 pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let guest = email("guest@example.com");
-    desk.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
-    desk.execute_commands(&guest, vec![subtract(100)]).unwrap();
-    desk.execute_order(Some(&guest), refund("o1", "r1", "100.00"))
+    shop.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
+    shop.execute_commands(&guest, vec![subtract(100)]).unwrap();
+    shop.execute_order(Some(&guest), refund("o1", "r1", "100.00"))
         .unwrap();
-    assert_eq!(desk.balance(&guest), -100);
-    desk.execute_commands(&id("1"), vec![add(30)]).unwrap();
-    desk.execute_commands(&id_and_email("1", "guest@example.com"), vec![])
+    assert_eq!(shop.balance(&guest), -100);
+
+    shop.execute_commands(&id("1"), vec![add(30)]).unwrap();
+    shop.execute_commands(&id_and_email("1", "guest@example.com"), vec![])
         .unwrap();
-    assert_eq!(desk.balance(&id("1")), -70);
+    assert_eq!(shop.balance(&id("1")), -70);
     assert_eq!(
-        rejection_code(&desk.execute_commands(&id("1"), vec![subtract(1)])),
+        rejection_code(&shop.execute_commands(&id("1"), vec![subtract(1)])),
         "insufficient_points"
     );
-    desk.execute_commands(&id("1"), vec![add(100)]).unwrap();
-    assert_eq!(desk.balance(&id("1")), 30);
+
+    shop.execute_commands(&id("1"), vec![add(100)]).unwrap();
+    assert_eq!(shop.balance(&id("1")), 30);
 }
 
 pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "old@example.com"), vec![add(10)])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&id_and_email("1", "old@example.com"), vec![add(10)])
         .unwrap();
-    desk.execute_commands(&email("guest@example.com"), vec![add(5)])
+    shop.execute_commands(&email("guest@example.com"), vec![add(5)])
         .unwrap();
-    desk.execute(patch_action(&id("1"), email_change("guest@example.com")))
+    shop.execute(patch_action(&id("1"), email_change("guest@example.com")))
         .unwrap();
     assert_eq!(
         (
-            desk.balance(&id("1")),
-            desk.balance(&email("guest@example.com")),
-            count_customers(&desk)
+            shop.balance(&id("1")),
+            shop.balance(&email("guest@example.com")),
+            count_customers(&shop)
         ),
         (15, 15, 1)
     );
-    assert!(
-        store
-            .customer(desk.shop, &email("old@example.com"))
-            .unwrap()
-            .is_none()
-    );
-    // The address that was given up is a new guest's.
-    desk.execute_commands(&email("old@example.com"), vec![add(1)])
+    assert!(store.customer(shop.id, &email("old@example.com")).unwrap().is_none());
+
+    // The previous address now belongs to a new guest.
+    shop.execute_commands(&email("old@example.com"), vec![add(1)])
         .unwrap();
-    assert_eq!((desk.balance(&email("old@example.com")), desk.balance(&id("1"))), (1, 15));
+    assert_eq!((shop.balance(&email("old@example.com")), shop.balance(&id("1"))), (1, 15));
 }
 
 pub fn a_rejected_merge_leaves_the_guest(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&email("guest@example.com"), vec![add(5)])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&email("guest@example.com"), vec![add(5)])
         .unwrap();
-    desk.execute_commands(&id("1"), vec![add(10)]).unwrap();
+    shop.execute_commands(&id("1"), vec![add(10)]).unwrap();
     let before = (
-        desk.customer(&id("1")).etag(),
-        desk.customer(&email("guest@example.com")).etag(),
+        shop.customer(&id("1")).etag(),
+        shop.customer(&email("guest@example.com")).etag(),
     );
     let both = id_and_email("1", "guest@example.com");
     assert_eq!(
-        rejection_code(&desk.execute_commands(&both, vec![subtract(16)])),
+        rejection_code(&shop.execute_commands(&both, vec![subtract(16)])),
         "insufficient_points"
     );
     assert_eq!(
         (
-            desk.customer(&id("1")).etag(),
-            desk.customer(&email("guest@example.com")).etag()
+            shop.customer(&id("1")).etag(),
+            shop.customer(&email("guest@example.com")).etag()
         ),
         before
     );
-    desk.execute_commands(&both, vec![subtract(15)]).unwrap();
-    assert_eq!((desk.balance(&id("1")), count_customers(&desk)), (0, 1));
+
+    shop.execute_commands(&both, vec![subtract(15)]).unwrap();
+    assert_eq!((shop.balance(&id("1")), count_customers(&shop)), (0, 1));
 }
 
 pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    let who = id("1");
-    desk.execute_commands(&who, vec![]).unwrap();
+    let shop = TestShop::new(store);
+    let customer = id("1");
+    shop.execute_commands(&customer, vec![]).unwrap();
     let text = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let tags: BTreeSet<Tag> =
         ["vip", "tea"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
@@ -270,13 +273,13 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
         tags: Some(tags.clone()),
         household: Some(["device-7".to_owned()].into()),
     };
-    desk.execute(patch_action(&who, all)).unwrap();
+    shop.execute(patch_action(&customer, all)).unwrap();
     let some = ProfileChange {
         last_name: text("King"),
         zip: FieldChange::Set(None),
         ..ProfileChange::default()
     };
-    let seen = desk.execute(patch_action(&who, some)).unwrap().customer.unwrap();
+    let seen = shop.execute(patch_action(&customer, some)).unwrap().customer.unwrap();
     let profile = &seen.record().profile;
     assert_eq!(
         (profile.first_name.as_deref(), profile.last_name.as_deref()),
@@ -284,35 +287,34 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     );
     assert_eq!((profile.zip.as_deref(), profile.country.as_deref()), (None, Some("GB")));
     assert_eq!((profile.birthday, &profile.tags), ("1815-12-10".parse().ok(), &tags));
-    assert_eq!(desk.customer(&email("ada@example.com")).record(), seen.record());
+    assert_eq!(shop.customer(&email("ada@example.com")).record(), seen.record());
 
     let nothing = ProfileChange {
         email: FieldChange::Set(None),
         tags: Some(BTreeSet::new()),
         ..ProfileChange::default()
     };
-    let seen = desk.execute(patch_action(&who, nothing)).unwrap().customer.unwrap();
+    let seen = shop
+        .execute(patch_action(&customer, nothing))
+        .unwrap()
+        .customer
+        .unwrap();
     assert_eq!((&seen.record().email, seen.record().profile.tags.len()), (&None, 0));
-    assert!(
-        store
-            .customer(desk.shop, &email("ada@example.com"))
-            .unwrap()
-            .is_none()
-    );
+    assert!(store.customer(shop.id, &email("ada@example.com")).unwrap().is_none());
 }
 
 pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
         .unwrap();
-    let later = desk.at("2026-01-02T00:00:00Z");
+    let later = shop.at("2026-01-02T00:00:00Z");
     let revision = || {
         (
-            desk.customer(&id("1")).record().revision,
-            desk.customer(&id("1")).record().updated_at,
+            shop.customer(&id("1")).record().revision,
+            shop.customer(&id("1")).record().updated_at,
         )
     };
-    assert_eq!(revision(), (1, desk.now));
+    assert_eq!(revision(), (1, shop.now));
 
     let name = ProfileChange {
         first_name: FieldChange::Set(Some("Ada".to_owned())),
@@ -320,7 +322,9 @@ pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
     };
     later.execute(patch_action(&id("1"), name.clone())).unwrap();
     assert_eq!(revision(), (2, later.now));
+
     let latest = later.at("2026-01-03T00:00:00Z");
+
     for action in [
         patch_action(&id("1"), name),
         patch_action(&id("1"), email_change("ada@example.com")),
@@ -332,55 +336,62 @@ pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
         assert_eq!(revision(), (2, later.now), "{action:?}");
         assert_eq!(receipt.seq.is_some(), !receipt.events.is_empty(), "{action:?}");
     }
-    // The shop spells the address anew.
+
+    // Another spelling of the address is a change.
     latest
         .execute(patch_action(&id("1"), email_change("Ada@example.com")))
         .unwrap();
     assert_eq!(revision(), (3, latest.now));
     assert_eq!(
-        desk.customer(&id("1")).record().email.as_ref().unwrap().as_str(),
+        shop.customer(&id("1")).record().email.as_ref().unwrap().as_str(),
         "Ada@example.com"
     );
 }
 
 pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    let who = id("1");
+    let shop = TestShop::new(store);
+    let customer = id("1");
     let change = |seen: &str, name: &str| {
-        let mut action = patch_action(&who, ProfileChange::default());
+        let mut action = patch_action(&customer, ProfileChange::default());
         if let Action::Customer { if_match, change, commands, .. } = &mut action {
             *if_match = Some(seen.to_owned());
             change.first_name = FieldChange::Set(Some(name.to_owned()));
             *commands = vec![add(1)];
         }
-        desk.execute(action)
+        shop.execute(action)
     };
     assert_eq!(rejection_code(&change("\"1-1\"", "Ada")), "customer_not_found");
-    let first = desk
-        .execute_commands(&who, vec![add(10)])
+
+    let first = shop
+        .execute_commands(&customer, vec![add(10)])
         .unwrap()
         .customer
         .unwrap()
         .etag();
     let second = change(&first, "Ada").unwrap().customer.unwrap().etag();
     assert_eq!(rejection_code(&change(&first, "Bob")), "precondition_failed");
-    assert_eq!(desk.customer(&who).etag(), second);
+    assert_eq!(shop.customer(&customer).etag(), second);
     assert_eq!(
-        (desk.balance(&who), desk.customer(&who).record().profile.first_name.as_deref()),
+        (
+            shop.balance(&customer),
+            shop.customer(&customer).record().profile.first_name.as_deref()
+        ),
         (11, Some("Ada"))
     );
-    // Points move it, and so does a change of the profile alone.
-    let third = desk
-        .execute_commands(&who, vec![add(1)])
+
+    // Points change the etag, and so does a change of the profile alone.
+    let third = shop
+        .execute_commands(&customer, vec![add(1)])
         .unwrap()
         .customer
         .unwrap()
         .etag();
     assert_eq!(rejection_code(&change(&second, "Bob")), "precondition_failed");
+
     let name = ProfileChange {
         last_name: FieldChange::Set(Some("King".to_owned())),
         ..ProfileChange::default()
     };
-    desk.execute(patch_action(&who, name)).unwrap();
+    shop.execute(patch_action(&customer, name)).unwrap();
     assert_eq!(rejection_code(&change(&third, "Bob")), "precondition_failed");
 }

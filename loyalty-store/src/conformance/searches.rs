@@ -1,4 +1,4 @@
-//! Shopify's search terms, as every store understands them.
+//! Cases for searches in Shopify's syntax.
 
 use super::test_shop::*;
 use crate::{Action, Existence, FieldChange, NumericId, ProfileChange, SearchQuery, Store};
@@ -6,13 +6,13 @@ use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
 
 use super::customers::patch_action;
 
-/// Ada is a new VIP with 150 points and gold, Bob is a VIP from Britain, Cleo has an apostrophe, `7` is a number, and
-/// there is a guest. Each became known a day after the other, at noon.
+/// Creates customers, one a day at noon: Ada, a new VIP with 150 points and gold; Bob, a
+/// VIP from Britain; Cleo with an apostrophe; a customer with the id `7`; and a guest.
 fn create_people(store: &dyn Store) -> TestShop<'_> {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let tiers = r#"{"tiers": [{"id": "gold", "name": "Gold"}]}"#;
     let program = Box::new(Program::from_json(tiers).unwrap());
-    desk.execute(Action::PublishProgram { program, replaces: None })
+    shop.execute(Action::PublishProgram { program, replaces: None })
         .unwrap();
     let text = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let people = [
@@ -21,12 +21,13 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
         ("c:(1)", "cleo@example.org", "Cleo", "O'Hara", "DE", 0, 0),
         ("7", "seven@example.org", "Sven", "AND", "SE", 7, 0),
     ];
+
     for (day, (name, address, first, last, country, count, labels)) in (1..).zip(people) {
-        let desk = desk.at(&format!("2026-01-0{day}T12:00:00Z"));
-        desk.execute_commands(&id_and_email(name, address), vec![add(count.max(1))])
+        let shop = shop.at(&format!("2026-01-0{day}T12:00:00Z"));
+        shop.execute_commands(&id_and_email(name, address), vec![add(count.max(1))])
             .unwrap();
         if count == 0 {
-            desk.execute_commands(&id(name), vec![subtract(1)]).unwrap();
+            shop.execute_commands(&id(name), vec![subtract(1)]).unwrap();
         }
         let (first_name, last_name, country) = (text(first), text(last), text(country));
         let tags = Some(
@@ -43,23 +44,26 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
             tags,
             ..ProfileChange::default()
         };
-        desk.execute(patch_action(&id(name), change)).unwrap();
+        shop.execute(patch_action(&id(name), change)).unwrap();
     }
+
     let gold = Command::SetTier(Some(ManualTier { id: TierId::new("gold").unwrap(), until: None }));
-    desk.execute_commands(&id("ada"), vec![gold]).unwrap();
-    desk.at("2026-01-05T12:00:00Z")
+    shop.execute_commands(&id("ada"), vec![gold]).unwrap();
+    shop.at("2026-01-05T12:00:00Z")
         .execute_commands(&email("guest@example.com"), vec![add(1)])
         .unwrap();
-    desk.at("2026-01-10T00:00:00Z")
+    shop.at("2026-01-10T00:00:00Z")
 }
 
-/// Who is found, by the first letter of the e-mail; paged by one, and counted.
-fn find_initials(desk: &TestShop<'_>, text: &str) -> String {
-    let search = SearchQuery::parse(text, desk.now, Zone::UTC)
+/// Returns the customers found, by the first letter of the e-mail. Reads pages of one,
+/// and checks the count.
+fn find_initials(shop: &TestShop<'_>, text: &str) -> String {
+    let search = SearchQuery::parse(text, shop.now, Zone::UTC)
         .unwrap_or_else(|error| panic!("{text}: {error}"));
     let (mut found, mut after) = (String::new(), None);
+
     loop {
-        let page = desk.store.customers(desk.shop, &search, after, 1).unwrap();
+        let page = shop.store.customers(shop.id, &search, after, 1).unwrap();
         for customer in &page.items {
             assert!(search.matches(customer), "{text}");
             found.extend(customer.record().email.as_ref().unwrap().key().chars().next());
@@ -70,15 +74,17 @@ fn find_initials(desk: &TestShop<'_>, text: &str) -> String {
             break;
         }
     }
-    let count = desk.store.count_customers(desk.shop, &search).unwrap();
+
+    let count = shop.store.count_customers(shop.id, &search).unwrap();
     assert_eq!(usize::try_from(count).unwrap(), found.len(), "{text}");
+
     found
 }
 
 fn assert_found(store: &dyn Store, rows: &[(&str, &str)]) {
-    let desk = create_people(store);
+    let shop = create_people(store);
     for (text, want) in rows {
-        assert_eq!(&find_initials(&desk, text), want, "{text}");
+        assert_eq!(&find_initials(&shop, text), want, "{text}");
     }
 }
 
@@ -107,7 +113,7 @@ pub fn terms_are_combined(store: &dyn Store) {
             ("NOT -country:de", "ac"),
             ("country:de AND tag:vip", "a"),
             ("country:gb OR country:se", "bs"),
-            // Side by side binds closer than OR.
+            // Adjacent terms bind closer than OR.
             ("country:gb OR country:de tag:new", "ab"),
             ("(country:gb OR country:de) tag:new", "a"),
             ("(country:gb OR country:de) tag:vip -(first_name:bob)", "a"),
@@ -147,14 +153,15 @@ pub fn values_are_compared(store: &dyn Store) {
             ("updated_at:>=2026-01-05", "g"),
         ],
     );
-    // A day is the shop's own.
-    let desk = create_people(store);
+
+    // A day is one of the shop's zone.
+    let shop = create_people(store);
     let search = SearchQuery::parse(
         "created_at:2026-01-02",
-        desk.now,
+        shop.now,
         "Pacific/Kiritimati".parse().unwrap(),
     );
-    let page = desk.store.customers(desk.shop, &search.unwrap(), None, 5).unwrap();
+    let page = shop.store.customers(shop.id, &search.unwrap(), None, 5).unwrap();
     let ids: Vec<_> = page
         .items
         .iter()
@@ -164,10 +171,11 @@ pub fn values_are_compared(store: &dyn Store) {
 }
 
 pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
-    let desk = create_people(store);
-    let guest = NumericId::from_customer(desk.customer(&email("guest@example.com")).record());
-    let ada = NumericId::from_customer(desk.customer(&id("ada")).record());
+    let shop = create_people(store);
+    let guest = NumericId::from_customer(shop.customer(&email("guest@example.com")).record());
+    let ada = NumericId::from_customer(shop.customer(&id("ada")).record());
     assert!(guest.assigned_index().is_some() && ada.assigned_index().is_some());
+
     for (text, want) in [
         ("id:ada".to_owned(), "a"),
         ("customer_id:ada".to_owned(), "a"),
@@ -186,31 +194,35 @@ pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
         ("-id:ada".to_owned(), "bcsg"),
         ("email:nobody".to_owned(), ""),
     ] {
-        assert_eq!(find_initials(&desk, &text), want, "{text}");
+        assert_eq!(find_initials(&shop, &text), want, "{text}");
     }
-    // Another shop's number leads nowhere, and a guest who was merged is not found by the old one.
+
+    // Numbers of another shop and of a merged guest find no customer.
     assert_eq!(find_initials(&TestShop::new(store), &format!("id:{ada}")), "");
-    desk.execute_commands(&id_and_email("h", "h@example.com"), vec![])
+
+    shop.execute_commands(&id_and_email("h", "h@example.com"), vec![])
         .unwrap();
-    desk.execute(patch_action(&id("h"), email_change("guest@example.com")))
+    shop.execute(patch_action(&id("h"), email_change("guest@example.com")))
         .unwrap();
-    assert_eq!(find_initials(&desk, &format!("id:{guest}")), "");
-    assert_eq!(find_initials(&desk, "id:h"), "g");
-    desk.execute(Action::for_customer(id("h"), Existence::Required, vec![]))
+    assert_eq!(find_initials(&shop, &format!("id:{guest}")), "");
+    assert_eq!(find_initials(&shop, "id:h"), "g");
+
+    shop.execute(Action::for_customer(id("h"), Existence::Required, vec![]))
         .unwrap();
 }
 
 pub fn unsupported_searches_are_rejected(store: &dyn Store) {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let long = "x".repeat(501);
+
     for (text, want) in [
         (
             "colour:red",
-            "there is no field colour; fields are id, email, first_name, last_name, tag, country, tier, points, created_at and updated_at",
+            "unknown field colour; fields are id, email, first_name, last_name, tag, country, tier, points, created_at and updated_at",
         ),
-        ("orders_count:>1", "orders_count is not kept here, so it can't be searched"),
-        ("total_spent:>=100", "total_spent is not kept here, so it can't be searched"),
-        ("-(tag:a OR phone:1)", "phone is not kept here, so it can't be searched"),
+        ("orders_count:>1", "orders_count is not stored and can't be searched"),
+        ("total_spent:>=100", "total_spent is not stored and can't be searched"),
+        ("-(tag:a OR phone:1)", "phone is not stored and can't be searched"),
         ("email:>a", "email can't be compared with > or <"),
         ("points:many", "points must be compared with a whole number"),
         ("points:1.5", "points must be compared with a whole number"),
@@ -223,26 +235,27 @@ pub fn unsupported_searches_are_rejected(store: &dyn Store) {
             "updated_at:>yesterday",
             "updated_at must be compared with a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'",
         ),
-        ("\"a", "a quote is not closed"),
-        ("tag:'a", "a quote is not closed"),
-        ("(a", "a parenthesis has no other one"),
-        ("a)", "a parenthesis has no other one"),
-        ("()", "a parenthesis has no other one"),
-        ("a OR", "an operator or a parenthesis must stand by what it applies to"),
-        ("OR a", "OR must stand by what it applies to"),
-        ("a AND OR b", "OR must stand by what it applies to"),
-        ("-", "an operator or a parenthesis must stand by what it applies to"),
+        ("\"a", "unclosed quote"),
+        ("tag:'a", "unclosed quote"),
+        ("(a", "unmatched parenthesis"),
+        ("a)", "unmatched parenthesis"),
+        ("()", "unmatched parenthesis"),
+        ("a OR", "an operator or parenthesis has nothing to apply to"),
+        ("OR a", "OR has nothing to apply to"),
+        ("a AND OR b", "OR has nothing to apply to"),
+        ("-", "an operator or parenthesis has nothing to apply to"),
         ("1 2 3 4 5 6 7 8 9 10 11", "a search has at most 10 terms and 500 characters"),
         (&long, "a search has at most 10 terms and 500 characters"),
     ] {
         assert_eq!(
-            SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_err().to_string(),
+            SearchQuery::parse(text, shop.now, Zone::UTC).unwrap_err().to_string(),
             want,
             "{text}"
         );
     }
-    // The deepest there can be.
+
+    // The deepest possible nesting.
     let deep = format!("{}a{}", "(".repeat(249), ")".repeat(249));
-    assert!(SearchQuery::parse(&deep, desk.now, Zone::UTC).is_ok());
-    assert!(SearchQuery::parse(&"-".repeat(500), desk.now, Zone::UTC).is_err());
+    assert!(SearchQuery::parse(&deep, shop.now, Zone::UTC).is_ok());
+    assert!(SearchQuery::parse(&"-".repeat(500), shop.now, Zone::UTC).is_err());
 }

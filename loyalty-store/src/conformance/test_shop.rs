@@ -1,4 +1,4 @@
-//! Short words for requests, so that a case reads as a story.
+//! Short functions for the requests of conformance cases.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use crate::{
     Response, Store,
 };
 
-/// A shop's counter at a time: it tells the store and looks at what became of it.
+/// A shop in a store, with a time for its requests.
 #[derive(Clone, Copy)]
 pub struct TestShop<'a> {
     /// The store.
     pub store: &'a dyn Store,
     /// The shop.
-    pub shop: ShopId,
-    /// The time of what is told.
+    pub id: ShopId,
+    /// The time of requests.
     pub now: Timestamp,
 }
 
 impl<'a> TestShop<'a> {
-    /// A new shop, at noon of 1 January 2026.
+    /// Creates a shop, at noon of 1 January 2026.
     pub fn new(store: &'a dyn Store) -> Self {
         let now = at("2026-01-01T12:00:00Z");
         let shop = NewShop {
@@ -36,33 +36,31 @@ impl<'a> TestShop<'a> {
             currency: Currency::EUR,
             zone: Zone::UTC,
         };
-        let shop = store.create_shop(&shop, now).unwrap().id;
-        Self { store, shop, now }
+        let id = store.create_shop(&shop, now).unwrap().id;
+        Self { store, id, now }
     }
 
-    /// The same counter at another time.
+    /// Returns the same shop at another time.
     #[must_use]
     pub fn at(self, now: &str) -> Self {
         Self { now: at(now), ..self }
     }
 
-    /// A request of this shop now.
+    /// Creates a request of this shop at its time.
     pub fn request(&self, action: Action) -> Request {
-        Request {
-            shop: self.shop,
-            now: self.now,
-            dry_run: false,
-            idempotency: None,
-            action,
-        }
+        Request::new(self.id, self.now, action)
     }
 
-    /// Carries out an action that must not fail.
+    /// Executes an action without an idempotency key.
+    ///
+    /// # Panics
+    /// If the store fails.
     pub fn execute(&self, action: Action) -> Outcome {
         expect_decided(self.store.execute(self.request(action)).wait())
     }
 
-    /// Carries out an action under an idempotency key. The answer says seq and balance.
+    /// Executes an action with an idempotency key. The response contains the position in
+    /// the journal and the balance.
     pub fn execute_with_key(&self, key: &str, action: Action) -> Result<Reply, Failure> {
         let fingerprint = format!("{action:?}");
         self.store
@@ -70,31 +68,31 @@ impl<'a> TestShop<'a> {
             .wait()
     }
 
-    /// Commands about a customer, who is made where they are new.
-    pub fn execute_commands(&self, who: &CustomerRef, commands: Vec<Command>) -> Outcome {
-        self.execute(Action::for_customer(who.clone(), Existence::Any, commands))
+    /// Executes commands for a customer, who is created if new.
+    pub fn execute_commands(&self, customer: &CustomerRef, commands: Vec<Command>) -> Outcome {
+        self.execute(Action::for_customer(customer.clone(), Existence::Any, commands))
     }
 
-    /// A fact of an order.
-    pub fn execute_order(&self, who: Option<&CustomerRef>, command: Command) -> Outcome {
-        self.execute(order_action(who, command))
+    /// Executes a command of an order.
+    pub fn execute_order(&self, customer: Option<&CustomerRef>, command: Command) -> Outcome {
+        self.execute(order_action(customer, command))
     }
 
-    /// A customer who must be there.
-    pub fn customer(&self, who: &CustomerRef) -> CustomerView {
+    /// Returns an existing customer.
+    pub fn customer(&self, customer: &CustomerRef) -> CustomerView {
         self.store
-            .customer(self.shop, who)
+            .customer(self.id, customer)
             .unwrap()
-            .unwrap_or_else(|| panic!("{who:?} is not there"))
+            .unwrap_or_else(|| panic!("{customer:?} is not there"))
     }
 
-    /// The balance of a customer who must be there.
-    pub fn balance(&self, who: &CustomerRef) -> i64 {
-        self.customer(who).balance(self.now).get()
+    /// Returns the balance of an existing customer.
+    pub fn balance(&self, customer: &CustomerRef) -> i64 {
+        self.customer(customer).balance(self.now).get()
     }
 }
 
-/// What was decided, where no idempotency key was brought.
+/// Returns the outcome of a request without an idempotency key.
 pub fn expect_decided(reply: Result<Reply, Failure>) -> Outcome {
     match reply {
         Ok(Reply::Decided(outcome)) => outcome,
@@ -102,41 +100,43 @@ pub fn expect_decided(reply: Result<Reply, Failure>) -> Outcome {
     }
 }
 
-/// Sends requests, so many at once, and insists that each is carried out.
+/// Executes requests, `in_flight` at once. Each must be accepted.
 pub fn execute_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
     let mut waiting: VecDeque<Pending> = VecDeque::new();
     let done = |reply| {
-        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}")
+        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}");
     };
+
     for request in requests {
         if waiting.len() >= in_flight {
             done(waiting.pop_front().unwrap().wait());
         }
         waiting.push_back(store.execute(request));
     }
+
     for last in waiting {
         done(last.wait());
     }
 }
 
-/// The kept answer as text, and whether it was kept from before.
+/// Returns the status and text of a stored response, and true if it was replayed.
 pub fn expect_stored(reply: Result<Reply, Failure>) -> (u16, String, bool) {
     match reply {
-        Ok(Reply::Stored { response: answer, replayed }) => {
-            (answer.status, String::from_utf8(answer.body).unwrap(), replayed)
+        Ok(Reply::Stored { response, replayed }) => {
+            (response.status, String::from_utf8(response.body).unwrap(), replayed)
         }
         other => panic!("{other:?}"),
     }
 }
 
-/// The same request under an idempotency key.
+/// Adds an idempotency key to a request.
 pub fn with_idempotency_key(request: Request, key: &str, fingerprint: &str) -> Request {
     let render = Box::new(|outcome: &Outcome| render_outcome(outcome));
     let idempotency = Idempotency { key: digest(key), fingerprint: digest(fingerprint), render };
     Request { idempotency: Some(idempotency), ..request }
 }
 
-/// Any answer that tells outcomes apart.
+/// Renders a response that differs between outcomes.
 fn render_outcome(outcome: &Outcome) -> Response {
     let (status, body) = match outcome {
         Ok(receipt) => {
@@ -148,7 +148,7 @@ fn render_outcome(outcome: &Outcome) -> Response {
     Response { status, body: body.into_bytes() }
 }
 
-/// Sixteen bytes that differ where texts do, as far as tests go (FNV-1a, twice).
+/// Hashes a text to 16 bytes (FNV-1a, twice), without the strength of a real digest.
 pub fn digest(text: &str) -> [u8; 16] {
     let fnv = |start: u64| {
         text.bytes()
@@ -159,32 +159,32 @@ pub fn digest(text: &str) -> [u8; 16] {
     [low, high].concat().try_into().unwrap()
 }
 
-/// An instant.
+/// Parses an instant.
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A customer by the shop's id.
+/// Refers to a customer by the shop's id.
 pub fn id(text: &str) -> CustomerRef {
     CustomerRef::Id(CustomerId::new(text).unwrap())
 }
 
-/// A customer or guest by e-mail.
+/// Refers to a customer or guest by e-mail.
 pub fn email(text: &str) -> CustomerRef {
     CustomerRef::Email(email_address(text))
 }
 
-/// A customer by both.
+/// Refers to a customer by id and e-mail.
 pub fn id_and_email(id: &str, email: &str) -> CustomerRef {
     CustomerRef::Both(CustomerId::new(id).unwrap(), email_address(email))
 }
 
-/// An e-mail address.
+/// Parses an e-mail address.
 pub fn email_address(text: &str) -> Email {
     Email::new(text).unwrap()
 }
 
-/// A change of the e-mail alone.
+/// Changes the e-mail alone.
 pub fn email_change(text: &str) -> ProfileChange {
     ProfileChange {
         email: FieldChange::Set(Some(email_address(text))),
@@ -192,27 +192,27 @@ pub fn email_change(text: &str) -> ProfileChange {
     }
 }
 
-/// A number of points.
+/// Returns a number of points.
 pub fn points(count: i64) -> Points {
     Points::new(count).unwrap()
 }
 
-/// The shop adds points.
+/// Adds points by the shop.
 pub fn add(count: i64) -> Command {
     Command::AddPoints { points: points(count), reason: AdjustmentReason::default() }
 }
 
-/// The shop subtracts points.
+/// Subtracts points by the shop.
 pub fn subtract(count: i64) -> Command {
     Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
 }
 
-/// The shop sets the balance.
+/// Sets the balance by the shop.
 pub fn set_balance(count: i64) -> Command {
     Command::SetBalance { to: points(count), reason: None }
 }
 
-/// A new version of the program.
+/// Publishes a new version of the program.
 pub fn publish_action(document: &str) -> Action {
     Action::PublishProgram {
         program: Box::new(Program::from_json(document).unwrap()),
@@ -220,12 +220,12 @@ pub fn publish_action(document: &str) -> Action {
     }
 }
 
-/// An order's id.
+/// Parses the id of an order.
 pub fn order_id(text: &str) -> OrderId {
     OrderId::new(text).unwrap()
 }
 
-/// An order of one line.
+/// Creates an order with one line.
 pub fn one_line_order(total: &str) -> Order {
     let (id, total) = (LineId::new("1").unwrap(), total.parse().unwrap());
     let (product, categories, gift_card) = (None, Vec::new(), false);
@@ -240,18 +240,18 @@ pub fn one_line_order(total: &str) -> Order {
     Order { lines: vec![line], total, ..Order::default() }
 }
 
-/// An order with a status.
+/// Records an order with a status.
 pub fn record_order(order: &str, total: &str, status: Status) -> Command {
     let (order, snapshot) = (order_id(order), Arc::new(one_line_order(total)));
     Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop }
 }
 
-/// An order that was paid.
+/// Records a paid order.
 pub fn record_paid(order: &str, total: &str) -> Command {
     record_order(order, total, Status::Paid)
 }
 
-/// A refund by amount.
+/// Refunds an amount of an order.
 pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
     let refunded = RefundContent::Amount(amount.parse().unwrap());
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
@@ -263,44 +263,44 @@ pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
     }
 }
 
-/// A cancellation.
+/// Cancels an order.
 pub fn cancel(order: &str) -> Command {
     Command::CancelOrder { order: order_id(order), at: None }
 }
 
-/// A fact of an order, and whose it is.
-pub fn order_action(who: Option<&CustomerRef>, command: Command) -> Action {
+/// Executes a command of an order of a customer.
+pub fn order_action(customer: Option<&CustomerRef>, command: Command) -> Action {
     Action::Order {
         command,
-        customer: who.cloned(),
+        customer: customer.cloned(),
         change: ProfileChange::default(),
     }
 }
 
-/// The code of a rejection.
+/// Returns the code of a rejected request.
 pub fn rejection_code(outcome: &Outcome) -> &'static str {
     outcome
         .as_ref()
-        .map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
+        .map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not rejected"))
 }
 
-/// Ten percent off everything.
+/// A price rule of ten percent off everything.
 pub fn ten_percent() -> PriceRuleParts {
     let (title, value) = ("Ten percent".to_owned(), "-10".parse().unwrap());
     PriceRuleParts {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     }
 }
 
-/// A discount code's text.
+/// Parses the text of a discount code.
 pub fn discount_code(text: &str) -> Code {
     Code::new(text).unwrap()
 }
 
-/// An order that was paid and brings these codes.
+/// Records a paid order with codes.
 pub fn record_paid_with_codes(order: &str, total: &str, codes: &[&str]) -> Command {
     let snapshot = Order {
         codes: codes.iter().map(|code| discount_code(code)).collect(),
@@ -317,12 +317,12 @@ pub fn record_paid_with_codes(order: &str, total: &str, codes: &[&str]) -> Comma
 }
 
 impl TestShop<'_> {
-    /// About price rules and codes.
+    /// Executes a change of price rules or codes.
     pub fn execute_discount(&self, action: DiscountAction) -> Outcome {
         self.execute(Action::Discount(action))
     }
 
-    /// Makes a rule.
+    /// Creates a price rule.
     pub fn create_rule(&self, parts: PriceRuleParts) -> PriceRuleId {
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         match self
@@ -335,7 +335,7 @@ impl TestShop<'_> {
         }
     }
 
-    /// Makes a code of a rule.
+    /// Creates a code of a rule.
     pub fn create_code(&self, rule: PriceRuleId, text: &str) -> CodeId {
         match self
             .execute_discount(DiscountAction::AddCode { rule, text: discount_code(text) })
@@ -347,8 +347,8 @@ impl TestShop<'_> {
         }
     }
 
-    /// How often a code is used.
+    /// Returns the number of uses of a code.
     pub fn code_uses(&self, code: CodeId) -> u64 {
-        self.store.code(self.shop, code).unwrap().unwrap().used
+        self.store.code(self.id, code).unwrap().unwrap().used
     }
 }

@@ -1,4 +1,5 @@
-//! Time: what it brings about is right at every read, and is written down once, whenever somebody does.
+//! Cases for scheduled events: every read includes them, and each is recorded once,
+//! however late.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use loyalty_core::{AccountId, Command, Event, Points, ReferralParty, Tag, Timest
 
 use super::contents::whole_journal;
 
-/// Programs that have much to do with time.
+/// Programs with many scheduled events.
 pub const PROGRAMS: [&str; 4] = [FULL_PROGRAM, INACTIVITY_PROGRAM, BIRTHDAY_PROGRAM, VIP_PROGRAM];
 
 pub const FULL_PROGRAM: &str = r#"{
@@ -53,9 +54,9 @@ fn tag_change(tag: &str) -> ProfileChange {
     }
 }
 
-pub fn change_action(who: &CustomerRef, change: ProfileChange) -> Action {
+pub fn change_action(customer: &CustomerRef, change: ProfileChange) -> Action {
     Action::Customer {
-        customer: who.clone(),
+        customer: customer.clone(),
         existence: Existence::Any,
         change,
         email_conflict: EmailConflict::Reject,
@@ -64,62 +65,72 @@ pub fn change_action(who: &CustomerRef, change: ProfileChange) -> Action {
     }
 }
 
-/// What the scheduler does: all that is due is written down, after what is not known yet is found.
-pub fn run_scheduler(desk: &TestShop<'_>) -> usize {
-    for shop in desk.store.shops_to_reschedule().unwrap() {
-        while desk.store.shops_to_reschedule().unwrap().contains(&shop) {
-            TestShop { shop, ..*desk }
+/// Acts as the scheduler: reschedules accounts, then records the events that are due.
+/// Returns the number of accounts that were due.
+pub fn run_scheduler(shop: &TestShop<'_>) -> usize {
+    for id in shop.store.shops_to_reschedule().unwrap() {
+        while shop.store.shops_to_reschedule().unwrap().contains(&id) {
+            TestShop { id, ..*shop }
                 .execute(Action::RescheduleDue { limit: 2 })
                 .unwrap();
         }
     }
+
     let (mut after, mut count) = (None, 0);
+
     loop {
-        let page = desk.store.due(desk.now, after, 3).unwrap();
+        let page = shop.store.due(shop.now, after, 3).unwrap();
         let Some(last) = page.last() else { return count };
         after = Some(*last);
         count += page.len();
-        for DueAccount { shop, account, .. } in page {
-            TestShop { shop, ..*desk }.execute(Action::CatchUp(account)).unwrap();
+        for DueAccount { shop: id, account, .. } in page {
+            TestShop { id, ..*shop }.execute(Action::CatchUp(account)).unwrap();
         }
     }
 }
 
-fn account(desk: &TestShop<'_>, who: &CustomerRef) -> AccountId {
-    desk.customer(who).record().account
+fn account(shop: &TestShop<'_>, customer: &CustomerRef) -> AccountId {
+    shop.customer(customer).record().account
 }
 
-/// All events of an account with their instants, but for facts of orders, which have the shop's own.
-fn timed_events(desk: &TestShop<'_>, who: &CustomerRef) -> Vec<(Option<Timestamp>, Event)> {
-    let rows = whole_journal(desk.store, desk.shop, account(desk, who));
+/// Returns the events of an account with their times, without events of orders, whose
+/// times come from the shop.
+fn timed_events(shop: &TestShop<'_>, customer: &CustomerRef) -> Vec<(Option<Timestamp>, Event)> {
+    let rows = whole_journal(shop.store, shop.id, account(shop, customer));
     let events = rows.iter().rev().flat_map(|row| row.events.iter().cloned());
     events.map(|event| (event.at(), event)).collect()
 }
 
 pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
-    let who = id("1");
-    desk.execute(change_action(&who, birthday_change("1990-05-04")))
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
+    let customer = id("1");
+    shop.execute(change_action(&customer, birthday_change("1990-05-04")))
         .unwrap();
-    assert_eq!(desk.at("2026-05-03T23:59:59Z").balance(&who), 0);
-    let day = desk.at("2026-05-04T00:00:00Z");
-    assert_eq!((day.balance(&who), day.customer(&who).account().lots().len()), (50, 0));
+    assert_eq!(shop.at("2026-05-03T23:59:59Z").balance(&customer), 0);
+
+    let day = shop.at("2026-05-04T00:00:00Z");
+    assert_eq!(
+        (day.balance(&customer), day.customer(&customer).account().lots().len()),
+        (50, 0)
+    );
     assert_eq!(
         (
-            run_scheduler(&desk.at("2026-05-03T23:59:59Z")),
+            run_scheduler(&shop.at("2026-05-03T23:59:59Z")),
             run_scheduler(&day),
             run_scheduler(&day)
         ),
         (0, 1, 0)
     );
-    assert_eq!(day.customer(&who).account().lots().len(), 1);
-    // The same day told again is no change; the next is a year away.
-    desk.at("2026-05-04T01:00:00Z")
-        .execute(change_action(&who, birthday_change("1990-05-04")))
+    assert_eq!(day.customer(&customer).account().lots().len(), 1);
+
+    // Setting the same day is not a change; the next birthday is a year away.
+    shop.at("2026-05-04T01:00:00Z")
+        .execute(change_action(&customer, birthday_change("1990-05-04")))
         .unwrap();
-    assert_eq!(desk.at("2026-05-24T00:00:00Z").balance(&who), 0, "over after 20 days");
-    assert_eq!(desk.at("2027-05-04T00:00:00Z").balance(&who), 50);
+    assert_eq!(shop.at("2026-05-24T00:00:00Z").balance(&customer), 0, "over after 20 days");
+    assert_eq!(shop.at("2027-05-04T00:00:00Z").balance(&customer), 50);
+
     let expiry = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert_eq!(
         expiry.iter().map(|due| due.at).collect::<Vec<_>>(),
@@ -127,147 +138,174 @@ pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
     );
 }
 
-/// The scheduler on time, late, and off until the end.
+/// Runs the scheduler on time, late, and only at the end.
 pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
-    let told_by = |hours: Option<i64>| {
-        let desk = TestShop::new(store);
-        desk.execute(publish_action(FULL_PROGRAM)).unwrap();
-        let who = id("1");
-        desk.execute(change_action(&who, birthday_change("1990-02-20")))
+    let events_with = |hours: Option<i64>| {
+        let shop = TestShop::new(store);
+        shop.execute(publish_action(FULL_PROGRAM)).unwrap();
+        let customer = id("1");
+        shop.execute(change_action(&customer, birthday_change("1990-02-20")))
             .unwrap();
-        let told = [
+        let orders = [
             ("2026-01-05T10:00:00Z", "a", "50.00"),
             ("2026-01-10T10:00:00Z", "b", "45.00"),
             ("2026-04-05T10:00:00Z", "c", "10.00"),
         ];
-        let mut now = desk.now;
+        let mut now = shop.now;
         let mut until = |end: Timestamp| {
             if let Some(hours) = hours {
                 while now < end {
-                    run_scheduler(&TestShop { now, ..desk });
+                    run_scheduler(&TestShop { now, ..shop });
                     now = Timestamp::from_timestamp(now.timestamp() + hours * 3_600, 0).unwrap();
                 }
             }
         };
-        for (when, order, total) in told {
+        for (when, order, total) in orders {
             until(at(when));
-            desk.at(when)
-                .execute_order(Some(&who), record_paid(order, total))
+            shop.at(when)
+                .execute_order(Some(&customer), record_paid(order, total))
                 .unwrap();
         }
         until(at("2027-03-01T00:00:00Z"));
-        let end = desk.at("2027-03-01T00:00:00Z");
-        let (balance, tier) = (end.balance(&who), end.customer(&who).tier(end.now));
+        let end = shop.at("2027-03-01T00:00:00Z");
+        let (balance, tier) = (end.balance(&customer), end.customer(&customer).tier(end.now));
         run_scheduler(&end);
-        assert_eq!((end.balance(&who), end.customer(&who).tier(end.now)), (balance, tier));
-        timed_events(&end, &who)
+        assert_eq!(
+            (end.balance(&customer), end.customer(&customer).tier(end.now)),
+            (balance, tier)
+        );
+        timed_events(&end, &customer)
     };
-    let want = told_by(Some(24));
+    let want = events_with(Some(24));
     let kinds = |wanted: fn(&Event) -> bool| want.iter().filter(|(_, event)| wanted(event)).count();
     assert_eq!(kinds(|event| matches!(event, Event::PointsReleased { .. })), 3);
-    // Silver, gold, birthday twice, the goal, an anniversary.
+
+    // Silver, gold, two birthdays, the goal and an anniversary.
     assert_eq!(kinds(|event| matches!(event, Event::AwardGiven { .. })), 5);
     assert!(kinds(|event| matches!(event, Event::TierChanged { .. })) >= 3);
+
     for hours in [Some(24 * 7), Some(24 * 45), None] {
-        assert_eq!(told_by(hours), want, "{hours:?}");
+        assert_eq!(events_with(hours), want, "{hours:?}");
     }
 }
 
 pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
-    let desk = TestShop::new(store);
+    let shop = TestShop::new(store);
     let people: Vec<CustomerRef> = (0..5).map(|number| id(&format!("c{number}"))).collect();
-    for who in &people {
-        desk.execute(change_action(who, birthday_change("1990-03-15")))
+
+    for customer in &people {
+        shop.execute(change_action(customer, birthday_change("1990-03-15")))
             .unwrap();
-        desk.execute_commands(who, vec![add(100)]).unwrap();
+        shop.execute_commands(customer, vec![add(100)]).unwrap();
     }
+
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
-    let february = desk.at("2026-02-01T00:00:00Z");
+
+    let february = shop.at("2026-02-01T00:00:00Z");
     february.execute(publish_action(BIRTHDAY_PROGRAM)).unwrap();
-    assert_eq!(store.shops_to_reschedule().unwrap(), [desk.shop]);
-    // Reads are right before anybody has looked.
-    let march = desk.at("2026-03-15T00:00:00Z");
+    assert_eq!(store.shops_to_reschedule().unwrap(), [shop.id]);
+
+    // Reads are correct before the scheduler runs.
+    let march = shop.at("2026-03-15T00:00:00Z");
     assert_eq!(march.balance(&people[0]), 150);
+
     for left in [true, true, false] {
         february.execute(Action::RescheduleDue { limit: 2 }).unwrap();
         assert_eq!(!store.shops_to_reschedule().unwrap().is_empty(), left);
     }
+
     let due = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert!(due.len() == 5 && due.iter().all(|due| due.at == march.now), "{due:?}");
-    // What was due under a former program is decided under it, also where it comes to light later.
-    desk.at("2026-03-20T00:00:00Z")
+
+    // An event due under an earlier program is decided by it, even if it is recorded
+    // later.
+    shop.at("2026-03-20T00:00:00Z")
         .execute(publish_action(INACTIVITY_PROGRAM))
         .unwrap();
     assert_eq!(march.balance(&people[1]), 150);
-    assert_eq!(desk.at("2026-03-24T23:59:59Z").balance(&people[1]), 150);
-    assert_eq!(run_scheduler(&desk.at("2026-03-24T23:59:59Z")), 5);
-    let awards = timed_events(&desk, &people[1]);
+    assert_eq!(shop.at("2026-03-24T23:59:59Z").balance(&people[1]), 150);
+    assert_eq!(run_scheduler(&shop.at("2026-03-24T23:59:59Z")), 5);
+
+    let awards = timed_events(&shop, &people[1]);
     let given = awards
         .iter()
         .filter(|(_, event)| matches!(event, Event::AwardGiven { .. }));
     assert_eq!(given.map(|(at, _)| *at).collect::<Vec<_>>(), [Some(march.now)]);
     assert_eq!(
-        desk.at("2026-03-25T00:00:00Z").balance(&people[1]),
+        shop.at("2026-03-25T00:00:00Z").balance(&people[1]),
         0,
         "idle for ten days since the birthday"
     );
-    assert_eq!(run_scheduler(&desk.at("2026-04-01T00:00:00Z")), 5);
+    assert_eq!(run_scheduler(&shop.at("2026-04-01T00:00:00Z")), 5);
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
 }
 
 pub fn a_changed_birthday_or_tag_is_not_retroactive(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(VIP_PROGRAM)).unwrap();
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(VIP_PROGRAM)).unwrap();
     let (early, late, moved) = (id("early"), id("late"), id("moved"));
-    for who in [&early, &late, &moved] {
-        desk.execute(change_action(who, birthday_change("1990-03-15")))
+
+    for customer in [&early, &late, &moved] {
+        shop.execute(change_action(customer, birthday_change("1990-03-15")))
             .unwrap();
     }
-    desk.execute(change_action(&early, tag_change("vip"))).unwrap();
-    desk.execute(change_action(&moved, tag_change("vip"))).unwrap();
-    let april = desk.at("2026-04-01T00:00:00Z");
+
+    shop.execute(change_action(&early, tag_change("vip"))).unwrap();
+    shop.execute(change_action(&moved, tag_change("vip"))).unwrap();
+    let april = shop.at("2026-04-01T00:00:00Z");
     april.execute(change_action(&late, tag_change("vip"))).unwrap();
     assert_eq!((april.balance(&early), april.balance(&late)), (9, 0));
-    // Its birthday had come before it was changed, and one a year is enough.
+
+    // The birthday was before its change, and there is one bonus a year.
     april
         .execute(change_action(&moved, birthday_change("1990-06-01")))
         .unwrap();
     assert_eq!(april.customer(&moved).account().totals().granted, Points::from(9));
+
     april.execute(change_action(&early, tag_change(""))).unwrap();
-    assert_eq!(desk.at("2026-12-31T00:00:00Z").balance(&moved), 9);
-    let next = desk.at("2027-07-01T00:00:00Z");
-    assert_eq!(["early", "late", "moved"].map(|who| next.balance(&id(who))), [9, 9, 18]);
+    assert_eq!(shop.at("2026-12-31T00:00:00Z").balance(&moved), 9);
+
+    let next = shop.at("2027-07-01T00:00:00Z");
+    assert_eq!(
+        ["early", "late", "moved"].map(|customer| next.balance(&id(customer))),
+        [9, 9, 18]
+    );
+
     run_scheduler(&next);
-    assert_eq!(["early", "late", "moved"].map(|who| next.balance(&id(who))), [9, 9, 18]);
+    assert_eq!(
+        ["early", "late", "moved"].map(|customer| next.balance(&id(customer))),
+        [9, 9, 18]
+    );
 }
 
 pub fn past_and_future_states_are_read(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    let who = id("1");
-    desk.at("2026-01-02T00:00:00Z")
-        .execute_commands(&who, vec![add(100)])
+    let shop = TestShop::new(store);
+    let ada = id("1");
+    shop.at("2026-01-02T00:00:00Z")
+        .execute_commands(&ada, vec![add(100)])
         .unwrap();
-    desk.at("2026-01-05T00:00:00Z")
+    shop.at("2026-01-05T00:00:00Z")
         .execute(publish_action(INACTIVITY_PROGRAM))
         .unwrap();
-    desk.at("2026-01-20T00:00:00Z")
-        .execute_commands(&who, vec![add(7)])
+    shop.at("2026-01-20T00:00:00Z")
+        .execute_commands(&ada, vec![add(7)])
         .unwrap();
-    desk.at("2026-01-25T00:00:00Z")
+    shop.at("2026-01-25T00:00:00Z")
         .execute(publish_action(FULL_PROGRAM))
         .unwrap();
-    let order = desk
+    let order = shop
         .at("2026-01-26T00:00:00Z")
-        .execute_order(Some(&who), record_paid("a", "95.00"))
+        .execute_order(Some(&ada), record_paid("a", "95.00"))
         .unwrap();
     let customer = order.customer.unwrap();
     let past = |when: &str| {
         let view = store
-            .customer_at(desk.shop, account(&desk, &who), at(when))
+            .customer_at(shop.id, account(&shop, &ada), at(when))
             .unwrap()
             .unwrap();
         (view.balance(at(when)).get(), view.pending(at(when)).get())
     };
+
     for (when, want) in [
         ("2026-01-01T13:00:00Z", (0, 0)),
         ("2026-01-02T00:00:00Z", (100, 0)),
@@ -278,6 +316,7 @@ pub fn past_and_future_states_are_read(store: &dyn Store) {
     ] {
         assert_eq!(past(when), want, "{when}");
     }
+
     for (when, want, tier) in [
         ("2026-01-28T23:59:59Z", (7, 95), "gold"),
         ("2026-01-29T00:00:00Z", (102, 0), "gold"),
@@ -287,9 +326,9 @@ pub fn past_and_future_states_are_read(store: &dyn Store) {
         ("2027-01-26T00:00:00Z", (27, 0), "-"),
     ] {
         let status = customer.tier_status(at(when));
-        let held = status.tier.as_ref().map_or("-", |tier| tier.as_str());
+        let current = status.tier.as_ref().map_or("-", |tier| tier.as_str());
         assert_eq!(
-            ((customer.balance(at(when)).get(), customer.pending(at(when)).get()), held),
+            ((customer.balance(at(when)).get(), customer.pending(at(when)).get()), current),
             (want, tier),
             "{when}"
         );
@@ -297,44 +336,47 @@ pub fn past_and_future_states_are_read(store: &dyn Store) {
 }
 
 pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
-    for who in [&ada, &bob] {
-        desk.execute_commands(who, vec![]).unwrap();
+
+    for customer in [&ada, &bob] {
+        shop.execute_commands(customer, vec![]).unwrap();
     }
-    let party = |who: &CustomerRef| ReferralParty {
-        account: account(&desk, who),
+
+    let party = |customer: &CustomerRef| ReferralParty {
+        account: account(&shop, customer),
         email: None,
         household: BTreeSet::new(),
     };
-    desk.execute_commands(
+    shop.execute_commands(
         &bob,
         vec![Command::JoinReferral { referee: party(&bob), referrer: party(&ada) }],
     )
     .unwrap();
-    let receipt = desk.execute_order(Some(&bob), record_paid("a", "20.00")).unwrap();
+    let receipt = shop.execute_order(Some(&bob), record_paid("a", "20.00")).unwrap();
     assert!(
         receipt
             .events
             .iter()
             .all(|event| !matches!(event, Event::AwardGiven { points, .. } if points.get() == 30))
     );
-    assert_eq!((desk.balance(&ada), desk.customer(&ada).pending(desk.now).get()), (0, 30));
-    assert_eq!(desk.at("2026-01-08T12:00:00Z").balance(&ada), 30);
-    desk.at("2026-01-09T12:00:00Z")
+    assert_eq!((shop.balance(&ada), shop.customer(&ada).pending(shop.now).get()), (0, 30));
+    assert_eq!(shop.at("2026-01-08T12:00:00Z").balance(&ada), 30);
+
+    shop.at("2026-01-09T12:00:00Z")
         .execute_order(None, refund("a", "r", "20.00"))
         .unwrap();
-    assert_eq!(desk.at("2026-01-09T12:00:00Z").balance(&ada), 0);
+    assert_eq!(shop.at("2026-01-09T12:00:00Z").balance(&ada), 0);
 }
 
 pub fn a_code_is_claimed_once(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
-    let enter = |who: &CustomerRef, code: &str| {
-        desk.execute_commands(
-            who,
+    let enter = |customer: &CustomerRef, code: &str| {
+        shop.execute_commands(
+            customer,
             vec![Command::EnterCode { code: code.into(), used_by_other: false }],
         )
     };
@@ -343,12 +385,14 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
         [rejection_code(&enter(&bob, "A")), rejection_code(&enter(&ada, "A"))],
         ["unknown_code", "unknown_code"]
     );
+
     enter(&bob, "b").unwrap();
-    assert_eq!((desk.balance(&ada), desk.balance(&bob)), (4, 4));
-    // The same bits drawn again make another code, for whom there is none yet.
-    let drawn = |who: &CustomerRef| {
-        let receipt = desk
-            .execute_commands(who, vec![Command::IssueReferralCode { entropy: [0; 10] }])
+    assert_eq!((shop.balance(&ada), shop.balance(&bob)), (4, 4));
+
+    // The same entropy gives another customer another code.
+    let drawn = |customer: &CustomerRef| {
+        let receipt = shop
+            .execute_commands(customer, vec![Command::IssueReferralCode { entropy: [0; 10] }])
             .unwrap();
         receipt
             .customer
@@ -367,28 +411,32 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
         (drawn(&ada), drawn(&bob)),
         ("2222222222222222".to_owned(), "2222222222222223".to_owned())
     );
-    let join = |who: &CustomerRef, code: &str| {
-        desk.execute(Action::JoinReferral {
-            customer: who.clone(),
+
+    let join = |customer: &CustomerRef, code: &str| {
+        shop.execute(Action::JoinReferral {
+            customer: customer.clone(),
             change: ProfileChange::default(),
             code: code.to_owned(),
         })
     };
     assert_eq!(rejection_code(&join(&id("cat"), "2222222222222222")), "customer_not_found");
-    desk.execute_commands(&id("cat"), vec![]).unwrap();
+
+    shop.execute_commands(&id("cat"), vec![]).unwrap();
     assert_eq!(rejection_code(&join(&id("cat"), "2222222222222224")), "referral_code_not_found");
     assert_eq!(rejection_code(&join(&ada, "2222222222222222")), "referral_refused");
+
     join(&id("cat"), " 2222222222222223").unwrap();
     assert_eq!(
-        desk.customer(&id("cat"))
+        shop.customer(&id("cat"))
             .account()
             .activity()
             .referral()
             .unwrap()
             .referrer,
-        account(&desk, &bob)
+        account(&shop, &bob)
     );
-    // Another shop has names of its own.
+
+    // Codes of another shop are separate.
     let other = TestShop::new(store);
     other.execute(publish_action(FULL_PROGRAM)).unwrap();
     let entered = other.execute_commands(
@@ -399,21 +447,21 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
 }
 
 pub fn a_known_customer_does_not_sign_up(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute_commands(&id("old"), vec![]).unwrap();
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
-    desk.execute_commands(&id("old"), vec![Command::SignUp]).unwrap();
-    desk.execute_commands(&email("guest@example.com"), vec![]).unwrap();
-    desk.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
+    let shop = TestShop::new(store);
+    shop.execute_commands(&id("old"), vec![]).unwrap();
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
+    shop.execute_commands(&id("old"), vec![Command::SignUp]).unwrap();
+    shop.execute_commands(&email("guest@example.com"), vec![]).unwrap();
+    shop.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
         .unwrap();
-    desk.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
+    shop.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
         .unwrap();
-    assert_eq!((desk.balance(&id("old")), desk.balance(&id("new"))), (0, 5));
+    assert_eq!((shop.balance(&id("old")), shop.balance(&id("new"))), (0, 5));
 }
 
 pub fn a_dry_run_changes_nothing(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
     let actions = [
         change_action(&id("1"), birthday_change("1990-05-04")),
         Action::for_customer(id("1"), Existence::Any, vec![add(5), Command::SignUp]),
@@ -431,17 +479,18 @@ pub fn a_dry_run_changes_nothing(store: &dyn Store) {
         publish_action(INACTIVITY_PROGRAM),
         Action::for_customer(id("2"), Existence::Required, vec![add(1)]),
     ];
+
     for action in actions {
         let before = super::contents::StoreContents::read(store);
-        let told = |dry_run| {
-            let request = Request { dry_run, ..desk.request(action.clone()) };
+        let execute = |dry_run| {
+            let request = Request { dry_run, ..shop.request(action.clone()) };
             match store.execute(request).wait().unwrap() {
                 Reply::Decided(outcome) => format!("{outcome:?}"),
-                Reply::Stored { .. } => panic!("nothing is kept"),
+                Reply::Stored { .. } => panic!("nothing is stored"),
             }
         };
-        let tried = told(true);
+        let tried = execute(true);
         assert_eq!(super::contents::StoreContents::read(store), before);
-        assert_eq!(told(false), tried, "{action:?}");
+        assert_eq!(execute(false), tried, "{action:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! How rules and codes are found and listed: written with the journal, and as true as it.
+//! The index of rules and codes for lookups and lists. It is written in the same
+//! transaction as the journal.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use loyalty_core::{CodeId, Email, Event, PriceRuleId, ShopId};
 pub(crate) enum IndexChange {
     PutRule(PriceRuleId),
     DeleteRule(PriceRuleId),
-    /// A rule's e-mails. Personal data: not in the journal.
+    /// The e-mails of a rule. They are personal data, so the journal does not have them.
     PutEmails(PriceRuleId, Arc<[Email]>),
-    /// A code by its key. One that was there before belonged to a rule that is gone.
+    /// A code by its key. It replaces a code with the same key whose rule was deleted.
     PutCode(String, PriceRuleId, CodeId),
     DeleteCode(String, CodeId),
 }
 
 impl IndexChange {
-    /// What follows from an event. `known` is a code as it was before: its rule and its key.
+    /// Returns the changes that an event causes. `known` returns the rule and key of a
+    /// code before the event.
     pub(crate) fn from_event(
         event: &DiscountEvent,
         known: impl FnOnce(CodeId) -> Option<(PriceRuleId, String)>,
@@ -54,7 +56,7 @@ impl IndexChange {
     }
 }
 
-/// The key that an event gives a code.
+/// Returns the key that an event assigns to a code.
 pub(crate) fn assigned_code_key(event: &Event) -> Option<&str> {
     let Event::Discount(
         DiscountEvent::CodeAdded { text, .. } | DiscountEvent::CodeRenamed { text, .. },

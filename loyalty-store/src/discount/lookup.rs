@@ -1,4 +1,4 @@
-//! Looking rules and codes up, for a decision and for a read alike.
+//! Lookups of rules and codes, shared by decisions and reads.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use crate::record::CustomerRecord;
 use crate::search::SearchQuery;
 use crate::shop::Shop;
 
-/// What is looked up of price rules and discount codes.
+/// Reads that decisions about price rules and discount codes need.
 pub(crate) trait DiscountView {
     fn projection(
         &mut self,
         shop: ShopId,
         key: &ProjectionKey,
     ) -> Result<Option<Arc<Projection>>, Failure>;
-    /// The code that was last made of this [`BodyErrorCode::key`], and not removed.
+    /// Returns the last code created with this key ([`Code::key`]) and not deleted.
     fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
     fn find_saved_search(
@@ -40,7 +40,7 @@ pub(crate) trait DiscountView {
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure>;
 }
 
-/// The saved searches of a rule that find a customer now.
+/// Returns the saved searches of a rule that match a customer at an instant.
 pub(crate) fn matching_saved_searches(
     view: &mut impl DiscountView,
     shop: &Shop,
@@ -56,21 +56,25 @@ pub(crate) fn matching_saved_searches(
     let Some(customer) = view.customer_view(account)? else {
         return Ok(Vec::new());
     };
+
     let mut found = Vec::new();
     for id in searches {
+        // A rule may still refer to a search that was deleted.
         let Some(number) = id.as_str().parse().ok().and_then(NumericId::new) else {
             continue;
         };
         let Some(search) = view.find_saved_search(shop.id, number)? else {
             continue;
         };
+
         let query = SearchQuery::parse(&search.query, now, shop.zone);
         found.extend(query.is_ok_and(|query| query.matches(&customer)).then(|| id.clone()));
     }
+
     Ok(found)
 }
 
-/// A rule that is there.
+/// Returns a rule with its e-mails, if it exists.
 pub(crate) fn find_rule(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -81,11 +85,14 @@ pub(crate) fn find_rule(
     };
     let Some(state) = rule_state(&record) else { return Ok(None) };
     let Some(rule) = state.rule() else { return Ok(None) };
+
+    // E-mails are personal data: they are stored apart from the journal and its folds.
     let rule = if rule.has_separate_emails() {
         Arc::new(rule.with_emails(view.rule_emails(shop, id)?.to_vec()))
     } else {
         Arc::clone(rule)
     };
+
     let Projection { created_at, updated_at, .. } = *record;
     Ok(Some(PriceRuleView {
         id,
@@ -96,7 +103,7 @@ pub(crate) fn find_rule(
     }))
 }
 
-/// A code that is there: neither it nor its rule is gone.
+/// Returns a code, unless it or its rule was deleted.
 pub(crate) fn find_code(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -106,15 +113,17 @@ pub(crate) fn find_code(
         return Ok(None);
     };
     let Some(code) = CodeView::new(id, &record) else { return Ok(None) };
+
+    // Deleting a rule does not touch its codes, of which there may be many.
     let rule = view.projection(shop, &ProjectionKey::Rule(code.rule))?;
-    let there = rule
+    let rule_exists = rule
         .as_deref()
         .and_then(rule_state)
         .is_some_and(|state| state.rule().is_some());
-    Ok(Some(code).filter(|_| there))
+    Ok(Some(code).filter(|_| rule_exists))
 }
 
-/// A code that is there, by its text.
+/// Returns a code by its text, unless it or its rule was deleted.
 pub(crate) fn find_code_by_text(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -126,37 +135,43 @@ pub(crate) fn find_code_by_text(
     }
 }
 
-/// An account and all that became part of it: uses of theirs are its own.
+/// Returns accounts and all accounts merged into them, whose uses of codes count as their
+/// own.
 pub(crate) fn collect_merged_accounts(
     view: &mut impl DiscountView,
     shop: ShopId,
     accounts: impl IntoIterator<Item = AccountId>,
 ) -> Result<Vec<AccountId>, Failure> {
-    let mut family: Vec<AccountId> = accounts.into_iter().collect();
+    let mut accounts: Vec<AccountId> = accounts.into_iter().collect();
     let mut next = 0;
-    while let Some(account) = family.get(next).copied() {
+
+    // Accounts found are searched in turn: merges can follow each other.
+    while let Some(account) = accounts.get(next).copied() {
         next = next.saturating_add(1);
         let Some(record) = view.projection(shop, &ProjectionKey::MergedAccounts(account))? else {
             continue;
         };
+
         if let ProjectionState::MergedAccounts(absorbed) = &record.state {
-            let new = absorbed.iter().filter(|account| !family.contains(account));
+            let new = absorbed.iter().filter(|account| !accounts.contains(account));
             let new: Vec<_> = new.copied().collect();
-            family.extend(new);
+            accounts.extend(new);
         }
     }
-    Ok(family)
+
+    Ok(accounts)
 }
 
-/// By which numbers a customer can be named who has, or had, no id of the shop's.
-pub(crate) fn numeric_customer_ids(family: &[AccountId]) -> BTreeSet<CustomerId> {
-    let numbers = family.iter().map(|account| NumericId::from_id(None, account.0));
+/// Returns the numeric ids assigned to accounts, by which rules can refer to customers
+/// without an id of the shop.
+pub(crate) fn numeric_customer_ids(accounts: &[AccountId]) -> BTreeSet<CustomerId> {
+    let numbers = accounts.iter().map(|account| NumericId::from_id(None, account.0));
     numbers
         .filter_map(|number| CustomerId::new(number.to_string()).ok())
         .collect()
 }
 
-/// What a checkout holds.
+/// Returns the claims of a checkout on codes.
 pub(crate) fn load_checkout_codes(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -169,21 +184,21 @@ pub(crate) fn load_checkout_codes(
     })
 }
 
-/// What a checkout holds at `now`, to be shown.
+/// Returns a checkout with its reservations in force at `now`.
 pub(crate) fn load_checkout(
     view: &mut impl DiscountView,
     shop: ShopId,
     id: &CheckoutId,
     now: Timestamp,
 ) -> Result<CheckoutView, Failure> {
-    let mut held = Vec::new();
-    for (of, until) in load_checkout_codes(view, shop, id)?.reservations(now) {
-        held.extend(find_code(view, shop, of)?.map(|code| (code, until)));
+    let mut reservations = Vec::new();
+    for (code, until) in load_checkout_codes(view, shop, id)?.reservations(now) {
+        reservations.extend(find_code(view, shop, code)?.map(|code| (code, until)));
     }
-    Ok(CheckoutView { id: id.clone(), reservations: held })
+    Ok(CheckoutView { id: id.clone(), reservations })
 }
 
-/// Which codes an order has used.
+/// Returns the claims of an order on codes.
 pub(crate) fn load_order_codes(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -196,7 +211,7 @@ pub(crate) fn load_order_codes(
     })
 }
 
-/// The codes that an order has used, to be shown.
+/// Returns the codes that an order has used, unless they were deleted.
 pub(crate) fn list_codes_used_by_order(
     view: &mut impl DiscountView,
     shop: ShopId,
@@ -207,7 +222,7 @@ pub(crate) fn list_codes_used_by_order(
     Ok(codes?.into_iter().flatten().collect())
 }
 
-/// All that is known of one code, for one customer and one checkout.
+/// A code with everything that decides its use by a customer and a checkout.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeLookup {
     pub(crate) id: CodeId,
@@ -218,12 +233,13 @@ pub(crate) struct CodeLookup {
 }
 
 impl CodeLookup {
-    /// Looks all of it up. The tallies of the customer's accounts count together.
+    /// Loads a code. Returns `None` if no code has this id. The uses of all `accounts` of
+    /// the customer are added up.
     pub(crate) fn load(
         view: &mut impl DiscountView,
         shop: ShopId,
         id: CodeId,
-        family: &[AccountId],
+        accounts: &[AccountId],
         checkout: Option<&CheckoutCodes>,
     ) -> Result<Option<Self>, Failure> {
         let Some(record) = view.projection(shop, &ProjectionKey::Code(id))? else {
@@ -233,9 +249,12 @@ impl CodeLookup {
             return Ok(None);
         };
         let rule = find_rule(view, shop, of_rule)?.map(|view| view.rule);
+
+        // Other rules do not limit uses per customer, so that their tallies need no
+        // reads.
         let mut used_by_customer: Option<CodeUsage> = None;
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
-            for account in family {
+            for account in accounts {
                 let record = view.projection(shop, &ProjectionKey::Tally(id, *account))?;
                 if let Some(Projection { state: ProjectionState::Tally(tally), .. }) =
                     record.as_deref()
@@ -244,6 +263,7 @@ impl CodeLookup {
                 }
             }
         }
+
         let checkout = checkout.and_then(|codes| codes.claim(id)).cloned();
         Ok(Some(Self { id, record, rule, used_by_customer, checkout }))
     }
@@ -252,7 +272,7 @@ impl CodeLookup {
         self.rule.as_deref()
     }
 
-    /// What the rules look at.
+    /// Returns the input of the rules, or `None` if the projection is not of a code.
     pub(crate) fn facts(&self) -> Option<CodeContext<'_>> {
         Some(CodeContext {
             id: self.id,
@@ -263,25 +283,27 @@ impl CodeLookup {
         })
     }
 
-    /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
+    /// Returns the account under which the checkout reserved the code, if it is one of
+    /// the customer's. A customer may have reserved as a guest.
     pub(crate) fn reservation_account(
         &self,
-        family: &[AccountId],
+        accounts: &[AccountId],
         now: Timestamp,
     ) -> Option<AccountId> {
-        let held = self.checkout.as_ref().and_then(|claim| claim.reservation_at(now));
-        held.and_then(|held| held.account)
-            .filter(|account| family.contains(account))
+        let reservation = self.checkout.as_ref().and_then(|claim| claim.reservation_at(now));
+        reservation
+            .and_then(|reservation| reservation.account)
+            .filter(|account| accounts.contains(account))
     }
 
-    /// The same with the reservation under the customer's present account.
+    /// Moves the reservation to the customer's current account.
     fn with_reservation_account(
         mut self,
         account: Option<AccountId>,
-        family: &[AccountId],
+        accounts: &[AccountId],
         now: Timestamp,
     ) -> Self {
-        if self.reservation_account(family, now).is_some()
+        if self.reservation_account(accounts, now).is_some()
             && let Some(CheckoutClaim::Reserved(Reservation { until, .. })) = self.checkout
         {
             self.checkout = Some(CheckoutClaim::Reserved(Reservation { account, until }));
@@ -290,7 +312,7 @@ impl CodeLookup {
     }
 }
 
-/// A cart with all that a store knows about it, seen at one time.
+/// A cart with everything needed to evaluate it, read as of one commit.
 #[derive(Clone, Debug)]
 pub struct CartFacts {
     cart: Cart,
@@ -299,8 +321,9 @@ pub struct CartFacts {
     codes: HashMap<Code, CodeLookup>,
 }
 
-/// Whether a customer whom a cart's id or e-mail led to is its customer: an e-mail alone leads to whoever has
-/// it, beside an id only to a guest.
+/// Returns true if a customer found by the id or the e-mail of a cart is the cart's
+/// customer. An e-mail alone finds any customer; an e-mail besides an id finds only a
+/// guest.
 pub(crate) fn is_cart_customer(
     record: &CustomerRecord,
     named_by_id: bool,
@@ -309,11 +332,13 @@ pub(crate) fn is_cart_customer(
     by_id == Some(record.account) || record.id.is_none() || !named_by_id
 }
 
-/// Stands for somebody who is named, but not known yet: no account has this number.
+/// The account of a customer who is referred to, but does not exist yet. No account has
+/// this number.
 const UNKNOWN_CUSTOMER: AccountId = AccountId(0);
 
 impl CartFacts {
-    /// Looks up what a cart needs. `customers` are all that its customer is known as.
+    /// Loads everything needed to evaluate a cart. `customers` are all records of its
+    /// customer.
     pub(crate) fn load(
         view: &mut impl DiscountView,
         (of, program): (&Shop, &Program),
@@ -322,6 +347,8 @@ impl CartFacts {
     ) -> Result<Self, Failure> {
         let CartQuery { mut cart, checkout } = query;
         let shop = of.id;
+
+        // The id and e-mail of the request take precedence over those of the record.
         let buyer = &mut cart.customer;
         let named = buyer.id.is_some() || buyer.email.is_some();
         buyer.account = named.then_some(UNKNOWN_CUSTOMER);
@@ -330,30 +357,28 @@ impl CartFacts {
             buyer.id = buyer.id.take().or_else(|| known.id.clone());
             buyer.email = buyer.email.take().or_else(|| known.email.clone());
         }
-        let family =
+
+        let accounts =
             collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
-        cart.customer.aliases = numeric_customer_ids(&family);
+        cart.customer.aliases = numeric_customer_ids(&accounts);
         let claims = checkout
             .map(|checkout| load_checkout_codes(view, shop, &checkout))
             .transpose()?;
+
         let mut codes = HashMap::new();
         for text in cart.codes.iter().take(Cart::MAX_CODES) {
             let Some(id) = view.code_by_key(shop, text.key())? else { continue };
-            let gathered = CodeLookup::load(view, shop, id, &family, claims.as_ref())?;
-            if let Some(gathered) = gathered {
-                let who = (cart.customer.account, cart.at);
-                cart.customer.segments.extend(matching_saved_searches(
-                    view,
-                    of,
-                    gathered.rule(),
-                    who,
-                )?);
-                codes.insert(
-                    text.clone(),
-                    gathered.with_reservation_account(cart.customer.account, &family, cart.at),
-                );
-            }
+            let Some(code) = CodeLookup::load(view, shop, id, &accounts, claims.as_ref())? else {
+                continue;
+            };
+
+            // Saved searches act as segments of the customer.
+            let account = cart.customer.account;
+            let searches = matching_saved_searches(view, of, code.rule(), (account, cart.at))?;
+            cart.customer.segments.extend(searches);
+            codes.insert(text.clone(), code.with_reservation_account(account, &accounts, cart.at));
         }
+
         Ok(Self {
             cart,
             minor_digits: of.minor_digits(),
@@ -362,7 +387,8 @@ impl CartFacts {
         })
     }
 
-    /// What each code takes off each line, or why it does not apply.
+    /// Returns the discount of each code on each line, or the reason why the code does
+    /// not apply. Fails if the cart itself is invalid.
     pub fn evaluate(&self) -> Result<Evaluation, CartError> {
         let find = |code: &Code| self.codes.get(code).and_then(CodeLookup::facts);
         evaluate(&self.cart, self.minor_digits, self.stacking, find)

@@ -28,11 +28,11 @@ impl CatalogueTables {
     pub(super) fn apply(
         &mut self,
         shop: ShopId,
-        shelved: Vec<CatalogueChange>,
-        numbered: AssignedNumbers,
+        changes: Vec<CatalogueChange>,
+        assigned: AssignedNumbers,
     ) {
-        for shelved in shelved {
-            match shelved {
+        for change in changes {
+            match change {
                 CatalogueChange::PutProduct(record) => {
                     self.product_numbers
                         .insert((shop, record.product.id.clone()), record.number);
@@ -56,8 +56,9 @@ impl CatalogueTables {
                 }
             }
         }
-        self.assigned_counts.extend(numbered.last.map(|last| (shop, last)));
-        for (variant, number) in numbered.variants {
+
+        self.assigned_counts.extend(assigned.last.map(|last| (shop, last)));
+        for (variant, number) in assigned.variants {
             self.numbered_variants.insert((shop, number), variant.clone());
             self.variant_numbers.insert((shop, variant), number);
         }
@@ -94,12 +95,10 @@ impl CatalogueView for Tables {
         Ok(self.catalogue.searches.get(&(shop, number)).cloned())
     }
 
-    fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        Ok(self
-            .catalogue
-            .searches
-            .values()
-            .any(|search| search.shop == shop && search.name == name))
+    fn search_by_name(&mut self, shop: ShopId, name: &str) -> Result<Option<NumericId>, Failure> {
+        let mut searches = self.catalogue.searches.values();
+        let found = searches.find(|search| search.shop == shop && search.name == name);
+        Ok(found.map(|search| search.number))
     }
 
     fn variant_number(
@@ -211,7 +210,8 @@ impl Catalogue for MemoryStore {
     }
 }
 
-/// A shop's values in the order of their keys, behind one of them.
+/// Returns up to `limit` values of a shop in the order of their keys, starting behind
+/// `after`.
 fn page<K: Ord, V>(
     values: &BTreeMap<(ShopId, K), Arc<V>>,
     shop: ShopId,

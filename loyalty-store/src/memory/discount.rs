@@ -14,7 +14,7 @@ use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
-use crate::transact::{CatalogueView, TransactionView};
+use crate::transact::{CatalogueView, StateView};
 
 impl DiscountView for Tables {
     fn projection(
@@ -64,12 +64,15 @@ impl Discounts for MemoryStore {
         let mut tables = self.tables();
         let from = (shop, PriceRuleId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
+        // One more than the page, to see whether others follow.
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+
         let rules = ids
             .iter()
             .take(limit)
             .map(|id| lookup::find_rule(&mut *tables, shop, *id));
         let rules: Result<Vec<_>, _> = rules.collect();
+
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
             has_more: ids.len() > limit,
@@ -104,11 +107,13 @@ impl Discounts for MemoryStore {
         let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.codes_by_rule.range(from..=(rule, CodeId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+
         let codes = ids
             .iter()
             .take(limit)
             .map(|id| lookup::find_code(&mut *tables, shop, *id));
         let codes: Result<Vec<_>, _> = codes.collect();
+
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
             has_more: ids.len() > limit,
@@ -129,10 +134,10 @@ impl Discounts for MemoryStore {
 
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
         let tables = self.tables();
-        let place = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
+        let index = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
         Ok(tables
             .journal
-            .get(place)
+            .get(index)
             .and_then(|row| CodeBatch::from_row(row, shop)))
     }
 
@@ -147,11 +152,15 @@ impl Discounts for MemoryStore {
 
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
         let mut tables = self.tables();
-        let of = tables.shops.get(&shop).cloned();
-        let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
+        let details = tables.shops.get(&shop).cloned();
+        let details =
+            details.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let program = tables.find_program(shop, None);
         let (_, program) =
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
+
+        // The customers found by id and by e-mail can differ: a guest may have the
+        // e-mail.
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.account_by_id(shop, id)).transpose()?.flatten();
         let by_email = email
@@ -165,7 +174,8 @@ impl Discounts for MemoryStore {
         let customers =
             customers.filter(|record| lookup::is_cart_customer(record, id.is_some(), by_id));
         let customers: Vec<_> = customers.cloned().collect();
-        CartFacts::load(&mut *tables, (&of, &program), query, &customers)
+
+        CartFacts::load(&mut *tables, (&details, &program), query, &customers)
     }
 
     fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {

@@ -1,6 +1,6 @@
-//! From a search's text to its expression: characters to words, words to terms, terms to a tree.
+//! The parser of searches: characters to tokens, tokens to terms, terms to an expression.
 //!
-//! All is bounded by the text's 500 characters, also how deep the tree gets.
+//! The limit of 500 characters also bounds the depth of recursion.
 
 use std::iter::Peekable;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::{Comparison, Expression, Pattern, SearchError, Term, TextField, TimeR
 const MAX_CHARACTERS: usize = 500;
 const MAX_TERMS: usize = 10;
 
-/// Fields of Shopify's customers of which nothing is known here.
+/// Fields of Shopify's customers that are not stored.
 const UNSUPPORTED_FIELDS: [&str; 11] = [
     "accepts_marketing",
     "city",
@@ -29,10 +29,12 @@ const UNSUPPORTED_FIELDS: [&str; 11] = [
     "total_spent",
 ];
 
+/// Parses the text of a search. Dates are days in `zone`.
 pub(super) fn parse_expression(text: &str, zone: Zone) -> Result<Expression, SearchError> {
     if text.chars().count() > MAX_CHARACTERS {
         return Err(SearchError::TooLong);
     }
+
     let tokens = tokenize(text)?;
     if tokens.iter().filter(|token| matches!(token, Token::Word(_))).count() > MAX_TERMS {
         return Err(SearchError::TooLong);
@@ -40,8 +42,11 @@ pub(super) fn parse_expression(text: &str, zone: Zone) -> Result<Expression, Sea
     if tokens.is_empty() {
         return Ok(Expression::default());
     }
+
     let mut parser = Parser { tokens: tokens.into_iter().peekable(), zone };
     let expression = parser.parse_any()?;
+
+    // Only a closing parenthesis ends an expression before the end of the text.
     match parser.tokens.next() {
         None => Ok(expression),
         Some(_) => Err(SearchError::UnpairedParenthesis),
@@ -58,12 +63,13 @@ enum Token {
     Word(Word),
 }
 
-/// Characters, each with whether it was quoted and so stands only for itself.
+/// The characters of a word. A quoted character (`true`) is never an operator.
 type Word = Vec<(char, bool)>;
 
 fn tokenize(text: &str) -> Result<Vec<Token>, SearchError> {
     let (mut tokens, mut word, mut quote) = (Vec::new(), Word::new(), None);
     let mut characters = text.chars();
+
     while let Some(character) = characters.next() {
         match (character, quote) {
             ('\\', _) => word.extend(characters.next().map(|next| (next, true))),
@@ -80,14 +86,16 @@ fn tokenize(text: &str) -> Result<Vec<Token>, SearchError> {
             (other, None) => word.push((other, false)),
         }
     }
+
     if quote.is_some() {
         return Err(SearchError::UnclosedQuote);
     }
+
     finish_word(&mut word, &mut tokens);
     Ok(tokens)
 }
 
-/// An apostrophe inside a word is no quote.
+/// Returns true where an apostrophe opens a quote: at the start of a word or a value.
 fn expects_value(word: &Word) -> bool {
     word.last()
         .is_none_or(|last| [':', '>', '<', '='].map(|sign| (sign, false)).contains(last))
@@ -155,7 +163,7 @@ impl Parser {
             Some(Token::Close) => Err(SearchError::UnpairedParenthesis),
             Some(Token::And) => misplaced("AND"),
             Some(Token::Or) => misplaced("OR"),
-            None => misplaced("an operator or a parenthesis"),
+            None => misplaced("an operator or parenthesis"),
         }
     }
 }
@@ -180,12 +188,14 @@ fn parse_term(word: &[(char, bool)], zone: Zone) -> Result<Term, SearchError> {
     let (field, value) = word.split_at(colon);
     let (field, value) = (word_text(field), value.get(1..).unwrap_or_default());
     let (comparison, value) = parse_comparison(value);
+
     let text = |text_field| match comparison {
         Comparison::Equal => Ok(Term::Text(text_field, parse_pattern(value))),
         Comparison::Greater | Comparison::AtLeast | Comparison::Less | Comparison::AtMost => {
             Err(SearchError::NotComparable(field.clone()))
         }
     };
+
     match field.as_str() {
         "country" => text(TextField::Country),
         "created_at" => Ok(Term::Created(comparison, parse_time_range("created_at", value, zone)?)),
@@ -202,7 +212,7 @@ fn parse_term(word: &[(char, bool)], zone: Zone) -> Result<Term, SearchError> {
     }
 }
 
-/// What a value is compared by: the signs before it, unless they are quoted.
+/// Splits a value into its comparison and the rest. Quoted signs belong to the value.
 fn parse_comparison(value: &[(char, bool)]) -> (Comparison, &[(char, bool)]) {
     let sign = |index: usize| value.get(index).filter(|(_, quoted)| !quoted).map(|(sign, _)| *sign);
     let (comparison, signs) = match (sign(0), sign(1)) {
@@ -226,9 +236,9 @@ fn parse_pattern(word: &[(char, bool)]) -> Pattern {
 fn parse_points(value: &[(char, bool)]) -> Result<i64, SearchError> {
     let text = word_text(value);
     let digits = text.strip_prefix('-').unwrap_or(&text);
-    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let wrong = SearchError::InvalidValue { field: "points", expected: "a whole number" };
-    text.parse().ok().filter(|_| whole).ok_or(wrong)
+    let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let invalid = SearchError::InvalidValue { field: "points", expected: "a whole number" };
+    text.parse().ok().filter(|_| is_whole).ok_or(invalid)
 }
 
 fn parse_time_range(
@@ -237,14 +247,15 @@ fn parse_time_range(
     zone: Zone,
 ) -> Result<TimeRange, SearchError> {
     let text = word_text(value);
-    let found = if text.len() == 10 { parse_day(&text, zone) } else { parse_instant(&text) };
-    let wanted = "a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'";
-    found.ok_or(SearchError::InvalidValue { field, expected: wanted })
+    let range = if text.len() == 10 { parse_day(&text, zone) } else { parse_instant(&text) };
+    let expected = "a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'";
+    range.ok_or(SearchError::InvalidValue { field, expected })
 }
 
 fn parse_day(text: &str, zone: Zone) -> Option<TimeRange> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let date = NaiveDate::from_str(text).ok().filter(|_| plain)?;
+    // `NaiveDate` would also accept signs and blanks.
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let date = NaiveDate::from_str(text).ok().filter(|_| is_plain)?;
     let start = |date: NaiveDate| zone.instant(date.and_time(NaiveTime::MIN)).ok();
     TimeRange::between(start(date)?, start(date.succ_opt()?)?)
 }

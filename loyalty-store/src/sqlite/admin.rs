@@ -1,32 +1,66 @@
-//! Shops, keys and the proof, on a file that another process may be serving.
+//! The operator's access: shops, API keys and verification, on a file that another process may be
+//! serving.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::{ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{Program, ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::due_index::Rescheduler;
-use super::{account, code_claims, discounts, rows, schema};
+use super::schema;
+use super::tables::{
+    account, checkpoint, code_claim, discount_index, journal, order, program, projection, query,
+    shop,
+};
+use crate::engine::Rescheduler;
 use crate::error::Failure;
 use crate::query::VerificationReport;
 use crate::shop::{Integration, NewApiKey, NewShop, Shop};
 use crate::verify::{JournalVerifier, StoredStates};
 
-/// The operator's side of a database file: it makes shops and keys and proves the books, also while a
-/// server is running on the same file.
+/// The operator's access to a database file: it creates shops and API keys and verifies all states,
+/// also while a server is running on the same file.
+///
+/// # Example: a shop is created before the server starts
+/// ```
+/// use loyalty_core::{Currency, Zone};
+/// use loyalty_store::{NewShop, SqliteAdmin};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let admin = SqliteAdmin::open(&directory.path().join("loyalty.db"))?;
+/// let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// let shop = admin.create_shop(&shop, "2026-01-31T10:00:00Z".parse()?)?;
+/// assert_eq!(admin.shops()?, [shop]);
+/// assert!(admin.verify()?.differences.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SqliteAdmin {
     db: Mutex<Connection>,
 }
 
 impl SqliteAdmin {
-    /// Opens the file, making it where there is none.
+    /// Opens the file, and creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         Ok(Self { db: Mutex::new(schema::open(path)?) })
     }
 
-    /// Opens a file that must be there.
+    /// Opens an existing file.
+    ///
+    /// # Errors
+    /// Fails if there is no file, it was written by a newer program, or it cannot be read.
+    ///
+    /// # Example: a wrong path creates no file
+    /// ```
+    /// use loyalty_store::{Failure, SqliteAdmin};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("loyalty.db");
+    /// let opened = SqliteAdmin::open_existing(&file);
+    /// assert!(matches!(opened, Err(Failure::Unavailable(_))));
+    /// assert!(!file.exists());
+    /// # Ok(()) }
+    /// ```
     pub fn open_existing(path: &Path) -> Result<Self, Failure> {
         if !path.exists() {
             return Err(Failure::Unavailable(format!("there is no file {}", path.display())));
@@ -38,11 +72,12 @@ impl SqliteAdmin {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a shop with the default program.
+    /// Creates a shop with the default program.
     pub fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
         let mut db = self.lock_db();
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let id = rows::max_value(&transaction, "id", "shop")?.saturating_add(1);
+        let id = query::max_value(&transaction, "id", "shop")?.saturating_add(1);
+
         let NewShop { name, currency, zone } = shop.clone();
         let shop = Shop {
             id: ShopId(id),
@@ -52,47 +87,44 @@ impl SqliteAdmin {
             created_at: now,
             integration: None,
         };
-        rows::insert_shop(&transaction, &shop)?;
-        rows::insert_program(
-            &transaction,
-            shop.id,
-            ProgramVersion(1),
-            &loyalty_core::Program::default(),
-            now,
-        )?;
+        shop::insert_shop(&transaction, &shop)?;
+
+        let program = Program::default();
+        program::insert_program(&transaction, shop.id, ProgramVersion(1), &program, now)?;
         transaction.commit()?;
         Ok(Arc::new(shop))
     }
 
     /// All shops, oldest first.
     pub fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
-        Ok(rows::read_shops(&self.lock_db())?.into_iter().map(Arc::new).collect())
+        Ok(shop::read_shops(&self.lock_db())?.into_iter().map(Arc::new).collect())
     }
 
-    /// Adds a key to a shop. Of the keys before it only the newest stays alive.
+    /// Adds an API key to a shop and revokes all before it but the newest.
     pub fn add_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         let mut db = self.lock_db();
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        rows::insert_api_key(&transaction, shop, key, now)?;
+        shop::insert_api_key(&transaction, shop, key, now)?;
         Ok(transaction.commit()?)
     }
 
-    /// Notes where a store plugin was installed.
+    /// Stores where a store plugin was installed.
     pub fn record_integration(
         &self,
         shop: ShopId,
         integration: &Integration,
     ) -> Result<(), Failure> {
-        rows::update_integration(&self.lock_db(), shop, integration)
+        shop::update_integration(&self.lock_db(), shop, integration)
     }
 
-    /// Folds the whole journal and compares every state with it.
+    /// Folds the whole journal and compares every state with it. Costs the whole file, and memory
+    /// for all states.
     pub fn verify(&self) -> Result<VerificationReport, Failure> {
         verify(&self.lock_db())
     }
 }
 
-/// All of it in one read transaction: a writer may go on meanwhile.
+/// Verifies in one read transaction, concurrently with a writer.
 pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
     db.execute_batch("BEGIN")?;
     let verified = verify_in_transaction(db);
@@ -101,36 +133,39 @@ pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
 }
 
 fn verify_in_transaction(db: &Connection) -> Result<VerificationReport, Failure> {
-    let mut standing = StoredStates {
-        persisted_up_to: rows::read_checkpoint(db)?.0,
+    let mut stored = StoredStates {
+        persisted_up_to: checkpoint::read_checkpoint(db)?.seq,
         ..StoredStates::default()
     };
-    let (accounts, unreadable) = (&mut standing.accounts, &mut standing.unreadable);
-    standing.orphan_segments = account::for_each_account(db, |id, record| match record {
+    let (accounts, unreadable) = (&mut stored.accounts, &mut stored.unreadable);
+    stored.orphan_segments = account::for_each_account(db, |id, record| match record {
         Ok(record) => {
             accounts.insert(id, record);
         }
         Err(what) => unreadable.push(what),
     })?;
-    rows::for_each_order(db, |key, record| {
-        standing.orders.insert(key, record);
+    order::for_each_order(db, |key, record| {
+        stored.orders.insert(key, record);
     })?;
-    discounts::for_each_projection(db, |key, record| {
-        standing.projections.insert(key, record);
+    projection::for_each_projection(db, |key, record| {
+        stored.projections.insert(key, record);
     })?;
-    standing.index = discounts::read_index(db)?;
-    code_claims::for_each_code_claim(db, |claim, account| {
-        standing.claims.insert(claim, account);
+    stored.index = discount_index::read_index(db)?;
+    code_claim::for_each_code_claim(db, |claim, account| {
+        stored.claims.insert(claim, account);
     })?;
-    let mut fold = JournalVerifier::new(standing);
-    rows::for_each_journal_row(db, 0, |row| {
-        fold.fold_row(&row);
+
+    let mut verifier = JournalVerifier::new(stored);
+    journal::for_each_journal_row(db, 0, |row| {
+        verifier.fold_row(&row);
         Ok(())
     })?;
-    let mut restored = Rescheduler::default();
-    fold.finish(|id, record| {
-        if restored.is_due_current(db, record.shop)? {
-            restored.reschedule(db, id, record)
+
+    // Due dates of a shop with a new program may be those of the program before.
+    let mut rescheduler = Rescheduler::default();
+    verifier.finish(|id, record| {
+        if rescheduler.is_due_current(db, record.shop)? {
+            rescheduler.reschedule(db, id, record)
         } else {
             Ok(())
         }

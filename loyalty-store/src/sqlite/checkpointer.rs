@@ -1,8 +1,9 @@
-//! Who moves the log into the database, so that no commit waits for it.
+//! WAL checkpoints by a thread of their own, so that no commit waits for a long one.
 //!
-//! SQLite begins its log anew once all of it has been moved, and under load there is always more. So a
-//! thread moves the bulk beside the writer, and the writer moves the little that came meanwhile between two
-//! commits. Nothing is lost where either fails: the log stays, and the next commit asks again.
+//! SQLite restarts its write-ahead log only once all of it was copied into the database, and under
+//! load there is always more. So a thread copies the bulk concurrently with the writer, and the
+//! writer copies the rest between two commits. Nothing is lost if either fails: the log stays, and
+//! the next commit signals again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 
-use super::schema::{self, FileIdentity};
+use super::file::FileIdentity;
+use super::schema;
 use crate::error::Failure;
 
 /// The writer's side.
 pub(super) struct CheckpointTrigger {
-    /// How many pages make it long.
+    /// The length of the log, in pages, from which on commits signal.
     threshold_pages: i32,
     sender: SyncSender<()>,
     bulk_copied: Arc<AtomicBool>,
@@ -28,35 +30,34 @@ pub(super) struct Checkpointer {
     bulk_copied: Arc<AtomicBool>,
 }
 
-/// Both sides of a log that is moved when it has so many pages.
-pub(super) fn checkpointer(pages: usize) -> (CheckpointTrigger, Checkpointer) {
-    let (tell, long) = sync_channel(1);
-    let bulk_moved = Arc::new(AtomicBool::new(false));
-    let pages = i32::try_from(pages).unwrap_or(i32::MAX);
-    (
-        CheckpointTrigger {
-            threshold_pages: pages,
-            sender: tell,
-            bulk_copied: Arc::clone(&bulk_moved),
-        },
-        Checkpointer { receiver: long, bulk_copied: bulk_moved },
-    )
+/// Returns both sides for a log that is copied when it has `threshold` pages.
+pub(super) fn checkpointer(threshold: usize) -> (CheckpointTrigger, Checkpointer) {
+    // One signal is enough, however many commits find the log long.
+    let (sender, receiver) = sync_channel(1);
+    let bulk_copied = Arc::new(AtomicBool::new(false));
+    let trigger = CheckpointTrigger {
+        threshold_pages: i32::try_from(threshold).unwrap_or(i32::MAX),
+        sender,
+        bulk_copied: Arc::clone(&bulk_copied),
+    };
+    (trigger, Checkpointer { receiver, bulk_copied })
 }
 
 impl CheckpointTrigger {
-    /// Has the connection tell after each commit where the log is long.
+    /// Has each commit of the connection signal the thread if the log is long.
     pub(super) fn install_hook(&self, db: &mut Connection) -> Result<(), Failure> {
-        let (most, long) = (self.threshold_pages, self.sender.clone());
-        // Where one telling waits already, or nobody listens any more, no other is needed.
+        let (threshold, sender) = (self.threshold_pages, self.sender.clone());
         Ok(db.wal_hook(Some(move |_: &mut _, pages| {
-            if pages >= most {
-                let _ = long.try_send(());
+            if pages >= threshold {
+                // Full means that a signal is pending, closed that the thread has ended.
+                let _ = sender.try_send(());
             }
             Ok(())
         }))?)
     }
 
-    /// Moves what came since the bulk was moved, if it was. To be called between two transactions.
+    /// Copies what was added to the log since the bulk was copied, if it was. To be called between
+    /// two transactions.
     pub(super) fn checkpoint_rest(&self, db: &Connection) {
         if self.bulk_copied.swap(false, Ordering::Acquire) {
             log_failure(&checkpoint_wal(db));
@@ -65,27 +66,28 @@ impl CheckpointTrigger {
 }
 
 impl Checkpointer {
-    /// Moves the bulk whenever the log is long, until nobody can tell any more.
+    /// Copies the bulk whenever the log is long, until the trigger is dropped.
     pub(super) fn run(&self, path: &Path, identity: FileIdentity) {
         while self.receiver.recv().is_ok() {
-            let done = identity
+            let result = identity
                 .ensure_unchanged(path)
                 .and_then(|()| checkpoint_wal(&schema::open_for_checkpoint(path)?));
-            if log_failure(&done) {
+            if log_failure(&result) {
                 self.bulk_copied.store(true, Ordering::Release);
             }
         }
     }
 }
 
-/// As much as can be moved without waiting for anybody.
+/// Copies as much of the log as can be copied without waiting for other connections.
 fn checkpoint_wal(db: &Connection) -> Result<(), Failure> {
     Ok(db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 
-fn log_failure(done: &Result<(), Failure>) -> bool {
-    if let Err(failure) = done {
-        tracing::warn!(%failure, "the log could not be moved; it grows until it can be");
+/// Logs a failure. Returns `true` if there was none.
+fn log_failure(result: &Result<(), Failure>) -> bool {
+    if let Err(failure) = result {
+        tracing::warn!(%failure, "checkpoint failed; the write-ahead log grows until one succeeds");
     }
-    done.is_ok()
+    result.is_ok()
 }

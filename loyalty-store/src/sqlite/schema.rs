@@ -1,13 +1,13 @@
-//! The file: how it is opened, what is in it, and how it moves to a newer format. Forward only.
+//! The schema of the file, its migrations (forward only), and how connections are configured.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::responses;
+use super::tables::response::rebuild_slots;
 use crate::error::Failure;
 
-/// SQLite before this could corrupt a database when it reset the write-ahead log.
+/// Older versions of SQLite could corrupt a database when they reset the write-ahead log.
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
 
 /// Marks a file as ours ("loya").
@@ -17,10 +17,11 @@ const APPLICATION_ID: i64 = 0x6c6f_7961;
 #[expect(clippy::as_conversions, clippy::cast_possible_wrap, reason = "they are few")]
 const FORMAT: i64 = MIGRATIONS.len() as i64;
 
-/// Since which format keys have places, which no SQL reckons.
-const RESPONSE_BLOCKS_FORMAT: i64 = 8;
+/// The format since which responses are found by slots, which SQL cannot compute.
+const RESPONSE_SLOTS_FORMAT: i64 = 8;
 
-/// One step a format version. Never changed once released; a new format is a new step.
+/// One step for each format. Once released it never changes: comments and names in it are those of
+/// its time.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE shop (
@@ -277,34 +278,64 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (account, lot)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- Plain names.
+    ALTER TABLE purchase RENAME TO orders;
+    ALTER TABLE keyed RENAME TO projection;
+    ALTER TABLE projection RENAME COLUMN text TO text_id;
+    ALTER TABLE answers RENAME TO response_block;
+    ALTER TABLE response_block RENAME COLUMN last TO last_number;
+    ALTER TABLE response_block RENAME COLUMN at TO newest_at;
+    ALTER TABLE response_block RENAME COLUMN block TO body;
+    ALTER TABLE answer_key RENAME TO response_slot;
+    ALTER TABLE response_slot RENAME COLUMN answer TO number;
+    ALTER TABLE checkpoint RENAME COLUMN answer TO response;
+    ALTER TABLE chapter RENAME TO activity_segment;
+    ALTER TABLE activity_segment RENAME COLUMN second TO first_second;
+    ALTER TABLE activity_segment RENAME COLUMN nanosecond TO first_nanosecond;
+    ALTER TABLE activity_segment RENAME COLUMN instants TO body;
+    ALTER TABLE lot_chapter RENAME TO lot_segment;
+    ALTER TABLE lot_segment RENAME COLUMN lot TO first_lot;
+    ALTER TABLE lot_segment RENAME COLUMN lots TO body;
+    ALTER TABLE account RENAME COLUMN chapters TO segment_count;
+    ALTER TABLE sweep RENAME TO reschedule;
+    ALTER TABLE reschedule RENAME COLUMN up_to TO up_to_account;
+    ALTER TABLE claim RENAME TO code_claim;
+    ALTER TABLE numbering RENAME TO number_counter;
+    ALTER TABLE number_counter RENAME COLUMN last TO last_number;
+    ALTER TABLE journal RENAME COLUMN previous TO previous_seq;
+    ALTER TABLE customer RENAME COLUMN steady_since TO attributes_changed_at;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// Opens the file for writing, making it or moving it to the newest format.
+/// Opens the file for writing, creates it if it does not exist, and migrates it to the newest
+/// format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
     prepare(Connection::open_with_flags(path, WRITE_FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?)
 }
 
-/// Opens the file for writing, where it is there.
+/// Opens an existing file for writing.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
     prepare(Connection::open_with_flags(path, WRITE_FLAGS)?)
 }
 
-/// Opens the file for writing beside the writer, who has made it as it should be.
+/// Opens the file for writing concurrently with the writer, which has migrated it.
 pub(super) fn open_for_checkpoint(path: &Path) -> Result<Connection, Failure> {
     let db = Connection::open_with_flags(path, WRITE_FLAGS)?;
     configure(&db)?;
     Ok(db)
 }
 
-/// A file that is not ours, or newer, is refused before anything is changed in it. One that is as it
-/// should be is opened without a lock, however busy it is.
+/// Rejects a file of another program, or of a newer format, before anything is changed in it. A file
+/// of the newest format is opened without a lock, so that it may be busy.
 fn prepare(mut db: Connection) -> Result<Connection, Failure> {
     ensure_sqlite_version()?;
     configure(&db)?;
-    // A commit that has added pages passes over the whole cache, and what is written behind comes sorted.
+    // A commit that has added pages scans the whole cache, and write-behind needs little of it since
+    // its slices are sorted.
     db.pragma_update(None, "cache_size", -8_000)?;
     let found = read_format(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -322,40 +353,6 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     Ok(db)
 }
 
-/// Which file it is that stands at a path: a commit into one that was taken away or replaced would be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileIdentity([u64; 2]);
-
-impl FileIdentity {
-    pub(super) fn of(path: &Path) -> Result<Self, Failure> {
-        let unavailable = |error| Failure::Unavailable(format!("{}: {error}", path.display()));
-        std::fs::metadata(path)
-            .map(|found| Self(device_and_inode(&found)))
-            .map_err(unavailable)
-    }
-
-    /// That the same file is still there.
-    pub(super) fn ensure_unchanged(self, path: &Path) -> Result<(), Failure> {
-        if Self::of(path)? == self {
-            return Ok(());
-        }
-        let text = "another file was put in its place: put the old one back, or start anew";
-        Err(Failure::Unavailable(format!("{}: {text}", path.display())))
-    }
-}
-
-#[cfg(unix)]
-fn device_and_inode(found: &std::fs::Metadata) -> [u64; 2] {
-    use std::os::unix::fs::MetadataExt;
-    [found.dev(), found.ino()]
-}
-
-/// Elsewhere an open file cannot be replaced.
-#[cfg(not(unix))]
-fn numbers(_: &std::fs::Metadata) -> [u64; 2] {
-    [0; 2]
-}
-
 fn ensure_sqlite_version() -> Result<(), Failure> {
     if rusqlite::version_number() >= MIN_SQLITE_VERSION {
         return Ok(());
@@ -369,19 +366,19 @@ fn ensure_sqlite_version() -> Result<(), Failure> {
 fn configure(db: &Connection) -> Result<(), Failure> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit is on the disk before anybody is told. Fewer, larger checkpoints of the log.
+    // FULL: a commit is on the disk before its replies. WAL checkpoints are few and large.
     for (name, value) in
         [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)]
     {
         db.pragma_update(None, name, value)?;
     }
     db.pragma_update(None, "mmap_size", 0)?;
-    // A plan holds for every value: without this, each run of a cached statement can plan it anew.
+    // A plan is for every value: without this, each run of a cached statement can plan it again.
     db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
-/// The format of a file that is ours, or empty.
+/// Returns the format of a file of this program; zero for an empty file.
 fn read_format(db: &Connection) -> Result<i64, Failure> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -394,36 +391,21 @@ fn read_format(db: &Connection) -> Result<i64, Failure> {
     }
 }
 
+/// Runs the missing steps in one transaction.
 fn migrate(db: &mut Connection) -> Result<(), Failure> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    // Somebody else may have done it meanwhile.
+    // Another process may have migrated it before the lock was taken.
     let found = read_format(&transaction)?;
     for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step)?;
     }
-    if found < RESPONSE_BLOCKS_FORMAT {
-        responses::rebuild_slots(&transaction)?;
+
+    // After all steps, since it uses the newest names.
+    if found < RESPONSE_SLOTS_FORMAT {
+        rebuild_slots(&transaction)?;
     }
+
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     Ok(transaction.commit()?)
-}
-
-/// What SQLite reports, as seen by callers: damage is final, all else may pass.
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{
-            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
-        };
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let unreadable = matches!(
-            error,
-            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-        );
-        match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
-            _ if unreadable => Self::Corrupt(error.to_string()),
-            _ => Self::Unavailable(error.to_string()),
-        }
-    }
 }

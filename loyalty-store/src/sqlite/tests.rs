@@ -1,4 +1,5 @@
-//! What only the inside of the store can show: how much of it is in memory, and who waits for whom.
+//! Properties that only the inside of the store shows: bounds of its memory, and which thread waits
+//! for which.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,20 +8,27 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
-    Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
-    Quantity, Status, Zone,
+    AccountId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId, Origin,
+    PriceRuleId, Program, Quantity, ShopId, Status, Timestamp, Zone,
 };
 
-use super::*;
+use super::backend::SqliteFile;
+use super::store::customers::SCAN_CHUNK;
+use super::tables::checkpoint;
+use super::{SqliteStore, StoreSettings, schema};
+use crate::engine::{CommittedState, FilterKey, key_bits, load_filter};
+use crate::search::SearchQuery;
 use crate::{
-    Action, DiscountAction, DiscountOutcome, Existence, Idempotency, Outcome, ProfileChange, Reply,
-    Response,
+    Action, CustomerRef, DiscountAction, DiscountOutcome, Existence, Failure, Idempotency, NewShop,
+    Outcome, ProfileChange, Reply, Request, Response, Store,
 };
 
 fn now() -> Timestamp {
@@ -39,7 +47,7 @@ fn open(settings: &StoreSettings) -> (SqliteStore, ShopId, tempfile::TempDir) {
     (store, shop, directory)
 }
 
-/// Under an idempotency key of its own.
+/// A request under an idempotency key.
 fn request(shop: ShopId, key: u128, action: Action) -> Request {
     let render = Box::new(|outcome: &Outcome| {
         assert!(outcome.is_ok(), "{outcome:?}");
@@ -54,14 +62,14 @@ fn customer_ref(number: u32) -> CustomerRef {
     CustomerRef::Both(CustomerId::new(number.to_string()).unwrap(), email)
 }
 
-/// A rule with room for any number of codes.
+/// Creates a price rule without a limit of codes.
 fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
     let (title, value) = ("Ten".to_owned(), "-10".parse().unwrap());
     let parts = PriceRuleParts {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let rule = Box::new(PriceRule::new(parts, 2).unwrap());
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
@@ -75,7 +83,7 @@ fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
     }
 }
 
-/// Each customer brings an account, an order, a code, kept answers, and points that will end.
+/// Requests that create an account, an order, a code, stored responses, and points that expire.
 fn requests_of(shop: ShopId, rule: PriceRuleId, number: u32) -> [Request; 2] {
     let (id, amount) = (LineId::new("1").unwrap(), "10".parse().unwrap());
     let (product, categories, quantity) = (None, Vec::new(), Quantity::from(1));
@@ -109,19 +117,21 @@ fn memory_is_bounded_regardless_of_customers() {
     let publish = Action::PublishProgram { program: Box::new(program), replaces: None };
     store.execute(request(shop, u128::MAX, publish)).wait().unwrap();
     let rule = rule(&store, shop);
-    // What may be cached, what waits for its table (a round, and what came after it began), and a batch.
+    // The cache, the states of a round and those queued since it began, and two batches.
     let bound = settings.cached_records
         + 2 * settings.write_behind_threshold
         + 2 * settings.queued_requests;
-    let (mut most, mut looked_up) = (Vec::new(), 0);
+    let (mut samples, mut looked_up) = (Vec::new(), 0);
+
     for first in (0..CUSTOMERS).step_by(50) {
-        let told: Vec<_> = (first..first + 50)
+        let pending: Vec<_> = (first..first + 50)
             .flat_map(|number| requests_of(shop, rule, number))
-            .map(|told| store.execute(told))
+            .map(|request| store.execute(request))
             .collect();
-        for told in told {
-            assert!(matches!(told.wait(), Ok(Reply::Stored { .. })));
+        for pending in pending {
+            assert!(matches!(pending.wait(), Ok(Reply::Stored { .. })));
         }
+
         for number in (0..first).step_by(97) {
             assert!(store.customer(shop, &customer_ref(number)).unwrap().is_some());
             assert!(
@@ -143,37 +153,38 @@ fn memory_is_bounded_regardless_of_customers() {
             sizes.iter().all(|(_, size)| *size <= bound),
             "of {first} customers: {sizes:?}, {bound} allowed"
         );
-        most.push(sizes);
+        samples.push(sizes);
     }
     assert!(looked_up > 100);
-    // All of them were in use.
-    for kind in 0..most.first().unwrap().len() {
-        assert!(most.iter().any(|sizes| sizes.get(kind).unwrap().1 > 10), "{:?}", most.last());
+
+    // Every cache was in use.
+    for kind in 0..samples.first().unwrap().len() {
+        let mut sizes = samples.iter().map(|sizes| sizes.get(kind).unwrap());
+        assert!(sizes.any(|(_, size)| *size > 10), "{:?}", samples.last());
     }
     assert!(store.verify().unwrap().differences.is_empty());
 }
 
-/// Whether a key is new is known without asking SQLite: only when all keys of the file are known, and of none wrongly.
+/// A restarted store knows all keys of its file, although it asks the filter first.
 #[test]
 fn stored_keys_are_found_after_a_restart() {
     const CUSTOMERS: u32 = 2_100;
-    // All are sent before the first answer is waited for: there is room for them.
+    // All are sent before the first reply is awaited.
     let settings = StoreSettings {
         queued_requests: usize::try_from(2 * CUSTOMERS).unwrap(),
         ..StoreSettings::default()
     };
     let (store, shop, directory) = open(&settings);
     let rule = rule(&store, shop);
-    let told: Vec<_> = (0..CUSTOMERS)
+    let pending: Vec<_> = (0..CUSTOMERS)
         .flat_map(|number| requests_of(shop, rule, number))
-        .map(|told| store.execute(told))
+        .map(|request| store.execute(request))
         .collect();
-    assert!(
-        told.into_iter()
-            .all(|told| matches!(told.wait(), Ok(Reply::Stored { .. })))
-    );
+    let mut replies = pending.into_iter().map(crate::Pending::wait);
+    assert!(replies.all(|reply| matches!(reply, Ok(Reply::Stored { .. }))));
     drop(store);
-    // Nothing of it is in memory, nor is it the journal's end.
+
+    // Most is neither in memory then, nor after the checkpoint.
     let mut settings = StoreSettings::default();
     (settings.cached_records, settings.write_behind_threshold) = (16, 4);
     let store = SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap();
@@ -202,51 +213,54 @@ fn stored_keys_are_found_after_a_restart() {
             "the code of {number}"
         );
     }
-    // So small a filter is wrong about many, but not about all.
+
+    // So small a filter admits many new keys, but not all.
     let mut new = (0..1_000).map(|number| (shop, OrderId::new(format!("new {number}")).unwrap()));
-    assert!(new.any(|order| !store.committed.filter.may_contain(filter::FilterKey::Order(&order))));
+    assert!(new.any(|order| !store.committed.filter.may_contain(FilterKey::Order(&order))));
     assert_eq!(store.count_customers(shop, &SearchQuery::default()), Ok(before));
     assert!(store.verify().unwrap().differences.is_empty());
 }
 
-/// A walk through all customers lets a store that fell ill get on with it, and then ends.
+/// A scan of all customers releases its guard, so that a failed store can recover meanwhile.
 #[test]
 fn a_long_scan_does_not_delay_recovery() {
     let (store, shop, _directory) = open(&StoreSettings::default());
     let customers = u32::try_from(2 * SCAN_CHUNK).unwrap() + 10;
     let add = |number| Action::for_customer(customer_ref(number), Existence::Any, Vec::new());
-    let told: Vec<_> = (0..customers)
+    let pending: Vec<_> = (0..customers)
         .map(|number| store.execute(request(shop, u128::from(number), add(number))))
         .collect();
-    for told in told {
-        told.wait().unwrap();
+    for pending in pending {
+        pending.wait().unwrap();
     }
-    let (begun, begins) = channel();
-    let (mut passed, shared, is_ill) = (0, &store.committed, AtomicBool::new(false));
-    let mut let_go = false;
+
+    let (started, has_started) = channel();
+    let (mut visited, committed, is_failed) = (0, &store.committed, AtomicBool::new(false));
+    let mut was_released = false;
     let ended = std::thread::scope(|scope| {
-        let is_ill = &is_ill;
-        let mut falls_ill = Some(move || {
-            begun.send(()).unwrap();
-            shared.set_failure(Some(Failure::Busy));
-            is_ill.store(true, Ordering::SeqCst);
+        let is_failed = &is_failed;
+        let mut fail = Some(move || {
+            started.send(()).unwrap();
+            committed.set_failure(Some(Failure::Busy));
+            is_failed.store(true, Ordering::SeqCst);
         });
         store.scan_customers(shop, AccountId(0), |_| {
-            passed += 1;
-            if passed == 1 {
-                scope.spawn(falls_ill.take().unwrap());
-            } else if passed == SCAN_CHUNK {
-                // When this is over, the other thread waits for this stretch.
-                begins.recv().unwrap();
+            visited += 1;
+            if visited == 1 {
+                scope.spawn(fail.take().unwrap());
+            } else if visited == SCAN_CHUNK {
+                // The other thread waits for the end of this chunk then.
+                has_started.recv().unwrap();
                 std::thread::sleep(Duration::from_millis(200));
-            } else if passed > SCAN_CHUNK {
-                let_go |= is_ill.load(Ordering::SeqCst);
+            } else if visited > SCAN_CHUNK {
+                was_released |= is_failed.load(Ordering::SeqCst);
             }
             Ok(ControlFlow::Continue(()))
         })
     });
-    // Either it ends with the store's illness, or the store is well again already.
-    assert!(ended == Err(Failure::Busy) || let_go, "{ended:?} after {passed}");
+
+    // Either the scan ends with the failure, or the store has recovered already.
+    assert!(ended == Err(Failure::Busy) || was_released, "{ended:?} after {visited}");
     while store.check_ready().is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -260,47 +274,46 @@ fn a_long_scan_does_not_delay_recovery() {
     assert_eq!(all, customers);
 }
 
-/// What settles a log, and what asks whether a commit goes well again, must be a commit that reaches the disk.
+/// The commit that syncs the log, or tries whether writing succeeds again, must reach the disk.
 #[test]
 fn force_write_reaches_the_wal_without_changes() {
     let directory = tempfile::tempdir().unwrap();
     let db = schema::open(&directory.path().join("loyalty.db")).unwrap();
-    let log = || {
-        std::fs::metadata(directory.path().join("loyalty.db-wal"))
-            .unwrap()
-            .len()
-    };
-    let before = (rows::read_checkpoint(&db).unwrap(), log());
-    let commit = |what: &dyn Fn() -> Result<(), Failure>| {
+    let log = directory.path().join("loyalty.db-wal");
+    let log_size = || std::fs::metadata(&log).unwrap().len();
+    let before = (checkpoint::read_checkpoint(&db).unwrap(), log_size());
+    let commit = |write: &dyn Fn() -> Result<(), Failure>| {
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
-        what().unwrap();
+        write().unwrap();
         db.execute_batch("COMMIT").unwrap();
     };
-    commit(&|| rows::write_checkpoint(&db, before.0));
-    assert_eq!(log(), before.1, "SQLite sees that nothing differs");
-    commit(&|| rows::force_write(&db));
-    assert!(log() > before.1);
-    assert_eq!(rows::read_checkpoint(&db).unwrap(), before.0);
+
+    commit(&|| checkpoint::write_checkpoint(&db, before.0));
+    assert_eq!(log_size(), before.1, "SQLite writes nothing if no value differs");
+
+    commit(&|| checkpoint::force_write(&db));
+    assert!(log_size() > before.1);
+    assert_eq!(checkpoint::read_checkpoint(&db).unwrap(), before.0);
 }
 
 #[test]
-fn the_filter_is_filled_once_the_store_is_available() {
+fn the_filter_is_loaded_once_the_store_is_available() {
     let (store, shop, directory) = open(&StoreSettings::default());
     let known = request(shop, 7, Action::for_customer(customer_ref(1), Existence::Any, Vec::new()));
     assert!(store.execute(known).wait().is_ok());
     drop(store);
-    let shared =
-        CommittedState::new(directory.path().join("loyalty.db"), &StoreSettings::default());
-    shared.set_failure(Some(Failure::Busy));
+    let file = SqliteFile(directory.path().join("loyalty.db"));
+    let committed = CommittedState::new(file, 100_000);
+    committed.set_failure(Some(Failure::Busy));
     std::thread::scope(|scope| {
-        let filling = scope.spawn(|| filter::fill(&shared));
+        let loader = scope.spawn(|| load_filter(&committed));
         std::thread::sleep(Duration::from_millis(50));
-        assert!(!shared.filter.is_complete() && !filling.is_finished());
-        shared.set_failure(None);
-        filling.thread().unpark();
+        assert!(!committed.filter.is_complete() && !loader.is_finished());
+        committed.set_failure(None);
+        loader.thread().unpark();
     });
-    assert!(shared.filter.is_complete());
-    let mark = |key: u128| responses::key_bits(&(shop, key.to_be_bytes()));
-    let told = [7, 8].map(|key| shared.filter.may_contain(filter::FilterKey::Response(mark(key))));
-    assert_eq!(told, [true, false]);
+    assert!(committed.filter.is_complete());
+    let bits = |key: u128| key_bits(&(shop, key.to_be_bytes()));
+    let admitted = [7, 8].map(|key| committed.filter.may_contain(FilterKey::Response(bits(key))));
+    assert_eq!(admitted, [true, false]);
 }

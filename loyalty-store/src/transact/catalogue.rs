@@ -1,4 +1,5 @@
-//! Changes of the catalogue: replaced as told, numbered once, and left alone where nothing is new.
+//! Changes of the catalogue. Records are replaced as reported, equal records are left
+//! untouched, and numbers are assigned once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
 use crate::search::SearchQuery;
 
-/// What a transaction reads of the catalogue.
+/// Reads of the catalogue.
 pub(crate) trait CatalogueView {
     fn product(
         &mut self,
@@ -31,18 +32,18 @@ pub(crate) trait CatalogueView {
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
-    fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure>;
-    /// The number that was given to a variant whose id is none.
+    fn search_by_name(&mut self, shop: ShopId, name: &str) -> Result<Option<NumericId>, Failure>;
+    /// Returns the number assigned to a variant, unless its id is a number.
     fn variant_number(
         &mut self,
         shop: ShopId,
         id: &VariantId,
     ) -> Result<Option<NumericId>, Failure>;
-    /// How many numbers the shop was given.
+    /// Returns how many numbers were assigned in the shop.
     fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure>;
 }
 
-/// What a transaction writes of the catalogue.
+/// A change of the catalogue to write.
 #[derive(Clone, Debug)]
 pub(crate) enum CatalogueChange {
     PutProduct(Arc<ProductRecord>),
@@ -53,12 +54,12 @@ pub(crate) enum CatalogueChange {
     DeleteSearch(NumericId),
 }
 
-/// Which numbers a transaction gives.
+/// The numbers that a transaction assigns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AssignedNumbers {
-    /// How many the shop was given in all, where this gave some.
+    /// The last number assigned in the shop, if this transaction assigned any.
     pub(crate) last: Option<i64>,
-    /// Those of variants. They keep them also where their products are gone.
+    /// The numbers of variants. A variant keeps its number after its product is deleted.
     pub(crate) variants: HashMap<VariantId, NumericId>,
 }
 
@@ -69,40 +70,40 @@ impl<V: TransactionView> Transaction<'_, V> {
     ) -> Result<CatalogueOutcome, TransactionError> {
         match action {
             CatalogueAction::PutProducts(products) => {
-                let mut tally = UpsertCounts::default();
+                let mut counts = UpsertCounts::default();
                 let products = products
                     .into_iter()
-                    .map(|product| self.put_product(product, &mut tally));
-                Ok(CatalogueOutcome::Products(products.collect::<Result<_, _>>()?, tally))
+                    .map(|product| self.put_product(product, &mut counts));
+                Ok(CatalogueOutcome::Products(products.collect::<Result<_, _>>()?, counts))
             }
             CatalogueAction::PutCategories(categories) => {
-                let mut tally = UpsertCounts::default();
+                let mut counts = UpsertCounts::default();
                 let categories = categories
                     .into_iter()
-                    .map(|category| self.put_category(category, &mut tally));
-                Ok(CatalogueOutcome::Categories(categories.collect::<Result<_, _>>()?, tally))
+                    .map(|category| self.put_category(category, &mut counts));
+                Ok(CatalogueOutcome::Categories(categories.collect::<Result<_, _>>()?, counts))
             }
             CatalogueAction::SaveSearch { name, query } => self.save_search(name, &query),
             CatalogueAction::DeleteProduct(id) => {
-                let known = self.view.product(self.shop.id, &id)?.is_some();
+                let exists = self.view.product(self.shop.id, &id)?.is_some();
                 self.delete_record(
-                    known,
+                    exists,
                     CatalogueChange::DeleteProduct(id),
                     Rejection::ProductNotFound,
                 )
             }
             CatalogueAction::DeleteCategory(id) => {
-                let known = self.view.category(self.shop.id, &id)?.is_some();
+                let exists = self.view.category(self.shop.id, &id)?.is_some();
                 self.delete_record(
-                    known,
+                    exists,
                     CatalogueChange::DeleteCategory(id),
                     Rejection::CategoryNotFound,
                 )
             }
             CatalogueAction::DeleteSearch(number) => {
-                let known = self.view.saved_search(self.shop.id, number)?.is_some();
+                let exists = self.view.saved_search(self.shop.id, number)?.is_some();
                 self.delete_record(
-                    known,
+                    exists,
                     CatalogueChange::DeleteSearch(number),
                     Rejection::SavedSearchNotFound,
                 )
@@ -112,27 +113,29 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     fn delete_record(
         &mut self,
-        known: bool,
-        gone: CatalogueChange,
-        unknown: Rejection,
+        exists: bool,
+        deletion: CatalogueChange,
+        not_found: Rejection,
     ) -> Result<CatalogueOutcome, TransactionError> {
-        if !known {
-            return Err(unknown.into());
+        if !exists {
+            return Err(not_found.into());
         }
-        self.changes.catalogue_changes.push(gone);
+
+        self.changes.catalogue_changes.push(deletion);
         Ok(CatalogueOutcome::Deleted)
     }
 
     fn put_product(
         &mut self,
         product: Product,
-        tally: &mut UpsertCounts,
+        counts: &mut UpsertCounts,
     ) -> Result<Arc<ProductRecord>, Failure> {
         let before = self.load_product(&product.id)?;
         if let Some(same) = before.as_ref().filter(|before| before.product == product) {
-            tally.unchanged = tally.unchanged.saturating_add(1);
+            counts.unchanged = counts.unchanged.saturating_add(1);
             return Ok(Arc::clone(same));
         }
+
         let number = match &before {
             Some(before) => before.number,
             None => self.assign_number(product.id.as_str())?,
@@ -145,65 +148,71 @@ impl<V: TransactionView> Transaction<'_, V> {
                 }
             });
         let variant_numbers = variant_numbers.collect::<Result<_, Failure>>()?;
-        let (shop, created_at) =
-            (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
-        let updated_at = self.now;
+
         let record = Arc::new(ProductRecord {
-            shop,
+            shop: self.shop.id,
             number,
             product,
             variant_numbers,
-            created_at,
-            updated_at,
+            created_at: before.as_ref().map_or(self.now, |before| before.created_at),
+            updated_at: self.now,
         });
-        tally.written(before.is_some());
+
+        counts.count_written(before.is_some());
         self.changes
             .catalogue_changes
             .push(CatalogueChange::PutProduct(Arc::clone(&record)));
         Ok(record)
     }
 
-    /// As it is, also where this request has changed it.
+    /// Returns a product, with the changes of this transaction.
     pub(super) fn load_product(
         &mut self,
         id: &ProductId,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
-        let changed =
-            self.changes
-                .catalogue_changes
-                .iter()
-                .rev()
-                .find_map(|shelved| match shelved {
-                    CatalogueChange::PutProduct(record) => {
-                        Some(record).filter(|record| record.product.id == *id)
-                    }
-                    CatalogueChange::DeleteProduct(_)
-                    | CatalogueChange::PutCategory(_)
-                    | CatalogueChange::DeleteCategory(_)
-                    | CatalogueChange::PutSearch(_)
-                    | CatalogueChange::DeleteSearch(_) => None,
-                });
+        let changed = self
+            .changes
+            .catalogue_changes
+            .iter()
+            .rev()
+            .find_map(|change| match change {
+                CatalogueChange::PutProduct(record) => {
+                    Some(record).filter(|record| record.product.id == *id)
+                }
+                CatalogueChange::DeleteProduct(_)
+                | CatalogueChange::PutCategory(_)
+                | CatalogueChange::DeleteCategory(_)
+                | CatalogueChange::PutSearch(_)
+                | CatalogueChange::DeleteSearch(_) => None,
+            });
+
         match changed {
             Some(record) => Ok(Some(Arc::clone(record))),
             None => self.view.product(self.shop.id, id),
         }
     }
 
-    /// Categories are few fields: the last of one request wins, as the last of two requests would.
+    /// Creates or replaces a category. Of several with one id in a request the last one
+    /// wins.
     fn put_category(
         &mut self,
         category: Category,
-        tally: &mut UpsertCounts,
+        counts: &mut UpsertCounts,
     ) -> Result<Arc<CategoryRecord>, Failure> {
         let before = self.view.category(self.shop.id, &category.id)?;
         if let Some(same) = before.as_ref().filter(|before| before.category == category) {
-            tally.unchanged = tally.unchanged.saturating_add(1);
+            counts.unchanged = counts.unchanged.saturating_add(1);
             return Ok(Arc::clone(same));
         }
-        let (shop, created_at) =
-            (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
-        let record = Arc::new(CategoryRecord { shop, category, created_at, updated_at: self.now });
-        tally.written(before.is_some());
+
+        let record = Arc::new(CategoryRecord {
+            shop: self.shop.id,
+            category,
+            created_at: before.as_ref().map_or(self.now, |before| before.created_at),
+            updated_at: self.now,
+        });
+
+        counts.count_written(before.is_some());
         self.changes
             .catalogue_changes
             .push(CatalogueChange::PutCategory(Arc::clone(&record)));
@@ -216,11 +225,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         query: &SearchQuery,
     ) -> Result<CatalogueOutcome, TransactionError> {
         let shop = self.shop.id;
-        if self.view.has_search_named(shop, &name)? {
+        if self.view.search_by_name(shop, &name)?.is_some() {
             return Err(Rejection::SavedSearchNameTaken.into());
         }
-        let beyond = || Failure::Unavailable("the shop has no numbers left".to_owned());
-        let number = NumericId::new(self.allocate_number()?).ok_or_else(beyond)?;
+
+        let exhausted =
+            || Failure::Unavailable("the shop has no numbers left to assign".to_owned());
+        let number = NumericId::new(self.allocate_number()?).ok_or_else(exhausted)?;
         let query = query.text().to_owned();
         let search = Arc::new(SavedSearch { shop, number, name, query, created_at: self.now });
         self.changes
@@ -229,8 +240,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(CatalogueOutcome::Search(search))
     }
 
-    /// The number of a variant that is new to its product: rules name it by its id alone, so the same id has the
-    /// same number in every product.
+    /// Returns the number of a variant that is new in its product. Price rules refer to a
+    /// variant without its product, so an id has the same number in every product.
     fn assign_variant_number(&mut self, id: &VariantId) -> Result<NumericId, Failure> {
         let known = match self.changes.assigned_numbers.variants.get(id) {
             Some(number) => Some(*number),
@@ -238,13 +249,16 @@ impl<V: TransactionView> Transaction<'_, V> {
             None => self.view.variant_number(self.shop.id, id)?,
         };
         let number = known.map_or_else(|| self.assign_number(id.as_str()), Ok)?;
+
         if known.is_none() && number.assigned_index().is_some() {
             self.changes.assigned_numbers.variants.insert(id.clone(), number);
         }
+
         Ok(number)
     }
 
-    /// The number of something new. One that the id brings along is not counted.
+    /// Returns the number of a new record: its id if that is a number, or else the next
+    /// one.
     fn assign_number(&mut self, id: &str) -> Result<NumericId, Failure> {
         match NumericId::parse_own(id) {
             Some(own) => Ok(own),
@@ -252,7 +266,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// The next of the shop's numbers. None is given twice, also where what had it is gone.
+    /// Returns the next number of the shop. Numbers of deleted records are not assigned
+    /// again.
     fn allocate_number(&mut self) -> Result<i64, Failure> {
         let last = match self.changes.assigned_numbers.last {
             Some(last) => last,
@@ -264,7 +279,7 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 }
 
-/// The number that a variant had before.
+/// Returns the number that a variant has in the stored product.
 fn previous_variant_number(before: Option<&ProductRecord>, id: &VariantId) -> Option<NumericId> {
     let before = before?;
     let mut known = before.product.variants.iter().zip(&before.variant_numbers);
@@ -272,8 +287,8 @@ fn previous_variant_number(before: Option<&ProductRecord>, id: &VariantId) -> Op
 }
 
 impl UpsertCounts {
-    fn written(&mut self, known: bool) {
-        let count = if known { &mut self.updated } else { &mut self.created };
+    fn count_written(&mut self, is_update: bool) {
+        let count = if is_update { &mut self.updated } else { &mut self.created };
         *count = count.saturating_add(1);
     }
 }

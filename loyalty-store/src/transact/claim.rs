@@ -1,5 +1,5 @@
-//! Names of which a shop has each only once: referral codes, and manual codes that work once. Who claims
-//! one does so in the transaction that uses it.
+//! Codes that belong to one account of a shop: referral codes, and manual codes that were
+//! entered. A code is claimed in the transaction that uses it.
 
 use std::sync::Arc;
 
@@ -7,20 +7,21 @@ use loyalty_core::program::normalize_code;
 use loyalty_core::{AccountId, AwardReason, Command, Event, ReferralParty, ShopId};
 
 use super::{Transaction, TransactionError, TransactionView};
+use crate::customer_ref::CustomerRef;
 use crate::error::{Failure, Rejection};
-use crate::request::{CustomerRef, EmailConflict, Existence, ProfileChange, Receipt};
+use crate::request::{EmailConflict, Existence, ProfileChange, Receipt};
 
-/// A name that one account of a shop has.
+/// A code that belongs to one account of a shop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CodeClaim {
-    /// A manual code, folded.
+    /// A normalized manual code.
     Manual(Arc<str>),
-    /// A code to be given to friends.
+    /// A referral code.
     Referral(Arc<str>),
 }
 
 impl CodeClaim {
-    /// What an event claims.
+    /// Returns the code that an event claims, if any.
     pub(crate) fn from_event(event: &Event) -> Option<Self> {
         if let Event::ReferralCodeIssued { code, .. } = event {
             Some(Self::Referral(Arc::clone(code)))
@@ -33,13 +34,13 @@ impl CodeClaim {
         }
     }
 
-    /// A referral code as somebody types it.
+    /// Normalizes a referral code as typed.
     fn from_typed(code: &str) -> Self {
         Self::Referral(code.trim().to_uppercase().into())
     }
 }
 
-/// What a transaction reads of claims.
+/// Reads of claimed codes.
 pub(crate) trait CodeClaimView {
     fn find_claimant(
         &mut self,
@@ -49,7 +50,8 @@ pub(crate) trait CodeClaimView {
 }
 
 impl<V: TransactionView> Transaction<'_, V> {
-    /// A command with what only the store can know.
+    /// Returns a command with the facts that only the store has, or `None` if it needs
+    /// none.
     pub(super) fn complete_command(
         &mut self,
         command: &Command,
@@ -57,13 +59,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Command::EnterCode { code, .. } = command else {
             return Ok(None);
         };
-        let taken = self
+        let used_by_other = self
             .find_claimant(&CodeClaim::Manual(normalize_code(code).into()))?
             .is_some();
-        Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other: taken }))
+        Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other }))
     }
 
-    /// Another draw, where the events would claim what somebody has.
+    /// Returns the command with other entropy if its events would claim a code that is
+    /// taken.
     pub(super) fn redraw_if_taken(
         &mut self,
         command: &Command,
@@ -76,6 +79,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             if let Some(claim @ CodeClaim::Referral(_)) = CodeClaim::from_event(event)
                 && self.find_claimant(&claim)?.is_some()
             {
+                // The next number after the entropy, read as 80 bits.
                 let mut bytes = [0; 16];
                 bytes
                     .iter_mut()
@@ -94,7 +98,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(None)
     }
 
-    /// Notes what events claim. The first to use a code that all can use has it, which hurts nobody.
+    /// Claims the codes of events for an account. A manual code that every customer may
+    /// enter stays with the first: such a claim limits no one.
     pub(super) fn claim_codes(
         &mut self,
         account: AccountId,
@@ -115,24 +120,25 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// A customer came by the code of a friend.
+    /// Records that a customer was referred by the owner of a code.
     pub(super) fn join_referral(
         &mut self,
-        who: &CustomerRef,
+        customer: &CustomerRef,
         change: ProfileChange,
         code: &str,
     ) -> Result<Receipt, TransactionError> {
-        let found = self.resolve_customer(who, Existence::Required, EmailConflict::Reject)?;
+        let found = self.resolve_customer(customer, Existence::Required, EmailConflict::Reject)?;
         self.change_profile(found.account, change, EmailConflict::Reject)?;
-        let friend = self
+
+        let referrer = self
             .find_claimant(&CodeClaim::from_typed(code))?
             .ok_or(Rejection::ReferralCodeNotFound)?;
-        let friend = self.resolve_merged(friend)?;
-        let (own, friend) = (self.load_party(found.account)?, self.load_party(friend)?);
-        self.run_command(
-            Some(found.account),
-            &Command::JoinReferral { referee: own, referrer: friend },
-        )?;
+        let referrer = self.resolve_merged(referrer)?;
+
+        let referee = self.load_party(found.account)?;
+        let referrer = self.load_party(referrer)?;
+        self.run_command(Some(found.account), &Command::JoinReferral { referee, referrer })?;
+
         self.build_receipt(Some(&found), None)
     }
 

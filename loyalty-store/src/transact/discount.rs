@@ -1,4 +1,5 @@
-//! Price rules and discount codes inside a transaction: made, changed, reserved, and used by orders.
+//! Price rules and discount codes in transactions: changes, reservations, and uses by
+//! orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use loyalty_core::{
 
 use super::{Transaction, TransactionError, TransactionView};
 use crate::catalogue::SavedSearch;
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::{self, CodeLookup, DiscountView};
 use crate::discount::{
@@ -24,9 +26,9 @@ use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
-use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
+use crate::request::{EmailConflict, Existence, Receipt};
 
-/// What the transaction itself has changed, else what its view holds.
+/// Reads the changes of the transaction, then its view.
 impl<V: TransactionView> DiscountView for Transaction<'_, V> {
     fn projection(
         &mut self,
@@ -92,7 +94,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         &mut self,
         action: DiscountAction,
     ) -> Result<Receipt, TransactionError> {
-        let done = match action {
+        let outcome = match action {
             DiscountAction::SaveRule { id, rule, if_match } => {
                 if let Some(id) = id {
                     self.check_rule_etag(id, if_match.as_deref())?;
@@ -119,13 +121,13 @@ impl<V: TransactionView> Transaction<'_, V> {
             DiscountAction::AddCodes { rule, texts } => {
                 DiscountOutcome::Batch(self.add_codes(rule, &texts)?.into())
             }
-            DiscountAction::ChangeCode { rule, code, text, enabled: on } => {
+            DiscountAction::ChangeCode { rule, code, text, enabled } => {
                 self.load_code(rule, code)?;
                 if let Some(text) = text {
                     self.rename_code(code, text)?;
                 }
-                if let Some(on) = on {
-                    self.switch_code(code, on)?;
+                if let Some(enabled) = enabled {
+                    self.switch_code(code, enabled)?;
                 }
                 DiscountOutcome::Code(self.load_code(rule, code)?.into())
             }
@@ -143,7 +145,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             }
         };
         Ok(Receipt {
-            discount_outcome: Some(done),
+            discount_outcome: Some(outcome),
             ..self.build_receipt(None, None)?
         })
     }
@@ -158,10 +160,10 @@ impl<V: TransactionView> Transaction<'_, V> {
     fn check_rule_etag(
         &mut self,
         id: PriceRuleId,
-        seen: Option<&str>,
+        if_match: Option<&str>,
     ) -> Result<(), TransactionError> {
         let rule = self.load_rule(id)?;
-        if seen.is_some_and(|seen| rule.etag() != seen) {
+        if if_match.is_some_and(|etag| rule.etag() != etag) {
             return Err(Rejection::PreconditionFailed.into());
         }
         Ok(())
@@ -176,7 +178,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             .unwrap_or_default())
     }
 
-    /// Makes a rule, or lets the one of this id say something else.
+    /// Creates a rule, or replaces the one with this id.
     pub(super) fn save_rule(
         &mut self,
         id: Option<PriceRuleId>,
@@ -189,7 +191,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.put_rule(id.unwrap_or(PriceRuleId(self.next_seq())), before, rule)
     }
 
-    /// A rule may not name a variant beside its product. What the catalogue says later is no fault of the rule.
+    /// Rejects a rule that lists a variant besides its product. A later change of the
+    /// catalogue does not make a rule invalid.
     fn check_variants(&mut self, rule: &PriceRule) -> Result<(), TransactionError> {
         let faults = rule.find_variant_faults(|id| {
             let product = self.load_product(id)?;
@@ -199,27 +202,31 @@ impl<V: TransactionView> Transaction<'_, V> {
         if faults.is_empty() { Ok(()) } else { Err(Rejection::InvalidPriceRule(faults).into()) }
     }
 
-    /// The same for a rule whose number is known.
+    /// Creates or replaces a rule with a given id, without checks against the catalogue.
     pub(super) fn put_rule(
         &mut self,
         id: PriceRuleId,
         before: Option<PriceRuleView>,
         rule: &PriceRule,
     ) -> Result<PriceRuleId, TransactionError> {
-        // The state does not hold the e-mails; what it holds with them can be the same all the same.
+        // The stored state has no e-mails, so only the view shows whether they changed.
         if before.as_ref().is_some_and(|before| *before.rule == *rule) {
             return Ok(id);
         }
+
         let state = self.load_rule_state(id)?;
         let event = decide_rule_save(&state, id, rule).map_err(|_| Rejection::PriceRuleNotFound)?;
         self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
+
         let emails = rule.parts().prerequisite_emails.as_slice();
-        let had = before.is_some_and(|before| !before.rule.parts().prerequisite_emails.is_empty());
-        if had || !emails.is_empty() {
+        let had_emails =
+            before.is_some_and(|before| !before.rule.parts().prerequisite_emails.is_empty());
+        if had_emails || !emails.is_empty() {
             self.changes
                 .index_changes
                 .push(IndexChange::PutEmails(id, emails.into()));
         }
+
         Ok(id)
     }
 
@@ -237,7 +244,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(code.ok_or(Rejection::CodeNotFound)?)
     }
 
-    /// A code that nobody in the shop types yet.
+    /// Rejects a text that another code of the shop has.
     fn check_code_available(&mut self, text: &Code) -> Result<(), TransactionError> {
         match lookup::find_code_by_text(self, self.shop.id, text)? {
             Some(_) => Err(Rejection::CodeTaken.into()),
@@ -245,7 +252,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// Makes a code of a rule.
+    /// Creates a code of a rule.
     pub(super) fn add_code(
         &mut self,
         rule: PriceRuleId,
@@ -254,27 +261,29 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.put_code(CodeId(self.next_seq()), rule, text)
     }
 
-    /// The same for a code whose number is known.
+    /// Creates a code with a given id.
     pub(super) fn put_code(
         &mut self,
         id: CodeId,
         rule: PriceRuleId,
         text: &Code,
     ) -> Result<CodeId, TransactionError> {
-        let of = self.load_rule(rule)?.rule;
+        let price_rule = self.load_rule(rule)?.rule;
         self.check_code_available(text)?;
+
         let state = CodeState::default();
-        let facts = CodeContext {
+        let context = CodeContext {
             id,
             state: &state,
-            rule: Some(&of),
+            rule: Some(&price_rule),
             customer_usage: None,
             checkout_claim: None,
         };
         let command = CodeCommand::Add { rule, text: text.clone() };
-        let event = decide_code(&facts, None, &Customer::default(), &command, self.now)
+        let event = decide_code(&context, None, &Customer::default(), &command, self.now)
             .map_err(|reason| to_rejection(&reason))?;
         self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
+
         Ok(id)
     }
 
@@ -285,8 +294,9 @@ impl<V: TransactionView> Transaction<'_, V> {
     ) -> Result<CodeBatch, TransactionError> {
         self.load_rule(rule)?;
         if texts.len() > DiscountAction::MAX_BATCH {
-            return Err(Rejection::TooManyCodes.into());
+            return Err(Rejection::TooManyCodes { limit: DiscountAction::MAX_BATCH }.into());
         }
+
         let mut entries = Vec::with_capacity(texts.len());
         for text in texts {
             let outcome = match Code::new(text) {
@@ -300,9 +310,12 @@ impl<V: TransactionView> Transaction<'_, V> {
             };
             entries.push(BatchEntry { text: text.as_str().into(), outcome });
         }
+
+        // Its own row records the batch, so that it can be read by the row's position.
         let (id, entries): (_, Arc<[BatchEntry]>) = (self.next_seq(), entries.into());
         let event = DiscountEvent::CodesBatched { rule, entries: Arc::clone(&entries) };
         self.append_events(None, vec![Event::Discount(event)])?;
+
         Ok(CodeBatch { id, rule, entries, at: self.now })
     }
 
@@ -314,21 +327,26 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.run_code_command(code, &CodeCommand::Rename { text })
     }
 
-    /// Lets a code be used, or no longer.
-    pub(super) fn switch_code(&mut self, code: CodeId, on: bool) -> Result<(), TransactionError> {
-        self.run_code_command(code, &CodeCommand::Switch { on })
+    /// Enables or disables a code.
+    pub(super) fn switch_code(
+        &mut self,
+        code: CodeId,
+        enabled: bool,
+    ) -> Result<(), TransactionError> {
+        self.run_code_command(code, &CodeCommand::Switch { on: enabled })
     }
 
-    /// Carries out what is about a code alone.
+    /// Runs a command that concerns a code alone, without customer, checkout or order.
     fn run_code_command(
         &mut self,
         code: CodeId,
         command: &CodeCommand,
     ) -> Result<(), TransactionError> {
-        let gathered = CodeLookup::load(self, self.shop.id, code, &[], None)?
+        let lookup = CodeLookup::load(self, self.shop.id, code, &[], None)?
             .ok_or(Rejection::CodeNotFound)?;
-        let facts = gathered.facts().ok_or(Rejection::CodeNotFound)?;
-        let event = decide_code(&facts, None, &Customer::default(), command, self.now)
+        let context = lookup.facts().ok_or(Rejection::CodeNotFound)?;
+
+        let event = decide_code(&context, None, &Customer::default(), command, self.now)
             .map_err(|reason| to_rejection(&reason))?;
         self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(())
@@ -346,36 +364,41 @@ impl<V: TransactionView> Transaction<'_, V> {
         &mut self,
         checkout: &CheckoutId,
         codes: &[Code],
-        who: Option<&CustomerRef>,
+        customer: Option<&CustomerRef>,
         segments: Vec<SegmentId>,
         until: Timestamp,
     ) -> Result<Receipt, TransactionError> {
-        let found = who
-            .map(|who| self.resolve_customer(who, Existence::Any, EmailConflict::Ignore))
+        let found = customer
+            .map(|customer| self.resolve_customer(customer, Existence::Any, EmailConflict::Ignore))
             .transpose()?;
         let account = found.as_ref().map(|found| found.account);
         let mut buyer = self.load_buyer(account)?;
         buyer.segments.extend(segments);
-        for (place, text) in codes.iter().enumerate() {
+
+        for (index, text) in codes.iter().enumerate() {
             let command = CodeCommand::Reserve { checkout: checkout.clone(), until };
             let event = self.decide_for_buyer(text, &buyer, Some(checkout), None, &command)?;
-            let event = event.map_err(|reason| Rejection::CodeRejected { index: place, reason })?;
-            if let Some(refusal) = self.check_stacking(checkout, text)? {
-                return Err(Rejection::CodeRejected { index: place, reason: refusal.into() }.into());
+            let event = event.map_err(|reason| Rejection::CodeRejected { index, reason })?;
+            if let Some(reason) = self.check_stacking(checkout, text)? {
+                return Err(Rejection::CodeRejected { index, reason: reason.into() }.into());
             }
             self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
         }
+
+        // Earlier reservations of the checkout count too.
         if lookup::load_checkout_codes(self, self.shop.id, checkout)?.len() > Cart::MAX_CODES {
-            return Err(Rejection::TooManyCodes.into());
+            return Err(Rejection::TooManyCodes { limit: Cart::MAX_CODES }.into());
         }
-        let discount = Some(self.load_checkout(checkout)?);
+
+        let discount_outcome = Some(self.load_checkout(checkout)?);
         Ok(Receipt {
-            discount_outcome: discount,
+            discount_outcome,
             ..self.build_receipt(found.as_ref(), None)?
         })
     }
 
-    /// Why a code cannot stand beside what its checkout holds: the program's policy, which needs no cart here.
+    /// Returns the reason why a code cannot be combined with the reservations of its
+    /// checkout under the program's stacking policy.
     fn check_stacking(
         &mut self,
         checkout: &CheckoutId,
@@ -386,15 +409,17 @@ impl<V: TransactionView> Transaction<'_, V> {
             return Ok(None);
         };
         let new_rule = self.load_rule(new.rule)?.rule;
-        let held = lookup::load_checkout(self, shop, checkout, self.now)?.reservations;
-        for (code, _) in held.iter().filter(|(code, _)| code.id != new.id) {
+
+        let reservations = lookup::load_checkout(self, shop, checkout, self.now)?.reservations;
+        for (code, _) in reservations.iter().filter(|(code, _)| code.id != new.id) {
             let rule = self.load_rule(code.rule)?.rule;
-            let (held, asked) =
+            let (reserved, added) =
                 ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
-            if let Some(refusal) = program.definition().stacking.find_conflict(held, asked) {
-                return Ok(Some(refusal));
+            if let Some(reason) = program.definition().stacking.find_conflict(reserved, added) {
+                return Ok(Some(reason));
             }
         }
+
         Ok(None)
     }
 
@@ -406,23 +431,25 @@ impl<V: TransactionView> Transaction<'_, V> {
         let shop = self.shop.id;
         let codes = lookup::load_checkout_codes(self, shop, checkout)?;
         let only = text.map(|text| self.code_by_key(shop, text.key())).transpose()?;
+
         for (code, _) in codes.reservations(self.now) {
             if only.is_some_and(|only| only != Some(code)) {
                 continue;
             }
-            let Some(gathered) = CodeLookup::load(self, shop, code, &[], Some(&codes))? else {
+            let Some(lookup) = CodeLookup::load(self, shop, code, &[], Some(&codes))? else {
                 continue;
             };
-            let Some(facts) = gathered.facts() else { continue };
+            let Some(context) = lookup.facts() else { continue };
+
             let command = CodeCommand::Release { checkout: checkout.clone() };
-            let event = decide_code(&facts, None, &Customer::default(), &command, self.now)
+            let event = decide_code(&context, None, &Customer::default(), &command, self.now)
                 .map_err(|reason| to_rejection(&reason))?;
             self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
         }
         Ok(())
     }
 
-    /// Who buys, as the rules see them.
+    /// Returns the customer of an account in the form of the rules.
     fn load_buyer(&mut self, account: Option<AccountId>) -> Result<Customer, Failure> {
         let Some(account) = account else { return Ok(Customer::default()) };
         let record = self.load_customer(account)?;
@@ -432,7 +459,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(Customer { account: Some(account), id, email, ..Customer::default() })
     }
 
-    /// Decides what a buyer does with a code.
+    /// Decides a command of a buyer with a code, without appending the event.
     fn decide_for_buyer(
         &mut self,
         text: &Code,
@@ -446,7 +473,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Some(id) = self.code_by_key(shop, text.key())? else {
             return Ok(Err(unknown));
         };
-        let family = lookup::collect_merged_accounts(self, shop, buyer.account)?;
+
+        // The code, with the claims of the buyer, the checkout and the order.
+        let accounts = lookup::collect_merged_accounts(self, shop, buyer.account)?;
         let claims = checkout
             .map(|checkout| lookup::load_checkout_codes(self, shop, checkout))
             .transpose()?;
@@ -454,85 +483,101 @@ impl<V: TransactionView> Transaction<'_, V> {
             .map(|order| lookup::load_order_codes(self, shop, order))
             .transpose()?;
         let claim = claim.as_ref().and_then(|codes| codes.claim(id));
-        let Some(gathered) = CodeLookup::load(self, shop, id, &family, claims.as_ref())? else {
+        let Some(code) = CodeLookup::load(self, shop, id, &accounts, claims.as_ref())? else {
             return Ok(Err(unknown));
         };
-        let account = gathered.reservation_account(&family, self.now).or(buyer.account);
-        let of = Arc::clone(&self.shop);
-        let found =
-            lookup::matching_saved_searches(self, &of, gathered.rule(), (buyer.account, self.now))?;
+
+        // A reservation made as a guest stays under the guest's account.
+        let account = code.reservation_account(&accounts, self.now).or(buyer.account);
+        let details = Arc::clone(&self.shop);
+        let searches = lookup::matching_saved_searches(
+            self,
+            &details,
+            code.rule(),
+            (buyer.account, self.now),
+        )?;
         let mut buyer = Customer {
             account,
-            aliases: lookup::numeric_customer_ids(&family),
+            aliases: lookup::numeric_customer_ids(&accounts),
             ..buyer.clone()
         };
-        buyer.segments.extend(found);
-        let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
-        Ok(decide_code(&facts, claim, &buyer, command, self.now))
+        buyer.segments.extend(searches);
+
+        let Some(context) = code.facts() else { return Ok(Err(unknown)) };
+        Ok(decide_code(&context, claim, &buyer, command, self.now))
     }
 
     // Orders.
 
-    /// Lets an order use the codes that it brings, once each, and gives back what it no longer brings: all,
-    /// where it is cancelled. The order itself is never refused for them.
+    /// Records the uses of the codes that an order lists, once each, and returns those it
+    /// no longer lists. A cancelled order returns all. The order is never rejected for
+    /// its codes.
     ///
-    /// What was settled stays: a code that was renamed since, or removed and made anew for another rule, is
-    /// still the one that the order has used.
+    /// Earlier uses are not decided again. A code that was renamed, or deleted and
+    /// created again for another rule, is still the one that the order used.
     pub(super) fn update_order_codes(
         &mut self,
         id: &OrderId,
         before: &OrderState,
         account: Option<AccountId>,
     ) -> Result<Vec<OrderCode>, TransactionError> {
-        let now = self.load_order(id)?;
-        let (Some(recorded), any) =
-            (now.state.snapshot(), has_codes(before) || has_codes(&now.state))
-        else {
+        let after = self.load_order(id)?;
+        let Some(recorded) = after.state.snapshot() else {
             return Ok(Vec::new());
         };
-        if !any {
+        if !has_codes(before) && !has_codes(&after.state) {
             return Ok(Vec::new());
         }
-        let cancelled = now.state.is_cancelled();
-        let (mut seen, brought) =
-            (BTreeSet::new(), recorded.order.codes.iter().filter(|_| !cancelled));
-        let wanted: Vec<&Code> = brought.filter(|text| seen.insert(*text)).collect();
-        let known = before.snapshot().filter(|_| !before.is_cancelled());
-        let known: BTreeSet<&Code> =
-            known.into_iter().flat_map(|known| &known.order.codes).collect();
+
+        // The texts that the order lists now, each once, and those it listed before.
+        let cancelled = after.state.is_cancelled();
+        let mut listed = BTreeSet::new();
+        let texts = recorded.order.codes.iter().filter(|_| !cancelled);
+        let texts: Vec<&Code> = texts.filter(|text| listed.insert(*text)).collect();
+        let previous = before.snapshot().filter(|_| !before.is_cancelled());
+        let previous: BTreeSet<&Code> = previous
+            .into_iter()
+            .flat_map(|previous| &previous.order.codes)
+            .collect();
+
+        // Match the codes that the order has used with their texts. A code that was
+        // renamed or deleted since stays unmatched.
         let claims = lookup::load_order_codes(self, self.shop.id, id)?;
-        let mut free: BTreeSet<CodeId> = claims.codes().collect();
-        let (mut settled, mut gone) = (BTreeMap::new(), BTreeSet::new());
-        for text in &known {
+        let mut unmatched: BTreeSet<CodeId> = claims.codes().collect();
+        let (mut used, mut removed) = (BTreeMap::new(), BTreeSet::new());
+        for text in &previous {
             let code = self
                 .code_by_key(self.shop.id, text.key())?
-                .filter(|code| free.remove(code));
+                .filter(|code| unmatched.remove(code));
             match code {
-                Some(code) if seen.contains(text) => drop(settled.insert(*text, code)),
-                Some(code) => drop(gone.insert(code)),
+                Some(code) if listed.contains(text) => drop(used.insert(*text, code)),
+                Some(code) => drop(removed.insert(code)),
                 None => {}
             }
         }
-        let mut events = self.return_codes(id, |code| cancelled || gone.contains(&code))?;
+
+        let mut events = self.return_codes(id, |code| cancelled || removed.contains(&code))?;
         let buyer = self.load_buyer(account)?;
-        let mut codes = Vec::with_capacity(wanted.len());
-        for text in wanted {
-            // Its name can lead elsewhere now, or nowhere.
-            let renamed = || free.first().copied().filter(|_| known.contains(text));
-            let outcome = match settled.get(text).copied().or_else(renamed) {
+        let mut codes = Vec::with_capacity(texts.len());
+        for text in texts {
+            // The text of an earlier report may now belong to another code, or to none.
+            let renamed = || unmatched.first().copied().filter(|_| previous.contains(text));
+            let outcome = match used.get(text).copied().or_else(renamed) {
                 Some(code) => {
-                    free.remove(&code);
+                    unmatched.remove(&code);
                     Ok(code)
                 }
-                None => self.use_code(text, id, &now.state, &buyer, &mut events)?,
+                None => self.use_code(text, id, &after.state, &buyer, &mut events)?,
             };
             codes.push(OrderCode { text: text.clone(), outcome });
         }
+
         self.append_events(None, events)?;
         Ok(codes)
     }
 
-    /// Lets an order use one code, if it may.
+    /// Records the use of a code by an order. Returns the code, or the reason why it
+    /// cannot be used.
     fn use_code(
         &mut self,
         text: &Code,
@@ -545,6 +590,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
         let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
         let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
+
         let command =
             CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
         Ok(
@@ -554,41 +600,46 @@ impl<V: TransactionView> Transaction<'_, V> {
                     self.code_by_key(self.shop.id, text.key())?
                         .ok_or(CodeRejection::Unknown)
                 }
-                Err(DiscountRejection::CodeRejected(refusal)) => Err(refusal),
+                Err(DiscountRejection::CodeRejected(reason)) => Err(reason),
                 Err(_) => Err(CodeRejection::Unknown),
             },
         )
     }
 
-    /// What follows where an order no longer uses these codes.
+    /// Returns the events that return an order's uses of the selected codes.
     fn return_codes(
         &mut self,
         order: &OrderId,
-        which: impl Fn(CodeId) -> bool,
+        is_returned: impl Fn(CodeId) -> bool,
     ) -> Result<Vec<Event>, TransactionError> {
         let shop = self.shop.id;
         let claims = lookup::load_order_codes(self, shop, order)?;
+
         let mut events = Vec::new();
-        for code in claims.codes().filter(|code| which(*code)) {
-            let Some(gathered) = CodeLookup::load(self, shop, code, &[], None)? else {
+        for code in claims.codes().filter(|code| is_returned(*code)) {
+            let Some(lookup) = CodeLookup::load(self, shop, code, &[], None)? else {
                 continue;
             };
-            let Some(facts) = gathered.facts() else { continue };
+            let Some(context) = lookup.facts() else { continue };
+
             let command = CodeCommand::ReturnUse { order: order.clone() };
             let event =
-                decide_code(&facts, claims.claim(code), &Customer::default(), &command, self.now);
+                decide_code(&context, claims.claim(code), &Customer::default(), &command, self.now);
             events.extend(event.map_err(|reason| to_rejection(&reason))?.map(Event::Discount));
         }
+
         Ok(events)
     }
 
-    /// What the index learns from an event. Asked before the event is folded.
+    /// Adds the changes of the index that an event causes. Must run before the event is
+    /// folded.
     pub(super) fn update_index(&mut self, event: &DiscountEvent) -> Result<(), Failure> {
         let known = event
             .code()
             .map(|code| self.projection(self.shop.id, &ProjectionKey::Code(code)))
             .transpose()?
             .flatten();
+
         let known = |_| {
             let state = known.as_deref().and_then(code_state)?;
             Some((state.rule()?, state.code()?.key().to_owned()))
@@ -606,7 +657,7 @@ fn has_codes(order: &OrderState) -> bool {
         .is_some_and(|recorded| !recorded.order.codes.is_empty())
 }
 
-/// A refusal of what is about one code alone.
+/// Converts the rejection of a command that concerns a code alone.
 fn to_rejection(reason: &DiscountRejection) -> Rejection {
     if *reason == DiscountRejection::UnknownPriceRule {
         Rejection::PriceRuleNotFound

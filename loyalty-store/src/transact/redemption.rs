@@ -1,5 +1,8 @@
-//! Redemptions inside a transaction. A redemption, its price rule and its code have one number, and each
-//! transaction leaves the code as the redemption is: usable where that can be used or was, else switched off.
+//! Redemptions in transactions.
+//!
+//! A redemption, its price rule and its code have the same number. Each transaction
+//! leaves the code consistent with the redemption: enabled while that is issued or used,
+//! disabled otherwise.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +13,11 @@ use loyalty_core::{
 };
 
 use super::{Transaction, TransactionError, TransactionView};
+use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::{self, DiscountView};
 use crate::error::{Failure, Rejection};
 use crate::redemption::{self, RedemptionAction, RedemptionView};
-use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
+use crate::request::{EmailConflict, Existence, Receipt};
 
 impl<V: TransactionView> Transaction<'_, V> {
     pub(super) fn perform_redemption(
@@ -21,8 +25,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         action: RedemptionAction,
     ) -> Result<Receipt, TransactionError> {
         match action {
-            RedemptionAction::Issue { customer: who, reward, amount, entropy } => {
-                self.issue_redemption(&who, reward, amount, entropy)
+            RedemptionAction::Issue { customer, reward, amount, entropy } => {
+                self.issue_redemption(&customer, reward, amount, entropy)
             }
             RedemptionAction::Cancel { id } => {
                 self.run_redemption_command(id, &Command::CancelRedemption { redemption: id })
@@ -35,25 +39,26 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     fn issue_redemption(
         &mut self,
-        who: &CustomerRef,
+        customer: &CustomerRef,
         reward: RewardId,
         amount: Option<Amount>,
         entropy: [u8; 16],
     ) -> Result<Receipt, TransactionError> {
-        let found = self.resolve_customer(who, Existence::Required, EmailConflict::Ignore)?;
-        // Named after the row that issues it.
+        let found = self.resolve_customer(customer, Existence::Required, EmailConflict::Ignore)?;
+
         let id = RedemptionId(self.next_seq());
         let command = Command::RedeemReward { redemption: id, reward, amount, entropy };
         self.run_command(Some(found.account), &command)?;
         let issued = self.load_redemption(id)?;
         self.create_redemption_code(found.account, &issued.redemption)?;
+
         Ok(Receipt {
             redemption: Some(Box::new(issued)),
             ..self.build_receipt(Some(&found), None)?
         })
     }
 
-    /// Makes the price rule and the code that stand for a redemption, where a code does.
+    /// Creates the price rule and the code of a redemption, if it has a code.
     fn create_redemption_code(
         &mut self,
         account: AccountId,
@@ -61,18 +66,21 @@ impl<V: TransactionView> Transaction<'_, V> {
     ) -> Result<(), TransactionError> {
         let issue = redemption.issue();
         let Some(code) = &issue.code else { return Ok(()) };
-        let lost = || Failure::Corrupt(format!("redemption {} has no reward", issue.id));
+        let missing = || Failure::Corrupt(format!("redemption {} has no reward", issue.id));
         let (_, program) = self.load_program(Some(issue.program))?;
-        let reward = program.reward(&issue.reward).ok_or_else(lost)?;
+        let reward = program.reward(&issue.reward).ok_or_else(missing)?;
+
+        // The code is for this customer only.
         let customer = self.load_customer(account)?;
         let customer = customer
             .as_ref()
             .map(|customer| (customer.id.as_ref(), customer.email.as_ref()));
         let rule = issue.price_rule(reward, customer.unwrap_or_default(), self.shop.minor_digits());
-        // What the rules issue has a rule that holds; anything else is a fault of ours.
+        // The rules issue only rewards with a valid price rule: faults are a bug.
         let Some(rule) = rule.map_err(|faults| Failure::Corrupt(format!("{faults:?}")))? else {
             return Ok(());
         };
+
         let RedemptionId(number) = issue.id;
         let rule = self.put_rule(PriceRuleId(number), None, &rule)?;
         self.put_code(CodeId(number), rule, code)?;
@@ -84,35 +92,38 @@ impl<V: TransactionView> Transaction<'_, V> {
         id: RedemptionId,
         command: &Command,
     ) -> Result<Receipt, TransactionError> {
-        let known = redemption::find_redemption(self, self.shop.id, id)?
+        let view = redemption::find_redemption(self, self.shop.id, id)?
             .ok_or(Rejection::RedemptionNotFound)?;
-        let account = self.resolve_merged(known.account)?;
+        let account = self.resolve_merged(view.account)?;
+
         self.run_command(Some(account), command)?;
         self.update_redemption_code(id)?;
+
         let found = super::ResolvedCustomer { account, created: false, registered: false };
         let redemption = Some(Box::new(self.load_redemption(id)?));
         Ok(Receipt { redemption, ..self.build_receipt(Some(&found), None)? })
     }
 
     fn load_redemption(&mut self, id: RedemptionId) -> Result<RedemptionView, Failure> {
-        let lost = || Failure::Corrupt(format!("redemption {id} is missing"));
-        redemption::find_redemption(self, self.shop.id, id)?.ok_or_else(lost)
+        let missing = || Failure::Corrupt(format!("redemption {id} is missing"));
+        redemption::find_redemption(self, self.shop.id, id)?.ok_or_else(missing)
     }
 
-    /// A redemption, where it is one of this account now.
+    /// Returns a redemption if it belongs to this account, merged accounts included.
     pub(super) fn load_own_redemption(
         &mut self,
         account: Option<AccountId>,
         id: RedemptionId,
     ) -> Result<Option<Redemption>, Failure> {
-        let Some(known) = redemption::find_redemption(self, self.shop.id, id)? else {
+        let Some(view) = redemption::find_redemption(self, self.shop.id, id)? else {
             return Ok(None);
         };
-        let holder = self.resolve_merged(known.account)?;
-        Ok((account == Some(holder)).then_some(known.redemption))
+        let owner = self.resolve_merged(view.account)?;
+        Ok((account == Some(owner)).then_some(view.redemption))
     }
 
-    /// Lets the code be what the redemption is now. What the shop has done away with stays so.
+    /// Makes the code consistent with its redemption. A code or rule that the shop
+    /// deleted stays deleted.
     fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
@@ -120,47 +131,56 @@ impl<V: TransactionView> Transaction<'_, V> {
         let Some(code) = lookup::find_code(self, shop, CodeId(number))? else {
             return Ok(());
         };
-        let on = match redemption.state() {
+
+        let enabled = match redemption.state() {
             RedemptionState::Issued | RedemptionState::Used { .. } => true,
             RedemptionState::Cancelled { .. } => false,
-            // Its price rule has ended.
+            // Its price rule has ended too, so that the code cannot be used anyway.
             RedemptionState::Expired { .. } => code.enabled,
         };
-        if code.enabled != on {
-            self.switch_code(code.id, on)?;
+        if code.enabled != enabled {
+            self.switch_code(code.id, enabled)?;
         }
+
+        // A redemption that was reopened can end later than before.
         let rule = self.load_rule(code.rule)?;
-        let again = *redemption.state() == RedemptionState::Issued
+        let end_changed = *redemption.state() == RedemptionState::Issued
             && redemption.ends_at() != rule.rule.parts().ends_at;
-        if again {
+        if end_changed {
             let parts =
                 PriceRuleParts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
-            // A rule that the shop has changed so that it cannot end then stays as it is.
-            if let Ok(longer) = PriceRule::new(parts, rule.rule.minor_digits()) {
-                self.save_rule(Some(rule.id), &longer)?;
+            // A rule that the shop changed may not be valid with this end: it stays
+            // unchanged.
+            if let Ok(changed) = PriceRule::new(parts, rule.rule.minor_digits()) {
+                self.save_rule(Some(rule.id), &changed)?;
             }
         }
+
         Ok(())
     }
 
-    /// What an order that brings codes of redemptions, or no longer does, means for these. Whatever the order
-    /// says is a fact; what a code could have been used for by then does not matter.
+    /// Marks the redemptions whose codes an order lists as used, and reopens those it no
+    /// longer lists. The order is a fact: it counts even if a code could not be used at
+    /// that time.
     pub(super) fn update_order_redemptions(
         &mut self,
         order: &OrderId,
         before: &OrderState,
     ) -> Result<(), TransactionError> {
-        let now = self.load_order(order)?;
-        let had = self.find_order_redemptions(before)?;
-        let all = self.find_order_redemptions(&now.state)?;
-        let brings = if now.state.is_cancelled() { BTreeSet::new() } else { all.clone() };
-        for id in had.union(&all) {
-            let Some(known) = redemption::find_redemption(self, self.shop.id, *id)? else {
+        let after = self.load_order(order)?;
+        let listed_before = self.find_order_redemptions(before)?;
+        let listed = self.find_order_redemptions(&after.state)?;
+
+        // A cancelled order claims nothing, whatever it lists.
+        let claimed = if after.state.is_cancelled() { BTreeSet::new() } else { listed.clone() };
+
+        for id in listed_before.union(&listed) {
+            let Some(view) = redemption::find_redemption(self, self.shop.id, *id)? else {
                 continue;
             };
-            let account = self.resolve_merged(known.account)?;
+            let account = self.resolve_merged(view.account)?;
             let (redemption, order) = (*id, order.clone());
-            let command = if brings.contains(id) {
+            let command = if claimed.contains(id) {
                 Command::ClaimRedemption { redemption, order }
             } else {
                 Command::ReleaseRedemption { redemption, order }
@@ -168,10 +188,11 @@ impl<V: TransactionView> Transaction<'_, V> {
             self.run_command(Some(account), &command)?;
             self.update_redemption_code(*id)?;
         }
+
         Ok(())
     }
 
-    /// The redemptions whose codes an order's latest report brings.
+    /// Returns the redemptions whose codes the latest snapshot of an order lists.
     fn find_order_redemptions(
         &mut self,
         order: &OrderState,

@@ -1,5 +1,5 @@
-//! What time has to do with a transaction: what is due next for each account that it changes, what is due
-//! now and is written down, and what must be found anew after a publication.
+//! Scheduled events in transactions: recording those that are due, and recomputing the
+//! due times of accounts after changes and publications.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::request::Receipt;
 use crate::timeline::{ApplicablePrograms, ProgramTimeline, RuleSubject};
 
 impl<V: TransactionView> Transaction<'_, V> {
-    /// Writes down what time has brought about for an account.
+    /// Records the scheduled events of an account that are due.
     pub(super) fn catch_up(&mut self, account: AccountId) -> Result<Receipt, TransactionError> {
         let account = self.resolve_merged(account)?;
         if self.load_account(account)?.shop != self.shop.id {
@@ -25,27 +25,33 @@ impl<V: TransactionView> Transaction<'_, V> {
         )
     }
 
-    /// Finds anew what is due next for some more accounts, where a program was published.
+    /// Recomputes the due times of up to `limit` more accounts after a publication.
     pub(super) fn reschedule_due(&mut self, limit: usize) -> Result<Receipt, TransactionError> {
-        let history = self.load_timeline()?;
+        let timeline = self.load_timeline()?;
         let limit = limit.max(1);
-        if let Some(after) = history.reschedule_cursor() {
+
+        if let Some(after) = timeline.reschedule_cursor() {
             let accounts = self.view.accounts(self.shop.id, after, limit)?;
+            // A page that is not full is the last one.
             let up_to = accounts.last().copied().filter(|_| accounts.len() >= limit);
             self.to_reschedule.extend(accounts);
             self.reschedule_changed()?;
-            self.changes.timeline = Some(Arc::new(history.with_reschedule_cursor(up_to)));
+            self.changes.timeline = Some(Arc::new(timeline.with_reschedule_cursor(up_to)));
         }
+
         self.build_receipt(None, None)
     }
 
-    /// What is due next for the accounts that were changed. Where a row of the journal says that they were,
-    /// a restart finds it again; elsewhere it must be written.
+    /// Recomputes the due times of the changed accounts.
+    ///
+    /// After a crash the due time of an account with a journal row is recomputed. The due
+    /// time of any other account must be written with the transaction.
     pub(super) fn reschedule_changed(&mut self) -> Result<(), Failure> {
-        let mut moved = std::mem::take(&mut self.to_reschedule);
-        moved.sort_unstable();
-        moved.dedup();
-        for account in moved {
+        let mut accounts = std::mem::take(&mut self.to_reschedule);
+        accounts.sort_unstable();
+        accounts.dedup();
+
+        for account in accounts {
             let record = self.load_account(account)?;
             let customer = self.load_customer(account)?;
             let subject = RuleSubject {
@@ -57,6 +63,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             if due == record.due {
                 continue;
             }
+
             if !self.changes.journal.iter().any(|row| row.account == Some(account)) {
                 upsert(&mut self.changes.due_changes, account, due);
             }
@@ -69,46 +76,49 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    /// Birthday and tags decide what time brings about. What it has brought about by now is decided by what
-    /// was known until now.
+    /// Records the scheduled events that are due before birthday or tags change, because
+    /// the values until then decide them.
     pub(super) fn catch_up_before_change(
         &mut self,
         before: &CustomerRecord,
         after: &mut CustomerRecord,
     ) -> Result<(), TransactionError> {
-        let birthday = before.profile.birthday != after.profile.birthday;
-        if !birthday && before.profile.tags == after.profile.tags {
+        let birthday_changes = before.profile.birthday != after.profile.birthday;
+        if !birthday_changes && before.profile.tags == after.profile.tags {
             return Ok(());
         }
+
         self.run_command(Some(before.account), &Command::CatchUp)?;
         let now = self.now.max(self.load_account(before.account)?.at);
         after.attributes_changed_at = now;
-        if birthday {
+        if birthday_changes {
             after.birthday_set_at = Some(now);
         }
+
         self.to_reschedule.push(before.account);
         Ok(())
     }
 
     pub(super) fn load_timeline(&mut self) -> Result<Arc<ProgramTimeline>, Failure> {
-        if let Some(history) = &self.changes.timeline {
-            return Ok(Arc::clone(history));
+        if let Some(timeline) = &self.changes.timeline {
+            return Ok(Arc::clone(timeline));
         }
+
         let shop = self.shop.id;
         self.view
             .timeline(shop)?
             .ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))
     }
 
-    /// The programs that an account has to do with.
+    /// Returns the programs that apply to an account.
     pub(super) fn load_programs(
         &mut self,
         account: AccountId,
     ) -> Result<Arc<ApplicablePrograms>, Failure> {
-        let history = self.load_timeline()?;
+        let timeline = self.load_timeline()?;
         let record = self.load_account(account)?;
         let customer = self.load_customer(account)?;
-        history.programs_for(&record, customer.as_deref(), |version| self.load_version(version))
+        timeline.programs_for(&record, customer.as_deref(), |version| self.load_version(version))
     }
 
     fn load_version(&mut self, version: ProgramVersion) -> Result<Arc<Program>, Failure> {

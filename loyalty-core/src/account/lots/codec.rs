@@ -1,11 +1,11 @@
 //! Lots as one text of digits: of each its number, its points, when it was earned, when it ends and when it is released
 //! (0 where it never does, else 1 and the instant), and its order, in no words where there is none.
 
-use crate::account::Lot;
 use crate::account::vlq::{VlqReader, VlqWriter};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
+use crate::lot::Lot;
 
 /// About so many lots.
 pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count: usize) -> String {

@@ -78,7 +78,8 @@ mod tests {
         clippy::unwrap_used,
         reason = "a test may stop at what it did not expect"
     )]
-    use crate::account::{Counts, Progress};
+    use crate::account::Progress;
+    use crate::counts::Counts;
 
     #[test]
     fn instants_are_read_from_current_and_older_formats() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Faults, NodeRef};
-use crate::award::{Limit, Quota, Span};
+use crate::limit::{Limit, Quota, Span};
 use crate::program::action::{ActionKind, ActionRule, EligibilityConditions};
 
 impl NodeRef<'_> {
@@ -13,12 +13,14 @@ impl NodeRef<'_> {
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let kind = members.required("kind", faults).and_then(|at| at.action_kind(faults));
         let points = members.required("points", faults).and_then(|at| at.points(faults));
+
         let (mut when, mut limits, mut points_override) =
             (EligibilityConditions::default(), Vec::new(), false);
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
         members.read("points_override", &mut points_override, |at| at.bool(faults));
         let hold = members.get("hold").and_then(|at| at.parse(faults));
+
         Some(ActionRule {
             id: id?,
             kind: kind?,
@@ -32,20 +34,12 @@ impl NodeRef<'_> {
 
     fn action_kind(&self, faults: &mut Faults) -> Option<ActionKind> {
         if let Some(name) = self.as_text() {
-            let found = ActionKind::UNIT_KINDS.into_iter().find(|(known, _)| *known == name);
-            return found.map(|(_, kind)| kind).or_else(|| {
-                let known = ActionKind::UNIT_KINDS.map(|(name, _)| name).join(", ");
-                let detail = format!(
-                    "must be one of {known}, or an object with birthday, code, codes, goal_orders or goal_spend"
-                );
-                self.push_fault("invalid_value", detail, faults)
-            });
+            return self.unit_action_kind(name, faults);
         }
-        let members =
-            self.members(&["birthday", "code", "codes", "goal_orders", "goal_spend"], faults)?;
-        let given = ["birthday", "code", "codes", "goal_orders", "goal_spend"]
-            .map(|name| members.get(name));
-        match given {
+
+        let known = ["birthday", "code", "codes", "goal_orders", "goal_spend"];
+        let members = self.members(&known, faults)?;
+        match known.map(|name| members.get(name)) {
             [Some(at), None, None, None, None] => {
                 let members = at.members(&["notice_days"], faults)?;
                 let mut notice_days = 30;
@@ -56,12 +50,8 @@ impl NodeRef<'_> {
                 at.text(faults).map(|code| ActionKind::Code(Arc::from(code)))
             }
             [None, None, Some(at), None, None] => {
-                let codes = at.list(faults);
-                let codes = codes
-                    .iter()
-                    .filter_map(|code| code.text(faults).map(Arc::from))
-                    .collect();
-                Some(ActionKind::Codes(codes))
+                let codes = at.items(faults, |code, faults| code.text(faults).map(Arc::from));
+                Some(ActionKind::Codes(codes.into_iter().collect()))
             }
             [None, None, None, Some(at), None] => at.count(faults).map(ActionKind::GoalOrders),
             [None, None, None, None, Some(at)] => at.decimal(faults).map(ActionKind::GoalSpend),
@@ -72,12 +62,26 @@ impl NodeRef<'_> {
         }
     }
 
+    /// A kind that is a plain string, without values of its own.
+    fn unit_action_kind(&self, name: &str, faults: &mut Faults) -> Option<ActionKind> {
+        let found = ActionKind::UNIT_KINDS.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, kind)| kind).or_else(|| {
+            let known = ActionKind::UNIT_KINDS.map(|(name, _)| name).join(", ");
+            let detail = format!(
+                "must be one of {known}, \
+                 or an object with birthday, code, codes, goal_orders or goal_spend"
+            );
+            self.push_fault("invalid_value", detail, faults)
+        })
+    }
+
     pub(super) fn action_conditions(&self, faults: &mut Faults) -> EligibilityConditions {
         let mut when = EligibilityConditions::default();
         let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults)
         else {
             return when;
         };
+
         members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
         members.read("tiers", &mut when.tiers, |at| Some(at.set(faults)));
         when.from = members.get("from").and_then(|at| at.time(faults));
@@ -86,10 +90,7 @@ impl NodeRef<'_> {
     }
 
     pub(super) fn limits(&self, faults: &mut Faults) -> Vec<Limit> {
-        self.list(faults)
-            .iter()
-            .filter_map(|limit| limit.limit(faults))
-            .collect()
+        self.items(faults, NodeRef::limit)
     }
 
     fn limit(&self, faults: &mut Faults) -> Option<Limit> {
@@ -99,6 +100,7 @@ impl NodeRef<'_> {
             (None, Some(at)) => at.points(faults).map(Quota::Points),
             _ => self.push_fault("invalid_value", "must have one of times and points", faults),
         };
+
         let per = members
             .required("per", faults)
             .and_then(|at| at.one_of(&Span::NAMES, faults));

@@ -1,5 +1,7 @@
 //! Campaigns and referrals read from JSON.
 
+use std::collections::BTreeSet;
+
 use super::{Faults, NodeRef};
 use crate::program::campaign::{Campaign, CampaignEffect};
 use crate::program::referral::{Milestone, Referrals};
@@ -11,16 +13,18 @@ impl NodeRef<'_> {
         let members = self.members(&known, faults)?;
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let effect = members.required("effect", faults).and_then(|at| at.effect(faults));
+
         let mut campaign = Campaign {
             id: id?,
             effect: effect?,
             from: members.get("from").and_then(|at| at.time(faults)),
             until: members.get("until").and_then(|at| at.time(faults)),
-            products: std::collections::BTreeSet::new(),
-            categories: std::collections::BTreeSet::new(),
-            tiers: std::collections::BTreeSet::new(),
-            customer_tags: std::collections::BTreeSet::new(),
+            products: BTreeSet::new(),
+            categories: BTreeSet::new(),
+            tiers: BTreeSet::new(),
+            customer_tags: BTreeSet::new(),
         };
+
         members.read("products", &mut campaign.products, |at| Some(at.set(faults)));
         members.read("categories", &mut campaign.categories, |at| Some(at.set(faults)));
         members.read("tiers", &mut campaign.tiers, |at| Some(at.set(faults)));
@@ -40,18 +44,14 @@ impl NodeRef<'_> {
     pub(super) fn referrals(&self, faults: &mut Faults) -> Option<Referrals> {
         let known = ["received", "sent", "minimum_spend", "hold", "milestones"];
         let members = self.members(&known, faults)?;
+
         let mut referrals = Referrals::default();
         members.read("received", &mut referrals.received, |at| at.points(faults));
         members.read("sent", &mut referrals.sent, |at| at.points(faults));
         referrals.minimum_spend = members.get("minimum_spend").and_then(|at| at.decimal(faults));
         referrals.hold = members.get("hold").and_then(|at| at.parse(faults));
         members.read("milestones", &mut referrals.milestones, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|milestone| milestone.milestone(faults))
-                    .collect(),
-            )
+            Some(at.items(faults, NodeRef::milestone))
         });
         Some(referrals)
     }

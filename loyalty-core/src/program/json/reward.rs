@@ -33,24 +33,29 @@ impl NodeRef<'_> {
         let offer = members
             .required("gives", faults)
             .and_then(|at| self.offer(&at, cost, faults));
+
         let minimum_subtotal = members.get("minimum_subtotal").and_then(|at| at.decimal(faults));
         let (mut only, mut excluded) = (ProductScope::default(), ProductScope::default());
-        members.read("only", &mut only, |at| at.product_scope(&[], faults).map(|(goods, _)| goods));
+        members.read("only", &mut only, |at| at.product_scope(&[], faults).map(|(scope, _)| scope));
         members.read("excluded", &mut excluded, |at| {
-            at.product_scope(&[], faults).map(|(goods, _)| goods)
+            at.product_scope(&[], faults).map(|(scope, _)| scope)
         });
+
         let valid_for = members.get("valid_for").and_then(|at| at.parse(faults));
         let (mut points_back_when_expired, mut individual_use) = (false, false);
         members
             .read("points_back_when_expired", &mut points_back_when_expired, |at| at.bool(faults));
+
         let mut when = EligibilityConditions::default();
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
-        let (mut limits, mut limits_in_all) = (Vec::new(), Vec::new());
+        let (mut limits, mut total_limits) = (Vec::new(), Vec::new());
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
-        members.read("limits_in_all", &mut limits_in_all, |at| Some(at.limits(faults)));
+        members.read("limits_in_all", &mut total_limits, |at| Some(at.limits(faults)));
+
         members.read("individual_use", &mut individual_use, |at| at.bool(faults));
         let mut code_prefix = String::new();
         members.read("code_prefix", &mut code_prefix, |at| at.text(faults).map(str::to_owned));
+
         Some(Reward {
             id: id?,
             name: name?.to_owned(),
@@ -62,13 +67,13 @@ impl NodeRef<'_> {
             points_back_when_expired,
             when,
             limits,
-            total_limits: limits_in_all,
+            total_limits,
             individual_use,
             code_prefix,
         })
     }
 
-    /// What is given, and the cost that stands beside it.
+    /// The benefit, with the cost from the member beside it.
     fn offer(
         &self,
         gives: &NodeRef<'_>,
@@ -78,10 +83,15 @@ impl NodeRef<'_> {
         let variable = if gives.is_text() { None } else { gives.member("variable_amount") };
         if let Some(at) = variable {
             if let Some(cost) = cost {
-                cost.push_fault::<()>("contradiction", "follows from points_per_unit here", faults);
+                cost.push_fault::<()>(
+                    "contradiction",
+                    "is not allowed: the cost follows from points_per_unit",
+                    faults,
+                );
             }
             return at.variable_amount(faults).map(RewardPricing::Variable);
         }
+
         let gives = gives.benefit(faults);
         let cost: Option<Points> = match cost {
             Some(at) => at.points(faults),
@@ -91,7 +101,7 @@ impl NodeRef<'_> {
         Some(RewardPricing::Fixed { cost: cost?, benefit: gives? })
     }
 
-    /// The member of this name, where there is one.
+    /// The member of this name, if there is one. Other members are no faults here.
     fn member(&self, name: &str) -> Option<Self> {
         self.members(&[name], &mut Faults::new())
             .and_then(|members| members.get(name))
@@ -105,6 +115,7 @@ impl NodeRef<'_> {
                 _ => Benefit::FreeShipping(FreeShipping::default()),
             });
         }
+
         let known = ["fixed_amount", "percentage", "free_shipping", "free_product", "store_credit"];
         let members = self.members(&known, faults)?;
         match known.map(|name| members.get(name)) {
@@ -116,10 +127,10 @@ impl NodeRef<'_> {
                 Some(Benefit::FreeShipping(FreeShipping { maximum }))
             }
             [None, None, None, Some(at), None] => {
-                let (goods, members) = at.product_scope(&["quantity"], faults)?;
+                let (scope, members) = at.product_scope(&["quantity"], faults)?;
                 let mut quantity = 1;
                 members.read("quantity", &mut quantity, |at| at.count(faults));
-                Some(Benefit::FreeProduct(FreeProduct { scope: goods, quantity }))
+                Some(Benefit::FreeProduct(FreeProduct { scope, quantity }))
             }
             [None, None, None, None, Some(at)] => at.decimal(faults).map(Benefit::StoreCredit),
             _ => {
@@ -135,6 +146,7 @@ impl NodeRef<'_> {
         let points_per_unit = members
             .required("points_per_unit", faults)
             .and_then(|at| at.points(faults));
+
         let mut step = Amount::from(1);
         members.read("step", &mut step, |at| at.decimal(faults));
         let mut minimum = step;
@@ -143,7 +155,7 @@ impl NodeRef<'_> {
         Some(VariableAmount { points_per_unit: points_per_unit?, step, minimum, maximum })
     }
 
-    /// Goods, in an object that has other members too.
+    /// Goods, and the members of their object, which has other members too.
     fn product_scope(
         &self,
         others: &[&str],
@@ -151,6 +163,7 @@ impl NodeRef<'_> {
     ) -> Option<(ProductScope, super::Members<'_>)> {
         let known = [&["products", "variants", "categories"], others].concat();
         let members = self.members(&known, faults)?;
+
         let mut goods = ProductScope::default();
         members.read("products", &mut goods.products, |at| Some(at.set(faults)));
         members.read("variants", &mut goods.variants, |at| Some(at.set(faults)));
@@ -160,6 +173,7 @@ impl NodeRef<'_> {
 
     pub(super) fn redemption_terms(&self, faults: &mut Faults) -> Option<RedemptionTerms> {
         let members = self.members(&["grace", "order_cancelled"], faults)?;
+
         let mut terms = RedemptionTerms::default();
         members.read("grace", &mut terms.grace, |at| at.parse(faults));
         let names =

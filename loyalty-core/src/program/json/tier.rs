@@ -10,18 +10,15 @@ impl NodeRef<'_> {
         let members = self.members(&known, faults)?;
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let name = members.required("name", faults).and_then(|at| at.text(faults));
+
         let (mut multiplier, mut perks) = (Rate::ONE, Vec::new());
         members.read("multiplier", &mut multiplier, |at| at.decimal(faults));
         let threshold = members.get("threshold").and_then(|at| at.decimal(faults));
         members.read("perks", &mut perks, |at| {
-            Some(
-                at.list(faults)
-                    .iter()
-                    .filter_map(|perk| perk.text(faults).map(str::to_owned))
-                    .collect(),
-            )
+            Some(at.items(faults, |perk, faults| perk.text(faults).map(str::to_owned)))
         });
         let entry = members.get("entry").and_then(|at| at.entry_reward(faults));
+
         Some(Tier {
             id: id?,
             name: name?.to_owned(),
@@ -44,6 +41,7 @@ impl NodeRef<'_> {
     pub(super) fn tiering(&self, faults: &mut Faults) -> Option<Tiering> {
         let known = ["metric", "window", "down", "term", "grace", "skipped_rewards"];
         let members = self.members(&known, faults)?;
+
         let mut tiering = Tiering::default();
         let metrics = [
             ("spend", TierMetric::Spend),
@@ -52,12 +50,14 @@ impl NodeRef<'_> {
         ];
         members.read("metric", &mut tiering.metric, |at| at.one_of(&metrics, faults));
         members.read("window", &mut tiering.window, |at| at.window(faults));
+
         let downs = [
             ("never", Downgrade::Never),
             ("one_step", Downgrade::OneStep),
             ("to_qualified", Downgrade::ToQualified),
         ];
         members.read("down", &mut tiering.down, |at| at.one_of(&downs, faults));
+
         tiering.term = members.get("term").and_then(|at| at.parse(faults));
         tiering.grace = members.get("grace").and_then(|at| at.parse(faults));
         members.read("skipped_rewards", &mut tiering.skipped_rewards, |at| at.bool(faults));
@@ -70,6 +70,7 @@ impl NodeRef<'_> {
                 [("lifetime", TierWindow::Lifetime), ("calendar_year", TierWindow::CalendarYear)];
             return self.one_of(&names, faults);
         }
+
         let members = self.members(&["rolling"], faults)?;
         members
             .required("rolling", faults)

@@ -1,4 +1,4 @@
-//! How verified bodies are read: the plugins' own by PHP, and what is no such body.
+//! Parsing of verified bodies: those of the plugins, and invalid ones.
 
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::super::{
 };
 use super::{KEY, vectors};
 
-/// Verifies and reads the vector of that name.
+/// Verifies and parses the vector with this name.
 fn vector<T: DeserializeOwned>(name: &str) -> T {
     let vector = vectors().into_iter().find(|vector| vector.name == name).expect(name);
     let signed = SignedBody::parse(vector.body.as_bytes()).unwrap();
@@ -27,7 +27,7 @@ fn fault(pointer: &str, reason: &str) -> WireError {
     WireError { pointer: pointer.to_owned(), reason: reason.to_owned() }
 }
 
-/// An order with the member given, after what an order must have.
+/// An order with its required members and the given one.
 fn order_with(member: &str) -> Result<Order, WireError> {
     read(&format!(r#"{{"id":1,"total_price":"9.00","subtotal_price":"9.00",{member}}}"#))
 }
@@ -52,6 +52,7 @@ fn every_event_of_the_plugins_is_read() {
         assert_eq!(fault, None, "{}", vector.name);
         events.push(event);
     }
+
     events.sort_unstable();
     events.dedup();
     assert_eq!(events.len(), 10, "{events:?}");
@@ -139,7 +140,7 @@ fn the_handshake_is_read() {
             format!(r#"{{"shop_url":"{url}"}}"#),
             format!(r#"{{"shop_url":"http://a","api_endpoint":"{url}"}}"#),
         );
-        let reason = "expected an address with http or https, of at most 2000 bytes";
+        let reason = "expected an http or https URL of at most 2000 bytes";
         assert_eq!(read::<AppInstalled>(&shop), Err(fault("/shop_url", reason)), "{url}");
         assert_eq!(read::<AppInstalled>(&store), Err(fault("/api_endpoint", reason)), "{url}");
     }
@@ -148,7 +149,7 @@ fn the_handshake_is_read() {
 
 #[test]
 fn amounts_are_exact_in_every_notation() {
-    for (sent, want) in [
+    for (sent, expected) in [
         ("12.50", "12.50"),
         ("\"12.50\"", "12.50"),
         ("0.1", "0.1"),
@@ -165,7 +166,7 @@ fn amounts_are_exact_in_every_notation() {
     ] {
         let order: Result<Order, _> =
             read(&format!(r#"{{"id":1,"subtotal_price":1,"total_price":{sent}}}"#));
-        assert_eq!(order.map(|order| order.total_price), Ok(decimal(want)), "{sent}");
+        assert_eq!(order.map(|order| order.total_price), Ok(decimal(expected)), "{sent}");
     }
 }
 
@@ -235,6 +236,7 @@ fn invalid_optional_members_are_ignored() {
         let customer: Customer = read(&format!(r#"{{"id":1,"birthday":{birthday}}}"#)).unwrap();
         assert_eq!(customer.birthday, None, "{birthday}");
     }
+
     for email in ["none", "a@b@c", "a b@c", "@"] {
         let order = order_with(&format!(r#""customer":{{"id":1,"email":"{email}"}}"#)).unwrap();
         let customer = order.customer.unwrap();
@@ -247,6 +249,7 @@ fn invalid_optional_members_are_ignored() {
             "{email}"
         );
     }
+
     let name = format!(
         r#""customer":{{"id":1,"first_name":"a\tb{}","default_address":{{"zip":7}}}}"#,
         "ü".repeat(300)
@@ -254,15 +257,16 @@ fn invalid_optional_members_are_ignored() {
     let customer = order_with(&name).unwrap().customer.unwrap();
     assert_eq!(customer.first_name.unwrap(), format!("a b{}", "ü".repeat(252)));
     assert_eq!(customer.default_address.unwrap().zip.as_deref(), Some("7"));
-    for (sent, want) in
+    for (sent, expected) in
         [("0.0005", "0.001"), ("\"1.2344\"", "1.234"), ("-0.0001", "0"), ("1e-9", "0"), ("0", "0")]
     {
         let order = order_with(&format!(r#""products":[{{"quantity":{sent}}}]"#)).unwrap();
-        assert_eq!(order.products[0].quantity.to_string(), want, "{sent}");
+        assert_eq!(order.products[0].quantity.to_string(), expected, "{sent}");
     }
-    // Magento takes a discount on shipping off the subtotal.
-    let below: Order = read(r#"{"id":1,"total_price":"2.00","subtotal_price":"-3.0000"}"#).unwrap();
-    assert_eq!(below.subtotal_price, Decimal::ZERO);
+
+    // Magento subtracts a discount on shipping from the subtotal.
+    let order: Order = read(r#"{"id":1,"total_price":"2.00","subtotal_price":"-3.0000"}"#).unwrap();
+    assert_eq!(order.subtotal_price, Decimal::ZERO);
 }
 
 #[test]
@@ -272,27 +276,27 @@ fn a_fault_is_named_with_its_place() {
         (
             r#""total_tax":true"#,
             "/total_tax",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (
             r#""total_tax":"1,234.50""#,
             "/total_tax",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (
             r#""total_tax":"NaN""#,
             "/total_tax",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (
             r#""total_tax":" 1""#,
             "/total_tax",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (
             r#""total_tax":[1]"#,
             "/total_tax",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (r#""total_tax":1e400"#, "/total_tax", "has more digits than an amount can hold"),
         (
@@ -312,24 +316,36 @@ fn a_fault_is_named_with_its_place() {
         ),
         (r#""customer":"zoe@example.com""#, "/customer", "expected an object"),
         (r#""customer":[1]"#, "/customer", "expected an object"),
-        (r#""customer":{"id":1.5}"#, "/customer/id", "expected a text or a whole number"),
-        (r#""customer":{"id":-1}"#, "/customer/id", "expected a text or a whole number"),
-        (r#""customer":{"id":true}"#, "/customer/id", "expected a text or a whole number"),
+        (
+            r#""customer":{"id":1.5}"#,
+            "/customer/id",
+            "expected a string or a whole number",
+        ),
+        (r#""customer":{"id":-1}"#, "/customer/id", "expected a string or a whole number"),
+        (
+            r#""customer":{"id":true}"#,
+            "/customer/id",
+            "expected a string or a whole number",
+        ),
         (
             r#""customer":{"id":"a\nb"}"#,
             "/customer/id",
-            "must not hold control characters",
+            "must not contain control characters",
         ),
-        (r#""customer":{"email":"a\u0000b"}"#, "/customer/email", "must not hold a NUL"),
+        (
+            r#""customer":{"email":"a\u0000b"}"#,
+            "/customer/email",
+            "must not contain a NUL character",
+        ),
         (
             r#""customer":{"email":false}"#,
             "/customer/email",
-            "expected a text or a whole number",
+            "expected a string or a whole number",
         ),
         (
             r#""customer":{"first_name":"\u0000"}"#,
             "/customer/first_name",
-            "must not hold a NUL",
+            "must not contain a NUL character",
         ),
         (r#""products":"none""#, "/products", "expected a list"),
         (
@@ -340,7 +356,7 @@ fn a_fault_is_named_with_its_place() {
         (
             r#""products":[{"quantity":""}]"#,
             "/products/0/quantity",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (
             r#""products":[{"quantity":1,"categories":[{"category_id":""}]}]"#,
@@ -350,7 +366,7 @@ fn a_fault_is_named_with_its_place() {
         (
             r#""products":{"a/b~":{"quantity":{}}}"#,
             "/products/a~1b~0/quantity",
-            "expected a decimal number, plain or as a text",
+            "expected a decimal number, as a number or a string",
         ),
         (r#""products":["mug"]"#, "/products/0", "expected an object"),
         (r#""products":[[1]]"#, "/products/0", "expected an object"),
@@ -402,7 +418,7 @@ fn nothing_is_below_zero() {
     );
 }
 
-/// Every text of up to six of the characters that numbers are made of.
+/// Checks all strings of up to six characters that occur in numbers.
 #[test]
 fn numbers_are_those_of_json() {
     let mut texts = vec![String::new()];

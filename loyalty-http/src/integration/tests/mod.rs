@@ -1,4 +1,4 @@
-//! The plugins' wire against bodies that PHP itself built and signed (`tests/data/plugin/make.php`).
+//! Tests with bodies that PHP itself built and signed (`tests/data/plugin/make.php`).
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::arithmetic_side_effects
 )]
+#![allow(clippy::too_many_lines, reason = "tests with tables of cases")]
 
 mod bodies;
 mod orders;
@@ -14,7 +15,7 @@ mod signatures;
 
 use serde::Deserialize;
 
-/// The key in every vector.
+/// The API key in all vectors.
 const KEY: &str = "lk_live_4f7Qx/Zü";
 
 #[derive(Deserialize)]
@@ -34,7 +35,7 @@ fn vectors() -> Vec<Vector> {
     vectors
 }
 
-/// Numbers that look random and are the same on every run (`SplitMix64`).
+/// A pseudorandom generator with the same numbers on every run (`SplitMix64`).
 pub(super) struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! What becomes of a plugin's order in the core's terms.
+//! Conversion of a plugin's order, refund and customer to the core's types.
 
 use loyalty_core::{Amount, Order as Snapshot, RefundContent};
 
@@ -23,7 +23,7 @@ fn amount(text: &str) -> Amount {
 }
 
 #[test]
-fn the_subtotal_is_shared_out_and_shipping_is_the_rest() {
+fn the_subtotal_is_apportioned_and_shipping_is_the_rest() {
     let order = snapshot(
         r#"{"id":1,"total_price":"126.37","total_tax":"18.52","subtotal_price":"102.95","products":[
             {"product_id":501,"product_price":"12.90","quantity":2,"categories":[{"category_id":21},{"category_id":17},{"category_id":21}]},
@@ -51,7 +51,7 @@ fn the_subtotal_is_shared_out_and_shipping_is_the_rest() {
         .iter()
         .map(loyalty_core::CategoryId::as_str)
         .collect();
-    assert_eq!(categories, ["17", "21"], "in one order, and once each");
+    assert_eq!(categories, ["17", "21"], "sorted, without duplicates");
     assert_eq!(
         (order.lines[3].quantity.to_string(), order.lines[0].gift_card),
         ("0.375".to_owned(), false)
@@ -71,7 +71,7 @@ fn an_order_whose_amounts_disagree_is_still_accepted() {
     let free = order(r#"[{"product_price":"","quantity":1},{"quantity":2}]"#, "12.00");
     assert_eq!(amounts(&free), ["10", "0"]);
     assert_eq!(order("[]", "11.00").shipping, Amount::ZERO);
-    // Paid in part with something that the plugin does not tell.
+    // Paid in part by a means that the plugin does not report.
     assert_eq!(
         (order("[]", "5.00").shipping, order("[]", "5.00").total),
         (Amount::ZERO, amount("5.00"))
@@ -85,7 +85,7 @@ fn an_order_whose_amounts_disagree_is_still_accepted() {
 
 #[test]
 fn amounts_are_rounded_to_the_minor_unit_half_up() {
-    for (digits, sent, want) in [
+    for (digits, sent, expected) in [
         (2, "10.005", "10.01"),
         (2, "10.00499999999999", "10"),
         (2, "7.105427357601002e-13", "0"),
@@ -100,8 +100,8 @@ fn amounts_are_rounded_to_the_minor_unit_half_up() {
             r#"{{"id":1,"total_price":{sent},"subtotal_price":{sent},"total_tax":{sent},"products":[{{"quantity":1}}]}}"#
         );
         let order = snapshot(&body, digits).unwrap();
-        assert_eq!((order.total, order.tax), (amount(want), amount(want)), "{sent}");
-        assert_eq!(amounts(&order), [want], "{sent}");
+        assert_eq!((order.total, order.tax), (amount(expected), amount(expected)), "{sent}");
+        assert_eq!(amounts(&order), [expected], "{sent}");
     }
 }
 
@@ -144,13 +144,14 @@ fn lines_always_add_up_to_the_subtotal() {
             r#"{{"id":{round},"total_price":"999999","subtotal_price":"{subtotal}","products":[{}]}}"#,
             lines.join(",")
         );
+
         let order = snapshot(&body, digits).unwrap();
         let strategy = rust_decimal::RoundingStrategy::MidpointAwayFromZero;
-        let want = subtotal
+        let expected = subtotal
             .parse::<rust_decimal::Decimal>()
             .unwrap()
             .round_dp_with_strategy(digits, strategy);
-        assert_eq!(order.subtotal().unwrap().get(), want, "{body}");
+        assert_eq!(order.subtotal().unwrap().get(), expected, "{body}");
         for line in &order.lines {
             assert!(line.amount.get().normalize().scale() <= digits, "{} of {body}", line.amount);
         }
@@ -181,16 +182,18 @@ fn a_refund_is_the_sum_of_its_payments() {
 #[test]
 fn absent_members_of_a_customer_stay_unchanged() {
     use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
-    let told = |body: &str| read::<Customer>(body).unwrap().into_profile_change();
-    let (who, change) =
-        told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
+    let parse = |body: &str| read::<Customer>(body).unwrap().into_profile_change();
+
+    let (customer, change) =
+        parse(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
     assert!(
-        matches!(who, Some(CustomerRef::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
+        matches!(customer, Some(CustomerRef::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
     );
     assert_eq!(change, ProfileChange::default());
-    let (who, change) =
-        told(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);
-    assert_eq!(who, None);
+
+    let (customer, change) =
+        parse(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);
+    assert_eq!(customer, None);
     let set = |text: &str| FieldChange::Set(Some(text.to_owned()));
     assert_eq!(
         change,

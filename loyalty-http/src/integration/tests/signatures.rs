@@ -1,9 +1,9 @@
-//! Which bodies are taken for a plugin's, and which are not.
+//! Signatures: bodies that are accepted, and bodies that are rejected.
 
 use super::super::{JsonError, SignatureError, SignedBody, VerifiedBody};
 use super::{KEY, Vector, vectors};
 
-/// Verifies as a server does: with the secret of the body's key, if the key is known.
+/// Verifies like the server: with the secret of the body's key, if the key is known.
 fn verify<'b>(body: &'b [u8], secret: &str) -> Result<VerifiedBody<'b>, SignatureError> {
     let signed = SignedBody::parse(body)?;
     let secret = (signed.key() == KEY).then_some(secret.as_bytes());
@@ -27,7 +27,7 @@ fn what_php_signed_is_accepted_and_nothing_else() {
 }
 
 #[test]
-fn every_one_bit_change_is_refused() {
+fn every_one_bit_change_is_rejected() {
     let vectors: Vec<Vector> = vectors().into_iter().filter(|vector| vector.valid).collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -50,20 +50,20 @@ fn every_bit_counts(vector: &Vector) {
 }
 
 #[test]
-fn every_cut_is_refused_as_one() {
+fn every_truncated_body_is_an_error() {
     for vector in vectors().iter().filter(|vector| vector.valid) {
         let body = vector.body.as_bytes();
         for length in 0..body.len() {
             let error = verify(&body[..length], &vector.secret).expect_err(&vector.name);
-            let is_cut =
+            let is_truncated =
                 matches!(error, SignatureError::Json(JsonError::Truncated | JsonError::NotUtf8));
-            assert!(is_cut, "{} cut to {length}: {error}", vector.name);
+            assert!(is_truncated, "{} cut to {length}: {error}", vector.name);
         }
     }
 }
 
 #[test]
-fn an_unknown_key_and_a_wrong_signature_answer_alike() {
+fn an_unknown_key_and_a_wrong_signature_have_the_same_error() {
     let vector = vectors().into_iter().find(|vector| vector.valid).unwrap();
     let signed = || SignedBody::parse(vector.body.as_bytes()).unwrap();
     assert_eq!(signed().key(), KEY);
@@ -75,11 +75,12 @@ fn an_unknown_key_and_a_wrong_signature_answer_alike() {
 
 #[test]
 fn a_body_signed_with_the_placeholder_secret_is_rejected() {
-    // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are the same key.
+    // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are
+    // the same key.
     let body = br#"{"key":"x","hmac":"dT10edrE0BkSHDCyHvmLzEugWZ80i8REDbJGTwpbf5E="}"#;
     assert!(
         SignedBody::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
-        "the test's own signature"
+        "the signature of this test"
     );
     assert_eq!(
         SignedBody::parse(body).unwrap().verify(None).err(),
@@ -93,7 +94,7 @@ fn a_body_signed_with_the_placeholder_secret_is_rejected() {
 
 #[test]
 fn errors_name_what_is_not_json() {
-    for (body, want) in [
+    for (body, expected) in [
         (&b"\xff{}"[..], JsonError::NotUtf8),
         (b"{\"a\":\"\xc3\"}", JsonError::NotUtf8),
         (b"", JsonError::Truncated),
@@ -110,7 +111,7 @@ fn errors_name_what_is_not_json() {
     ] {
         assert_eq!(
             verify_error(body),
-            SignatureError::Json(want),
+            SignatureError::Json(expected),
             "{}",
             String::from_utf8_lossy(body)
         );
@@ -197,22 +198,22 @@ fn nesting_is_bounded() {
 
 #[test]
 fn outermost_member_names_are_checked() {
-    let twice = |name: &str| SignatureError::DuplicateMember(name.to_owned());
+    let duplicate = |name: &str| SignatureError::DuplicateMember(name.to_owned());
     let numeric = |name: &str| SignatureError::NumericMember(name.to_owned());
-    for (body, want) in [
+    for (body, expected) in [
         (r#"{"hmac":"AA=="}"#, SignatureError::MissingKey),
         (r#"{"key":7,"hmac":"AA=="}"#, SignatureError::MissingKey),
         (r#"{"key":null,"hmac":"AA=="}"#, SignatureError::MissingKey),
         (r#"{"key":"x"}"#, SignatureError::MissingHmac),
         (r#"{"key":"x","hmac":["AA=="]}"#, SignatureError::MissingHmac),
-        (r#"{"key":"x","key":"x","hmac":"AA=="}"#, twice("key")),
-        (r#"{"key":"x","hmac":"AA==","hm\u0061c":"AA=="}"#, twice("hmac")),
-        (r#"{"ü":1,"key":"x","\u00fc":2,"hmac":"AA=="}"#, twice("ü")),
+        (r#"{"key":"x","key":"x","hmac":"AA=="}"#, duplicate("key")),
+        (r#"{"key":"x","hmac":"AA==","hm\u0061c":"AA=="}"#, duplicate("hmac")),
+        (r#"{"ü":1,"key":"x","\u00fc":2,"hmac":"AA=="}"#, duplicate("ü")),
         (r#"{"10":1,"9":1,"key":"x","hmac":"AA=="}"#, numeric("10")),
         (r#"{"key":"x","hmac":"AA=="," -.5e1":1}"#, numeric(" -.5e1")),
         (r#"{"key":"x","hmac":"AA==","\t\u000b+7up":1}"#, numeric("\t\u{b}+7up")),
     ] {
-        assert_eq!(verify_error(body.as_bytes()), want, "{body}");
+        assert_eq!(verify_error(body.as_bytes()), expected, "{body}");
     }
 }
 

@@ -1,0 +1,50 @@
+//! Group commit with write-behind, for any durable backend.
+//!
+//! - **Group commit.** A request is decided on the thread that calls, on top of everything decided
+//!   before it ([`executor`]). One thread commits what was decided meanwhile as one batch
+//!   ([`writer`]), and only then are the replies sent.
+//! - **Write-behind cache.** A commit appends journal rows and responses. The states that follow
+//!   from them stay in memory ([`committed`]) and reach their tables later, in sorted slices
+//!   ([`write_behind`]). A checkpoint says up to which journal row all tables are complete.
+//! - **Recovery.** At the start and after a failed write, memory is discarded and the journal after
+//!   the checkpoint is folded again ([`replay`]).
+//! - **Overlay views.** A decision reads its own batch, then the batch in flight, then the
+//!   committed state ([`batch`]). So it sees everything before it, and nothing that could vanish
+//!   without failing it too.
+//!
+//! The engine contains no SQL. A backend implements the traits of [`backend`].
+
+mod backend;
+mod batch;
+mod cache;
+mod committed;
+mod due_index;
+mod executor;
+mod filter;
+mod filter_loader;
+mod kind;
+mod map;
+mod replay;
+mod rescheduler;
+mod response_slot;
+mod states;
+mod write_behind;
+mod write_queue;
+mod writer;
+
+pub(crate) use backend::{
+    Backend, CheckpointPosition, TableReader, TableScan, TableWriter, WriteTransaction,
+};
+pub(crate) use batch::BatchWrites;
+pub(crate) use committed::CommittedState;
+pub(crate) use executor::Executor;
+pub(crate) use filter_loader::load_filter;
+pub(crate) use kind::{Accounts, Load, Orders, Projections, Responses, Upsert};
+pub(crate) use rescheduler::Rescheduler;
+pub(crate) use response_slot::{GENERATION_BITS, KEY_BITS, NumberedResponse, ResponseKey, slot_of};
+pub(crate) use writer::Writer;
+
+#[cfg(test)]
+pub(crate) use kind::FilterKey;
+#[cfg(test)]
+pub(crate) use response_slot::{key_bits, mix};

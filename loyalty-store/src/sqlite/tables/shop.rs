@@ -1,0 +1,92 @@
+//! Shops and their API keys.
+
+use loyalty_core::{Currency, ShopId, Timestamp};
+use rusqlite::{Connection, params};
+
+use super::query::{corrupt, for_each_row, from_json, from_micros, query_one, to_micros};
+use crate::error::Failure;
+use crate::record::to_json;
+use crate::shop::{ApiKeyRecord, Integration, NewApiKey, Shop};
+
+/// Returns all shops, oldest first.
+pub(crate) fn read_shops(db: &Connection) -> Result<Vec<Shop>, Failure> {
+    let mut shops = Vec::new();
+    let sql = "SELECT id, name, currency, zone, created_at, integration FROM shop ORDER BY id";
+    for_each_row(db, sql, [], |row| {
+        let (currency, zone): (String, String) = (row.get(2)?, row.get(3)?);
+        let integration: Option<String> = row.get(5)?;
+        shops.push(Shop {
+            id: ShopId(row.get(0)?),
+            name: row.get(1)?,
+            currency: Currency::from_code(&currency)
+                .ok_or_else(|| corrupt("a currency", &currency))?,
+            zone: zone.parse().map_err(|_| corrupt("a time zone", &zone))?,
+            created_at: from_micros(row.get(4)?)?,
+            integration: integration.map(|text| from_json(&text)).transpose()?,
+        });
+        Ok(())
+    })?;
+    Ok(shops)
+}
+
+pub(crate) fn read_shop(db: &Connection, id: ShopId) -> Result<Option<Shop>, Failure> {
+    Ok(read_shops(db)?.into_iter().find(|shop| shop.id == id))
+}
+
+pub(crate) fn insert_shop(db: &Connection, shop: &Shop) -> Result<(), Failure> {
+    let sql = "INSERT INTO shop (id, name, currency, zone, created_at) VALUES (?, ?, ?, ?, ?)";
+    let (currency, zone) = (shop.currency.code(), shop.zone.name());
+    db.execute(sql, params![shop.id.0, shop.name, currency, zone, to_micros(shop.created_at)])?;
+    Ok(())
+}
+
+pub(crate) fn update_integration(
+    db: &Connection,
+    shop: ShopId,
+    integration: &Integration,
+) -> Result<(), Failure> {
+    db.execute(
+        "UPDATE shop SET integration = ? WHERE id = ?",
+        params![to_json(integration)?, shop.0],
+    )?;
+    Ok(())
+}
+
+/// Returns a key that is not revoked.
+pub(crate) fn read_api_key(db: &Connection, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
+    let sql = "SELECT id, shop, hash, signing_secret, scopes, created_at FROM api_key
+        WHERE id = ? AND revoked_at IS NULL";
+    query_one(db, sql, [id], |row| {
+        let key = NewApiKey {
+            id: row.get(0)?,
+            hash: row.get(2)?,
+            signing_secret: row.get(3)?,
+            scopes: from_json(&row.get::<_, String>(4)?)?,
+        };
+        Ok(ApiKeyRecord {
+            shop: ShopId(row.get(1)?),
+            key,
+            created_at: from_micros(row.get(5)?)?,
+        })
+    })
+}
+
+/// Adds a key and revokes all before it but the newest.
+pub(crate) fn insert_api_key(
+    db: &Connection,
+    shop: ShopId,
+    key: &NewApiKey,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
+        AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
+    db.execute(revoke, params![to_micros(now), shop.0])?;
+    let add = "INSERT INTO api_key (id, shop, hash, signing_secret, scopes, created_at)
+        VALUES (?, ?, ?, ?, ?, ?)";
+    let scopes = to_json(&key.scopes)?;
+    db.execute(
+        add,
+        params![key.id, shop.0, key.hash, key.signing_secret, scopes, to_micros(now)],
+    )?;
+    Ok(())
+}
