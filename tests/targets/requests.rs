@@ -7,8 +7,8 @@
 //!
 //! {"status": "paid", …}
 //! ```
-//! An API key and a content type are added if the request has none. `AT
-//! 2026-05-01T00:00:00Z` sets the clock.
+//! An API key and a content type are added if the request has none.
+//! `AT 2026-05-01T00:00:00Z` sets the clock.
 
 use loyalty_core::Timestamp;
 
