@@ -1,9 +1,8 @@
-//! What hardly changes of an account, as records of its own.
+//! The stored form of an account: a header and segments.
 //!
-//! Of a customer of many years nearly all instants, and nearly all lots, stay as they
-//! are, while the account changes with each order. So a store can keep them apart from
-//! the account, in chapters: each is written once, and again only where something in it
-//! comes or goes.
+//! Each order changes an account, but nearly all instants and lots of a long-standing
+//! customer stay as they are. So a store keeps them apart from the account, in segments:
+//! a segment is written once, and again only if one of its entries changes.
 
 use super::{Account, lots, progress};
 use crate::calendar::Timestamp;
@@ -12,37 +11,38 @@ use crate::id::LotId;
 use crate::lot::{Lot, SpendingKey};
 use crate::tree::{Diff, Nodes, Summarize};
 
-/// All that an account has done but for its newest instants, and all that it can spend
-/// but for the lots that end last, in chapters. A copy costs nothing: it shares what it
-/// holds with the account.
+/// The segments of an account: all instants but the newest, and all lots but the last in
+/// spending order. Copy-on-write, shared with the account.
 ///
-/// A store keeps three things: the account's [`AccountHeader`], the chapters, and how
-/// many they are, so that it notices where one is lost. And it remembers, for each
-/// account in memory, the chapters that it has written or read last, so that it need only
-/// write what has changed since.
+/// A store keeps the [`AccountHeader`], the segments, and their number, by which it
+/// notices a lost one. For each account in memory it remembers the segments that it has
+/// written or read last, so that it writes only what has changed since.
 ///
+/// # Example: two segments of an account of twenty days
 /// ```
-/// use loyalty_core::account::{Account, AccountSegments, AccountSegmentKey};
-/// use loyalty_core::event::LotCredit;
-/// use loyalty_core::{Event, AdjustmentReason, LotId, Points, TimeField};
+/// use loyalty_core::account::{Account, AccountSegmentKey, AccountSegments};
+/// use loyalty_core::{AdjustmentReason, Event, LotCredit, LotId, Points, Timestamp};
 ///
 /// let mut account = Account::default();
-/// for day in 1..=20 {
-///     let at = |day: u32| TimeField::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
-///     let (points, earned_at, expires_at) = (Points::from(5), at(day), Some(at(day + 365)));
-///     let lot = LotCredit { id: LotId(day), points, earned_at, expires_at, pending_until: None, apart: false };
-///     let (grounds, at) = (AdjustmentReason::default(), Some(earned_at));
-///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), grounds, at });
+/// for day in 1..=20_u32 {
+///     let at = |day: u32| Timestamp::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
+///     let (points, earned_at) = (Points::from(5), at(day));
+///     let lot = LotCredit {
+///         id: LotId(day), points, earned_at, expires_at: Some(at(day + 365)),
+///         pending_until: None, is_separate: false,
+///     };
+///     let (reason, at) = (AdjustmentReason::default(), Some(earned_at));
+///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), reason, at });
 /// }
-/// let (head, chapters) = account.split_segments();
-/// let changed = chapters.changed_since(&AccountSegments::default());
-/// assert_eq!(changed.len(), 2, "of the first sixteen days, and of their lots");
-/// assert_eq!(changed[1].start, AccountSegmentKey::Lot(LotId(1)));
 ///
-/// let written = changed.iter().filter_map(|chapter| Some((chapter.start, chapter.text.as_deref()?)));
+/// let (header, segments) = account.split_segments();
+/// let changed = segments.changed_since(&AccountSegments::default());
+/// assert_eq!(changed.len(), 2, "the first sixteen instants, and their lots");
+/// assert_eq!(changed[1].key, AccountSegmentKey::Lot(LotId(1)));
+///
+/// let written = changed.iter().map(|segment| (segment.key, segment.text.as_deref().unwrap()));
 /// let read = AccountSegments::decode(written).unwrap();
-/// assert_eq!(read.len(), chapters.len());
-/// assert_eq!(head.with_segments(&read), Some(account));
+/// assert_eq!(header.with_segments(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct AccountSegments {
@@ -50,41 +50,42 @@ pub struct AccountSegments {
     lots: Nodes<SpendingKey, Lot>,
 }
 
-/// What a chapter begins with, which no other chapter of the account does.
+/// The first entry of a segment. It identifies the segment within its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountSegmentKey {
-    /// The first instant of a chapter of instants.
+    /// The first instant of a segment of instants.
     Instant(Timestamp),
-    /// The first lot of a chapter of lots.
+    /// The first lot of a segment of lots.
     Lot(LotId),
 }
 
-/// A chapter that has changed.
+/// A change of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSegment {
-    /// What it begins with.
+    /// The key.
     pub key: AccountSegmentKey,
-    /// What it holds, for [`AccountSegments::decode`]. None where no chapter begins there
-    /// any more.
+    /// The encoded segment, for [`AccountSegments::decode`]. `None` if the segment of
+    /// this key is to be deleted.
     pub text: Option<String>,
 }
 
 impl AccountSegments {
-    /// How many there are.
+    /// The number of segments.
     pub fn len(&self) -> usize {
         self.instants.chunks().saturating_add(self.lots.chunks())
     }
 
-    /// Whether there is none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The chapters that are not as they were, to be written in this order: of a start
-    /// that is gone and stands again, in another place, both are told. Where the account
-    /// has grown out of the one whose chapters `before` are, that costs what has changed,
-    /// not what there is: what both share in memory is passed over. Of chapters that were
-    /// read by themselves, each counts as changed.
+    /// The changes from `before`, deletions first. Write them in this order: a key can be
+    /// deleted in one place and inserted in another.
+    ///
+    /// Costs O(changes) if `before` are the segments of an earlier state of this account
+    /// in memory: nodes that both share are skipped. Segments that were decoded on their
+    /// own share nothing, so each of them counts as changed.
     pub fn changed_since(&self, before: &Self) -> Vec<AccountSegment> {
         let of_instants = diff_segments(
             self.instants.diff(&before.instants),
@@ -101,19 +102,20 @@ impl AccountSegments {
             |(_, _, _, lot)| AccountSegmentKey::Lot(*lot),
             |entries| lots::codec::encode(entries.iter().map(|(_, lot)| lot), entries.len()),
         );
-        let mut chapters: Vec<_> = of_instants.chain(of_lots).collect();
-        // The number of a lot that was spent can come back with another end.
-        chapters.sort_by_key(|chapter| chapter.text.is_some());
-        chapters
+        let mut segments: Vec<_> = of_instants.chain(of_lots).collect();
+        // A spent lot can return under its number with another expiry: delete, then
+        // insert.
+        segments.sort_by_key(|segment| segment.text.is_some());
+        segments
     }
 
-    /// Chapters, in any order. None where the text of one is of no chapter that begins
-    /// so, or two of them overlap.
+    /// Decodes segments, in any order. `None` if a text is no segment of its key, or if
+    /// two segments overlap.
     pub fn decode<T: AsRef<str>>(
-        chapters: impl IntoIterator<Item = (AccountSegmentKey, T)>,
+        segments: impl IntoIterator<Item = (AccountSegmentKey, T)>,
     ) -> Option<Self> {
         let (mut instants, mut lots) = (Vec::new(), Vec::new());
-        for (start, text) in chapters {
+        for (start, text) in segments {
             match start {
                 AccountSegmentKey::Instant(start) => {
                     let entries = progress::codec::decode(text.as_ref())?;
@@ -139,54 +141,54 @@ impl AccountSegments {
 }
 
 fn diff_segments<'a, K: 'a, V: 'a>(
-    apart: Vec<Diff<'a, K, V>>,
-    start: impl Fn(&K) -> AccountSegmentKey,
-    spell: impl Fn(&[(K, V)]) -> String,
+    diffs: Vec<Diff<'a, K, V>>,
+    key: impl Fn(&K) -> AccountSegmentKey,
+    encode: impl Fn(&[(K, V)]) -> String,
 ) -> impl Iterator<Item = AccountSegment> {
-    apart.into_iter().filter_map(move |apart| match apart {
-        Diff::Removed(first) => Some(AccountSegment { key: start(first), text: None }),
+    diffs.into_iter().filter_map(move |diff| match diff {
+        Diff::Removed(first) => Some(AccountSegment { key: key(first), text: None }),
         Diff::Upserted(entries) => entries
             .first()
-            .map(|(first, _)| AccountSegment { key: start(first), text: Some(spell(entries)) }),
+            .map(|(first, _)| AccountSegment { key: key(first), text: Some(encode(entries)) }),
     })
 }
 
-/// Chapters of one kind.
+/// Joins segments of one kind.
 fn join_segments<K: Ord + Copy, V: Summarize + Clone>(
-    mut chapters: Vec<Vec<(K, V)>>,
+    mut segments: Vec<Vec<(K, V)>>,
 ) -> Option<Nodes<K, V>> {
-    chapters.sort_unstable_by_key(|entries| entries.first().map(|(first, _)| *first));
+    segments.sort_unstable_by_key(|entries| entries.first().map(|(first, _)| *first));
     let mut nodes = Nodes::default();
-    chapters
+    segments
         .into_iter()
         .all(|entries| nodes.push_chunk(entries))
         .then_some(nodes)
 }
 
-/// An account but for its chapters, as a record of its own. Nothing can be asked of it,
-/// or decided on it: it is no account before it has its chapters again, be they none.
+/// An account without its segments, as a record of its own. It becomes an account again
+/// by [`AccountHeader::with_segments`].
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(transparent))]
 pub struct AccountHeader(Account);
 
 impl Account {
-    /// The account with its newest instants and the lots that end last alone, at most
-    /// sixteen of each, and all others.
+    /// Splits the account. The header keeps the newest instants and the last lots in
+    /// spending order, at most sixteen of each; the segments have all others.
     pub fn split_segments(&self) -> (AccountHeader, AccountSegments) {
         let ((progress, instants), (own, lots)) = (self.progress.split(), self.lots.split());
-        let chapters = AccountSegments { instants: instants.clone(), lots: lots.clone() };
-        (AccountHeader(Self { progress, lots: own, ..self.clone() }), chapters)
+        let segments = AccountSegments { instants: instants.clone(), lots: lots.clone() };
+        (AccountHeader(Self { progress, lots: own, ..self.clone() }), segments)
     }
 }
 
 impl AccountHeader {
-    /// The account again. None where the chapters are not before the head's own instants
-    /// and lots, or one lot's number is there twice.
-    pub fn with_segments(self, chapters: &AccountSegments) -> Option<Account> {
+    /// Restores the account. `None` if the segments are not before the header's own
+    /// instants and lots, or if a lot's number occurs twice.
+    pub fn with_segments(self, segments: &AccountSegments) -> Option<Account> {
         let Self(account) = self;
-        let lots = account.lots.with_older(&chapters.lots)?;
-        let progress = account.progress.with_older(&chapters.instants)?;
+        let lots = account.lots.with_older(&segments.lots)?;
+        let progress = account.progress.with_older(&segments.instants)?;
         Some(Account { lots, progress, ..account })
     }
 }
@@ -209,7 +211,7 @@ mod tests {
         Timestamp::from_timestamp(seconds, nanos).unwrap()
     }
 
-    /// Points of a day, which end a year later.
+    /// Points of a day, which expire a year later.
     fn earned(id: u32, day: i64) -> Event {
         let (points, earned_at) = (Points::from(5), at(day * 86_400, 0));
         let expires_at = Some(at((day + 365) * 86_400, 0));
@@ -237,17 +239,17 @@ mod tests {
         }
     }
 
-    /// An account of so many lots, each of its own day.
+    /// An account of `lots` lots, each of its own day.
     fn account(lots: u32) -> Account {
         let mut account = Account::default();
         (1..=lots).for_each(|id| account.evolve(&earned(id, id.into())));
         account
     }
 
-    fn texts(chapters: &[AccountSegment]) -> Vec<(AccountSegmentKey, &str)> {
-        chapters
+    fn texts(segments: &[AccountSegment]) -> Vec<(AccountSegmentKey, &str)> {
+        segments
             .iter()
-            .map(|chapter| (chapter.key, chapter.text.as_deref().unwrap()))
+            .map(|segment| (segment.key, segment.text.as_deref().unwrap()))
             .collect()
     }
 
@@ -269,12 +271,12 @@ mod tests {
             }
         };
         account.lots = (1..=100).map(lot).collect();
-        let (head, chapters) = account.split_segments();
-        assert_eq!(chapters.len(), 12, "six of instants and six of lots");
-        let changed = chapters.changed_since(&AccountSegments::default());
+        let (header, segments) = account.split_segments();
+        assert_eq!(segments.len(), 12, "six of instants and six of lots");
+        let changed = segments.changed_since(&AccountSegments::default());
         let mut written = texts(&changed);
         written.reverse();
-        let read = head
+        let read = header
             .clone()
             .with_segments(&AccountSegments::decode(written).unwrap())
             .unwrap();
@@ -285,21 +287,25 @@ mod tests {
         assert_eq!(read.lots().of_order(&OrderId::new("o20").unwrap()).count(), 2);
         assert_eq!(read.lots().non_expiring_lot(), Some(&lot(1)));
         assert_eq!(
-            head.with_segments(&AccountSegments::default()).unwrap().lots().len(),
+            header
+                .with_segments(&AccountSegments::default())
+                .unwrap()
+                .lots()
+                .len(),
             4,
             "without them it is another"
         );
-        assert_eq!(account.split_segments().0.with_segments(&chapters), Some(account));
+        assert_eq!(account.split_segments().0.with_segments(&segments), Some(account));
     }
 
     #[test]
     fn spending_changes_only_the_first_segment_of_lots() {
         let mut account = account(100);
         let first = account.split_segments().1;
-        let starts = |chapters: Vec<AccountSegment>| -> Vec<(AccountSegmentKey, bool)> {
-            chapters
+        let starts = |segments: Vec<AccountSegment>| -> Vec<(AccountSegmentKey, bool)> {
+            segments
                 .into_iter()
-                .map(|chapter| (chapter.key, chapter.text.is_some()))
+                .map(|segment| (segment.key, segment.text.is_some()))
                 .collect()
         };
         account.evolve(&spent(1, 3));
@@ -350,12 +356,12 @@ mod tests {
 
     #[test]
     fn invalid_segments_are_rejected() {
-        let chapters = account(40)
+        let segments = account(40)
             .split_segments()
             .1
             .changed_since(&AccountSegments::default());
-        let [instants, _, lots, _] = <[_; 4]>::try_from(texts(&chapters)).unwrap();
-        for (what, chapters) in [
+        let [instants, _, lots, _] = <[_; 4]>::try_from(texts(&segments)).unwrap();
+        for (what, segments) in [
             ("twice", vec![instants, instants]),
             ("twice", vec![lots, lots]),
             ("elsewhere", vec![(AccountSegmentKey::Instant(at(0, 0)), instants.1)]),
@@ -375,7 +381,7 @@ mod tests {
             ("too many", vec![(AccountSegmentKey::Lot(LotId(1)), "B____________fAAAAA")]),
             ("too large", vec![(AccountSegmentKey::Lot(LotId(1)), "hgggggEKAAAAA")]),
         ] {
-            assert!(AccountSegments::decode(chapters).is_none(), "{what}");
+            assert!(AccountSegments::decode(segments).is_none(), "{what}");
         }
         assert_eq!(
             AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAAA")])
@@ -390,13 +396,13 @@ mod tests {
                 .len(),
             1
         );
-        let (head, chapters) = account(40).split_segments();
+        let (header, segments) = account(40).split_segments();
         let (fewer, _) = account(20).split_segments();
-        assert!(fewer.with_segments(&chapters).is_none(), "not before its own");
+        assert!(fewer.with_segments(&segments).is_none(), "not before its own");
         // Of one number in another place.
         let mut twice = account(40);
         twice.evolve(&spent(40, 5));
         twice.evolve(&earned(40, -1));
-        assert!(head.with_segments(&twice.split_segments().1).is_none());
+        assert!(header.with_segments(&twice.split_segments().1).is_none());
     }
 }

@@ -1,21 +1,22 @@
-//! Numbers, instants and words as digits of one text: a third of the bytes and a fifth of
-//! the time that JSON takes.
+//! A text codec of variable-length quantities (VLQ): integers, instants and strings as
+//! characters of the base64 alphabet. A third of the bytes and a fifth of the time of
+//! JSON.
 //!
-//! A number is digits of five bits, the lowest first; a digit of 32 and more says that
-//! another follows. Negative numbers take the odd places: 0, -1, 1, -2. An instant is the
-//! seconds since the one before, and what is beyond them. Words are their length in
-//! bytes, and they themselves.
+//! An integer is digits of five bits, the lowest first; a sixth bit says that another
+//! digit follows. Negative integers are zigzag-encoded: 0, -1, 1, -2 become 0, 1, 2, 3.
+//! An instant is its seconds as the difference to the instant before, then its
+//! nanoseconds. A string is its length in bytes, then its bytes.
 
 use crate::calendar::Timestamp;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const CONTINUATION: u64 = 32;
 
-/// A text of digits.
+/// Writes values to a text.
 pub(super) struct VlqWriter(String);
 
 impl VlqWriter {
-    /// With room for so many bytes.
+    /// A writer with capacity for `bytes` bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self(String::with_capacity(bytes))
     }
@@ -24,7 +25,7 @@ impl VlqWriter {
         self.0
     }
 
-    /// A number that may be negative.
+    /// Writes an integer that may be negative.
     pub(super) fn write_signed(&mut self, number: i64) {
         self.write_unsigned((number << 1 ^ number >> 63).cast_unsigned());
     }
@@ -42,21 +43,22 @@ impl VlqWriter {
         }
     }
 
-    /// An instant after another, of which `before` knows the seconds: then it knows this
-    /// one's.
+    /// Writes an instant: its seconds as the difference to `before`, then its nanoseconds.
+    /// Updates `before` to its seconds.
     pub(super) fn write_instant(&mut self, at: Timestamp, before: &mut i64) {
         self.write_signed(at.timestamp().saturating_sub(*before));
         *before = at.timestamp();
         self.write_unsigned(encode_nanos(at.timestamp_subsec_nanos()));
     }
 
-    pub(super) fn write_str(&mut self, words: &str) {
-        self.write_unsigned(u64::try_from(words.len()).unwrap_or(u64::MAX));
-        self.0.push_str(words);
+    pub(super) fn write_str(&mut self, text: &str) {
+        self.write_unsigned(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        self.0.push_str(text);
     }
 }
 
-/// Nanoseconds of a second as one number: an even one where microseconds are enough.
+/// Nanoseconds of a second as one number: microseconds, doubled, if those are exact; else
+/// nanoseconds, doubled, plus one.
 fn encode_nanos(nanos: u32) -> u64 {
     let (micros, rest) = (u64::from(nanos / 1_000), nanos % 1_000);
     if rest == 0 { micros << 1 } else { u64::from(nanos) << 1 | 1 }
@@ -67,8 +69,8 @@ fn decode_nanos(beyond: u64) -> Option<u32> {
     if beyond & 1 == 0 { number.checked_mul(1_000) } else { Some(number) }
 }
 
-/// What is left of a text of digits. Whatever it is asked for, it answers none where
-/// something else stands there.
+/// Reads values from a text. Each method returns `None` if the text does not continue with
+/// such a value.
 pub(super) struct VlqReader<'a>(&'a [u8]);
 
 impl<'a> VlqReader<'a> {
@@ -85,7 +87,7 @@ impl<'a> VlqReader<'a> {
         Some((natural >> 1).cast_signed() ^ (natural & 1).cast_signed().wrapping_neg())
     }
 
-    /// None as well where it is none of 64 bits.
+    /// `None` also if the integer does not fit 64 bits.
     pub(super) fn read_unsigned(&mut self) -> Option<u64> {
         let (mut number, mut place) = (0_u64, 0_u32);
         loop {
@@ -109,9 +111,9 @@ impl<'a> VlqReader<'a> {
 
     pub(super) fn read_str(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.read_unsigned()?).ok()?;
-        let (words, rest) = self.0.split_at_checked(length)?;
+        let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        str::from_utf8(words).ok()
+        str::from_utf8(text).ok()
     }
 }
 

@@ -1,6 +1,5 @@
-//! Lots as one text of digits: of each its number, its points, when it was earned, when
-//! it ends and when it is released (0 where it never does, else 1 and the instant), and
-//! its order, in no words where there is none.
+//! The text codec of lots: number, points, the instant at which it was earned, expiry and
+//! release (0 without one, else 1 and the instant), and its order (empty without one).
 
 use crate::account::vlq::{VlqReader, VlqWriter};
 use crate::amount::Points;
@@ -8,7 +7,7 @@ use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
 use crate::lot::Lot;
 
-/// About so many lots.
+/// Encodes lots. `count` is their expected number, for the capacity.
 pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count: usize) -> String {
     let (mut text, mut before) =
         (VlqWriter::with_capacity(count.saturating_mul(40)), PreviousInstants::default());
@@ -29,7 +28,7 @@ pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count:
     text.into_string()
 }
 
-/// What a text says; none where it is of something else.
+/// Decodes lots. `None` if the text is no list of lots.
 pub(in crate::account) fn decode(text: &str) -> Option<Vec<Lot>> {
     let (mut lots, mut before, mut numbers) =
         (Vec::new(), PreviousInstants::default(), VlqReader::new(text));
@@ -39,14 +38,14 @@ pub(in crate::account) fn decode(text: &str) -> Option<Vec<Lot>> {
         let earned_at = numbers.read_instant(&mut before.earned)?;
         let expires_at = read_optional_instant(&mut numbers, &mut before.ends)?;
         let pending_until = read_optional_instant(&mut numbers, &mut before.released)?;
-        let order = Some(numbers.read_str()?).filter(|words| !words.is_empty());
+        let order = Some(numbers.read_str()?).filter(|text| !text.is_empty());
         let order = order.map(OrderId::new).transpose().ok()?;
         lots.push(Lot { id, order, points, earned_at, expires_at, pending_until });
     }
     Some(lots)
 }
 
-/// The seconds of the lot before.
+/// The seconds of the previous lot's instants.
 #[derive(Default)]
 struct PreviousInstants {
     earned: i64,
@@ -54,7 +53,7 @@ struct PreviousInstants {
     released: i64,
 }
 
-#[expect(clippy::option_option, reason = "none where there is no text of one")]
+#[expect(clippy::option_option, reason = "the outer one is a failure to decode")]
 fn read_optional_instant(
     numbers: &mut VlqReader<'_>,
     before: &mut i64,

@@ -1,10 +1,10 @@
-//! Instants with their counts as one text of digits: of each five numbers, two of them
-//! its own, then spend, points and orders.
+//! The text codec of instants and their counts: an instant, then spend, points and
+//! orders.
 
 use super::{Counts, Timestamp};
 use crate::account::vlq::{VlqReader, VlqWriter};
 
-/// About so many entries.
+/// Encodes entries. `count` is their expected number, for the capacity.
 pub(in crate::account) fn encode<'a>(
     entries: impl Iterator<Item = (&'a Timestamp, &'a Counts)>,
     count: usize,
@@ -19,7 +19,7 @@ pub(in crate::account) fn encode<'a>(
     text.into_string()
 }
 
-/// What a text says; none where it is of something else.
+/// Decodes entries. `None` if the text is no list of entries.
 pub(in crate::account) fn decode(text: &str) -> Option<Vec<(Timestamp, Counts)>> {
     let (mut entries, mut before, mut numbers) = (Vec::new(), 0, VlqReader::new(text));
     while !numbers.is_empty() {

@@ -1,7 +1,7 @@
-//! Instants with their counts, as records hold them: as digits of one text.
+//! Instants and their counts in JSON: one text of the codec.
 //!
-//! Records from before hold JSON's numbers, five for each instant, or of each its text
-//! and its counts.
+//! Older records are read as well: lists of five numbers for each instant, or of pairs of
+//! an instant and its counts.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     }
 }
 
-/// What a list holds: numbers, or pairs.
+/// An element of an older record: a number, or a pair.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ListItem {
