@@ -1,8 +1,9 @@
-//! Does the engine keep its word under a program, and can customers cheat it?
+//! Checks two programs with the testing kit: does the engine satisfy its invariants, and
+//! can customers exploit the program?
 //!
-//! Checks a sound program, and one whose merchant meant well three times. Run with `cargo run -p loyalty-examples
-//! --example check_program`, or with `-- my-program.json` for a program of your own; then it fails where there
-//! is something to find.
+//! One program is sound, the other has three exploits. Run with `cargo run -p
+//! loyalty-examples --example check_program`. With `-- my-program.json` it checks that
+//! program instead, and fails if there are findings.
 
 use std::error::Error;
 use std::path::Path;
@@ -24,7 +25,8 @@ const SOUND: &str = r#"{
     "rewards": [{"id": "five", "name": "5 off", "cost": 500, "gives": {"fixed_amount": "5.00"}}]
 }"#;
 
-/// Nobody shall ever owe points; who has made it to Gold keeps the present; and there is a welcome.
+/// Three exploits: points that nobody can owe, an entry reward that a refund does not
+/// take back, and a welcome bonus for a first order that may be refunded.
 const EXPLOITABLE: &str = r#"{
     "earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
@@ -45,24 +47,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err("the program can be cheated".into())
         };
     }
+
     let sound = check(SOUND)?;
     println!("A sound program\n\n{sound}");
-    let kind = check(EXPLOITABLE)?;
-    println!("A kind program\n\n{kind}");
-    let faults: Vec<&str> = kind
+
+    let exploitable = check(EXPLOITABLE)?;
+    println!("An exploitable program\n\n{exploitable}");
+
+    let faults: Vec<&str> = exploitable
         .findings
         .iter()
         .map(|finding| finding.fault.pointer.as_str())
         .collect();
-    println!("What to look at again in it: {}", faults.join(", "));
+
+    println!("Members with findings: {}", faults.join(", "));
     if sound.findings.is_empty() && faults.len() == 3 {
         Ok(())
     } else {
-        Err("it used to find three".into())
+        Err("expected no finding in the sound program and three in the other".into())
     }
 }
 
-/// A broken invariant would be the engine's fault, and comes as an error with its story.
+/// Returns the findings. A broken invariant is a bug of the engine, and an error here.
 fn check(document: &str) -> Result<CheckReport, Box<dyn Error>> {
     let program = Program::from_json(document)?;
     Ok(check_program(&program)?)

@@ -1,8 +1,8 @@
-//! A checkout: points become a code, a cart tries it, an order uses it, money goes back, and in the end the
-//! whole order is cancelled. After each step the ledger says what happened to the points.
+//! A checkout: points buy a code, a cart evaluates it, an order uses it, a refund and a
+//! cancellation take points back. Prints the ledger after each step.
 //!
-//! Run with `cargo run --example checkout`. Against a running server (`--server URL --key K`) it publishes a
-//! program of its own; the key needs the scope `admin`.
+//! Run with `cargo run --example checkout`. Against a running server (`--server URL --key
+//! K`) it publishes a program of its own; the key needs the scope `admin`.
 
 mod cli;
 mod client;
@@ -31,12 +31,12 @@ fn main() -> ExitCode {
 }
 
 async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
-    let mut story = Transcript::start(arguments.server).await?;
+    let mut transcript = Transcript::start(arguments.server).await?;
     let program = json!({ "rewards": [{
         "id": "five-off", "name": "$5 off", "cost": 500, "gives": { "fixed_amount": "5.00" },
         "minimum_subtotal": "20", "valid_for": "P90D",
     }] });
-    story
+    transcript
         .send(
             "The shop sells $5 off for 500 points.",
             (Method::PUT, "/v1/program"),
@@ -44,12 +44,14 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
             &program,
         )
         .await?;
+
     let ada = json!({ "customer_id": "ada", "email": "ada@example.com", "first_name": "Ada" });
-    story
+    transcript
         .send("Ada signs up.", (Method::POST, "/v1/customers"), Some("checkout-ada"), &ada)
         .await?;
+
     let gift = json!({ "customer_id": "ada", "points": 600, "reason": "Welcome" });
-    story
+    transcript
         .send(
             "She is given 600 points.",
             (Method::POST, "/v1/points-add"),
@@ -57,21 +59,29 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
             &gift,
         )
         .await?;
-    story.get("What can she have?", "/v1/customers/ada/rewards").await?;
-
-    let wish = json!({ "customer_id": "ada", "reward_id": "five-off" });
-    let redeemed = story
-        .send("She takes it.", (Method::POST, "/v1/redemptions"), Some("checkout-wish"), &wish)
+    transcript
+        .get("Which rewards can she buy?", "/v1/customers/ada/rewards")
         .await?;
-    print_ledger(&mut story).await?;
+
+    let request = json!({ "customer_id": "ada", "reward_id": "five-off" });
+    let redeemed = transcript
+        .send(
+            "She redeems it.",
+            (Method::POST, "/v1/redemptions"),
+            Some("checkout-redemption"),
+            &request,
+        )
+        .await?;
+    print_ledger(&mut transcript).await?;
     let code = redeemed.get("code").cloned().unwrap_or_default();
+
     let cart = json!({
         "customer": { "customer_id": "ada" }, "codes": [code],
         "lines": [{ "quantity": 2, "price": "12.50" }, { "quantity": 1, "price": "30.00" }],
     });
-    let tried = "Her cart takes the code: the discount is shared out to the cent.";
-    story
-        .send(tried, (Method::POST, "/v1/carts/evaluate"), None, &cart)
+    let sentence = "Her cart accepts the code: the discount is allocated to the cent.";
+    transcript
+        .send(sentence, (Method::POST, "/v1/carts/evaluate"), None, &cart)
         .await?;
 
     let order = |status: &str| {
@@ -85,43 +95,59 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
         })
     };
     let path = "/v1/orders/1001";
-    let paid = "She pays what is left. The order uses the code, and earns on 50.";
-    story.send(paid, (Method::PUT, path), None, &order("paid")).await?;
-    print_ledger(&mut story).await?;
+    let sentence = "She pays the rest. The order uses the code, and earns on 50.";
+    transcript
+        .send(sentence, (Method::PUT, path), None, &order("paid"))
+        .await?;
+
+    print_ledger(&mut transcript).await?;
+
     let refund = json!({ "refund_id": "R1", "amount": "20.00" });
-    let back =
-        "She sends something back: two fifths of the order's points go, the redemption stays used.";
-    story
-        .send(back, (Method::POST, "/v1/orders/1001/refunds"), None, &refund)
+    let sentence =
+        "A refund: two fifths of the order's points are taken back, the code stays used.";
+    transcript
+        .send(sentence, (Method::POST, "/v1/orders/1001/refunds"), None, &refund)
         .await?;
-    print_ledger(&mut story).await?;
-    let off = "The rest is cancelled: the order's other points go, and the code can be used again.";
-    story
-        .send(off, (Method::PUT, path), None, &order("cancelled"))
+
+    print_ledger(&mut transcript).await?;
+    let sentence =
+        "The order is cancelled: its other points are taken back, the code is unused again.";
+    transcript
+        .send(sentence, (Method::PUT, path), None, &order("cancelled"))
         .await?;
-    print_ledger(&mut story).await?;
+
+    print_ledger(&mut transcript).await?;
 
     let id = redeemed
         .get("redemption_id")
         .and_then(Value::as_str)
         .unwrap_or_default();
     let cancel = format!("/v1/redemptions/{id}/cancel");
-    let end = "She would rather have her points: they come back, and the code stops working.";
-    let ended = story.send(end, (Method::POST, &cancel), None, &json!({})).await?;
-    print_ledger(&mut story).await?;
-    story
-        .send("The cart says so.", (Method::POST, "/v1/carts/evaluate"), None, &cart)
+    let sentence = "She cancels the redemption: the points are returned, the code no longer works.";
+    let cancelled = transcript
+        .send(sentence, (Method::POST, &cancel), None, &json!({}))
         .await?;
+
+    print_ledger(&mut transcript).await?;
+    transcript
+        .send(
+            "The cart rejects the code now.",
+            (Method::POST, "/v1/carts/evaluate"),
+            None,
+            &cart,
+        )
+        .await?;
+
     println!(
         "Ada has {} points, as before.",
-        ended.get("point_balance").unwrap_or(&Value::Null)
+        cancelled.get("point_balance").unwrap_or(&Value::Null)
     );
-    story.finish().await?;
+    transcript.finish().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print_ledger(story: &mut Transcript) -> Result<(), ExampleError> {
-    story
+async fn print_ledger(transcript: &mut Transcript) -> Result<(), ExampleError> {
+    transcript
         .get("The ledger, newest first.", "/v1/customers/ada/ledger?limit=2")
         .await
         .map(drop)

@@ -1,14 +1,15 @@
-//! How the examples begin and end: whatever cannot be done is one line on standard error.
+//! Entry point of the examples: arguments, runtime, exit code. An error is one line on
+//! standard error.
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// What stops an example.
+/// An error that stops an example.
 pub(crate) type ExampleError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads the arguments and runs the example on a tokio runtime. A bad option ends with exit code 2, any
-/// other trouble with 1.
+/// Reads the arguments and runs the example on a tokio runtime. Exit code 2 for a bad
+/// option, 1 for any other error.
 pub(crate) fn run<A: Parser>(
     example: impl AsyncFnOnce(A) -> Result<ExitCode, ExampleError>,
 ) -> ExitCode {
@@ -23,16 +24,16 @@ pub(crate) fn run<A: Parser>(
             return ExitCode::from(2);
         }
     };
-    let done = tokio::runtime::Runtime::new()
+    let result = tokio::runtime::Runtime::new()
         .map_err(ExampleError::from)
         .and_then(|runtime| runtime.block_on(example(arguments)));
-    done.unwrap_or_else(|trouble| {
-        eprintln!("error: {trouble}");
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
         ExitCode::FAILURE
     })
 }
 
-/// What is wrong, as one line; clap goes on with the usage after it.
+/// The message of a clap error as one line, without the usage that follows it.
 fn first_paragraph(text: &str) -> String {
     text.lines()
         .map(str::trim)

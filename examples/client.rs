@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::cli::ExampleError;
 
-/// Which server to talk to.
+/// The server to use.
 #[derive(Args)]
 pub(crate) struct ServerArgs {
     #[arg(long, help = "A running server, such as http://127.0.0.1:8080", value_name = "URL", requires = "key", value_parser = authority)]
@@ -24,7 +24,7 @@ pub(crate) struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// The server, where one is named.
+    /// The server, or `None` without `--server`.
     pub(crate) fn server(self) -> Result<Option<Server>, ExampleError> {
         let (Some(authority), Some(key)) = (self.server, self.key) else {
             return Ok(None);
@@ -43,7 +43,7 @@ fn authority(url: &str) -> Result<Authority, &'static str> {
         .ok_or("must be like http://127.0.0.1:8080")
 }
 
-/// A server and the key to it.
+/// A server's address and an API key for it.
 #[derive(Clone)]
 pub(crate) struct Server {
     authority: Authority,
@@ -58,7 +58,7 @@ impl Server {
         Ok(Self { authority, bearer })
     }
 
-    /// Where it is.
+    /// Host and port.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -70,25 +70,27 @@ impl Server {
             self.authority.port_u16().unwrap_or(80),
         );
         let stream = TcpStream::connect(address).await;
+
         let stream =
             stream.map_err(|error| format!("cannot connect to {}: {error}", self.authority))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the sender; what goes wrong shows at the request that it goes wrong for.
+        // It ends with the sender. An error of the connection is returned by the request
+        // it breaks.
         tokio::spawn(connection);
         Ok(Client { server: self.clone(), sender })
     }
 }
 
-/// A request, before it is on its way.
+/// A request to send.
 pub(crate) struct ClientRequest<'a> {
     /// The method.
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: &'a str,
-    /// What makes it happen once, however often it is sent.
+    /// Idempotency key: repeated sends of one key take effect once.
     pub(crate) idempotency_key: Option<&'a str>,
-    /// A JSON body, or nothing.
+    /// A JSON body, or no bytes.
     pub(crate) body: Bytes,
 }
 
@@ -98,7 +100,7 @@ pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came back.
+/// A response, read whole.
 pub(crate) struct ClientResponse {
     /// The status.
     pub(crate) status: StatusCode,
@@ -107,31 +109,34 @@ pub(crate) struct ClientResponse {
 }
 
 impl Client {
-    /// Sends a request and waits for its answer.
+    /// Sends a request and waits for its response.
     pub(crate) async fn send(
         &mut self,
-        ask: ClientRequest<'_>,
+        request: ClientRequest<'_>,
     ) -> Result<ClientResponse, ExampleError> {
-        let mut request = Request::builder()
-            .method(ask.method)
-            .uri(ask.path)
+        let mut message = Request::builder()
+            .method(request.method)
+            .uri(request.path)
             .header(HOST, self.server.authority.as_str())
             .header(AUTHORIZATION, &self.server.bearer);
-        if let Some(key) = ask.idempotency_key {
-            request = request.header("idempotency-key", key);
+
+        if let Some(key) = request.idempotency_key {
+            message = message.header("idempotency-key", key);
         }
-        if !ask.body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        if !request.body.is_empty() {
+            message = message.header(CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(ask.body))?;
+        let message = message.body(Full::new(request.body))?;
+
         self.sender.ready().await?;
-        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        let (head, body) = self.sender.send_request(message).await?.into_parts();
         Ok(ClientResponse { status: head.status, body: body.collect().await?.to_bytes() })
     }
 }
 
 impl ClientResponse {
-    /// The body of a success; anything else is trouble, in the server's words.
+    /// Parses the body of a success. Any other status is an error with the server's
+    /// message.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ExampleError> {
         if self.status.is_success() {
             return Ok(serde_json::from_slice(&self.body)?);

@@ -1,9 +1,9 @@
-//! A shop on a platform that nobody supports pushes an order as its status changes, then a refund, and
-//! shows the points in its own account page.
+//! A shop on an unsupported platform sends an order at each status, then a refund, and
+//! shows the points on its own account page.
 //!
 //! Run with `cargo run --example custom_platform`, or against a running server with
-//! `--server URL --key K`. Orders and refunds carry the shop's own ids: run twice against one server,
-//! everything counts once.
+//! `--server URL --key K`. Orders and refunds carry the shop's own ids, so a second run
+//! against the same server changes nothing.
 
 mod cli;
 mod client;
@@ -21,7 +21,7 @@ use crate::cli::ExampleError;
 use crate::client::ServerArgs;
 use crate::transcript::Transcript;
 
-/// An order from its first status to a refund, as a shop would push it.
+/// An order from its first status to a refund, as a shop would send it.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 async fn push(arguments: Arguments) -> Result<ExitCode, ExampleError> {
-    let mut story = Transcript::start(arguments.server).await?;
+    let mut transcript = Transcript::start(arguments.server).await?;
     for (status, at, sentence) in [
         (
             "processing",
@@ -52,27 +52,28 @@ async fn push(arguments: Arguments) -> Result<ExitCode, ExampleError> {
         ),
         ("completed", "2026-03-05T16:30:00Z", "It arrives."),
     ] {
-        story
+        transcript
             .send(sentence, (Method::PUT, "/v1/orders/5001"), None, &order(status, at))
             .await?;
     }
+
     let refund = json!({
         "refund_id": "5001-1", "lines": [{ "line_id": "tea", "quantity": 1 }], "refunded_at": "2026-03-09T09:00:00Z",
     });
-    let sentence = "One of the tins comes back: its share of the points is taken back.";
-    story
+    let sentence = "One tin is returned: its share of the points is taken back.";
+    transcript
         .send(sentence, (Method::POST, "/v1/orders/5001/refunds"), None, &refund)
         .await?;
 
-    let ledger = story
-        .get("The account page asks what there is to show.", "/v1/customers/grace/ledger")
+    let ledger = transcript
+        .get("The account page reads the ledger.", "/v1/customers/grace/ledger")
         .await?;
     print_account_page(&AccountPage::deserialize(ledger)?);
-    story.finish().await?;
+    transcript.finish().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The order as it is at a status. What changes is the status and its time.
+/// The order at a status. Only the status and its time change.
 fn order(status: &str, at: &str) -> Value {
     json!({
         "customer": { "customer_id": "grace", "email": "grace@example.com", "first_name": "Grace" },
@@ -88,7 +89,7 @@ fn order(status: &str, at: &str) -> Value {
     })
 }
 
-/// What the account page needs of a ledger, newest entry first.
+/// The members of a ledger that the account page shows, newest entry first.
 #[derive(Deserialize)]
 struct AccountPage {
     entries: Vec<LedgerEntry>,

@@ -1,7 +1,7 @@
-//! The rules embedded in a shop's own program: no server, no database.
+//! The engine embedded in a shop's own program, without server or database.
 //!
-//! An order earns points, a refund takes its share back, and each step says why.
-//! Run with `cargo run --example embed`.
+//! An order earns points, a refund takes its share back, and each step prints its
+//! explanation. Run with `cargo run --example embed`.
 
 use std::error::Error;
 

@@ -1,7 +1,9 @@
-//! A subscription shop gives points for its own actions: 100 for a plan of three months, 250 for a year.
+//! A subscription shop awards points for its own actions: 100 for a plan of three months,
+//! 250 for a year.
 //!
-//! Run with `cargo run --example subscription`, or against a running server with `--server URL --key K`.
-//! The requests carry an `Idempotency-Key`: run twice against one server, the points come once.
+//! Run with `cargo run --example subscription`, or against a running server with
+//! `--server URL --key K`. The requests carry an `Idempotency-Key`, so a second run
+//! against the same server adds no points.
 
 mod cli;
 mod client;
@@ -30,9 +32,9 @@ fn main() -> ExitCode {
 }
 
 async fn subscribe(arguments: Arguments) -> Result<ExitCode, ExampleError> {
-    let mut story = Transcript::start(arguments.server).await?;
+    let mut transcript = Transcript::start(arguments.server).await?;
     let ada = json!({ "customer_id": "ada", "email": "ada@example.com", "first_name": "Ada" });
-    story
+    transcript
         .send("Ada signs up.", (Method::POST, "/v1/customers"), Some("sign-up-ada"), &ada)
         .await?;
 
@@ -40,7 +42,7 @@ async fn subscribe(arguments: Arguments) -> Result<ExitCode, ExampleError> {
     let quarter = json!({
         "customer_id": "ada", "points": 100, "action_id": "plan-3-months", "reason": "Plan of three months",
     });
-    story
+    transcript
         .send(
             "She takes a plan of three months.",
             points(),
@@ -48,22 +50,24 @@ async fn subscribe(arguments: Arguments) -> Result<ExitCode, ExampleError> {
             &quarter,
         )
         .await?;
-    let again =
-        "The shop never saw the answer and sends it again: the same answer, no more points.";
-    story
-        .send(again, points(), Some("subscription-7001"), &quarter)
+
+    let repeated =
+        "The shop missed the response and repeats the request: the same response, no more points.";
+    transcript
+        .send(repeated, points(), Some("subscription-7001"), &quarter)
         .await?;
+
     let year = json!({
         "customer_id": "ada", "points": 250, "action_id": "plan-1-year", "reason": "Plan of one year",
     });
-    story
-        .send("She moves on to a year.", points(), Some("subscription-7002"), &year)
+    transcript
+        .send("She changes to a yearly plan.", points(), Some("subscription-7002"), &year)
         .await?;
 
-    let balance = story
-        .get("The points apply at once.", "/v1/customers/ada/point-balance")
+    let balance = transcript
+        .get("The points are available immediately.", "/v1/customers/ada/point-balance")
         .await?;
     println!("Ada has {} points.", balance.get("point_balance").unwrap_or(&Value::Null));
-    story.finish().await?;
+    transcript.finish().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,4 @@
-//! Tells what happens between a shop and the server: each request as the curl line that a person would
-//! type, and the answer.
+//! Prints each request of an example as the curl command for it, with its response.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -9,7 +8,7 @@ use crate::cli::ExampleError;
 use crate::client::{Client, ClientRequest, Server, ServerArgs};
 use crate::server::{self, RunningServer};
 
-/// A connection to a server, whose requests are printed.
+/// A connection to a server that prints requests and responses.
 pub(crate) struct Transcript {
     server: Server,
     client: Client,
@@ -17,7 +16,7 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    /// Talks to the server that was named, or starts one.
+    /// Connects to the server of the arguments, or starts one.
     pub(crate) async fn start(arguments: ServerArgs) -> Result<Self, ExampleError> {
         let (running, server) = match arguments.server()? {
             Some(server) => (None, server),
@@ -29,7 +28,7 @@ impl Transcript {
         Ok(Self { server, client, running })
     }
 
-    /// Asks and shows the answer's body. Anything but a success ends the story.
+    /// Sends a GET request. Anything but a success is an error and ends the example.
     pub(crate) async fn get(&mut self, sentence: &str, path: &str) -> Result<Value, ExampleError> {
         self.send_and_print(
             sentence,
@@ -43,7 +42,8 @@ impl Transcript {
         .await
     }
 
-    /// The same with a body, and perhaps with a key that makes it happen once.
+    /// Sends a request with a JSON body. Repeated sends of one idempotency key take
+    /// effect once.
     pub(crate) async fn send(
         &mut self,
         sentence: &str,
@@ -59,33 +59,36 @@ impl Transcript {
     async fn send_and_print(
         &mut self,
         sentence: &str,
-        ask: ClientRequest<'_>,
+        request: ClientRequest<'_>,
     ) -> Result<Value, ExampleError> {
-        println!("# {sentence}\n{}", self.curl(&ask));
-        let answer = self.client.send(ask).await?;
-        println!("{}\n", String::from_utf8_lossy(&answer.body));
-        answer.parse()
+        println!("# {sentence}\n{}", self.curl(&request));
+        let response = self.client.send(request).await?;
+        println!("{}\n", String::from_utf8_lossy(&response.body));
+        response.parse()
     }
 
-    /// The request as a line for a shell that has the key in `$KEY`.
-    fn curl(&self, ask: &ClientRequest<'_>) -> String {
-        let (authority, path) = (self.server.authority(), ask.path);
+    /// The request as a shell command that reads the key from `$KEY`.
+    fn curl(&self, request: &ClientRequest<'_>) -> String {
+        let (authority, path) = (self.server.authority(), request.path);
         let mut words = vec!["curl".to_owned()];
-        if ask.method != Method::GET {
-            words.push(format!("-X {}", ask.method));
+        if request.method != Method::GET {
+            words.push(format!("-X {}", request.method));
         }
         words.push(format!("http://{authority}{path} -H \"Authorization: Bearer $KEY\""));
-        if let Some(key) = ask.idempotency_key {
+
+        if let Some(key) = request.idempotency_key {
             words.push(format!("\\\n  -H 'Idempotency-Key: {key}'"));
         }
-        if !ask.body.is_empty() {
-            let body = String::from_utf8_lossy(&ask.body).replace('\'', "'\\''");
+
+        if !request.body.is_empty() {
+            let body = String::from_utf8_lossy(&request.body).replace('\'', "'\\''");
             words.push(format!("\\\n  -H 'Content-Type: application/json' -d '{body}'"));
         }
+
         words.join(" ")
     }
 
-    /// Ends the connection, and the server where it was started for this.
+    /// Closes the connection, and stops the server if this started it.
     pub(crate) async fn finish(self) -> Result<(), ExampleError> {
         let Self { client, running, .. } = self;
         drop(client);

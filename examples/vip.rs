@@ -1,7 +1,7 @@
-//! A year of a customer's life, told month by month: tiers, points that end, a birthday, a friend.
+//! A year of a customer, month by month: tiers, expiry of points, a birthday, a referral.
 //!
-//! A store in memory and a clock that is moved by hand: what the shop tells, and what time brings about by
-//! itself. Run with `cargo run --example vip`.
+//! Uses a store in memory and a clock set by the example. Prints the events of the shop's
+//! commands and those that time alone causes. Run with `cargo run --example vip`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -36,39 +36,47 @@ type ExampleResult = Result<(), Box<dyn Error>>;
 
 fn main() -> ExampleResult {
     let mut year = YearSimulation::new()?;
-    year.start_month("2026-01", "Ada signs up, and says when she was born.")?;
+    year.start_month("2026-01", "Ada signs up and gives her birthday.")?;
     year.sign_up("ada", Some("1990-05-04"))?;
     year.record_order("ada", "1001", "120.00")?;
+
     year.start_month("2026-02", "She buys more, which makes her Silver from the next order on.")?;
     year.record_order("ada", "1002", "90.00")?;
+
     year.start_month(
         "2026-03",
-        "Two reviews; the second finds the month's limit. She asks for a code for friends.",
+        "Two reviews; the second reaches the month's limit. She asks for a code for friends.",
     )?;
     year.perform_review("ada")?;
     year.perform_review("ada")?;
     let code = year.issue_referral_code("ada")?;
-    year.start_month("2026-04", "Bob comes by her code, and orders.")?;
+
+    year.start_month("2026-04", "Bob joins by her code, and orders.")?;
     year.sign_up("bob", None)?;
     year.join("bob", &code)?;
     year.record_order("bob", "2001", "60.00")?;
+
     year.start_month(
         "2026-05",
-        "Her birthday, and a big order at Silver's one and a half points.",
+        "Her birthday, and a big order at one and a half points a unit, as Silver.",
     )?;
     year.record_order("ada", "1003", "320.00")?;
-    year.start_month("2026-06", "She sends some of it back. That undoes Gold at once.")?;
+
+    year.start_month("2026-06", "She returns part of it, which revokes Gold immediately.")?;
     year.refund("1003", "R1", "200.00")?;
-    year.start_month("2026-07", "She spends what she has for a cup, before the first of it ends.")?;
+
+    year.start_month("2026-07", "She spends points on a cup before the first of them expire.")?;
     year.spend("ada", 200)?;
+
     for month in ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"] {
-        year.start_month(month, "Nothing is heard of her.")?;
+        year.start_month(month, "No activity.")?;
     }
+
     year.start_month("2027-01", "A year since her first order.")?;
     year.end_month()
 }
 
-/// A shop, its clock, and how far the story is told.
+/// A shop, its clock, and the sequence number of the last journal row printed.
 struct YearSimulation {
     store: MemoryStore,
     shop: ShopId,
@@ -86,11 +94,13 @@ impl YearSimulation {
             .id;
         let year = Self { store, shop, zone, now, printed: 0 };
         let program = Program::from_json(PROGRAM)?;
+
         year.execute(Action::PublishProgram { program: Box::new(program), replaces: None })?;
         Ok(year)
     }
 
-    /// Ends the month before, and goes to noon of the tenth of this one.
+    /// Advances to the month's start, prints the headline, and advances to noon of its
+    /// tenth day.
     fn start_month(&mut self, month: &str, sentence: &str) -> ExampleResult {
         self.advance_to(&format!("{month}-01T00:00:00Z"))?;
         println!("\n{month}  {sentence}");
@@ -102,7 +112,8 @@ impl YearSimulation {
         self.print_status()
     }
 
-    /// Time passes: what it brings about is written down, as the server's scheduler does.
+    /// Moves the clock and records all that is due by then, as the server's scheduler
+    /// does.
     fn advance_to(&mut self, until: &str) -> ExampleResult {
         self.now = until.parse()?;
         loop {
@@ -182,7 +193,7 @@ impl YearSimulation {
         self.print_new_events()
     }
 
-    /// A server draws the bits at random.
+    /// A server draws the entropy at random.
     fn issue_referral_code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
         let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
         let receipt = self.execute(Action::for_customer(
@@ -191,7 +202,7 @@ impl YearSimulation {
             vec![issue],
         ))?;
         self.print_new_events()?;
-        let customer = receipt.customer.ok_or("nobody got a code")?;
+        let customer = receipt.customer.ok_or("no customer in the receipt")?;
         Ok(customer
             .account()
             .activity()
@@ -201,8 +212,9 @@ impl YearSimulation {
     }
 
     fn join(&mut self, name: &str, code: &str) -> ExampleResult {
-        let (who, change, code) = (customer_ref(name)?, ProfileChange::default(), code.to_owned());
-        self.execute(Action::JoinReferral { customer: who, change, code })?;
+        let (customer, change, code) =
+            (customer_ref(name)?, ProfileChange::default(), code.to_owned());
+        self.execute(Action::JoinReferral { customer, change, code })?;
         self.print_new_events()
     }
 
@@ -211,11 +223,11 @@ impl YearSimulation {
         let request = Request { shop, now, dry_run: false, idempotency: None, action };
         match self.store.execute(request).wait()? {
             Reply::Decided(outcome) => Ok(outcome?),
-            Reply::Stored { .. } => Err("an answer was kept that nobody asked for".into()),
+            Reply::Stored { .. } => Err("a stored response to a request without a key".into()),
         }
     }
 
-    /// Tells what the journal has that was not told yet.
+    /// Prints the events of the journal rows since the last call.
     fn print_new_events(&mut self) -> ExampleResult {
         for row in self.store.journal(self.shop, self.printed, 1_000)? {
             self.printed = row.seq;
@@ -224,6 +236,7 @@ impl YearSimulation {
                 .map(|account| self.store.customer_by_account(self.shop, account))
                 .transpose()?;
             let name = customer.flatten().and_then(|customer| customer.record().id.clone());
+
             for event in row.events.iter() {
                 let day = self.zone.local(event.at().unwrap_or(row.at))?.format("%d %b");
                 if let (Some(sentence), Some(name)) = (describe_event(event), &name) {
@@ -234,25 +247,28 @@ impl YearSimulation {
         Ok(())
     }
 
-    /// Where Ada stands, and what will be if nothing happens.
+    /// Prints Ada's balance and tier, and the next expiry if she does nothing.
     fn print_status(&self) -> ExampleResult {
         let ada = self
             .store
             .customer(self.shop, &customer_ref("ada")?)?
-            .ok_or("Ada is gone")?;
+            .ok_or("Ada does not exist")?;
+
         let status = ada.tier_status(self.now);
         let tier = status
             .tier
             .map_or_else(|| "no tier".to_owned(), |tier| tier.to_string());
         println!("\nAda has {} points and {tier}.", ada.balance(self.now));
+
         if let Some(lot) = ada.as_of(self.now).lots().iter().next()
             && let Some(end) = lot.expires_at
         {
-            println!("{} of them end on {}.", lot.points, self.zone.local(end)?.date());
+            println!("{} of them expire on {}.", lot.points, self.zone.local(end)?.date());
         }
+
         let verified = self.store.verify()?;
         println!(
-            "{} journal rows, folded anew: {} differences.",
+            "{} journal rows, replayed: {} differences.",
             verified.rows,
             verified.differences.len()
         );
@@ -264,30 +280,30 @@ fn customer_ref(name: &str) -> Result<CustomerRef, Box<dyn Error>> {
     Ok(CustomerRef::Id(CustomerId::new(name)?))
 }
 
-/// What a person would say of an event; nothing of facts that move no points.
+/// A sentence for the event, or `None` if it changes neither points nor tier.
 fn describe_event(event: &Event) -> Option<String> {
-    if let Event::PointsAwarded { calculation: reckoning, lot, .. } = event {
+    if let Event::PointsAwarded { calculation, lot, .. } = event {
         let pending = lot.as_ref().and_then(|lot| lot.pending_until);
-        let held = pending
+        let suffix = pending
             .map_or_else(String::new, |until| format!(" Pending until {}.", until.format("%d %b")));
-        Some(format!("{reckoning}{held}"))
-    } else if let Event::PointsTakenBack { calculation: reckoning, .. } = event {
-        Some(reckoning.to_string())
+        Some(format!("{calculation}{suffix}"))
+    } else if let Event::PointsTakenBack { calculation, .. } = event {
+        Some(calculation.to_string())
     } else if let Event::AwardGiven { award, points, .. } = event {
         Some(award.explain(*points))
     } else if let Event::AwardTakenBack { reason, .. } = event {
-        Some(format!("What was given {reason} is taken back."))
+        Some(format!("The bonus {reason} is taken back."))
     } else if let Event::PointsExpired { points, .. } = event {
-        Some(format!("{points} points end unspent."))
+        Some(format!("{points} points expire unspent."))
     } else if let Event::PointsReleased { points, .. } = event {
-        Some(format!("{points} pending points can be spent."))
+        Some(format!("{points} pending points become available."))
     } else if let Event::PointsSubtracted { .. } = event {
         Some(format!("{} points are spent.", event.points().negated()))
     } else if let Event::TierChanged { change } = event {
         Some(change.to_string())
     } else if let Event::TierLapsed { tier, until, .. } = event {
         Some(format!(
-            "What was done lately is not enough for tier {tier}; it is kept until {}.",
+            "Recent spending is below tier {tier}; it is kept until {}.",
             until.format("%d %b")
         ))
     } else if let Event::TierRetained { tier, .. } = event {
@@ -295,7 +311,7 @@ fn describe_event(event: &Event) -> Option<String> {
     } else if let Event::ReferralCodeIssued { code, .. } = event {
         Some(format!("Has the code {code} for friends."))
     } else if let Event::ReferralJoined { .. } = event {
-        Some("Came by a friend's code.".to_owned())
+        Some("Joined by a friend's code.".to_owned())
     } else {
         None
     }

@@ -1,5 +1,6 @@
-//! What the tests share: the words of the store's suite; files of benches; [`structure`], which reads the
-//! source of the crates; and [`targets`] for fuzzing.
+//! Shared code of the tests and benches: the actions of the store's conformance suite,
+//! cached database files, [`structure`], which reads the source of the crates, and
+//! [`targets`] for fuzzing.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,22 +18,23 @@ use loyalty_store::{SqliteStore, StoreSettings};
 
 pub use loyalty_store::conformance::test_shop::*;
 
-/// A file of a bench that takes long to make: the one of last time where there is one. Whatever stops the making
-/// leaves no file behind that is only half full.
+/// Path of a database file that takes long to fill, from an earlier run if there is one.
+/// A run that stops while filling leaves no partial file under that name.
 pub fn cached_file(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)) -> PathBuf {
-    let kept = directory.join(name);
-    if !kept.exists() {
+    let path = directory.join(name);
+    if !path.exists() {
         let unfinished = directory.join(format!("unfinished-{name}"));
         let _ = std::fs::remove_dir_all(&unfinished);
         std::fs::create_dir(&unfinished).unwrap();
         make(&SqliteStore::open(&unfinished.join(name), &StoreSettings::default()).unwrap());
-        std::fs::rename(unfinished.join(name), &kept).unwrap();
+
+        std::fs::rename(unfinished.join(name), &path).unwrap();
         std::fs::remove_dir_all(unfinished).unwrap();
     }
-    kept
+    path
 }
 
-/// Settings so tight that eviction, rounds and restoring happen all the time.
+/// Settings so small that eviction, checkpoints and reloading happen all the time.
 pub fn tiny_settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
     (

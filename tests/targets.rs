@@ -1,8 +1,9 @@
-//! Every way for bytes from outside to come in, as one function a way, for fuzzing.
+//! Fuzz targets: one function for each entry point of outside bytes.
 //!
-//! A target takes any bytes. It panics where something breaks that must not break, and else says whether it could
-//! do anything with them. `cargo fuzz` calls the same functions (`tests/fuzz`), and `cargo test` calls them with
-//! the seeds in `tests/fuzz/seeds` and with thousands of their mutations (`tests/corpus`).
+//! A target takes any bytes, panics if an invariant is broken, and returns true if it
+//! accepted them. `cargo fuzz` calls the same functions (`tests/fuzz`). `cargo test`
+//! calls them with the seeds in `tests/fuzz/seeds` and with thousands of mutations
+//! (`tests/corpus`).
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -22,16 +23,16 @@ mod webhooks;
 
 pub use self::mutations::{SplitMix64, mutate_in_place, mutate_seed};
 
-/// One way in.
+/// A named entry point.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, which is that of its seeds' directory.
+    /// Name of the target and of its directory of seeds.
     pub name: &'static str,
-    /// Takes bytes in. Whether they could be read as what they should be.
+    /// Runs the target. Returns true if the input was accepted.
     pub run: fn(&[u8]) -> bool,
 }
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 6] = [
     Target { name: "carts", run: carts::run },
     Target { name: "programs", run: programs::run },
@@ -41,7 +42,7 @@ pub const TARGETS: [Target; 6] = [
     Target { name: "webhooks", run: webhooks::run },
 ];
 
-/// Runs a target by name; there must be one.
+/// Runs the target of this name. Panics if there is none.
 pub fn run(name: &str, data: &[u8]) -> bool {
     let target = TARGETS
         .iter()
@@ -50,10 +51,10 @@ pub fn run(name: &str, data: &[u8]) -> bool {
     (target.run)(data)
 }
 
-/// What stands between parts of one input.
+/// Separates the parts of one input.
 const PART_SEPARATOR: &[u8] = b"\n---\n";
 
-/// The parts of an input; at most twenty.
+/// The parts of an input, at most twenty.
 fn split_parts(data: &[u8]) -> Vec<&[u8]> {
     let (mut parts, mut rest) = (Vec::new(), data);
     while let Some(end) = rest
@@ -69,7 +70,7 @@ fn split_parts(data: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// The first line, and what follows it.
+/// The first line, and the bytes after it.
 fn split_first_line(part: &[u8]) -> (&[u8], &[u8]) {
     let end = part.iter().position(|byte| *byte == b'\n').unwrap_or(part.len());
     let (line, rest) = part.split_at(end);

@@ -1,4 +1,4 @@
-//! The file: one order a line, as a shop would push it.
+//! The source file: one order a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::cli::ExampleError;
 
-/// An order. Members of the file that no rule looks at are left out.
+/// An order. Members of the file that no rule uses are left out.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SourceOrder {
     #[serde(rename = "order_id")]
@@ -36,32 +36,40 @@ pub(crate) struct SourceLine {
 
 /// Reads the whole file, `.gz` or plain.
 pub(crate) fn read(path: &Path) -> Result<Vec<SourceOrder>, ExampleError> {
-    let named =
-        |trouble: ExampleError| ExampleError::from(format!("{}: {trouble}", path.display()));
-    let file = File::open(path).map_err(|error| named(error.into()))?;
-    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let with_path =
+        |error: ExampleError| ExampleError::from(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| with_path(error.into()))?;
+
+    let compressed = path.extension().is_some_and(|extension| extension == "gz");
     let text: Box<dyn Read> =
-        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+
     let parse =
         |(line, text): (usize, std::io::Result<String>)| -> Result<SourceOrder, ExampleError> {
-            // Python writes NaN for what is missing; JSON has null for that.
+            // Python writes NaN for missing values; JSON has null for them.
             let text = text?.replace("\":NaN", "\":null");
             serde_json::from_str(&text)
                 .map_err(|error| format!("line {}: {error}", line + 1).into())
         };
+
     BufReader::new(text)
         .lines()
         .enumerate()
         .map(parse)
         .collect::<Result<_, _>>()
-        .map_err(named)
+        .map_err(with_path)
 }
 
-/// The sequence in which orders are pushed, as positions in the file: in that of the file, or shuffled by
-/// a seed; a part of them twice, at once or anywhere.
-pub(crate) fn push_sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> Vec<usize> {
+/// The sequence of pushes, as indices of the orders: in file order, or shuffled with the
+/// seed `shuffle`. A part of the orders occurs twice, the duplicates adjacent unless
+/// shuffled.
+pub(crate) fn push_sequence(
+    orders: usize,
+    shuffle: Option<u64>,
+    duplicate_fraction: Decimal,
+) -> Vec<usize> {
     let repeated = Decimal::from(orders)
-        .checked_mul(twice)
+        .checked_mul(duplicate_fraction)
         .and_then(|count| count.to_usize());
     let shuffled = |positions: &mut [usize], salt: u64| {
         positions.sort_by_cached_key(|position| {
@@ -70,10 +78,13 @@ pub(crate) fn push_sequence(orders: usize, shuffle: Option<u64>, twice: Decimal)
             hasher.finish()
         });
     };
-    let mut again: Vec<usize> = (0..orders).collect();
-    shuffled(&mut again, 1);
-    again.truncate(repeated.unwrap_or(orders));
-    let mut sequence: Vec<usize> = (0..orders).chain(again).collect();
+
+    let mut duplicates: Vec<usize> = (0..orders).collect();
+    shuffled(&mut duplicates, 1);
+    duplicates.truncate(repeated.unwrap_or(orders));
+
+    let mut sequence: Vec<usize> = (0..orders).chain(duplicates).collect();
+
     if shuffle.is_some() {
         shuffled(&mut sequence, 2);
     } else {
@@ -82,13 +93,14 @@ pub(crate) fn push_sequence(orders: usize, shuffle: Option<u64>, twice: Decimal)
     sequence
 }
 
-/// What a customer's balance must be, worked out without the engine: the whole units of each order's total.
+/// The expected balance of each customer, computed without the engine: the sum of the
+/// whole units of the orders' totals.
 pub(crate) fn expected_balances(
     orders: &[SourceOrder],
 ) -> Result<BTreeMap<&str, i64>, ExampleError> {
-    let (mut sums, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    let (mut sums, mut visited) = (BTreeMap::new(), BTreeSet::new());
     for order in orders {
-        if seen.insert(&order.id) {
+        if visited.insert(&order.id) {
             let (units, _) = order.total.split_once('.').unwrap_or((&order.total, ""));
             *sums.entry(order.customer_id.as_str()).or_default() += units.parse::<i64>()?;
         }

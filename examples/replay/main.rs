@@ -1,13 +1,14 @@
-//! Pushes a year of a shop's orders and shows what came of it.
+//! Replays a year of a shop's orders and prints the balances.
 //!
 //! ```text
-//! cargo run --release --example replay                                   the sample, through the library
+//! cargo run --release --example replay                                   the sample, in process
 //! cargo run --release --example replay -- orders.ndjson.gz --check --shuffle 7 --duplicate 0.1
 //! cargo run --release --example replay -- --server http://127.0.0.1:8080 --key lk_… --connections 64
 //! ```
 //!
-//! Orders are facts: pushed twice, or in any sequence, they come to the same balances. `--check` holds the
-//! balances against a plain sum that this program works out by itself, for a shop that had nothing before.
+//! Orders are facts: repeated or reordered, they give the same balances. `--check`
+//! compares the balances with a plain sum of the orders' totals; the shop must have had
+//! no points before.
 #![allow(clippy::arithmetic_side_effects, reason = "counts of a file that fits in memory")]
 
 #[path = "../cli.rs"]
@@ -36,30 +37,30 @@ use crate::history::SourceOrder;
 use crate::report::{PushStats, ReplayReport};
 use crate::target::{Pusher, Target};
 
-/// Pushes a file of orders, through the library or to a server, and shows the balances.
+/// Pushes a file of orders to the library or to a server and prints the balances.
 #[derive(Parser)]
 struct Arguments {
-    /// Orders, one JSON object a line; plain or .gz.
+    /// Orders, one JSON object a line; plain or .gz
     #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/orders-3-customers.ndjson"))]
     file: PathBuf,
     #[command(flatten)]
     server: ServerArgs,
-    /// Keep the library's store in memory, not in a temporary file.
+    /// Keep the library's store in memory, not in a temporary file
     #[arg(long, conflicts_with = "server")]
     memory: bool,
-    /// How many orders are on their way at once; to a server, each on its own connection.
+    /// Number of orders in flight; to a server, each on its own connection
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
-    /// Push in another sequence; the same one for the same seed.
+    /// Shuffle the orders; the same seed gives the same sequence
     #[arg(long, value_name = "SEED")]
     shuffle: Option<u64>,
-    /// Push this part of the orders twice, such as 0.1.
+    /// Fraction of the orders to push twice, such as 0.1
     #[arg(long, value_name = "FRACTION", default_value = "0", value_parser = fraction)]
     duplicate: Decimal,
-    /// Compare every balance with a plain sum; exit code 1 where they differ.
+    /// Compare every balance with a plain sum; exit code 1 on a difference
     #[arg(long)]
     check: bool,
-    /// Write customer,balance lines to a file.
+    /// Write customer,balance lines to a file
     #[arg(long, value_name = "FILE")]
     balances: Option<PathBuf>,
 }
@@ -94,14 +95,16 @@ async fn replay(arguments: Arguments) -> Result<ExitCode, ExampleError> {
         balances: &balances,
     }
     .print();
+
     if let Some(path) = &arguments.balances {
         write_balances(path, &balances)?;
     }
+
     let agrees = !arguments.check || report::print_check(&sums, &balances);
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Pushes with so many orders on their way at once, and measures each.
+/// Pushes the sequence over `connections` tasks and measures each push.
 async fn push(
     target: &Target,
     orders: &Arc<[SourceOrder]>,
@@ -109,37 +112,42 @@ async fn push(
     connections: u16,
 ) -> Result<PushStats, ExampleError> {
     let progress = progress(sequence.len())?;
-    let (sequence, next) = (Arc::<[usize]>::from(sequence), Arc::new(AtomicUsize::new(0)));
+    let (sequence, next_index) = (Arc::<[usize]>::from(sequence), Arc::new(AtomicUsize::new(0)));
+
+    // Connect before the clock starts, so that only pushes are measured.
     let mut pushers = Vec::new();
     for _ in 0..connections {
         pushers.push(target.pusher().await?);
     }
+
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for pusher in pushers {
-        let work = PushTask {
+        let task = PushTask {
             pusher,
             orders: Arc::clone(orders),
             sequence: Arc::clone(&sequence),
-            next_index: Arc::clone(&next),
+            next_index: Arc::clone(&next_index),
             progress: progress.clone(),
         };
-        tasks.spawn(work.run());
+        tasks.spawn(task.run());
     }
+
     let mut latencies = Vec::with_capacity(sequence.len());
     while let Some(done) = tasks.join_next().await {
         latencies.extend(done??);
     }
+
     progress.finish_and_clear();
     Ok(PushStats::new(begun.elapsed(), latencies))
 }
 
-/// What one of many tasks does.
+/// A task that pushes orders until none remain.
 struct PushTask {
     pusher: Pusher,
     orders: Arc<[SourceOrder]>,
     sequence: Arc<[usize]>,
-    /// The first place of the sequence that nobody has taken.
+    /// The index of the next order of the sequence, shared by all tasks.
     next_index: Arc<AtomicUsize>,
     progress: ProgressBar,
 }
@@ -158,7 +166,7 @@ impl PushTask {
     }
 }
 
-/// A bar on standard error; hidden where that is no terminal.
+/// A progress bar on standard error, hidden if that is no terminal.
 fn progress(length: usize) -> Result<ProgressBar, ExampleError> {
     let style =
         ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {eta} left")?;
@@ -172,7 +180,7 @@ fn write_balances(path: &Path, balances: &BTreeMap<String, i64>) -> Result<(), E
     written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// A field of CSV, in quotes where it needs them.
+/// A CSV field, quoted if needed.
 fn csv(text: &str) -> String {
     if text.contains(['"', ',']) {
         format!("\"{}\"", text.replace('"', "\"\""))

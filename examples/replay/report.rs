@@ -1,4 +1,4 @@
-//! The closing table.
+//! The report at the end: counts, latencies, and the largest balances.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::history::{SourceLine, SourceOrder};
 
-/// How many of the largest balances, and of the differences, are shown.
+/// Maximum number of balances, and of differences, to print.
 const MAX_ROWS: usize = 10;
 
-/// How the pushing went.
+/// Measurements of a run.
 pub(crate) struct PushStats {
     time: Duration,
-    /// Of each order pushed, shortest first.
+    /// Latency of each push, shortest first.
     latencies: Vec<Duration>,
 }
 
@@ -22,7 +22,7 @@ impl PushStats {
         Self { time, latencies }
     }
 
-    /// The latency that so many of a hundred did not exceed.
+    /// The latency that `of_hundred` percent of the pushes did not exceed.
     fn percentile(&self, of_hundred: usize) -> Duration {
         let rank = (self.latencies.len() * of_hundred).div_ceil(100);
         self.latencies
@@ -39,7 +39,7 @@ impl PushStats {
     }
 }
 
-/// All that the table shows.
+/// The contents of the report.
 pub(crate) struct ReplayReport<'a> {
     pub(crate) target: &'a str,
     pub(crate) orders: &'a [SourceOrder],
@@ -50,17 +50,19 @@ pub(crate) struct ReplayReport<'a> {
 impl ReplayReport<'_> {
     pub(crate) fn print(&self) {
         let lines = || self.orders.iter().flat_map(|order| &order.lines);
-        let nothing = self.orders.iter().filter(|order| is_zero(&order.total)).count();
-        let empty = |line: &&SourceLine| line.quantity == 0;
-        let unsorted = |line: &&SourceLine| line.category.is_none();
+        let zero_total = self.orders.iter().filter(|order| is_zero(&order.total)).count();
+        let zero_quantity = |line: &&SourceLine| line.quantity == 0;
+        let uncategorized = |line: &&SourceLine| line.category.is_none();
+
         println!("Pushed through {}.", self.target);
         row("orders", &thousands(&self.orders.len()));
-        row("  of them of 0.00", &thousands(&nothing));
+        row("  with total 0.00", &thousands(&zero_total));
         row("lines", &thousands(&lines().count()));
-        row("  of them of quantity 0", &thousands(&lines().filter(empty).count()));
-        row("  of them of no category", &thousands(&lines().filter(unsorted).count()));
+        row("  with quantity 0", &thousands(&lines().filter(zero_quantity).count()));
+        row("  without category", &thousands(&lines().filter(uncategorized).count()));
         row("customers", &thousands(&self.balances.len()));
         row("points", &thousands(&self.balances.values().sum::<i64>()));
+
         println!();
         row("pushes", &thousands(&self.pushed.latencies.len()));
         row("seconds", &thousandths(self.pushed.time.as_millis()));
@@ -72,6 +74,7 @@ impl ReplayReport<'_> {
                 &thousandths(self.pushed.percentile(percent).as_micros()),
             );
         }
+
         println!("\nLargest balances");
         let mut largest: Vec<_> = self.balances.iter().collect();
         largest.sort_by_key(|(customer, balance)| (Reverse(**balance), *customer));
@@ -81,14 +84,16 @@ impl ReplayReport<'_> {
     }
 }
 
-/// Compares, shows what differs, and says whether all agree.
+/// Prints the differences. Returns true if every balance equals its sum.
 pub(crate) fn print_check(sums: &BTreeMap<&str, i64>, balances: &BTreeMap<String, i64>) -> bool {
     let differs = |(customer, sum): &(&&str, &i64)| balances.get(**customer) != Some(*sum);
     let different: Vec<_> = sums.iter().filter(differs).collect();
+
     for (customer, sum) in different.iter().take(MAX_ROWS) {
         let balance = balances.get(**customer).map_or("none".to_owned(), i64::to_string);
         println!("customer {customer}: the balance is {balance}, the plain sum {sum}");
     }
+
     if different.is_empty() {
         println!("\nEvery balance is the plain sum of its orders.");
     } else {
@@ -111,15 +116,16 @@ fn thousands(number: &impl ToString) -> String {
     let (sign, digits) = digits
         .strip_prefix('-')
         .map_or(("", digits.as_str()), |digits| ("-", digits));
+
     let group = |(index, digit): (usize, char)| {
-        let left = digits.len() - index;
-        let comma = index > 0 && left.is_multiple_of(3);
+        let remaining = digits.len() - index;
+        let comma = index > 0 && remaining.is_multiple_of(3);
         [comma.then_some(','), Some(digit)].into_iter().flatten()
     };
     format!("{sign}{}", digits.chars().enumerate().flat_map(group).collect::<String>())
 }
 
-/// So many thousandths as a decimal.
+/// A count of thousandths as a decimal.
 fn thousandths(count: u128) -> String {
     format!("{}.{:03}", thousands(&(count / 1_000)), count % 1_000)
 }

@@ -1,4 +1,4 @@
-//! Where orders go: through the library into a store, or through HTTP into a server.
+//! Targets of the replay: a store through the library, or a server over HTTP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::cli::ExampleError;
 use crate::client::{Client, ClientRequest, Server};
 use crate::history;
 
-/// How many customers are asked for at once.
+/// Number of customers in one balance request.
 const BATCH: usize = 1_000;
 
-/// Where orders go.
+/// A target of the replay.
 pub(crate) enum Target {
     /// A shop in a store of this process.
     Library(LibraryShop),
-    /// A shop of a server.
+    /// A shop on a server.
     Server(Server),
 }
 
@@ -37,12 +37,13 @@ pub(crate) struct LibraryShop {
     store: Arc<dyn Store>,
     name: &'static str,
     id: ShopId,
-    /// Where the store's file is, gone with the last that knows it.
+    /// The directory of the store's file, deleted with its last clone.
     _directory: Option<Arc<TempDir>>,
 }
 
 impl Target {
-    /// A new shop in a store that is gone afterwards: in memory, or in a temporary file.
+    /// A new shop in a temporary store: in memory, or in a file that is deleted at the
+    /// end.
     pub(crate) fn temporary(memory: bool) -> Result<Self, ExampleError> {
         let (store, name, directory): (Arc<dyn Store>, _, _) = if memory {
             (Arc::new(MemoryStore::default()), "memory", None)
@@ -52,16 +53,18 @@ impl Target {
                 SqliteStore::open(&directory.path().join("replay.db"), &StoreSettings::default())?;
             (Arc::new(store), "SQLite", Some(Arc::new(directory)))
         };
+
         let shop = NewShop {
             name: "Replay".to_owned(),
             currency: Currency::USD,
             zone: Zone::UTC,
         };
+
         let id = store.create_shop(&shop, Timestamp::UNIX_EPOCH)?.id;
         Ok(Self::Library(LibraryShop { store, name, id, _directory: directory }))
     }
 
-    /// Something that pushes one order after the other.
+    /// A pusher with a connection of its own.
     pub(crate) async fn pusher(&self) -> Result<Pusher, ExampleError> {
         Ok(match self {
             Self::Library(shop) => Pusher::Library(shop.clone()),
@@ -69,7 +72,7 @@ impl Target {
         })
     }
 
-    /// What each customer has, once no more comes.
+    /// The balance of each customer after all pushes.
     pub(crate) async fn balances(
         &self,
         customers: Vec<&str>,
@@ -108,13 +111,13 @@ impl Pusher {
             Self::Library(shop) => shop.record(order).await,
             Self::Server(client) => put_order(client, order).await,
         };
-        pushed.map_err(|trouble| format!("order {}: {trouble}", order.id).into())
+        pushed.map_err(|error| format!("order {}: {error}", order.id).into())
     }
 }
 
 impl LibraryShop {
     async fn record(&self, order: &history::SourceOrder) -> Result<(), ExampleError> {
-        // The history happens at its own time, so no clock is read.
+        // A history's clock is its own: the order's time.
         let now = order.placed_at;
         let command = Command::RecordOrder {
             order: OrderId::new(&order.id)?,
@@ -123,8 +126,10 @@ impl LibraryShop {
             at: Some(now),
             origin: Origin::Shop,
         };
+
         let customer = Some(CustomerRef::Id(CustomerId::new(&order.customer_id)?));
         let action = Action::Order { command, customer, change: ProfileChange::default() };
+
         let request = Request {
             shop: self.id,
             now,
@@ -132,9 +137,10 @@ impl LibraryShop {
             idempotency: None,
             action,
         };
+
         match self.store.execute(request).await? {
             Reply::Decided(outcome) => Ok(outcome.map(|_| ())?),
-            Reply::Stored { .. } => Err("a kept answer to a request without a key".into()),
+            Reply::Stored { .. } => Err("a stored response to a request without a key".into()),
         }
     }
 
@@ -143,12 +149,12 @@ impl LibraryShop {
             .store
             .customer(self.id, &CustomerRef::Id(CustomerId::new(customer)?))?;
         let found = found.ok_or_else(|| format!("customer {customer} is not known"))?;
-        // The last entry's time: nothing in this history expires.
+        // Nothing in this history expires, so any instant reads the same balance.
         Ok((customer.to_owned(), found.balance(Timestamp::UNIX_EPOCH).get()))
     }
 }
 
-/// The order as the rules look at it.
+/// The order in the engine's terms.
 fn snapshot(order: &history::SourceOrder) -> Result<Order, ExampleError> {
     let line = |(index, line): (usize, &history::SourceLine)| -> Result<Line, ExampleError> {
         Ok(Line {
@@ -160,6 +166,7 @@ fn snapshot(order: &history::SourceOrder) -> Result<Order, ExampleError> {
             gift_card: false,
         })
     };
+
     let lines = order.lines.iter().enumerate().map(line).collect::<Result<_, _>>()?;
     Ok(Order {
         placed_at: Some(order.placed_at),
@@ -169,7 +176,7 @@ fn snapshot(order: &history::SourceOrder) -> Result<Order, ExampleError> {
     })
 }
 
-/// An order as the server reads it.
+/// The body of `PUT /v1/orders/{id}`.
 #[derive(Serialize)]
 struct OrderBody<'a> {
     customer: CustomerBody<'a>,
@@ -200,6 +207,7 @@ async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<
         quantity: line.quantity,
         amount: &line.amount,
     });
+
     let body = OrderBody {
         customer: CustomerBody { customer_id: &order.customer_id },
         status: "completed",
@@ -208,20 +216,22 @@ async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<
         lines: lines.collect(),
         total: &order.total,
     };
-    let path = format!("/v1/orders/{}", segment(&order.id));
+
+    let path = format!("/v1/orders/{}", path_segment(&order.id));
     let body = Bytes::from(serde_json::to_vec(&body)?);
-    let ask = ClientRequest {
+
+    let request = ClientRequest {
         method: Method::PUT,
         path: &path,
         idempotency_key: None,
         body,
     };
-    client.send(ask).await?.parse::<serde::de::IgnoredAny>()?;
+    client.send(request).await?.parse::<serde::de::IgnoredAny>()?;
     Ok(())
 }
 
-/// An id as one segment of a path: what could mean something there is escaped.
-fn segment(id: &str) -> String {
+/// An id as one path_segment of a path, percent-encoded.
+fn path_segment(id: &str) -> String {
     let escape = |byte: u8| match byte {
         b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'~' => {
             char::from(byte).to_string()
@@ -249,10 +259,11 @@ async fn balances(
 ) -> Result<Vec<(String, i64)>, ExampleError> {
     let body = Bytes::from(serde_json::json!({ "customer_ids": customers }).to_string());
     let path = "/v1/customers/point-balance";
-    let answer = client
+    let response = client
         .send(ClientRequest { method: Method::POST, path, idempotency_key: None, body })
         .await?;
-    let BalanceList { balances, unknown } = answer.parse()?;
+    let BalanceList { balances, unknown } = response.parse()?;
+
     match unknown.first() {
         Some(id) => Err(format!("customer {id} is not known").into()),
         None => Ok(balances

@@ -1,51 +1,55 @@
-//! For testers of a program, behind the feature `proptest`.
+//! A property kit for testers of a program, behind the feature `proptest`.
 //!
-//! [`check_program`] is the one call: it plays lives of customers under a program, in that program's own words, checks
-//! every [`Invariant`] by name, and looks for ways to cheat the program. What breaks comes as the shortest [`Transcript`]
-//! that was found. [`ProgramCheck`] says how many cases are drawn, from which seed, in which zone; nothing else enters.
+//! [`check_program`] runs generated histories of customers under a program, checks every
+//! [`Invariant`] by name, and searches the program for exploits. A failure has the shortest
+//! [`Transcript`] found. [`ProgramCheck`] has the settings: the number of cases, the seed, the
+//! time zone. Nothing else affects the result.
 //!
-//! For tests of one's own there are the parts. Strategies for one program: [`customer_histories_under`], [`orders_under`],
-//! [`price_rules_under`] and [`carts_under`]. Strategies for any: [`programs`], [`orders`], the [`facts`] that a shop tells
-//! of one order, whole [`histories`] of a customer; [`price_rules`], [`carts`] and [`claims`]. [`Ledger`] and
-//! [`DiscountLedger`] are stores in memory that take them. The invariants are plain functions over books, each of which
-//! answers as an assertion of proptest does.
+//! For tests of your own:
 //!
-//! # Example: a present that is kept
+//! - strategies for one program: [`customer_histories_under`], [`orders_under`],
+//!   [`price_rules_under`] and [`carts_under`];
+//! - strategies for any program: [`programs`], [`orders`], the [`facts`] of one order,
+//!   [`histories`] of a customer, [`price_rules`], [`carts`] and [`claims`];
+//! - states in memory: [`Ledger`] and [`DiscountLedger`];
+//! - invariants as functions of a ledger, which return proptest's `TestCaseResult`.
+//!
+//! # Example: an entry reward that is kept
 //! ```
 //! use loyalty_core::{proptest::check_program, Program};
 //!
 //! let program = Program::from_json(r#"{
 //!     "tiers": [{"id": "gold", "name": "Gold", "threshold": "500", "entry": {"points": 100}}]
 //! }"#).unwrap();
-//! let report = check_program(&program).unwrap(); // the engine keeps its word
-//! let found = &report.findings[0]; // the program does not: Gold's present outlives what Gold was for
-//! assert_eq!(found.fault.pointer, "/tiers/0/entry");
-//! assert!(found.story.steps()[0].contains("order 1001 is paid"));
-//! assert!(found.story.steps()[1].ends_with("balance 100"), "{found}");
+//! let report = check_program(&program).unwrap();
+//! let finding = &report.findings[0];
+//! assert_eq!(finding.fault.pointer, "/tiers/0/entry");
+//! assert!(finding.transcript.steps()[0].contains("order 1001 is paid"));
+//! assert!(finding.transcript.steps()[1].ends_with("balance 100"), "{finding}");
 //! ```
 //!
-//! # Example: a property of one's own
+//! # Example: a property of your own
 //! ```
 //! use loyalty_core::{proptest::{check_conservation, customer_histories_under}, Ledger, Program, Zone};
 //! use ::proptest::test_runner::{Config, TestRunner};
 //!
 //! let program = Program::default();
 //! let mut runner = TestRunner::new(Config::with_cases(16));
-//! runner.run(&customer_histories_under(&program, Zone::UTC), |life| {
-//!     let mut books = Ledger::new(program.clone());
-//!     for (now, command) in &life.steps {
-//!         let _refused = books.execute(command, *now);
-//!         check_conservation(&books)?;
+//! runner.run(&customer_histories_under(&program, Zone::UTC), |history| {
+//!     let mut ledger = Ledger::new(program.clone());
+//!     for (now, command) in &history.steps {
+//!         let _may_be_rejected = ledger.execute(command, *now);
+//!         check_conservation(&ledger)?;
 //!     }
 //!     Ok(())
 //! }).unwrap();
 //! ```
 
-/// Fails in words, without the place in the source.
+/// Fails with a message, without a location in the source.
 macro_rules! ensure {
-    ($holds:expr, $($why:tt)+) => {
-        if !$holds {
-            return Err(::proptest::test_runner::TestCaseError::fail(format!($($why)+)));
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(::proptest::test_runner::TestCaseError::fail(format!($($message)+)));
         }
     };
 }
@@ -105,56 +109,64 @@ pub use strategies::{
 pub use transcript::Transcript;
 pub use values::{amounts, instants, tags, tier_ids};
 
-/// Fails, in words, where two figures differ.
-fn ensure_equal(what: &str, got: Points, want: Points) -> TestCaseResult {
-    ensure!(got == want, "{}: {}, not {}", what, got, want);
+/// Fails with a message if two numbers of points differ.
+fn ensure_equal(subject: &str, actual: Points, expected: Points) -> TestCaseResult {
+    ensure!(actual == expected, "{subject}: {actual}, not {expected}");
     Ok(())
 }
 
-/// The books add up: the account is sound, state is a fold of the journal, and the entries of the
-/// account, and of each order, sum to what their states say.
-pub fn check_conservation(books: &Ledger) -> TestCaseResult {
-    let (account, totals) = (books.account(), books.account().totals());
-    let (usable, held) = (account.lots().points(), account.pending_lots().points());
+/// Checks that the account is consistent, and that the states are folds of the events.
+///
+/// The entries of the account and of each order sum to their states.
+pub fn check_conservation(ledger: &Ledger) -> TestCaseResult {
+    let (account, totals) = (ledger.account(), ledger.account().totals());
+    let (usable, pending) = (account.lots().points(), account.pending_lots().points());
     ensure!(
         account.is_consistent(),
-        "{} came and went in all, but {} are in lots, {} pending and {} owed",
+        "entries sum to {}, but {} points are in lots, {} are pending and {} are owed",
         totals.balance(),
         usable,
-        held,
+        pending,
         account.debt()
     );
-    let mut again = books.without_events();
-    again.fold_all(books.events());
-    ensure!(again.account() == books.account(), "the account is no fold of its journal");
-    ensure!(again.orders() == books.orders(), "the orders are no fold of the journal");
+
+    let mut replayed = ledger.without_events();
+    replayed.fold_all(ledger.events());
     ensure!(
-        again.redemptions() == books.redemptions(),
-        "the redemptions are no fold of the journal"
+        replayed.account() == ledger.account(),
+        "the account is not the fold of its events"
     );
-    let sum = books
+    ensure!(replayed.orders() == ledger.orders(), "the orders are not folds of the events");
+    ensure!(
+        replayed.redemptions() == ledger.redemptions(),
+        "the redemptions are not folds of the events"
+    );
+
+    let sum = ledger
         .events()
         .iter()
         .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
     ensure_equal("the sum of all entries", sum, totals.balance())?;
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
-    let pending = books
+    let pending_sum = ledger
         .events()
         .iter()
         .map(Event::pending_points)
         .fold(Points::ZERO, Points::saturating_add);
-    ensure_equal("the sum of what is pending", pending, held)?;
-    // What ran out of the lot without an end was nobody's until it was found, and is found once.
-    let found = |event: &Event| {
-        if let Event::PointsTakenBack { clawback: taking, .. }
-        | Event::AwardTakenBack { clawback: taking, .. } = event
+    ensure_equal("the sum of pending points", pending_sum, pending)?;
+
+    // Points that expired in the non-expiring lot belong to no order until a clawback reclaims
+    // them, which happens once.
+    let reclaimed = |event: &Event| {
+        if let Event::PointsTakenBack { clawback, .. } | Event::AwardTakenBack { clawback, .. } =
+            event
         {
-            taking.expired()
+            clawback.expired()
         } else {
             Points::ZERO
         }
     };
-    let nobodys = |event: &Event| {
+    let unattributed = |event: &Event| {
         if let Event::PointsExpired { order: None, points, .. } = event {
             *points
         } else {
@@ -162,17 +174,21 @@ pub fn check_conservation(books: &Ledger) -> TestCaseResult {
         }
     };
     let sum_of = |part: &dyn Fn(&Event) -> Points| {
-        books
+        ledger
             .events()
             .iter()
             .map(part)
             .fold(Points::ZERO, Points::saturating_add)
     };
-    ensure!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
-    let of_order = |event: &Event| moved(event).saturating_sub(found(event));
-    for (id, order) in books.orders() {
+    ensure!(
+        sum_of(&reclaimed) <= sum_of(&unattributed),
+        "more points are reclaimed than expired"
+    );
+
+    let of_order = |event: &Event| moved(event).saturating_sub(reclaimed(event));
+    for (id, order) in ledger.orders() {
         let posted = order.posted();
-        let entries = books.events().iter().filter(|event| event.order() == Some(id));
+        let entries = ledger.events().iter().filter(|event| event.order() == Some(id));
         let sum = entries.map(of_order).fold(Points::ZERO, Points::saturating_add);
         let net = posted
             .awarded
@@ -183,61 +199,74 @@ pub fn check_conservation(books: &Ledger) -> TestCaseResult {
     Ok(())
 }
 
-/// Every redemption has its points or its code, never neither and never both; what is taken for all of them
-/// is what the account paid; and the account knows each that will end.
-pub fn check_points_or_code(books: &Ledger, now: Timestamp) -> TestCaseResult {
-    let account = books.as_of(now);
-    let mut taken = Points::ZERO;
-    for (id, redemption) in books.redemptions() {
+/// Checks that each redemption has either its points deducted or its code invalid.
+///
+/// The payments of all redemptions sum to the total of the account, and the account lists each
+/// redemption that will expire.
+pub fn check_points_or_code(ledger: &Ledger, now: Timestamp) -> TestCaseResult {
+    let account = ledger.as_of(now);
+    let mut sum = Points::ZERO;
+
+    for (id, redemption) in ledger.redemptions() {
         let (paid, price) = (redemption.payment().points(), redemption.issue().points);
-        // What was caught up with here is not in the redemption yet.
-        let open = account.redemptions().iter().any(|open| open.issue().id == *id);
-        let awaited =
+        // The account is caught up to `now`, the redemption is not.
+        let is_open = account.redemptions().iter().any(|open| open.issue().id == *id);
+        let can_expire =
             *redemption.state() == RedemptionState::Issued && redemption.ends_at().is_some();
-        prop_assert_eq!(open, awaited && redemption.ends_at() > Some(now), "{:?}", redemption);
-        let alive = match redemption.state_at(now) {
+        prop_assert_eq!(
+            is_open,
+            can_expire && redemption.ends_at() > Some(now),
+            "{:?}",
+            redemption
+        );
+
+        let is_active = match redemption.state_at(now) {
             RedemptionState::Issued | RedemptionState::Used { .. } => true,
             RedemptionState::Cancelled { .. } => false,
             RedemptionState::Expired { points_back, .. } => !points_back,
         };
-        let forgiven = books.events().iter().any(|event| {
-            let again = matches!(event, Event::RedemptionUsed { payment: Some(_), .. });
-            again && event.redemption() == Some(*id)
+        let forgiven = ledger.events().iter().any(|event| {
+            let is_late_use = matches!(event, Event::RedemptionUsed { payment: Some(_), .. });
+            is_late_use && event.redemption() == Some(*id)
         });
-        taken = taken.saturating_add(if alive { paid } else { Points::ZERO });
-        prop_assert!(!alive || paid == price || (forgiven && paid < price), "{:?}", redemption);
+        sum = sum.saturating_add(if is_active { paid } else { Points::ZERO });
+        prop_assert!(!is_active || paid == price || (forgiven && paid < price), "{:?}", redemption);
     }
+
     let totals = account.totals();
-    prop_assert_eq!(totals.redeemed.saturating_sub(totals.returned), taken);
+    prop_assert_eq!(totals.redeemed.saturating_sub(totals.returned), sum);
     Ok(())
 }
 
-/// Every order that passed the gate stands where its facts put it: it never holds less than it is worth,
-/// and more only by what expired or was forgiven. So nobody loses a point twice, and nobody gains one.
-pub fn check_order_entitlements(books: &Ledger) -> TestCaseResult {
-    for (id, order) in books.orders() {
+/// Checks that each order past its gate has the points that its facts entitle to.
+///
+/// It never has fewer, and more only by points that expired or were forgiven.
+pub fn check_order_entitlements(ledger: &Ledger) -> TestCaseResult {
+    for (id, order) in ledger.orders() {
         let Some(pin) = order.pin() else { continue };
-        let Some(program) = books.program(pin.program) else { continue };
-        let worth = entitlement(order, program, pin)
+        let Some(program) = ledger.program(pin.program) else { continue };
+        let entitled = entitlement(order, program, pin)
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
+
         let posted = order.posted();
-        let standing = posted.awarded.saturating_sub(posted.clawed_back);
+        let net_awarded = posted.awarded.saturating_sub(posted.clawed_back);
         ensure!(
-            standing >= worth.points,
-            "order {} holds {}, but is worth {}",
+            net_awarded >= entitled.points,
+            "order {} has {} points, but is entitled to {}",
             id,
-            standing,
-            worth.points
+            net_awarded,
+            entitled.points
         );
-        let explained = standing
+
+        let explained = net_awarded
             .saturating_sub(posted.expired)
             .saturating_sub(posted.forgiven);
         ensure!(
-            explained <= worth.points,
-            "order {} holds {}, but is worth {}; {} expired and {} were forgiven",
+            explained <= entitled.points,
+            "order {} has {} points, but is entitled to {}; {} expired and {} were forgiven",
             id,
-            standing,
-            worth.points,
+            net_awarded,
+            entitled.points,
             posted.expired,
             posted.forgiven
         );
@@ -245,89 +274,102 @@ pub fn check_order_entitlements(books: &Ledger) -> TestCaseResult {
     Ok(())
 }
 
-/// Every entry of an order follows from the reckoning that it carries: the rules and multipliers make the
-/// points, and what was awarded, taken, forgiven or expired before makes the difference that moved.
-pub fn check_calculations(books: &Ledger) -> TestCaseResult {
-    for event in books.events() {
-        let (moved, reckoning) =
-            if let Event::PointsAwarded { points, calculation: reckoning, .. } = event {
-                (*points, reckoning)
-            } else if let Event::PointsTakenBack {
-                clawback: taking, calculation: reckoning, ..
-            } = event
-            {
-                (
-                    taking
-                        .points()
-                        .saturating_add(taking.forgiven)
-                        .saturating_add(taking.expired())
-                        .negated(),
-                    reckoning,
-                )
-            } else {
-                continue;
-            };
-        let worth = &reckoning.explanation;
-        let factors = worth
+/// Checks that each entry of an order follows from the calculation that it contains.
+///
+/// Rules and multipliers result in the entitled points. Their difference to the points posted
+/// before is the entry.
+pub fn check_calculations(ledger: &Ledger) -> TestCaseResult {
+    for event in ledger.events() {
+        let (moved, calculation) = if let Event::PointsAwarded { points, calculation, .. } = event {
+            (*points, calculation)
+        } else if let Event::PointsTakenBack { clawback, calculation, .. } = event {
+            (
+                clawback
+                    .points()
+                    .saturating_add(clawback.forgiven)
+                    .saturating_add(clawback.expired())
+                    .negated(),
+                calculation,
+            )
+        } else {
+            continue;
+        };
+
+        let explanation = &calculation.explanation;
+        let factors = explanation
             .multipliers
             .iter()
             .map(|multiplier| Fraction::from_rate(multiplier.factor));
-        let sum = worth
+        let sum = explanation
             .rules
             .iter()
             .try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points));
         let exact =
             sum.and_then(|sum| factors.into_iter().try_fold(sum, |sum, factor| sum.times(&factor)));
-        let with = |exact| {
-            worth
+        let with_campaigns = |exact| {
+            explanation
                 .campaigns
                 .iter()
                 .try_fold(exact, |sum: Fraction, share| sum.plus(&share.points))
         };
-        prop_assert_eq!(exact.and_then(with), Ok(worth.exact.clone()), "{}", worth);
-        prop_assert_eq!(worth.exact.round(worth.rounding), Ok(worth.points), "{}", worth);
-        let before = reckoning.posted_before;
-        let standing = before.awarded.saturating_sub(before.clawed_back);
-        let due = worth.points.saturating_sub(standing);
-        let gone = if due.is_positive() {
+        prop_assert_eq!(
+            exact.and_then(with_campaigns),
+            Ok(explanation.exact.clone()),
+            "{}",
+            explanation
+        );
+        prop_assert_eq!(
+            explanation.exact.round(explanation.rounding),
+            Ok(explanation.points),
+            "{}",
+            explanation
+        );
+
+        let before = calculation.posted_before;
+        let net_awarded = before.awarded.saturating_sub(before.clawed_back);
+        let due = explanation.points.saturating_sub(net_awarded);
+        let already_removed = if due.is_positive() {
             Points::ZERO
         } else {
             before.expired.saturating_add(before.forgiven)
         };
-        prop_assert_eq!(moved, due.saturating_add(gone), "{}", reckoning);
+        prop_assert_eq!(moved, due.saturating_add(already_removed), "{}", calculation);
     }
     Ok(())
 }
 
-/// However timed facts of one order arrive, once or twice, all known at `now`, the books end the same.
-/// The facts must fit the order, and must not expire or be spent in between.
+/// Checks that dated facts of one order have the same result for each order of arrival.
+///
+/// All facts arrive at `now`, once or twice. They must be valid for the order, and its points
+/// must not expire or be spent in between.
 pub fn check_arrival_order(
-    books: &Ledger,
+    ledger: &Ledger,
     facts: &[Command],
     arrivals: &[Vec<usize>],
     now: Timestamp,
 ) -> TestCaseResult {
-    let told = |arrival: &mut dyn Iterator<Item = &Command>| {
-        let mut books = books.clone();
+    let replay = |arrival: &mut dyn Iterator<Item = &Command>| {
+        let mut ledger = ledger.clone();
         for fact in arrival {
-            let told = books.execute(fact, now);
-            prop_assert!(told.is_ok(), "{:?} was refused: {:?}", fact, told);
-            let again = books.dry_run(fact, now);
-            prop_assert_eq!(again, Ok(Decision::default()), "{:?} told twice", fact);
+            let result = ledger.execute(fact, now);
+            prop_assert!(result.is_ok(), "{:?} is rejected: {:?}", fact, result);
+            let repeated = ledger.dry_run(fact, now);
+            prop_assert_eq!(repeated, Ok(Decision::default()), "{:?} reported twice", fact);
         }
-        check_conservation(&books)?;
-        Ok(books)
+        check_conservation(&ledger)?;
+        Ok(ledger)
     };
-    let want = told(&mut facts.iter())?;
+
+    let expected = replay(&mut facts.iter())?;
     for arrival in arrivals {
-        let mut got = told(&mut arrival.iter().filter_map(|index| facts.get(*index)))?;
-        ensure_same_outcome(&got, &want, now)?;
+        let mut actual = replay(&mut arrival.iter().filter_map(|index| facts.get(*index)))?;
+        ensure_same_outcome(&actual, &expected, now)?;
         for fact in facts {
-            let again = got.execute(fact, now);
+            let repeated = actual.execute(fact, now);
             prop_assert_eq!(
-                again.map(|again| again.points()),
+                repeated.map(|decision| decision.points()),
                 Ok(Points::ZERO),
-                "{:?} told again",
+                "{:?} reported again",
                 fact
             );
         }
@@ -335,35 +377,42 @@ pub fn check_arrival_order(
     Ok(())
 }
 
-/// Two books that were told the same facts hold the same of each order, and the same balance unless the orders
-/// reached a tier or a goal on the way, which may be for good.
-fn ensure_same_outcome(got: &Ledger, want: &Ledger, now: Timestamp) -> TestCaseResult {
+/// Checks that two ledgers with the same facts have the same points of each order.
+///
+/// Their balances are equal, too, unless orders reached a tier or a goal meanwhile: its bonus may
+/// be kept.
+fn ensure_same_outcome(actual: &Ledger, expected: &Ledger, now: Timestamp) -> TestCaseResult {
     let net =
         |order: &OrderState| order.posted().awarded.saturating_sub(order.posted().clawed_back);
-    for (id, order) in want.orders() {
-        let other = got.orders().get(id).map_or(Points::ZERO, net);
-        ensure_equal(&format!("what order {id} holds, told in another order"), other, net(order))?;
+    for (id, order) in expected.orders() {
+        let other = actual.orders().get(id).map_or(Points::ZERO, net);
+        ensure_equal(
+            &format!("points of order {id} in another order of arrival"),
+            other,
+            net(order),
+        )?;
     }
     ensure!(
-        order_facts(got) == order_facts(want),
-        "told in another order, other facts are known"
+        order_facts(actual) == order_facts(expected),
+        "in another order of arrival, the recorded facts differ"
     );
-    let gives = |books: &Ledger| {
-        books
+
+    let has_bonus = |ledger: &Ledger| {
+        ledger
             .events()
             .iter()
             .any(|event| matches!(event, Event::AwardGiven { .. }))
     };
-    if !gives(got) && !gives(want) {
-        let held =
-            |books: &Ledger| books.balance(now).saturating_add(books.as_of(now).pending(now));
-        ensure_equal("the balance, told in another order", held(got), held(want))?;
+    if !has_bonus(actual) && !has_bonus(expected) {
+        let total =
+            |ledger: &Ledger| ledger.balance(now).saturating_add(ledger.as_of(now).pending(now));
+        ensure_equal("the balance in another order of arrival", total(actual), total(expected))?;
     }
     Ok(())
 }
 
-/// What the books know of orders, without what was posted.
-fn order_facts(books: &Ledger) -> Vec<impl PartialEq> {
+/// Returns the facts of all orders, without posted points.
+fn order_facts(ledger: &Ledger) -> Vec<impl PartialEq> {
     let facts = |order: &OrderState| {
         (
             order.snapshot().cloned(),
@@ -372,31 +421,33 @@ fn order_facts(books: &Ledger) -> Vec<impl PartialEq> {
             order.refunds().clone(),
         )
     };
-    books.orders().values().map(facts).collect()
+    ledger.orders().values().map(facts).collect()
 }
 
-/// However a refund is sliced, the order is left with the same points.
+/// Checks that several refunds leave the order the same points as one of the same total.
 pub fn check_refund_slicing(
-    books: &Ledger,
+    ledger: &Ledger,
     order: &OrderId,
     whole: &Refund,
     slices: &[Refund],
     now: Timestamp,
 ) -> TestCaseResult {
-    let left = |refunds: &[Refund]| {
-        let mut books = books.clone();
+    let remaining_after = |refunds: &[Refund]| {
+        let mut ledger = ledger.clone();
         for refund in refunds {
             let (order, refund) = (order.clone(), refund.clone());
-            let told = books.execute(
+            let result = ledger.execute(
                 &Command::RefundOrder { order, refund, over_refund: OverRefund::Reject, at: None },
                 now,
             );
-            prop_assert!(told.is_ok(), "{:?}", told);
+            prop_assert!(result.is_ok(), "{:?}", result);
         }
-        let posted = books.orders().get(order).map(OrderState::posted).unwrap_or_default();
-        Ok((posted.awarded.saturating_sub(posted.clawed_back), books.balance(now)))
+        let posted = ledger.orders().get(order).map(OrderState::posted).unwrap_or_default();
+        Ok((posted.awarded.saturating_sub(posted.clawed_back), ledger.balance(now)))
     };
-    let (piecemeal, at_once) = (left(slices)?, left(std::slice::from_ref(whole))?);
-    ensure_equal("what the order holds after slices", piecemeal.0, at_once.0)?;
-    ensure_equal("the balance after slices", piecemeal.1, at_once.1)
+
+    let (in_slices, in_one) =
+        (remaining_after(slices)?, remaining_after(std::slice::from_ref(whole))?);
+    ensure_equal("points of the order after slices", in_slices.0, in_one.0)?;
+    ensure_equal("the balance after slices", in_slices.1, in_one.1)
 }

@@ -294,7 +294,7 @@ impl Case {
                     }
                 }
                 (Expected::Reason { reason }, Err(rejection)) => {
-                    assert_eq!(rejection.code(), reason, "{name}")
+                    assert_eq!(rejection.code(), reason, "{name}");
                 }
                 (Expected::Off { .. }, Err(_)) | (Expected::Reason { .. }, Ok(_)) => {
                     panic!("{name}: {actual}")
@@ -352,7 +352,7 @@ fn cases_are_many_and_name_their_sources() {
         match case.verdict.as_str() {
             "agree" => {}
             "intentional difference" => {
-                assert!(!case.why.is_empty(), "{} does not say why", case.name)
+                assert!(!case.why.is_empty(), "{} does not say why", case.name);
             }
             other => panic!("{}: {other}", case.name),
         }

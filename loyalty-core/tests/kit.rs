@@ -121,11 +121,21 @@ fn histories_reach_the_whole_program() {
             observed.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
             if let Event::AwardGiven { award, .. } = event {
                 observed.insert(award.reason.name().to_owned());
-            } else if let Event::PointsAwarded { calculation: reckoning, .. } = event {
-                observed
-                    .extend(reckoning.explanation.campaigns.iter().map(|_| "campaign".to_owned()));
-                observed
-                    .extend(reckoning.explanation.rules.iter().map(|share| share.rule.to_string()));
+            } else if let Event::PointsAwarded { calculation, .. } = event {
+                observed.extend(
+                    calculation
+                        .explanation
+                        .campaigns
+                        .iter()
+                        .map(|_| "campaign".to_owned()),
+                );
+                observed.extend(
+                    calculation
+                        .explanation
+                        .rules
+                        .iter()
+                        .map(|share| share.rule.to_string()),
+                );
             }
         }
     }
@@ -193,8 +203,8 @@ fn owes_what_it_should_forgive(
 ) -> Result<Decision, Rejection> {
     with_changed_decision(context, command, |events| {
         for event in events {
-            if let Event::PointsTakenBack { clawback: taking, .. } = event {
-                (taking.debt, taking.forgiven) = (taking.forgiven, Points::ZERO);
+            if let Event::PointsTakenBack { clawback, .. } = event {
+                (clawback.debt, clawback.forgiven) = (clawback.forgiven, Points::ZERO);
             }
         }
     })
@@ -202,7 +212,7 @@ fn owes_what_it_should_forgive(
 
 fn drops_clawbacks(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     with_changed_decision(context, command, |events| {
-        events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }))
+        events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }));
     })
 }
 
@@ -263,8 +273,8 @@ fn misreports_previous_totals(
 ) -> Result<Decision, Rejection> {
     with_changed_decision(context, command, |events| {
         for event in events {
-            if let Event::PointsTakenBack { calculation: reckoning, .. } = event {
-                let before = &mut Arc::make_mut(reckoning).posted_before;
+            if let Event::PointsTakenBack { calculation, .. } = event {
+                let before = &mut Arc::make_mut(calculation).posted_before;
                 before.awarded = before.awarded.saturating_add(one());
             }
         }
@@ -418,7 +428,7 @@ fn a_counterexample_is_readable() {
         "orders match their entitlement is broken:
   1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
   2. 2026-01-01 00:00  order 1001 is cancelled: balance 1
-  order 1001 holds 1, but is worth 0; 0 expired and 0 were forgiven
+  order 1001 has 1 points, but is entitled to 0; 0 expired and 0 were forgiven
 "
     );
 }
@@ -439,7 +449,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
     for (document, invariant, expected) in cases {
         match ProgramCheck::default().check_invariant(invariant, &program(document)) {
             Ok(InvariantOutcome::NotApplicable { reason }) => {
-                assert!(reason.starts_with(expected), "{reason}")
+                assert!(reason.starts_with(expected), "{reason}");
             }
             other => panic!("{invariant}: {other:?}"),
         }
@@ -522,10 +532,10 @@ fn a_finding_is_readable() {
     assert_eq!(
         text,
         ["no gain from returning: /refunds is `keep`: returned orders keep their points. \
-          `claw_back` takes them.
+          `claw_back` removes them.
   1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
   2. 2026-01-01 00:00  1 of order 1001 is refunded (refund all-of-1001): balance 1
-  In the end all money is back, and the customer has a balance of 1 points.
+  In the end all money is refunded, and the customer has a balance of 1 points.
 "]
     );
 }

@@ -564,8 +564,8 @@ fn a_forgiven_shortfall_stays_forgiven() {
     );
     assert_eq!(point_changes(&ledger), [100, -60, -40, 500, 30, -90]);
     let forgiven = ledger.events().iter().filter_map(|event| {
-        if let Event::PointsTakenBack { clawback: taking, .. } = event {
-            Some(taking.forgiven.get())
+        if let Event::PointsTakenBack { clawback, .. } = event {
+            Some(clawback.forgiven.get())
         } else {
             None
         }

@@ -895,9 +895,7 @@ fn campaigns_have_conditions_on_lines_tiers_tags_and_time() {
         ],
     );
     let text = ledger.events().iter().find_map(|event| match event {
-        Event::PointsAwarded { calculation: reckoning, .. } => {
-            Some(reckoning.explanation.to_string())
-        }
+        Event::PointsAwarded { calculation, .. } => Some(calculation.explanation.to_string()),
         _ => None,
     });
     assert_eq!(
@@ -972,8 +970,8 @@ impl ReferralPair {
     }
 
     fn with_program(program: &str) -> Self {
-        let ledger = || Ledger::new(parse_program(program));
-        Self { sender: ledger(), friend: ledger() }
+        let ledger = |id| Ledger::new(parse_program(program)).with_account_id(AccountId(id));
+        Self { sender: ledger(7), friend: ledger(1) }
     }
 
     fn execute_as_friend(&mut self, command: &Command, now: &str) -> Result<(), &'static str> {

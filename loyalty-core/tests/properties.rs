@@ -251,7 +251,7 @@ proptest! {
         let refunds = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
         ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
         ledger.execute(&refund_command(refunds[0].clone()), now()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: &ledger.tags(), tier: None, at: now() };
+        let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(ledger.balance(now()).get(), points);
 

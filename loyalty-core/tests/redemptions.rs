@@ -143,7 +143,7 @@ fn returned_points_restore_their_lots() {
 
     // A refund can claw back from the order's own lot again.
     let after = continue_scenario(after, &[("03-03", cancel("a"), Ok(50))]);
-    assert_eq!(lots(&after.account(), "03-03"), expected_lots(&[(50, "2026-11-01")]));
+    assert_eq!(lots(after.account(), "03-03"), expected_lots(&[(50, "2026-11-01")]));
 }
 
 /// Points of three lots, which end on 1 and 11 February and 1 April, pay one reward. The returned
@@ -577,7 +577,7 @@ fn offers_explain_why_a_reward_is_unavailable() {
             (offer.reward.to_string(), offer.missing_points.get(), codes)
         })
         .collect();
-    let want = [
+    let expected = [
         ("dear", 310, vec!["insufficient_points"]),
         (
             "gold",
@@ -588,18 +588,18 @@ fn offers_explain_why_a_reward_is_unavailable() {
         ("once", 0, vec!["reward_limit_reached"]),
         ("off", 0, vec![]),
     ];
-    assert_eq!(codes, want.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
+    assert_eq!(codes, expected.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
     let off = reward_offers(&context, |_| None).pop().unwrap();
     assert_eq!((off.points.get(), off.largest_amount), (50, Some(amount("7.50"))));
 
-    for (wanted, want) in [
+    for (wanted, expected) in [
         (Some("7.50"), Ok(40)),
         (Some("10"), Err("insufficient_points")),
         (Some("2.51"), Err("invalid_amount")),
         (Some("0"), Err("invalid_amount")),
         (None, Err("invalid_amount")),
     ] {
-        continue_scenario(ledger.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
+        continue_scenario(ledger.clone(), &[("01-03", redeem_amount(2, "off", wanted), expected)]);
     }
 }
 
@@ -615,7 +615,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
 
     let base = r#""id": "a", "name": "A""#;
 
-    for (reward, want) in [
+    for (reward, expected) in [
         (
             "{}".to_owned(),
             &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..],
@@ -691,11 +691,11 @@ fn every_fault_of_a_reward_has_its_pointer() {
             &[("valid_for", "invalid_value")],
         ),
     ] {
-        let want: Vec<_> = want
+        let expected: Vec<_> = expected
             .iter()
             .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
             .collect();
-        assert_eq!(faults(&reward), want, "{reward}");
+        assert_eq!(faults(&reward), expected, "{reward}");
     }
 
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
@@ -703,9 +703,13 @@ fn every_fault_of_a_reward_has_its_pointer() {
         faults(&format!("{twice}, {twice}")),
         [("/rewards/1/id".to_owned(), "duplicate_id")]
     );
-    let yen = parse_program(&format!(
-        r#"{{"rewards": [{{{base}, "gives": {{"fixed_amount": "5.50"}}, "cost": 1, "minimum_subtotal": "1.5"}}]}}"#
-    ));
+}
+
+#[test]
+fn reward_amounts_fit_the_currency() {
+    let yen = parse_program(
+        r#"{"rewards": [{"id": "a", "name": "A", "gives": {"fixed_amount": "5.50"}, "cost": 1, "minimum_subtotal": "1.5"}]}"#,
+    );
     let fine: Vec<_> = yen.check_currency(0).into_iter().map(|fault| fault.pointer).collect();
     assert_eq!(fine, ["/rewards/0/gives/fixed_amount", "/rewards/0/minimum_subtotal"]);
     assert_eq!(yen.check_currency(2), []);

@@ -41,10 +41,10 @@ fn of_category(category: &str, mut line: Line) -> Line {
 /// The explanation of the last award or clawback.
 fn last_reason(ledger: &loyalty_core::Ledger) -> String {
     let reason = |event: &Event| {
-        if let Event::PointsAwarded { calculation: reckoning, .. }
-        | Event::PointsTakenBack { calculation: reckoning, .. } = event
+        if let Event::PointsAwarded { calculation, .. }
+        | Event::PointsTakenBack { calculation, .. } = event
         {
-            return Some(reckoning.explanation.to_string());
+            return Some(calculation.explanation.to_string());
         }
         None
     };

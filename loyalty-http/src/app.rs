@@ -27,7 +27,8 @@ use crate::log::{RequestLog, Stopwatch};
 use crate::openapi;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
-use crate::router::{MatchedRoute, ROUTES, RouteHandler, Router};
+use crate::route::RouteHandler;
+use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
 
@@ -82,7 +83,7 @@ impl App {
             store,
             clock,
             config: Config::default(),
-            router: Router::new(ROUTES),
+            router: Router::new(&ROUTES),
             throttle: Arc::default(),
         }
     }
@@ -130,9 +131,9 @@ impl App {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
             }
-            RouteHandler::OpenApi => {
-                let document = openapi::document().clone();
-                return Ok(EncodedResponse::json_text(document).into_response());
+            RouteHandler::Document => {
+                let query = Query::parse(head.uri.query(), route.query)?;
+                return openapi::respond(&query).map(EncodedResponse::into_response);
             }
             RouteHandler::Bearer(scope, handler) => {
                 (scope, handler, auth::authenticate(&*self.store, &head.headers)?)

@@ -56,6 +56,8 @@ pub mod scheduler;
 mod endpoint;
 mod idempotency;
 pub mod integration;
+mod route;
+mod routes;
 mod shopify;
 mod throttle;
 pub mod wire;

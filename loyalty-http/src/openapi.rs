@@ -1,31 +1,24 @@
 //! The OpenAPI 3.1 document, served at `/openapi.json`.
 //!
-//! What only a person can say of an operation stands in `openapi/`, one file a resource, as the handlers do:
-//! its name, its body, its answer, and why it is refused. What the router knows is not repeated there: method
-//! and path, path and query parameters, the key and its scope, and what can be refused before a handler is
-//! reached. [`document`] puts both together; the tests hold it to the router and to every answer that they get.
+//! Each fact has one place:
 //!
-//! # An operation
-//! ```json
-//! "POST /v1/points-add": {
-//!   "operationId": "addPoints",
-//!   "summary": "Adds points to a customer's balance",
-//!   "body": {"schema": "PointsChange", "example": {"customer_id": "42", "points": 250}},
-//!   "answer": {"status": 201, "schema": "PointsChanged", "headers": ["ETag"]},
-//!   "refuses": {"404": ["customer_not_found"], "422": ["points_out_of_range"]}
-//! }
-//! ```
-//! `headers` beside them names further request headers, `required` the query parameters that must be there;
-//! `"document": true` in a body says that its members are judged later, `"required": false` that it can be left
-//! out; `text` in an answer is another media type of it. The meaning of each code stands in `codes.json`.
+//! - schemas are derived from the wire types, with their constraints and doc comments;
+//! - an operation's summary, body, response and problem codes are part of its route, in `routes`;
+//! - a problem code and its meaning are in [`problem`](crate::problem);
+//! - parameters, headers and the problems that operations share are in `parameters`.
 //!
-//! # A schema
-//! JSON Schema, with two abbreviations. Where a schema stands, a string names one: `"Id"`, `"Id?"` for one that
-//! can be null, `"[Id]"` for a list. And `{"object": {"points": "Points", "reason?": "Text500"}}` is an object
-//! of these members and no others, those with a question mark optional.
+//! [`document`] assembles them. `openapi.json` in this crate is its result, pretty-printed: a test
+//! compares the two, so that a change of the contract is visible in a review. `UPDATE_OPENAPI=1
+//! cargo test -p loyalty-http --test api document` writes the file again.
+//!
+//! [`plain_document`] is the same contract for generators of clients, which do not read all of
+//! JSON Schema.
 
 mod operation;
-mod schema;
+mod parameters;
+mod plain;
+mod problem;
+mod schemas;
 #[cfg(test)]
 mod tests;
 
@@ -34,112 +27,111 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::router::ROUTES;
-use operation::SharedComponents;
+use crate::endpoint::EncodedResponse;
+use crate::problem::Problem;
+use crate::routes::RESOURCES;
+use crate::wire::query::Query;
+use parameters::{HEADERS, PARAMETERS};
+use schemas::Schemas;
 
-/// A file for each resource, by its name.
-const RESOURCES: &[(&str, &str)] = &[
-    ("health", include_str!("../openapi/health.json")),
-    ("key", include_str!("../openapi/key.json")),
-    ("customers", include_str!("../openapi/customers.json")),
-    ("points", include_str!("../openapi/points.json")),
-    ("ledger", include_str!("../openapi/ledger.json")),
-    ("tiers", include_str!("../openapi/tiers.json")),
-    ("actions", include_str!("../openapi/actions.json")),
-    ("referrals", include_str!("../openapi/referrals.json")),
-    ("orders", include_str!("../openapi/orders.json")),
-    ("redemptions", include_str!("../openapi/redemptions.json")),
-    ("program", include_str!("../openapi/program.json")),
-    ("reminders", include_str!("../openapi/reminders.json")),
-    ("reports", include_str!("../openapi/reports.json")),
-    ("saved searches", include_str!("../openapi/saved_searches.json")),
-    ("products", include_str!("../openapi/products.json")),
-    ("categories", include_str!("../openapi/categories.json")),
-    ("price rules", include_str!("../openapi/price_rules.json")),
-    ("discount codes", include_str!("../openapi/discount_codes.json")),
-    ("carts", include_str!("../openapi/carts.json")),
-    ("Shopify: customers", include_str!("../openapi/shopify/customers.json")),
-    (
-        "Shopify: saved searches",
-        include_str!("../openapi/shopify/saved_searches.json"),
-    ),
-    ("Shopify: products", include_str!("../openapi/shopify/products.json")),
-    ("Shopify: price rules", include_str!("../openapi/shopify/price_rules.json")),
-    (
-        "Shopify: discount codes",
-        include_str!("../openapi/shopify/discount_codes.json"),
-    ),
-    ("store plugins", include_str!("../openapi/webhooks.json")),
-];
+const DESCRIPTION: &str = "Points, orders, rewards and discount codes for shops. Three families \
+    of paths: `/v1` with bearer keys; the same store endpoints at the paths of Shopify's REST \
+    interface; and deliveries of store plugins, in signed bodies.\n\nAn error is answered as \
+    problem+json (RFC 9457), and nothing has changed then. Programs read `code`, which is stable, \
+    and `param`. What answers to GET answers to HEAD as well. Amounts of money are decimals in \
+    strings, ids are strings, times are RFC 3339 in UTC.";
 
-/// What the resources share: parameters, headers, and what is refused before a handler is reached.
-const SHARED: &str = include_str!("../openapi/shared.json");
-
-/// The stable codes of problems, and what each means.
-const CODES: &str = include_str!("../openapi/codes.json");
-
-/// The whole document, as it is served.
+/// The whole document.
 pub fn document() -> &'static Bytes {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     DOCUMENT.get_or_init(|| Bytes::from(assemble().to_string()))
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the files are part of the program; the first test reads them"
-)]
-fn parse_object(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).expect("an object")
+/// The same contract without the parts of JSON Schema that generators of clients do not read: no
+/// `false` and no null-only schemas, no conditions between members, one schema of problems.
+pub fn plain_document() -> &'static Bytes {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    DOCUMENT.get_or_init(|| Bytes::from(plain::simplify(assemble()).to_string()))
 }
 
-/// An object in an object; empty where there is none.
-fn members<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    object.get(name).and_then(Value::as_object).into_iter().flatten()
+/// `GET /openapi.json`
+pub(crate) fn respond(query: &Query<'_>) -> Result<EncodedResponse, Problem> {
+    match query.raw("profile") {
+        None | Some("exact") => Ok(EncodedResponse::json_text(document().clone())),
+        Some("plain") => Ok(EncodedResponse::json_text(plain_document().clone())),
+        Some(_) => {
+            let detail = "This must be exact or plain.";
+            Err(Problem::unprocessable("invalid_value", detail).with_param("profile"))
+        }
+    }
 }
 
 fn assemble() -> Value {
-    let shared = SharedComponents::new(Value::Object(parse_object(SHARED)));
-    let resources = RESOURCES
-        .iter()
-        .map(|(name, text)| (*name, Value::Object(parse_object(text))));
-    let (mut tags, mut paths, mut schemas) = (Vec::new(), Map::new(), Map::new());
-    schemas.extend(
-        members(&shared.0, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
-    );
-    schemas.insert("ProblemCode".to_owned(), problem_code_schema());
-    for (tag, resource) in resources {
+    let mut schemas = Schemas::default();
+    let (mut tags, mut paths) = (Vec::new(), Map::new());
+    for (tag, routes) in RESOURCES {
         tags.push(json!({ "name": tag }));
-        schemas.extend(
-            members(&resource, "schemas")
-                .map(|(name, schema)| (name.clone(), schema::expand(schema))),
-        );
-        for (key, told) in members(&resource, "operations") {
-            let Some(route) = ROUTES
-                .iter()
-                .find(|route| format!("{} {}", route.method, route.pattern) == *key)
-            else {
-                continue;
-            };
-            let method = route.method.as_str().to_lowercase();
-            let path = paths
-                .entry(route.pattern)
-                .or_insert_with(|| Value::Object(Map::new()));
-            if let Some(path) = path.as_object_mut() {
-                path.insert(method, shared.operation(tag, route, told));
-            }
+        for route in *routes {
+            let operation = operation::describe(tag, route, &mut schemas);
+            let path = paths.entry(route.pattern).or_insert_with(|| json!({}));
+            set(path, route.method.as_str().to_lowercase(), operation);
         }
     }
-    let mut document = shared.document_members();
-    document.insert("tags".to_owned(), tags.into());
-    document.insert("paths".to_owned(), paths.into());
-    document.insert("components".to_owned(), shared.components(&schemas));
-    document.into()
+
+    let mut parameters = Map::new();
+    for parameter in PARAMETERS {
+        let name = format!("{}.{}", parameter.place, parameter.name);
+        parameters.insert(name, operation::describe_parameter(parameter, false, &mut schemas));
+    }
+    let headers: Map<String, Value> = HEADERS
+        .iter()
+        .map(|(name, description, schema)| {
+            let schema = schemas.sent(*schema);
+            ((*name).to_owned(), json!({ "description": description, "schema": schema }))
+        })
+        .collect();
+    schemas.received(schemars::SchemaGenerator::subschema_for::<problem::ProblemSchema>);
+
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Loyalty",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "schemas": schemas.into_definitions(),
+            "parameters": parameters,
+            "headers": headers,
+            "securitySchemes": security_schemes(),
+        },
+    })
 }
 
-/// All codes, each with its meaning.
-fn problem_code_schema() -> Value {
-    let codes = parse_object(CODES)
-        .into_iter()
-        .map(|(code, meaning)| json!({ "const": code, "description": meaning }));
-    json!({ "type": "string", "oneOf": codes.collect::<Vec<_>>() })
+fn security_schemes() -> Value {
+    json!({
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description":
+                "A key of the shop, `lk_…`. Operations need the scope `read`, `write` or `admin`.",
+        },
+        "token": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Shopify-Access-Token",
+            "description": "The same keys in the header of Shopify's clients.",
+        },
+    })
+}
+
+/// Sets a member of an object.
+fn set(object: &mut Value, name: impl Into<String>, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.into(), value.into());
+    }
 }

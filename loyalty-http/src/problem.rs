@@ -5,6 +5,8 @@
 //! becomes a response at the edge, where the request's id is known. Internal causes go to
 //! the log under that id and never to the client.
 
+pub(crate) mod code;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +15,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use self::code::FaultCode;
 use crate::request_id::RequestId;
 
 /// The status of an error: 4xx or 5xx only.
@@ -50,14 +54,15 @@ impl ErrorStatus {
     }
 }
 
-/// One of several faults of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One fault of a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Fault {
-    /// A JSON pointer into the body.
+    /// The JSON pointer of the fault in the body.
     pub pointer: String,
     /// The stable code of the fault.
+    #[schemars(with = "FaultCode")]
     pub code: &'static str,
-    /// A sentence for people.
+    /// The fault as a sentence.
     pub detail: Cow<'static, str>,
 }
 

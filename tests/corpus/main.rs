@@ -1,7 +1,8 @@
-//! Every fuzz target over its seeds, and over thousands of mutations of them, the same on every run.
+//! Runs every fuzz target on its seeds and on thousands of mutations, the same on each
+//! run.
 //!
-//! `cargo fuzz` searches longer and follows what it reaches (`tests/fuzz`); what it finds becomes a seed. More
-//! mutations here by `FUZZ_FACTOR=10`.
+//! `cargo fuzz` searches longer and is guided by coverage (`tests/fuzz`); its findings
+//! become seeds. `FUZZ_FACTOR=10` runs ten times as many mutations.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -18,7 +19,7 @@ use std::path::Path;
 
 use loyalty_tests::targets::{SplitMix64, TARGETS, Target, mutate_seed};
 
-/// How many mutations are made of each target's seeds together.
+/// Number of mutations of one target's seeds.
 const MUTATIONS: usize = 1_500;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -34,6 +35,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
             )
         })
         .collect();
+
     seeds.sort();
     assert!(seeds.len() >= 3, "only {} seeds for {target}", seeds.len());
     seeds
@@ -45,30 +47,34 @@ fn run(target: &Target, name: &str, data: &[u8]) -> bool {
     })
 }
 
-/// Seeds are taken, and neither they nor their mutations break anything.
+/// Asserts that seeds are accepted unless their name begins with `bad-`, that no input
+/// panics, and that mutations are neither all accepted nor all rejected.
 fn run_corpus(name: &str) {
     let factor = std::env::var("FUZZ_FACTOR").map_or(1, |factor| factor.parse().unwrap());
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let seeds = seeds(name);
-    let otherwise = seeds
+
+    let misjudged = seeds
         .iter()
         .filter(|(seed, data)| run(target, seed, data) == seed.starts_with("bad-"));
-    let otherwise: Vec<_> = otherwise.map(|(seed, _)| seed.as_str()).collect();
+    let misjudged: Vec<_> = misjudged.map(|(seed, _)| seed.as_str()).collect();
     assert!(
-        otherwise.is_empty(),
-        "{name}: these seeds are read, or refused, though their names say otherwise: {otherwise:?}"
+        misjudged.is_empty(),
+        "{name}: the names of these seeds say the opposite: {misjudged:?}"
     );
-    let (mut random, mut taken, count) = (SplitMix64(7), 0, MUTATIONS * factor);
+
+    let (mut random, mut accepted, count) = (SplitMix64(7), 0, MUTATIONS * factor);
     for _ in 0..count {
         let (seed, data) = &seeds[random.below(seeds.len())];
         let (_, other) = &seeds[random.below(seeds.len())];
-        taken += usize::from(run(target, seed, &mutate_seed(&mut random, data, other)));
+        accepted += usize::from(run(target, seed, &mutate_seed(&mut random, data, other)));
     }
-    // Both ways are gone: mutations that are all refused, or all alike, would try nothing.
+
+    // A set that is all rejected, or all accepted, would test nothing.
     let few = count / 50;
     assert!(
-        few < taken && taken < count - few,
-        "{name}: {taken} of {count} mutations were read"
+        few < accepted && accepted < count - few,
+        "{name}: {accepted} of {count} mutations were accepted"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Disks that fail: a file that may not grow, and writes and syncs that end in an error.
+//! Failing disks: a file that may not grow, and writes and syncs that return errors.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -8,14 +8,14 @@ use loyalty_tests::*;
 
 use crate::shim::Shim;
 use crate::victim::{
-    Victim, action, check_and_retry, desk, lines_of_kind, number_of, prepare, settings,
+    Victim, action, check_and_retry, lines_of_kind, number_of, prepare, settings, shop,
     unanswered_keys,
 };
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// The log reaches the largest size that a file may have, and later may grow again.
+/// The log reaches the file size limit, three times; each time the limit is lifted again.
 #[test]
 fn failed_writes_are_not_acknowledged() {
     let limit = |process: u32, bytes: &str| {
@@ -27,6 +27,7 @@ fn failed_writes_are_not_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("loyalty.db");
     prepare(&file);
+
     let mut victim = Victim::start(&file, 0, &[]);
     let mut lines = victim.lines("done", 200);
     for _ in 0..3 {
@@ -39,7 +40,7 @@ fn failed_writes_are_not_acknowledged() {
         }
         lines.extend(victim.lines("failed", 50));
         assert!(limit(victim.process.id(), "unlimited:unlimited"));
-        // Healthy again, by itself.
+        // The store recovers without a restart.
         lines.extend(victim.lines("done", 100));
     }
     lines.extend(victim.kill());
@@ -48,9 +49,9 @@ fn failed_writes_are_not_acknowledged() {
     verify_output(&file, &lines);
 }
 
-/// From some call on, some calls fail: one, a few, or so many that it is as if the disk were full for a
-/// while. Nothing that was acknowledged is lost, nothing that failed has happened (unless its outcome was
-/// called unknown), and the store is well again by itself.
+/// From a given call on, a number of calls fail: one, a few, or as many as on a full
+/// disk. No acknowledged request is lost. A failed request has no effect, unless its
+/// outcome was reported as unknown. The store recovers without a restart.
 #[test]
 fn a_failing_disk_acknowledges_only_durable_requests() {
     let Some(shim) = Shim::build() else { return };
@@ -72,6 +73,7 @@ fn a_failing_disk_acknowledges_only_durable_requests() {
             ("SHIM_FOLDER", folder.as_str()),
             ("SHIM_FAIL", plan.as_str()),
         ];
+
         let mut victim = Victim::start(&file, 0, &environment);
         let mut lines = victim.lines("failed", 1);
         lines.extend(victim.lines("done", 200));
@@ -80,24 +82,27 @@ fn a_failing_disk_acknowledges_only_durable_requests() {
     }
 }
 
-/// Compares what a victim said with what is there.
+/// Compares a victim's output with the file, then retries every request.
 fn verify_output(file: &std::path::Path, lines: &[String]) {
     let acknowledged: HashMap<_, _> = lines_of_kind(lines, "done")
-        .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
+        .map(|(key, response)| (key.to_owned(), response.to_owned()))
         .collect();
+
     let failed: Vec<_> = lines_of_kind(lines, "failed").collect();
     let store = SqliteStore::open(file, &settings()).unwrap();
-    let desk = desk(&store);
+    let shop = shop(&store);
+
     for (key, failure) in &failed {
         let number = number_of(key);
-        let (_, _, happened) = expect_stored(desk.execute_with_key(key, action(key, number)));
+        let (_, _, happened) = expect_stored(shop.execute_with_key(key, action(key, number)));
         assert!(!happened || failure.starts_with("UnknownOutcome"), "{key} happened: {failure}");
     }
+
     drop(store);
-    let open: Vec<_> = failed
+    let unanswered: Vec<_> = failed
         .iter()
         .map(|(key, _)| (*key).to_owned())
         .chain(unanswered_keys(0, lines))
         .collect();
-    check_and_retry(file, &acknowledged, &open, &mut HashMap::new());
+    check_and_retry(file, &acknowledged, &unanswered, &mut HashMap::new());
 }

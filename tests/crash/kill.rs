@@ -1,4 +1,4 @@
-//! Processes that are killed without warning.
+//! Processes killed without warning.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,24 +10,30 @@ fn acknowledged_requests_survive_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("loyalty.db");
     prepare(&file);
-    let (mut sum, mut all) = (HashMap::new(), 0);
+    let (mut sums, mut acknowledged_count) = (HashMap::new(), 0);
     for round in 0..12 {
         let mut victim = Victim::start(&file, round, &[]);
         let mut lines = Vec::new();
-        // Sometimes while it still opens the file, mostly at some moment of its work.
+        // Every fourth time while it opens the file, else at some moment of its work.
         if round % 4 == 3 {
             std::thread::sleep(Duration::from_millis(5 * u64::try_from(round).unwrap()));
         } else {
             lines = victim.lines("done", 60 * round + 1);
         }
+
         lines.extend(victim.kill());
         let acknowledged: HashMap<_, _> = lines_of_kind(&lines, "done")
-            .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
+            .map(|(key, response)| (key.to_owned(), response.to_owned()))
             .collect();
-        all += acknowledged.len();
-        check_and_retry(&file, &acknowledged, &unanswered_keys(round, &lines), &mut sum);
+        acknowledged_count += acknowledged.len();
+        check_and_retry(&file, &acknowledged, &unanswered_keys(round, &lines), &mut sums);
     }
-    assert!(all > 1_000, "only {all} requests were acknowledged in all");
+
+    assert!(
+        acknowledged_count > 1_000,
+        "only {acknowledged_count} requests were acknowledged"
+    );
+
     let db = rusqlite::Connection::open(&file).unwrap();
     for table in ["activity_segment", "lot_segment"] {
         let count = format!("SELECT count(*) FROM {table}");

@@ -1,9 +1,9 @@
-//! What a process acknowledged is there after it was killed, after the power was cut, and after its disk
-//! failed; what it could not write it never acknowledged.
+//! Durability: an acknowledged request survives a kill, a power cut and a failing disk,
+//! and a request that could not be written is never acknowledged.
 //!
-//! The victim is this test binary itself, started once more for the one test [`victim`]. It opens the
-//! store, works on it with several threads, and prints a line for each request that was answered, but
-//! none before the answer.
+//! The victim is this test binary itself, started again with only the test [`victim`]. It
+//! opens the store, works on it with several threads, and prints a line after each
+//! response.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -21,7 +21,7 @@ mod power;
 mod shim;
 mod victim;
 
-/// Not a test of its own: the process that the others kill.
+/// Not a test: the entry point of the process that the tests kill.
 #[test]
 fn victim() {
     victim::run_victim();

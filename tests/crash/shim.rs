@@ -1,4 +1,4 @@
-//! What stands between a victim and its disk (`shim.c`).
+//! The library between a victim and its disk (`shim.c`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,17 +10,18 @@ pub(crate) struct Shim {
 }
 
 impl Shim {
-    /// Compiles it; none where that cannot be done, which is said.
+    /// Compiles it. Prints a note and returns `None` if there is no C compiler.
     pub(crate) fn build() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shim.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("crash/shim.c");
-        let made = Command::new("cc")
+
+        let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])
             .arg(&path)
             .arg(source)
             .status();
-        if made.is_ok_and(|status| status.success()) {
+        if compiled.is_ok_and(|status| status.success()) {
             return Some(Self { path, _directory: directory });
         }
         println!("skipped: there is no C compiler here");

@@ -1,4 +1,4 @@
-//! A process that works on a store until it is killed, and whoever watches it.
+//! A process that works on a store until it is killed, and its parent's view of it.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -13,14 +13,14 @@ use loyalty_tests::*;
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
 const ROUND: &str = "LOYALTY_TEST_ROUND";
-/// Makes a victim move its log often.
+/// If set, a victim checkpoints its log often.
 pub(crate) const CHECKPOINT_OFTEN: &str = "LOYALTY_TEST_CHECKPOINTS";
-/// Makes a victim leave its log where it is.
+/// If set, a victim never checkpoints its log.
 pub(crate) const KEEP_LOG: &str = "LOYALTY_TEST_LOG_STAYS";
 const THREADS: usize = 4;
 const CUSTOMERS: usize = 200;
 
-/// Half of the requests are about eight customers, who soon have a long past.
+/// Half of the requests are about eight customers, which soon have a long history.
 fn customer_of(number: usize) -> usize {
     if number.is_multiple_of(2) { number / 2 % 8 } else { number % CUSTOMERS }
 }
@@ -41,7 +41,7 @@ pub(crate) fn points_of(number: usize) -> i64 {
     if number.is_multiple_of(8) { 10 } else { 1 }
 }
 
-/// A request's key says all of it: the round, the thread, and the number.
+/// The key of a request contains its round, thread and number.
 pub(crate) fn key(round: &str, thread: usize, number: usize) -> String {
     format!("{round}-{thread}-{number}")
 }
@@ -50,11 +50,11 @@ pub(crate) fn number_of(key: &str) -> usize {
     key.rsplit('-').next().unwrap().parse().unwrap()
 }
 
-pub(crate) fn desk(store: &dyn Store) -> TestShop<'_> {
+pub(crate) fn shop(store: &dyn Store) -> TestShop<'_> {
     TestShop { store, id: ShopId(1), now: at("2026-01-01T12:00:00Z") }
 }
 
-/// Small enough that rounds happen all the time, each over several commits.
+/// Small enough that checkpoints happen all the time, each over several commits.
 pub(crate) fn settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
     (
@@ -65,7 +65,8 @@ pub(crate) fn settings() -> StoreSettings {
     settings
 }
 
-/// Works until it is killed, where it was started as a victim.
+/// Works until it is killed, if this process was started as a victim. Else returns
+/// immediately.
 pub(crate) fn run_victim() {
     let (Ok(file), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else {
         return;
@@ -80,16 +81,17 @@ pub(crate) fn run_victim() {
             scope.spawn(|| checkpoint_often(&file));
         }
         for thread in 0..THREADS {
-            let (desk, round) = (desk(&store), &round);
+            let (shop, round) = (shop(&store), &round);
             scope.spawn(move || {
                 for number in 0.. {
                     let key = key(round, thread, number);
-                    // Each at an instant of its own, so that customers get chapters of instants as well as of lots.
+                    // A different instant for each, so that customers get segments of
+                    // instants and of lots.
                     let seconds =
                         round.parse::<usize>().unwrap() * 100_000 + number * THREADS + thread;
-                    let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
-                    let desk = TestShop { now, ..desk };
-                    match desk.execute_with_key(&key, action(&key, number)) {
+                    let now = shop.now + Duration::from_secs(u64::try_from(seconds).unwrap());
+                    let shop = TestShop { now, ..shop };
+                    match shop.execute_with_key(&key, action(&key, number)) {
                         Ok(reply) => println!("\ndone {key} {}", expect_stored(Ok(reply)).1),
                         Err(failure) => {
                             println!("\nfailed {key} {failure:?}");
@@ -102,7 +104,7 @@ pub(crate) fn run_victim() {
     });
 }
 
-/// The log goes into the database, and begins anew, far more often than the store would have it.
+/// Checkpoints and restarts the log far more often than the store would.
 fn checkpoint_often(file: &str) {
     let db = rusqlite::Connection::open(file).unwrap();
     db.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -112,7 +114,7 @@ fn checkpoint_often(file: &str) {
     }
 }
 
-/// A victim at work, and what it prints.
+/// A running victim and its output.
 pub(crate) struct Victim {
     pub(crate) process: Child,
     lines: Receiver<String>,
@@ -120,7 +122,8 @@ pub(crate) struct Victim {
 
 impl Victim {
     pub(crate) fn start(file: &Path, round: usize, more: &[(&str, &str)]) -> Self {
-        // A file that may not grow is an error for the victim, not its end.
+        // Without the signal, a file that may not grow is an error for the victim, not
+        // its end.
         let mut process = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
             .arg(std::env::current_exe().unwrap())
@@ -131,8 +134,10 @@ impl Victim {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+
         let (sender, lines) = channel();
         let output = BufReader::new(process.stdout.take().unwrap());
+
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let _ = sender.send(line);
@@ -141,23 +146,24 @@ impl Victim {
         Self { process, lines }
     }
 
-    /// Kills it without warning. Answers all that it printed.
+    /// Kills it without warning. Returns the rest of its output.
     pub(crate) fn kill(&mut self) -> Vec<String> {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.lines.iter().collect()
     }
 
-    /// Lines until enough of a kind have come.
+    /// Returns the output up to the `count`-th line of the kind. Panics after 30 seconds.
     pub(crate) fn lines(&self, kind: &str, count: usize) -> Vec<String> {
-        let (mut lines, mut seen, patience) = (Vec::new(), 0, Instant::now());
-        while seen < count {
+        let (mut lines, mut matching, started) = (Vec::new(), 0, Instant::now());
+
+        while matching < count {
             assert!(
-                patience.elapsed() < Duration::from_secs(30),
-                "only {seen} of {count} were {kind}"
+                started.elapsed() < Duration::from_secs(30),
+                "only {matching} of {count} were {kind}"
             );
             let line = self.lines.recv_timeout(Duration::from_secs(30)).expect(kind);
-            seen += usize::from(line.starts_with(kind));
+            matching += usize::from(line.starts_with(kind));
             lines.push(line);
         }
         lines
@@ -171,7 +177,7 @@ impl Drop for Victim {
     }
 }
 
-/// The key and the rest of each line of a kind. The last line may be cut off.
+/// The key and the rest of each line of the kind. The last line may be incomplete.
 pub(crate) fn lines_of_kind<'a>(
     lines: &'a [String],
     kind: &'a str,
@@ -181,44 +187,48 @@ pub(crate) fn lines_of_kind<'a>(
         .filter_map(move |line| line.strip_prefix(kind)?.trim_start().split_once(' '))
 }
 
-/// A new file with a shop, whose customers get a lot by each request.
+/// Creates a file with a shop, in which each request opens a lot.
 pub(crate) fn prepare(file: &Path) {
     let store = SqliteStore::open(file, &settings()).unwrap();
-    let desk = TestShop::new(&store);
-    assert_eq!(desk.id, ShopId(1));
-    desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+    let shop = TestShop::new(&store);
+    assert_eq!(shop.id, ShopId(1));
+    shop.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
         .unwrap();
 }
 
-/// Every request is sent once more: what was acknowledged is answered as it was, and in the end
-/// everything has happened once.
+/// Sends every request again. Acknowledged ones must return the stored response, and in
+/// the end each must have had exactly one effect.
 pub(crate) fn check_and_retry(
     file: &Path,
     acknowledged: &HashMap<String, String>,
     unanswered: &[String],
-    sum: &mut HashMap<usize, i64>,
+    sums: &mut HashMap<usize, i64>,
 ) {
     let store = SqliteStore::open(file, &settings()).unwrap();
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
-    let desk = desk(&store);
-    for (key, answer) in acknowledged {
+
+    let shop = shop(&store);
+    for (key, response) in acknowledged {
         let number = number_of(key);
-        let again = expect_stored(desk.execute_with_key(key, action(key, number)));
-        assert_eq!(again, (200, answer.clone(), true), "{key}");
-        *sum.entry(customer_of(number)).or_default() += points_of(number);
+        let repeated = expect_stored(shop.execute_with_key(key, action(key, number)));
+        assert_eq!(repeated, (200, response.clone(), true), "{key}");
+        *sums.entry(customer_of(number)).or_default() += points_of(number);
     }
+
     for key in unanswered {
         let number = number_of(key);
-        expect_stored(desk.execute_with_key(key, action(key, number)));
-        *sum.entry(customer_of(number)).or_default() += points_of(number);
+        expect_stored(shop.execute_with_key(key, action(key, number)));
+        *sums.entry(customer_of(number)).or_default() += points_of(number);
     }
-    for (number, sum) in &*sum {
-        assert_eq!(desk.balance(&id(&format!("c{number}"))), *sum, "c{number}");
+
+    for (number, sum) in &*sums {
+        assert_eq!(shop.balance(&id(&format!("c{number}"))), *sum, "c{number}");
     }
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
 }
 
-/// What each thread was waiting for when it was killed: the request after the last that was answered.
+/// The keys of the requests in flight when the process was killed: the one after the last
+/// response of each thread.
 pub(crate) fn unanswered_keys(round: usize, lines: &[String]) -> Vec<String> {
     let mut next = [0; THREADS];
     for (key, _) in lines_of_kind(lines, "done").chain(lines_of_kind(lines, "failed")) {

@@ -15,8 +15,7 @@
 //! ```
 //!
 //! - `item` is the end of an item's path: `rolling`, `tier::rolling`, `Writer::commit`, `Store for SqliteStore::ready`.
-//!   Several items may have that name: the pattern must match once in all of them together. A JSON file of a crate is
-//!   one item: `openapi::points`.
+//!   Several items may have that name: the pattern must match once in all of them together.
 //! - `find` is a pattern: tokens, `$name` for one token or one bracketed group, `$$name` for a run of these. Whitespace,
 //!   comments and trailing commas are no tokens.
 //! - `replace` is the new text; each name stands for what it matched.
@@ -164,10 +163,7 @@ impl Sources {
         let mut sources = Vec::new();
         for name in CRATES {
             let folder = root.join(name);
-            for path in files(&folder.join("src"), "rs")?
-                .into_iter()
-                .chain(files(&folder.join("openapi"), "json")?)
-            {
+            for path in files(&folder.join("src"), "rs")? {
                 let text = read_file(&path)?;
                 sources.push(Source::parse(&folder, path, text)?);
             }
@@ -257,12 +253,7 @@ impl Source {
             .chain(parts.filter(|part| !matches!(*part, "src" | "lib" | "mod")))
             .collect();
 
-        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-        let items = if is_rust {
-            items::items(&module, &tokens)
-        } else {
-            vec![Item::new(&module, 0..tokens.len())]
-        };
+        let items = items::items(&module, &tokens);
         Ok(Self { path, text, tokens, items })
     }
 
@@ -293,10 +284,6 @@ fn read_file(path: &Path) -> Result<String, Error> {
 fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Error> {
     let failed = |error| Error::Io { path: folder.to_owned(), error };
     let mut found = Vec::new();
-    if !folder.exists() {
-        return Ok(found);
-    }
-
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.file_stem().is_some_and(|name| name == "tests") {

@@ -1,4 +1,5 @@
-//! The file of real orders as facts in their own time: as the library is told of them, and as the server is.
+//! The orders of the sample file as facts at their own times, for the library and for the
+//! server.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,20 +21,19 @@ use serde_json::{Value, json};
 const ORDERS: &str = "LOYALTY_ORDERS";
 const SAMPLE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/orders-3-customers.ndjson");
-/// Nobody gave anything back in this history: one order of so many does it here, so many days later.
+/// The file has no refunds: every twentieth paid order is refunded in full, ten days later.
 const REFUND_EVERY: usize = 20;
 const REFUND_AFTER_DAYS: i64 = 10;
 
-/// Something that the shop told.
+/// A fact that the shop reports: an order, or its full refund.
 pub(crate) struct OrderFact {
-    /// When.
+    /// The instant of the fact.
     pub(crate) at: Timestamp,
     order: Arc<SampleOrder>,
-    /// Whether all of the order was given back, rather than that it was made.
     is_refund: bool,
 }
 
-/// An order of the file. Members that no rule looks at are left out.
+/// An order of the file. Members that no rule uses are left out.
 #[derive(Deserialize)]
 struct SampleOrder {
     order_id: String,
@@ -55,21 +55,26 @@ struct SampleLine {
 pub(crate) fn read() -> Vec<OrderFact> {
     let path = std::env::var_os(ORDERS).map_or_else(|| SAMPLE.into(), PathBuf::from);
     let file = File::open(&path).unwrap();
-    let packed = path.extension().is_some_and(|extension| extension == "gz");
+
+    let compressed = path.extension().is_some_and(|extension| extension == "gz");
     let text: Box<dyn Read> =
-        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    // Python writes NaN for what is missing; JSON has null for that.
+        if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    // Python writes NaN for missing values; JSON has null for them.
+
     let lines = BufReader::new(text)
         .lines()
         .map(|line| line.unwrap().replace("\":NaN", "\":null"));
+
     let sales: Vec<Arc<SampleOrder>> = lines
         .map(|line| Arc::new(serde_json::from_str(&line).unwrap()))
         .collect();
-    let made = sales.iter().map(|sale| OrderFact {
+
+    let orders_placed = sales.iter().map(|sale| OrderFact {
         at: sale.placed_at,
         order: Arc::clone(sale),
         is_refund: false,
     });
+
     let paid = sales
         .iter()
         .filter(|sale| sale.total.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
@@ -78,12 +83,13 @@ pub(crate) fn read() -> Vec<OrderFact> {
         let at = Timestamp::from_timestamp(at, 0).unwrap();
         OrderFact { at, order: Arc::clone(sale), is_refund: true }
     });
-    let mut facts: Vec<OrderFact> = made.chain(refunds).collect();
+
+    let mut facts: Vec<OrderFact> = orders_placed.chain(refunds).collect();
     facts.sort_by_key(|fact| fact.at);
     facts
 }
 
-/// Everybody who ordered.
+/// The customers of the facts.
 pub(crate) fn customers(facts: &[OrderFact]) -> BTreeSet<&str> {
     facts.iter().map(|fact| fact.order.customer_id.as_str()).collect()
 }
@@ -93,7 +99,7 @@ impl OrderFact {
         self.is_refund
     }
 
-    /// What the library is told.
+    /// The fact as an action of the store.
     pub(crate) fn action(&self) -> Action {
         let sale = &*self.order;
         if self.is_refund {
@@ -106,16 +112,18 @@ impl OrderFact {
             at: Some(self.at),
             origin: Origin::Shop,
         };
+
         let birthday = FieldChange::Set(sale.birthday().parse().ok());
         let change = ProfileChange { birthday, ..ProfileChange::default() };
         let customer: Option<CustomerRef> = Some(id(&sale.customer_id));
         Action::Order { command, customer, change }
     }
 
-    /// What the server is told: method, path and body.
+    /// The fact as an HTTP request: method, path and body.
     pub(crate) fn request(&self) -> (&'static str, String, String) {
         let sale = &*self.order;
         let path = format!("/v1/orders/{}", sale.order_id);
+
         if self.is_refund {
             let body = json!({"refund_id": "all", "amount": sale.total});
             return ("POST", format!("{path}/refunds"), body.to_string());
@@ -155,12 +163,12 @@ impl SampleOrder {
         }
     }
 
-    /// Made up, and always the same.
+    /// Derived from the customer id, so that it is the same in every run.
     fn birthday(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.customer_id.hash(&mut hasher);
         let number = hasher.finish();
-        // Some on 29 February.
+        // Some on 29 February, which few years have.
         let (month, day) = if number.is_multiple_of(97) {
             (2, 29)
         } else {

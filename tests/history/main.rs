@@ -1,8 +1,9 @@
-//! Real orders under a full program, three ways: told in order with the scheduler on time; told to a server
-//! that is killed on its way; told with the scheduler off until the end. The ledgers are the same.
+//! Real orders under a full program, replayed in three ways: in order with the scheduler
+//! on time, through a server that is killed repeatedly, and with the scheduler off until
+//! the end. The ledgers must be equal.
 //!
-//! The sample that stands beside the examples takes seconds. `LOYALTY_ORDERS` names another file of the same
-//! kind, such as the whole that the sample was taken from.
+//! The sample of the examples takes seconds. `LOYALTY_ORDERS` names another file of the
+//! same kind, such as the full data set of the sample.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -33,8 +34,9 @@ use loyalty_tests::*;
 
 use facts::OrderFact;
 
-/// Tiers on a rolling year, lots of six months, a weekend's campaign, birthdays and anniversaries, goals, a
-/// bonus for a category, a limit, points that are held back. In New York, where the clocks change.
+/// Tiers over a rolling year, lots of six months, a weekend's campaign, birthdays,
+/// anniversaries, goals, a bonus for a category, a limit, and pending points. In New
+/// York, where daylight saving time changes the clocks.
 const PROGRAM: &str = r#"{
     "earning": [{"id": "base", "earn": {"per_unit": "1"}},
                 {"id": "bakery", "earn": {"per_unit": "2"}, "when": {"categories": ["BAKED BREAD/BUNS/ROLLS"]},
@@ -52,21 +54,21 @@ const PROGRAM: &str = r#"{
                 {"id": "tenth", "kind": {"goal_orders": 10}, "points": 20},
                 {"id": "thousand", "kind": {"goal_spend": "1000"}, "points": 75}]
 }"#;
-/// Long enough after the last order for all that it brings about.
+/// Long enough after the last order for all of its consequences.
 const END: &str = "2019-02-01T00:00:00Z";
-/// How often the server is killed.
+/// Number of kills of the server.
 const KILLS: usize = 11;
 
-/// Not a test of its own: the process that is killed.
+/// Not a test: the entry point of the process that is killed.
 #[test]
 fn victim() {
     server_process::run_victim();
 }
 
 #[test]
-fn three_ways_lead_to_one_ledger() {
+fn three_ways_of_replay_lead_to_one_ledger() {
     let facts = facts::read();
-    // In memory, where the system has such a place: nobody cuts the power here.
+    // In memory if possible: this test does not cut the power.
     let memory = Path::new("/dev/shm");
     let directory =
         if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -84,8 +86,10 @@ fn three_ways_lead_to_one_ledger() {
         run_scheduler(&store, at(END));
         store
     });
+
     let counts = compare_ledgers(&facts, &on_time, &late);
     println!("{} customers; in each ledger {counts:?}", facts::customers(&facts).len());
+
     let killed = timed("through a server that is killed", || {
         let store = replay_through_server(&directory.path().join("killed.db"), &facts);
         run_scheduler(&store, at(END));
@@ -96,6 +100,7 @@ fn three_ways_lead_to_one_ledger() {
 
     let orders = facts.iter().filter(|fact| !fact.is_refund()).count();
     assert_eq!((counts["orders"], counts["refunds"]), (orders, facts.len() - orders));
+
     let kinds =
         ["expired", "released", "taken back", "birthdays", "other awards", "up", "down", "lapsed"];
     for kind in kinds
@@ -106,21 +111,26 @@ fn three_ways_lead_to_one_ledger() {
     }
 }
 
-/// Compares the ledgers of all customers. How often what is in them.
+/// Asserts that the ledgers of all customers are equal. Returns the number of events by
+/// kind.
 fn compare_ledgers(
     facts: &[OrderFact],
-    want: &Arc<dyn Store>,
+    expected: &Arc<dyn Store>,
     store: &Arc<dyn Store>,
 ) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for customer in facts::customers(facts) {
-        let (want, got) =
-            (EventHistory::read(&**want, customer), EventHistory::read(&**store, customer));
-        assert_eq!(got, want, "customer {customer}");
-        want.0
+        let (expected, actual) = (
+            EventHistory::read(&**expected, customer),
+            EventHistory::read(&**store, customer),
+        );
+        assert_eq!(actual, expected, "customer {customer}");
+        expected
+            .0
             .iter()
             .for_each(|(_, event)| *counts.entry(kind(event)).or_default() += 1);
     }
+
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
     assert_eq!(store.due(at(END), None, 1).unwrap(), []);
     counts
@@ -128,51 +138,52 @@ fn compare_ledgers(
 
 fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
-    let done = work();
+    let result = work();
     println!("{name}: {:.1?}", begun.elapsed());
-    done
+    result
 }
 
-/// A shop with the program, before the first order.
+/// A shop with the program, created before the first order.
 fn open_shop(store: &dyn Store) -> TestShop<'_> {
     let now = at("2017-01-01T00:00:00Z");
     let zone = "America/New_York".parse().unwrap();
     let shop = NewShop { name: "Grocer".to_owned(), currency: Currency::USD, zone };
-    let shop = store.create_shop(&shop, now).unwrap().id;
-    let desk = TestShop { store, id: shop, now };
-    desk.execute(publish_action(PROGRAM)).unwrap();
-    desk
+    let id = store.create_shop(&shop, now).unwrap().id;
+    let shop = TestShop { store, id, now };
+    shop.execute(publish_action(PROGRAM)).unwrap();
+    shop
 }
 
-/// Tells the whole history; on time, the scheduler looks at the beginning of each day.
+/// Executes all facts. If `on_time`, the scheduler runs at the start of each day.
 fn replay_into_store(
     store: &Arc<dyn Store>,
-    desk: TestShop<'_>,
+    shop: TestShop<'_>,
     facts: &[OrderFact],
     on_time: bool,
 ) {
-    let mut today = desk.now;
+    let mut today = shop.now;
     for fact in facts {
         if on_time {
             days_between(today, fact.at).for_each(|today| run_scheduler(store, today));
             today = fact.at;
         }
-        TestShop { now: fact.at, ..desk }.execute(fact.action()).unwrap();
+        TestShop { now: fact.at, ..shop }.execute(fact.action()).unwrap();
     }
 }
 
-/// What a server made of the history that was killed again and again.
+/// The store after a server that was killed repeatedly received all facts.
 fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
     let (record, key) = auth::random_key().unwrap();
     let store = SqliteStore::open(file, &tiny_settings()).unwrap();
-    let desk = open_shop(&store);
-    store.add_api_key(desk.id, &record, desk.now).unwrap();
+    let shop = open_shop(&store);
+    store.add_api_key(shop.id, &record, shop.now).unwrap();
     drop(store);
+
     server_process::replay_with_kills(file, &key, facts.len(), KILLS);
     Arc::new(SqliteStore::open(file, &tiny_settings()).unwrap())
 }
 
-/// The scheduler looks once.
+/// Runs one pass of the scheduler.
 fn run_scheduler(store: &Arc<dyn Store>, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
@@ -180,12 +191,12 @@ fn run_scheduler(store: &Arc<dyn Store>, now: Timestamp) {
         .unwrap();
 }
 
-/// The beginning of the day.
+/// The start of the day in UTC.
 fn start_of_day(now: Timestamp) -> Timestamp {
     Timestamp::from_timestamp(now.timestamp() - now.timestamp().rem_euclid(86_400), 0).unwrap()
 }
 
-/// The beginnings of days after one instant, up to another.
+/// The starts of the days after `from`, up to `until`.
 fn days_between(from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
     let (from, until) = (
         start_of_day(from).timestamp() / 86_400 + 1,
@@ -194,31 +205,32 @@ fn days_between(from: Timestamp, until: Timestamp) -> impl Iterator<Item = Times
     (from..=until).map(|day| Timestamp::from_timestamp(day * 86_400, 0).unwrap())
 }
 
-/// All that happened to a customer, with the instant of it. When it was written down, and together with
-/// what, may differ.
+/// All events of a customer with their instants. The journal rows that contain them may
+/// differ.
 #[derive(Debug, PartialEq)]
 struct EventHistory(Vec<(Option<Timestamp>, Event)>);
 
 impl EventHistory {
-    fn read(store: &dyn Store, customer: &str) -> Self {
-        let (shop, who) = (ShopId(1), CustomerRef::Id(CustomerId::new(customer).unwrap()));
-        let account = store.customer(shop, &who).unwrap().unwrap().record().account;
+    fn read(store: &dyn Store, customer_id: &str) -> Self {
+        let (shop, customer) = (ShopId(1), CustomerRef::Id(CustomerId::new(customer_id).unwrap()));
+        let account = store.customer(shop, &customer).unwrap().unwrap().record().account;
         let rows = whole_journal(store, shop, account);
         let events = rows.iter().rev().flat_map(|row| row.events.iter().cloned());
         Self(events.map(|event| (event.at(), event)).collect())
     }
 }
 
-/// What is counted, so that nothing of the program was left out.
+/// The kind by which an event is counted, to prove that each part of the program took
+/// effect.
 fn kind(event: &Event) -> &'static str {
     match event {
         Event::OrderRecorded { .. } => "orders",
         Event::OrderRefunded { .. } => "refunds",
-        Event::PointsAwarded { calculation: reckoning, .. } => {
-            let worth = &reckoning.explanation;
-            if !worth.campaigns.is_empty() {
+        Event::PointsAwarded { calculation, .. } => {
+            let explanation = &calculation.explanation;
+            if !explanation.campaigns.is_empty() {
                 "awarded in the campaign"
-            } else if worth.rules.iter().any(|share| share.rule.as_str() == "bakery") {
+            } else if explanation.rules.iter().any(|share| share.rule.as_str() == "bakery") {
                 "awarded with the bonus"
             } else {
                 "awarded"

@@ -1,10 +1,10 @@
-//! A plain client on one connection, which may be cut at any byte of an answer.
+//! A plain HTTP client on one connection, which may be cut at any byte.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A request.
+/// A request to send.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientRequest {
     pub(crate) method: &'static str,
@@ -26,20 +26,20 @@ impl ClientRequest {
         Self::new("POST", path, body)
     }
 
-    /// Under an idempotency key.
+    /// The same request under an idempotency key.
     pub(crate) fn with_idempotency_key(self, key: &str) -> Self {
         Self { idempotency_key: Some(key.to_owned()), ..self }
     }
 }
 
-/// What becomes of a connection on the way.
+/// A fault of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ConnectionFault {
-    /// It holds.
+    /// No fault.
     None,
-    /// It is cut when so many bytes of the request are sent.
+    /// Cut after this number of bytes of the request, which is never sent whole.
     CutRequest(usize),
-    /// It is cut when at most so many bytes of the answer are read.
+    /// Cut after at most this number of bytes of the response are read.
     CutResponse(usize),
 }
 
@@ -87,50 +87,57 @@ impl Client {
         Self { address, key: key.to_owned(), stream: None }
     }
 
-    /// The answer, where the connection held.
+    /// Sends a request. `None` if the connection was cut.
     pub(crate) fn send(
         &mut self,
-        asked: &ClientRequest,
-        fate: ConnectionFault,
+        request: &ClientRequest,
+        fault: ConnectionFault,
     ) -> Option<ClientResponse> {
-        let request = self.bytes(asked);
+        let bytes = self.bytes(request);
         let (address, mut stream) = (self.address, self.stream.take());
         let mut stream = stream.take().unwrap_or_else(|| connect(address));
-        let answer = match fate {
+
+        let response = match fault {
             ConnectionFault::CutRequest(sent) => {
-                let _ = stream.get_mut().write_all(&request[..sent.min(request.len() - 1)]);
+                let _ = stream.get_mut().write_all(&bytes[..sent.min(bytes.len() - 1)]);
                 return None;
             }
             ConnectionFault::CutResponse(read) => {
-                let _ = stream.get_mut().write_all(&request);
+                let _ = stream.get_mut().write_all(&bytes);
                 let _ = stream.read(&mut vec![0; read]);
                 return None;
             }
             ConnectionFault::None => {
-                stream.get_mut().write_all(&request).unwrap();
+                stream.get_mut().write_all(&bytes).unwrap();
                 read_response(&mut stream)
             }
         };
+
         self.stream = Some(stream);
-        Some(answer)
+        Some(response)
     }
 
-    /// The answer on a connection that holds, of this status.
+    /// Sends a request on an intact connection and asserts the status.
     #[track_caller]
-    pub(crate) fn send_expecting(&mut self, status: u16, asked: &ClientRequest) -> ClientResponse {
-        let answer = self.send(asked, ConnectionFault::None).unwrap();
-        assert_eq!(answer.status, status, "{asked:?}: {}", answer.body);
-        answer
+    pub(crate) fn send_expecting(
+        &mut self,
+        status: u16,
+        request: &ClientRequest,
+    ) -> ClientResponse {
+        let response = self.send(request, ConnectionFault::None).unwrap();
+        assert_eq!(response.status, status, "{request:?}: {}", response.body);
+        response
     }
 
-    fn bytes(&self, asked: &ClientRequest) -> Vec<u8> {
-        let ClientRequest { method, path, idempotency_key: once, body } = asked;
-        let once = once
+    fn bytes(&self, request: &ClientRequest) -> Vec<u8> {
+        let ClientRequest { method, path, idempotency_key, body } = request;
+        let key_header = idempotency_key
             .as_ref()
             .map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
+
         let length = body.len();
         format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{once}\
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{key_header}\
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}",
             self.key
         )
@@ -151,6 +158,7 @@ fn read_response(stream: &mut BufReader<TcpStream>) -> ClientResponse {
         assert!(stream.read_line(&mut line).unwrap() > 0, "the server closed the connection");
         line.trim_end().to_owned()
     };
+
     let status = line()[9..12].parse().unwrap();
     let mut headers = Vec::new();
     loop {
@@ -158,11 +166,12 @@ fn read_response(stream: &mut BufReader<TcpStream>) -> ClientResponse {
         let Some((name, value)) = line.split_once(": ") else { break };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let mut answer = ClientResponse { status, headers, body: String::new() };
-    let length: u64 = answer.header("content-length").unwrap().parse().unwrap();
+
+    let mut response = ClientResponse { status, headers, body: String::new() };
+    let length: u64 = response.header("content-length").unwrap().parse().unwrap();
     assert_eq!(
-        u64::try_from(stream.take(length).read_to_string(&mut answer.body).unwrap()).unwrap(),
+        u64::try_from(stream.take(length).read_to_string(&mut response.body).unwrap()).unwrap(),
         length
     );
-    answer
+    response
 }

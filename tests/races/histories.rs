@@ -1,6 +1,8 @@
-//! Clients that write down what they ask of one account and what they are told, over the store and over HTTP.
+//! Clients that record their calls on one account and the results, over the store and
+//! over HTTP.
 //!
-//! Some answers are never read; some of those requests are sent again under the same key, and count as one.
+//! Some responses are never read. Some of those requests are sent again under the same
+//! key, and count as one operation.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,13 +25,13 @@ use loyalty_store::conformance::contents::assert_consistent;
 const CLIENTS: usize = 5;
 const CALLS: usize = 8;
 const START: i64 = 20;
-/// What each reward costs.
+/// The cost of each reward in points.
 const COST: i64 = 6;
 const PROGRAM: &str = r#"{"rewards": [
     {"id": "mug", "name": "A mug", "cost": 6, "gives": "custom"},
     {"id": "five", "name": "5 off", "cost": 6, "gives": {"fixed_amount": "5"}}]}"#;
 
-/// How many accounts each test watches.
+/// Number of accounts in each test.
 fn rounds() -> usize {
     std::env::var("RACE_ROUNDS")
         .ok()
@@ -37,17 +39,17 @@ fn rounds() -> usize {
         .unwrap_or(200)
 }
 
-/// What a client asks with one account in mind. `None` is an answer that was not read.
+/// A client of one account. `call` returns `None` if the response was not read.
 trait AccountClient {
     fn call(
         &mut self,
         customer: &str,
-        ask: CallRequest<'_>,
-        dice: &mut SplitMix64,
+        request: CallRequest<'_>,
+        random: &mut SplitMix64,
     ) -> Option<CallReply>;
 }
 
-/// A call with its key; of a reward, its id where the call is about one.
+/// A call with its idempotency key, and the id of the redemption that it is about.
 struct CallRequest<'a> {
     call: Call,
     key: &'a str,
@@ -55,7 +57,7 @@ struct CallRequest<'a> {
 }
 
 impl CallRequest<'_> {
-    /// One that comes with a code, or the other.
+    /// A reward with a code for half of the keys, one without for the others.
     fn reward_to_issue(&self) -> &'static str {
         if self.key.len().is_multiple_of(2) { "five" } else { "mug" }
     }
@@ -63,19 +65,19 @@ impl CallRequest<'_> {
 
 struct CallReply {
     result: CallResult,
-    /// The id of what was issued.
+    /// The id of the issued redemption.
     issued_id: Option<String>,
 }
 
-/// What the clients of one account have in common.
+/// The history of one account, shared by its clients.
 #[derive(Default)]
 struct SharedHistory {
     history: Vec<Operation>,
-    /// Rewards that are out for all that their client knows: the operation, and the id.
+    /// Open redemptions, as far as known: the number of the operation, and the id.
     open_redemptions: Vec<(usize, String)>,
 }
 
-/// Writes down what happens, under one clock.
+/// Records operations with the ticks of one shared clock.
 struct HistoryRecorder<'a> {
     clock: &'a AtomicU64,
     history: &'a Mutex<SharedHistory>,
@@ -86,139 +88,150 @@ impl HistoryRecorder<'_> {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Chooses a call and notes that it has begun.
-    fn begin_call(&self, dice: &mut SplitMix64) -> (usize, Call, Option<String>) {
-        let mut book = self.history.lock().unwrap();
-        let (call, reward) = match dice.below(10) {
-            0 | 1 => (Call::Add(dice.points(9)), None),
-            2 | 3 => (Call::Subtract(dice.points(12)), None),
+    /// Chooses a call at random and records its beginning.
+    fn begin_call(&self, random: &mut SplitMix64) -> (usize, Call, Option<String>) {
+        let mut shared = self.history.lock().unwrap();
+        let (call, reward) = match random.below(10) {
+            0 | 1 => (Call::Add(random.points(9)), None),
+            2 | 3 => (Call::Subtract(random.points(12)), None),
             4 | 5 => (Call::Issue(COST), None),
-            6 if !book.open_redemptions.is_empty() => {
-                // Sometimes it stays on the list, and is given back twice.
-                let place = dice.below(book.open_redemptions.len());
-                let issued = book.open_redemptions[place].clone();
-                if dice.below(2) == 0 {
-                    book.open_redemptions.swap_remove(place);
+            6 if !shared.open_redemptions.is_empty() => {
+                // Half of the redemptions stay listed, so that some are cancelled twice.
+                let index = random.below(shared.open_redemptions.len());
+                let issued = shared.open_redemptions[index].clone();
+                if random.below(2) == 0 {
+                    shared.open_redemptions.swap_remove(index);
                 }
                 (Call::Cancel(issued.0), Some(issued.1))
             }
             _ => (Call::Read, None),
         };
+
         let began = self.tick();
-        book.history
+        shared
+            .history
             .push(Operation { call, result: None, began, ended: u64::MAX });
-        (book.history.len() - 1, call, reward)
+        (shared.history.len() - 1, call, reward)
     }
 
-    fn end_call(&self, number: usize, told: CallReply) {
+    fn end_call(&self, number: usize, reply: CallReply) {
         let ended = self.tick();
-        let mut book = self.history.lock().unwrap();
-        (book.history[number].result, book.history[number].ended) = (Some(told.result), ended);
-        book.open_redemptions.extend(told.issued_id.map(|id| (number, id)));
+        let mut shared = self.history.lock().unwrap();
+        (shared.history[number].result, shared.history[number].ended) = (Some(reply.result), ended);
+        shared.open_redemptions.extend(reply.issued_id.map(|id| (number, id)));
     }
 }
 
 fn run_client(
-    teller: &mut dyn AccountClient,
+    client: &mut dyn AccountClient,
     customer: &str,
-    scribe: &HistoryRecorder<'_>,
-    dice: &mut SplitMix64,
+    recorder: &HistoryRecorder<'_>,
+    random: &mut SplitMix64,
 ) {
     for _ in 0..CALLS {
-        let (number, call, reward) = scribe.begin_call(dice);
+        let (number, call, reward) = recorder.begin_call(random);
         let key = format!("{customer}-{number}");
-        let again = dice.below(2) == 0;
+        let retries = random.below(2) == 0;
         loop {
-            let ask = CallRequest { call, key: &key, reward: reward.as_deref() };
-            match teller.call(customer, ask, dice) {
-                Some(told) => break scribe.end_call(number, told),
-                None if again => {}
+            let request = CallRequest { call, key: &key, reward: reward.as_deref() };
+            match client.call(customer, request, random) {
+                Some(reply) => break recorder.end_call(number, reply),
+                None if retries => {}
                 None => break,
             }
         }
-        match dice.below(3) {
+
+        match random.below(3) {
             0 => std::thread::yield_now(),
-            1 => std::thread::sleep(Duration::from_micros(u64::try_from(dice.below(200)).unwrap())),
+            1 => {
+                std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200)).unwrap()))
+            }
             _ => {}
         }
     }
 }
 
-/// Many accounts, one after the other, each with clients that come at once.
-fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
-    let (mut unread, mut beside) = (0, 0);
+/// Runs concurrent clients on many accounts, one account after the other. Asserts that
+/// each history is linearizable, and that enough operations were unread or concurrent.
+fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut clients: Vec<T>) {
+    let (mut unread, mut overlapping) = (0, 0);
     for round in 0..rounds() {
         let customer = format!("r{round}");
         open(&customer);
-        let (clock, book) = (AtomicU64::new(0), Mutex::default());
+
+        let (clock, shared) = (AtomicU64::new(0), Mutex::default());
         std::thread::scope(|scope| {
-            for (number, teller) in tellers.iter_mut().enumerate() {
-                let (customer, scribe) =
-                    (&customer, HistoryRecorder { clock: &clock, history: &book });
+            for (number, client) in clients.iter_mut().enumerate() {
+                let (customer, recorder) =
+                    (&customer, HistoryRecorder { clock: &clock, history: &shared });
                 scope.spawn(move || {
                     run_client(
-                        teller,
+                        client,
                         customer,
-                        &scribe,
+                        &recorder,
                         &mut SplitMix64::new(round * CLIENTS + number),
                     )
                 });
             }
         });
-        let SharedHistory { history, .. } = book.into_inner().unwrap();
-        let told = || {
+
+        let SharedHistory { history, .. } = shared.into_inner().unwrap();
+        let listing = || {
             history
                 .iter()
                 .map(|operation| format!("{operation:?}"))
                 .collect::<Vec<_>>()
                 .join("\n")
         };
+
         assert!(
             is_linearizable(&history, START),
             "round {round} began with {START}:\n{}",
-            told()
+            listing()
         );
+
         unread += history.iter().filter(|operation| operation.result.is_none()).count();
-        beside += history
+        overlapping += history
             .windows(2)
             .filter(|pair| pair[1].began < pair[0].ended)
             .count();
     }
     let all = rounds() * CLIENTS * CALLS;
     assert!(
-        unread > all / 100 && beside > all / 50,
-        "of {all}, {unread} were unread and {beside} side by side"
+        unread > all / 100 && overlapping > all / 50,
+        "of {all}, {unread} were unread and {overlapping} overlapped"
     );
 }
 
-/// Through the trait. An answer is not read where nobody waits for it.
+/// Calls the store directly. A response counts as unread if the client does not wait for
+/// it.
 struct StoreClient<'a>(TestShop<'a>);
 
 impl StoreClient<'_> {
-    fn read(&self, who: &CustomerRef, dice: &mut SplitMix64) -> i64 {
-        let desk = &self.0;
-        let account = || desk.customer(who).record().account;
-        match dice.below(4) {
-            0 => desk.store.account_journal(desk.id, account(), None, 1).unwrap().rows[0]
+    fn read(&self, customer_ref: &CustomerRef, random: &mut SplitMix64) -> i64 {
+        let shop = &self.0;
+        let account = || shop.customer(customer_ref).record().account;
+        match random.below(4) {
+            0 => shop.store.account_journal(shop.id, account(), None, 1).unwrap().rows[0]
                 .balance
                 .get(),
-            1 => desk
+            1 => shop
                 .store
-                .customer_by_account(desk.id, account())
+                .customer_by_account(shop.id, account())
                 .unwrap()
                 .unwrap()
-                .balance(desk.now)
+                .balance(shop.now)
                 .get(),
             2 => {
-                let CustomerRef::Id(id) = who else { unreachable!() };
+                let CustomerRef::Id(id) = customer_ref else { unreachable!() };
                 let search =
-                    SearchQuery::parse(&format!("id:{}", id.as_str()), desk.now, Zone::UTC)
+                    SearchQuery::parse(&format!("id:{}", id.as_str()), shop.now, Zone::UTC)
                         .unwrap();
-                desk.store.customers(desk.id, &search, None, 1).unwrap().items[0]
-                    .balance(desk.now)
+                shop.store.customers(shop.id, &search, None, 1).unwrap().items[0]
+                    .balance(shop.now)
                     .get()
             }
-            _ => desk.balance(who),
+            _ => shop.balance(customer_ref),
         }
     }
 }
@@ -227,59 +240,61 @@ impl AccountClient for StoreClient<'_> {
     fn call(
         &mut self,
         customer: &str,
-        ask: CallRequest<'_>,
-        dice: &mut SplitMix64,
+        request: CallRequest<'_>,
+        random: &mut SplitMix64,
     ) -> Option<CallReply> {
-        let (who, desk) = (id(customer), self.0);
-        let commands =
-            |command| Action::for_customer(who.clone(), Existence::Required, vec![command]);
-        let action = match ask.call {
+        let (customer_ref, shop) = (id(customer), self.0);
+        let commands = |command| {
+            Action::for_customer(customer_ref.clone(), Existence::Required, vec![command])
+        };
+        let action = match request.call {
             Call::Read => {
                 return Some(CallReply {
-                    result: CallResult::Balance(self.read(&who, dice)),
+                    result: CallResult::Balance(self.read(&customer_ref, random)),
                     issued_id: None,
                 });
             }
             Call::Add(points) => commands(add(points)),
             Call::Subtract(points) => commands(subtract(points)),
             Call::Issue(_) => {
-                let (reward, amount) = (RewardId::new(ask.reward_to_issue()).unwrap(), None);
-                let entropy = std::array::from_fn(|_| u8::try_from(dice.below(256)).unwrap());
+                let (reward, amount) = (RewardId::new(request.reward_to_issue()).unwrap(), None);
+                let entropy = std::array::from_fn(|_| u8::try_from(random.below(256)).unwrap());
                 Action::Redemption(RedemptionAction::Issue {
-                    customer: who,
+                    customer: customer_ref,
                     reward,
                     amount,
                     entropy,
                 })
             }
             Call::Cancel(_) => {
-                let id = RedemptionId(ask.reward.unwrap().parse().unwrap());
+                let id = RedemptionId(request.reward.unwrap().parse().unwrap());
                 Action::Redemption(RedemptionAction::Cancel { id })
             }
         };
-        let mut request = with_idempotency_key(desk.request(action), ask.key, ask.key);
-        request.idempotency.as_mut().unwrap().render = Box::new(stored_response);
-        let pending = desk.store.execute(request);
-        if dice.below(8) == 0 {
+
+        let mut transaction = with_idempotency_key(shop.request(action), request.key, request.key);
+        transaction.idempotency.as_mut().unwrap().render = Box::new(stored_response);
+        let pending = shop.store.execute(transaction);
+
+        if random.below(8) == 0 {
             return None;
         }
+
         let (status, body, _) = expect_stored(pending.wait());
         let (number, redemption) = body.split_once(' ').unwrap();
         let number = number.parse().unwrap();
-        let issued = matches!(ask.call, Call::Issue(_)) && status == 200;
-        let said = if status == 200 {
+
+        let issued = matches!(request.call, Call::Issue(_)) && status == 200;
+        let result = if status == 200 {
             CallResult::Balance(number)
         } else {
             CallResult::Insufficient(number)
         };
-        Some(CallReply {
-            result: said,
-            issued_id: issued.then(|| redemption.to_owned()),
-        })
+        Some(CallReply { result, issued_id: issued.then(|| redemption.to_owned()) })
     }
 }
 
-/// The balance and the redemption, or what there is where that is too little.
+/// The balance and the redemption, or the balance that was insufficient.
 fn stored_response(outcome: &Outcome) -> loyalty_store::Response {
     let (status, body) = match outcome {
         Ok(receipt) => {
@@ -299,16 +314,16 @@ fn stored_response(outcome: &Outcome) -> loyalty_store::Response {
 }
 
 fn check_store(store: &dyn Store) {
-    let desk = TestShop::new(store);
-    desk.execute(Action::PublishProgram {
+    let shop = TestShop::new(store);
+    shop.execute(Action::PublishProgram {
         program: Box::new(Program::from_json(PROGRAM).unwrap()),
         replaces: None,
     })
     .unwrap();
-    let tellers = (0..CLIENTS).map(|_| StoreClient(desk)).collect();
+    let clients = (0..CLIENTS).map(|_| StoreClient(shop)).collect();
     check_accounts(
-        |customer| drop(desk.execute_commands(&id(customer), vec![add(START)]).unwrap()),
-        tellers,
+        |customer| drop(shop.execute_commands(&id(customer), vec![add(START)]).unwrap()),
+        clients,
     );
     assert_consistent(store);
 }
@@ -326,49 +341,51 @@ fn sqlite_is_linearizable() {
     }
 }
 
-/// Over a connection that may be cut.
+/// Calls the server over a connection that may be cut.
 struct HttpClient(Client);
 
 impl AccountClient for HttpClient {
     fn call(
         &mut self,
         customer: &str,
-        ask: CallRequest<'_>,
-        dice: &mut SplitMix64,
+        request: CallRequest<'_>,
+        random: &mut SplitMix64,
     ) -> Option<CallReply> {
         let points = |points: i64| format!(r#"{{"customer_id":"{customer}","points":{points}}}"#);
-        let asked = match ask.call {
-            Call::Read => return self.read(customer, dice),
+        let http_request = match request.call {
+            Call::Read => return self.read(customer, random),
             Call::Add(count) => ClientRequest::post("/v1/points-add", points(count)),
             Call::Subtract(count) => ClientRequest::post("/v1/points-subtract", points(count)),
             Call::Issue(_) => {
-                let reward = ask.reward_to_issue();
+                let reward = request.reward_to_issue();
                 let body = format!(r#"{{"customer_id":"{customer}","reward_id":"{reward}"}}"#);
                 ClientRequest::post("/v1/redemptions", body)
             }
             Call::Cancel(_) => ClientRequest::post(
-                format!("/v1/redemptions/{}/cancel", ask.reward.unwrap()),
+                format!("/v1/redemptions/{}/cancel", request.reward.unwrap()),
                 String::new(),
             ),
         };
-        let answer = self
+
+        let response = self
             .0
-            .send(&asked.with_idempotency_key(ask.key), random_fault(dice))?;
-        let said = match answer.status {
-            422 => CallResult::Insufficient(answer.number("have")),
-            _ => CallResult::Balance(answer.number("point_balance")),
+            .send(&http_request.with_idempotency_key(request.key), random_fault(random))?;
+
+        let result = match response.status {
+            422 => CallResult::Insufficient(response.number("have")),
+            _ => CallResult::Balance(response.number("point_balance")),
         };
         Some(CallReply {
-            result: said,
-            issued_id: (answer.status == 201).then(|| answer.text("redemption_id")),
+            result,
+            issued_id: (response.status == 201).then(|| response.text("redemption_id")),
         })
     }
 }
 
 impl HttpClient {
-    fn read(&mut self, customer: &str, dice: &mut SplitMix64) -> Option<CallReply> {
+    fn read(&mut self, customer: &str, random: &mut SplitMix64) -> Option<CallReply> {
         let path = format!("/v1/customers/{customer}");
-        let (asked, within) = match dice.below(4) {
+        let (http_request, pointer) = match random.below(4) {
             0 => (ClientRequest::get(path), ""),
             1 => (ClientRequest::get(format!("{path}/ledger?limit=1")), "/entries/0"),
             2 => (
@@ -380,22 +397,22 @@ impl HttpClient {
             ),
             _ => (ClientRequest::get(format!("{path}/point-balance")), ""),
         };
-        let answer = self.0.send(&asked, random_fault(dice))?;
-        let balance = answer
+        let response = self.0.send(&http_request, random_fault(random))?;
+        let balance = response
             .json()
-            .pointer(&format!("{within}/point_balance"))
+            .pointer(&format!("{pointer}/point_balance"))
             .and_then(Value::as_i64);
         Some(CallReply {
-            result: CallResult::Balance(balance.expect(&answer.body)),
+            result: CallResult::Balance(balance.expect(&response.body)),
             issued_id: None,
         })
     }
 }
 
-fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
-    match dice.below(16) {
-        0 => ConnectionFault::CutRequest(dice.below(300)),
-        1 => ConnectionFault::CutResponse(dice.below(300)),
+fn random_fault(random: &mut SplitMix64) -> ConnectionFault {
+    match random.below(16) {
+        0 => ConnectionFault::CutRequest(random.below(300)),
+        1 => ConnectionFault::CutResponse(random.below(300)),
         _ => ConnectionFault::None,
     }
 }
@@ -404,7 +421,7 @@ fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
 fn the_server_is_linearizable() {
     let server = Server::start(&StoreSettings::default());
     server.publish(PROGRAM);
-    let tellers = (0..CLIENTS).map(|_| HttpClient(server.client())).collect();
-    check_accounts(|customer| server.add_customer(customer, START), tellers);
+    let clients = (0..CLIENTS).map(|_| HttpClient(server.client())).collect();
+    check_accounts(|customer| server.add_customer(customer, START), clients);
     server.verify_and_stop();
 }

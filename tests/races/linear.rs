@@ -1,35 +1,39 @@
-//! Is there one order of all operations on an account that explains every answer?
+//! A linearizability checker: finds one order of all operations on an account that
+//! explains every response.
 //!
-//! The search of Wing and Gong with Lowe's memory: operations are put in order one after the other; one can be
-//! next if no other that is left had ended before it began; its answer must be what a plain account would say at
-//! that point. Whoever comes to the same operations in the same state a second time need not look again.
+//! The search of Wing and Gong with Lowe's memory. Operations are put in sequence. The
+//! next one must have begun before any remaining one ended, and a model account must give
+//! the same result. A set of operations that led to the same state before is not searched
+//! again.
 //!
-//! An operation whose answer nobody read may have happened at any instant from its beginning on, or never.
+//! An operation whose response was not read may have happened at any instant after its
+//! beginning, or never.
 
 use std::collections::{BTreeSet, HashSet};
 
-/// What is asked of an account.
+/// A call on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Add(i64),
     Subtract(i64),
     Read,
-    /// Points for a reward.
+    /// Redeems points for a reward.
     Issue(i64),
-    /// Gives a reward back: the one that was issued by the operation with this number.
+    /// Cancels the redemption that the operation with this number issued.
     Cancel(usize),
 }
 
-/// What it says.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallResult {
-    /// Done; the balance is this.
+    /// Accepted; the new balance.
     Balance(i64),
-    /// Not done, since there are only so many points.
+    /// Rejected; the balance, which is too small.
     Insufficient(i64),
 }
 
-/// A call, what was said where that was read, and when on a clock that all clients share.
+/// A call, its result if that was read, and its begin and end on a clock that all clients
+/// share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(crate) call: Call,
@@ -38,7 +42,7 @@ pub(crate) struct Operation {
     pub(crate) ended: u64,
 }
 
-/// An account as plain as can be: a balance, and the operations whose rewards are out.
+/// The model: a balance, and the open redemptions by the number of their operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ModelAccount {
     balance: i64,
@@ -54,29 +58,29 @@ impl ModelAccount {
         CallResult::Balance(self.balance)
     }
 
-    /// What operation `number` does, and is told.
+    /// Applies operation `number` and returns its result.
     fn apply(&mut self, number: usize, call: Call) -> CallResult {
         match call {
             Call::Add(points) => self.balance += points,
             Call::Subtract(points) => return self.subtract(points),
             Call::Read => {}
             Call::Issue(cost) => {
-                let said = self.subtract(cost);
-                if let CallResult::Balance(_) = said {
+                let result = self.subtract(cost);
+                if let CallResult::Balance(_) = result {
                     self.open_redemptions.insert((number, cost));
                 }
-                return said;
+                return result;
             }
-            // Cancelled once more it is done already.
+            // Cancelling it again changes nothing.
             Call::Cancel(issue) => {
                 let found = self
                     .open_redemptions
                     .iter()
                     .find(|(number, _)| *number == issue)
                     .copied();
-                if let Some(out) = found {
-                    self.open_redemptions.remove(&out);
-                    self.balance += out.1;
+                if let Some(redemption) = found {
+                    self.open_redemptions.remove(&redemption);
+                    self.balance += redemption.1;
                 }
             }
         }
@@ -84,45 +88,50 @@ impl ModelAccount {
     }
 }
 
-/// Whether an account that began with so many points can have said all that.
+/// Returns true if an account that began with this balance can have given all results.
 pub(crate) fn is_linearizable(history: &[Operation], balance: i64) -> bool {
     assert!(history.len() <= 128, "one bit for each operation");
-    let plain = ModelAccount { balance, open_redemptions: BTreeSet::new() };
-    Search { history, visited: HashSet::new() }.can_complete(0, &plain)
+    let model = ModelAccount { balance, open_redemptions: BTreeSet::new() };
+    Search { history, visited: HashSet::new() }.can_complete(0, &model)
 }
 
 struct Search<'a> {
     history: &'a [Operation],
-    /// Sets of operations that were done, with what they left, from which there is no way on.
+    /// Sets of applied operations with the resulting state, from which no sequence
+    /// completes.
     visited: HashSet<(u128, ModelAccount)>,
 }
 
 impl Search<'_> {
-    fn can_complete(&mut self, done: u128, plain: &ModelAccount) -> bool {
-        let left: Vec<usize> = (0..self.history.len())
+    fn can_complete(&mut self, done: u128, model: &ModelAccount) -> bool {
+        let remaining: Vec<usize> = (0..self.history.len())
             .filter(|number| done & (1 << number) == 0)
             .collect();
-        if left.iter().all(|number| self.history[*number].result.is_none()) {
+
+        if remaining.iter().all(|number| self.history[*number].result.is_none()) {
             return true;
         }
-        if !self.visited.insert((done, plain.clone())) {
+
+        if !self.visited.insert((done, model.clone())) {
             return false;
         }
-        let first_end = left.iter().map(|number| self.end_time(*number)).min().unwrap();
-        left.into_iter()
+
+        let first_end = remaining.iter().map(|number| self.end_time(*number)).min().unwrap();
+        remaining
+            .into_iter()
             .filter(|number| self.history[*number].began < first_end)
             .any(|number| {
-                let Operation { call, result: said, .. } = self.history[number];
-                let mut next = plain.clone();
-                let would_say = next.apply(number, call);
-                said.is_none_or(|said| said == would_say)
+                let Operation { call, result, .. } = self.history[number];
+                let mut next = model.clone();
+                let expected = next.apply(number, call);
+                result.is_none_or(|result| result == expected)
                     && self.can_complete(done | 1 << number, &next)
             })
     }
 
     fn end_time(&self, number: usize) -> u64 {
-        let Operation { result: said, ended, .. } = self.history[number];
-        if said.is_some() { ended } else { u64::MAX }
+        let Operation { result, ended, .. } = self.history[number];
+        if result.is_some() { ended } else { u64::MAX }
     }
 }
 
@@ -130,8 +139,8 @@ mod tests {
     use super::*;
     use crate::SplitMix64;
 
-    fn op(call: Call, said: impl Into<Option<CallResult>>, time: (u64, u64)) -> Operation {
-        Operation { call, result: said.into(), began: time.0, ended: time.1 }
+    fn op(call: Call, result: impl Into<Option<CallResult>>, time: (u64, u64)) -> Operation {
+        Operation { call, result: result.into(), began: time.0, ended: time.1 }
     }
 
     use Call::{Add, Cancel, Issue, Read, Subtract};
@@ -145,12 +154,15 @@ mod tests {
                 &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(15), (2, 3))],
             ),
             (
-                "a read beside a write sees it",
+                "a read concurrent with a write sees it",
                 &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(15), (1, 2))],
             ),
-            ("or not", &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(10), (1, 2))]),
             (
-                "two reads beside a write",
+                "a read concurrent with a write misses it",
+                &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(10), (1, 2))],
+            ),
+            (
+                "two reads concurrent with a write",
                 &[
                     op(Add(5), Balance(15), (0, 5)),
                     op(Read, Balance(10), (1, 2)),
@@ -162,7 +174,7 @@ mod tests {
                 &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Insufficient(3), (1, 2))],
             ),
             (
-                "a lost answer that happened late",
+                "an unread write that happened late",
                 &[
                     op(Add(5), None, (0, 1)),
                     op(Read, Balance(10), (2, 3)),
@@ -170,11 +182,11 @@ mod tests {
                 ],
             ),
             (
-                "a lost answer that never happened",
+                "an unread write that never happened",
                 &[op(Add(5), None, (0, 1)), op(Read, Balance(10), (2, 3))],
             ),
             (
-                "issued and given back, twice",
+                "issued, and cancelled twice",
                 &[
                     op(Issue(4), Balance(6), (0, 1)),
                     op(Cancel(0), Balance(10), (2, 5)),
@@ -182,7 +194,7 @@ mod tests {
                 ],
             ),
             (
-                "given back by whoever was not answered",
+                "cancelled by an unread operation",
                 &[
                     op(Issue(4), Balance(6), (0, 1)),
                     op(Cancel(0), None, (2, 3)),
@@ -190,8 +202,8 @@ mod tests {
                 ],
             ),
         ];
-        for (what, history) in rows {
-            assert!(is_linearizable(history, 10), "{what}");
+        for (case, history) in rows {
+            assert!(is_linearizable(history, 10), "{case}");
         }
     }
 
@@ -219,7 +231,7 @@ mod tests {
                 &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(20), (2, 3))],
             ),
             (
-                "an unanswered one applied twice",
+                "an unread write applied twice",
                 &[op(Add(5), None, (0, 1)), op(Read, Balance(20), (2, 3))],
             ),
             (
@@ -230,9 +242,9 @@ mod tests {
                 "spent twice, with the same answer",
                 &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Balance(3), (1, 2))],
             ),
-            ("refused though there was enough", &[op(Subtract(7), Insufficient(3), (0, 1))]),
+            ("rejected with enough points", &[op(Subtract(7), Insufficient(3), (0, 1))]),
             (
-                "given back twice",
+                "returned twice",
                 &[
                     op(Issue(4), Balance(6), (0, 1)),
                     op(Cancel(0), Balance(10), (2, 5)),
@@ -248,25 +260,26 @@ mod tests {
                 ],
             ),
             (
-                "seen before it began",
+                "read before the write began",
                 &[op(Read, Balance(15), (0, 1)), op(Add(5), Balance(15), (2, 3))],
             ),
         ];
-        for (what, history) in rows {
-            assert!(!is_linearizable(history, 10), "{what}");
+        for (case, history) in rows {
+            assert!(!is_linearizable(history, 10), "{case}");
         }
     }
 
-    /// The same by trying every order of every set of operations that holds all that were answered.
+    /// The same by brute force: every order of every set that contains all operations
+    /// with a result.
     fn brute_force(history: &[Operation], order: &mut Vec<usize>, balance: i64) -> bool {
         let missing = (0..history.len()).filter(|number| !order.contains(number));
-        let left: Vec<usize> = missing.collect();
-        if left.iter().all(|number| history[*number].result.is_none())
+        let remaining: Vec<usize> = missing.collect();
+        if remaining.iter().all(|number| history[*number].result.is_none())
             && explains(history, order, balance)
         {
             return true;
         }
-        left.into_iter().any(|number| {
+        remaining.into_iter().any(|number| {
             order.push(number);
             let found = brute_force(history, order, balance);
             order.pop();
@@ -275,45 +288,51 @@ mod tests {
     }
 
     fn explains(history: &[Operation], order: &[usize], balance: i64) -> bool {
-        let mut plain = ModelAccount { balance, open_redemptions: BTreeSet::new() };
-        let in_time = order.iter().enumerate().all(|(place, number)| {
-            let late = order[place..].iter().map(|number| &history[*number]);
-            late.clone()
+        let mut model = ModelAccount { balance, open_redemptions: BTreeSet::new() };
+        let in_time = order.iter().enumerate().all(|(index, number)| {
+            let following = order[index..].iter().map(|number| &history[*number]);
+            following
+                .clone()
                 .all(|later| later.result.is_none() || later.ended >= history[*number].began)
         });
         in_time
             && order.iter().all(|number| {
-                let said = plain.apply(*number, history[*number].call);
-                history[*number].result.is_none_or(|known| known == said)
+                let result = model.apply(*number, history[*number].call);
+                history[*number].result.is_none_or(|actual| actual == result)
             })
     }
 
     #[test]
     fn the_search_agrees_with_brute_force() {
-        let (mut dice, mut found) = (SplitMix64::new(7), [0, 0]);
+        let (mut random, mut found) = (SplitMix64::new(7), [0, 0]);
         for _ in 0..4_000 {
             let mut history = Vec::<Operation>::new();
             let mut ticks: Vec<u64> = (0..10).collect();
-            dice.shuffle(&mut ticks);
+            random.shuffle(&mut ticks);
             for number in 0..5 {
                 let (one, other) = (ticks[2 * number], ticks[2 * number + 1]);
+
                 let mut issues =
                     (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
-                let call = match (dice.below(5), issues.next_back()) {
+                let call = match (random.below(5), issues.next_back()) {
                     (0, _) => Add(1),
                     (1, _) => Subtract(1),
                     (2, _) => Issue(1),
                     (3, Some(issue)) => Cancel(issue),
                     _ => Read,
                 };
-                let balance = dice.points(3) - 1;
-                let said = match call {
-                    Subtract(_) | Issue(_) if balance == 0 && dice.below(2) == 0 => Insufficient(0),
+
+                let balance = random.points(3) - 1;
+                let result = match call {
+                    Subtract(_) | Issue(_) if balance == 0 && random.below(2) == 0 => {
+                        Insufficient(0)
+                    }
                     _ => Balance(balance),
                 };
-                let said = Some(said).filter(|_| dice.below(4) > 0);
-                history.push(op(call, said, (one.min(other), one.max(other))));
+                let result = Some(result).filter(|_| random.below(4) > 0);
+                history.push(op(call, result, (one.min(other), one.max(other))));
             }
+
             let (quick, thorough) =
                 (is_linearizable(&history, 1), brute_force(&history, &mut Vec::new(), 1));
             assert_eq!(quick, thorough, "{history:#?}");

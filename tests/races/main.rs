@@ -1,11 +1,14 @@
-//! Many clients at once over real HTTP, with connections that are cut at random.
+//! Concurrent clients over real HTTP, with connections that are cut at random.
 //!
-//! - [`storm`]: the same idempotency keys from everybody, retried until an answer is read: one effect each.
-//! - [`publish`]: programs published while orders come in: each order earns under the one that it pinned.
-//! - [`histories`]: what clients saw of one account, judged by [`linear`]: is there one order of all
-//!   operations that explains every answer?
+//! - [`storm`]: all clients send the same idempotency keys and retry: one effect for each
+//!   key.
+//! - [`publish`]: programs are published while orders come in: each order earns under its
+//!   pin.
+//! - [`histories`]: what clients observed of one account, checked by [`linear`] for one
+//!   order of all operations that explains every response.
 //!
-//! `cargo test -p loyalty-tests --test races` takes some seconds; `STORM=full` and `RACE_ROUNDS=2000` make it long.
+//! `cargo test -p loyalty-tests --test races` takes seconds; `STORM=full` and
+//! `RACE_ROUNDS=2000` make it long.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +27,7 @@ mod publish;
 mod server;
 mod storm;
 
-/// Numbers that look random and are the same in every run (splitmix64).
+/// A generator of reproducible pseudo-random numbers.
 pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
@@ -32,18 +35,18 @@ impl SplitMix64 {
         Self(u64::try_from(seed).unwrap())
     }
 
-    /// One of `0..sides`.
-    pub(crate) fn below(&mut self, sides: usize) -> usize {
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.0;
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((number ^ (number >> 31)) % u64::try_from(sides).unwrap()).unwrap()
+        usize::try_from((number ^ (number >> 31)) % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// Points from `1..=most`.
-    pub(crate) fn points(&mut self, most: usize) -> i64 {
-        i64::try_from(self.below(most) + 1).unwrap()
+    /// Points from 1 to `max`.
+    pub(crate) fn points(&mut self, max: usize) -> i64 {
+        i64::try_from(self.below(max) + 1).unwrap()
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {

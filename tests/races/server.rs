@@ -1,4 +1,4 @@
-//! The real server in this process, over a file, with one shop.
+//! The real server in this process, over a database file with one shop.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -27,6 +27,7 @@ impl Server {
         let directory = directory();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap());
+
         let clock = Clock::system();
         let shop = NewShop {
             name: "Tea".to_owned(),
@@ -36,11 +37,13 @@ impl Server {
         let shop = store.create_shop(&shop, clock.now()).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
         store.add_api_key(shop, &record, clock.now()).unwrap();
+
         let runtime = Runtime::new().unwrap();
         let listener = runtime
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let address = listener.local_addr().unwrap();
+
         let app = Arc::new(App::new(Arc::clone(&store), clock));
         let service = move |request, id| {
             let app = Arc::clone(&app);
@@ -54,7 +57,7 @@ impl Server {
         Client::new(self.address, &self.key)
     }
 
-    /// A new customer with so many points.
+    /// Creates a customer with a balance.
     pub(crate) fn add_customer(&self, id: &str, points: i64) {
         let mut client = self.client();
         client.send_expecting(
@@ -65,22 +68,24 @@ impl Server {
         client.send_expecting(200, &ClientRequest::post("/v1/points-add", body));
     }
 
-    /// Publishes a program, and answers its version.
+    /// Publishes a program. Returns its version.
     pub(crate) fn publish(&self, document: &str) -> u32 {
-        let answer = self
+        let response = self
             .client()
             .send_expecting(201, &ClientRequest::new("PUT", "/v1/program", document.to_owned()));
-        u32::try_from(answer.number("version")).unwrap()
+        u32::try_from(response.number("version")).unwrap()
     }
 
-    /// The books add up, now and after the file was closed and opened again; and then it shows the same.
+    /// Stops the server. Asserts that the store is consistent, and that the reopened file
+    /// has the same contents.
     pub(crate) fn verify_and_stop(self) {
         let Self { store, runtime, directory, .. } = self;
         runtime.shutdown_timeout(std::time::Duration::from_secs(10));
         assert_consistent(&*store);
         let before = StoreContents::read(&*store);
-        assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
+        assert_eq!(Arc::strong_count(&store), 1, "the server still holds the store");
         drop(store);
+
         let store =
             SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default())
                 .unwrap();
@@ -89,7 +94,7 @@ impl Server {
     }
 }
 
-/// In memory, where the system has such a place: nobody cuts the power here.
+/// In memory if possible: these tests do not cut the power.
 pub(crate) fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()

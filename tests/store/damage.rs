@@ -1,4 +1,4 @@
-//! The proof finds damage, and names it.
+//! `verify` finds damage of a file and names it.
 
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
@@ -10,26 +10,28 @@ use loyalty_tests::*;
 use crate::TempDatabase;
 use loyalty_store::conformance::catalogue::{product, variant};
 
-/// Customer 1 has rows 1, 2, 4 and 6 (account 1), customer 2 rows 3 and 5 (account 2), order `o2` of
-/// nobody rows 7 and 8.
+/// Customer 1 (account 1) has rows 1, 2, 4 and 6, customer 2 (account 2) rows 3 and 5.
+/// Order `o2`, which has no customer, has rows 7 and 8.
 fn sample_file() -> TempDatabase {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
     let (one, two) = (id("1"), id("2"));
-    desk.execute_commands(&one, vec![add(100)]).unwrap();
-    desk.execute_commands(&two, vec![]).unwrap();
-    desk.execute_commands(&one, vec![subtract(30)]).unwrap();
-    desk.execute_commands(&two, vec![add(7)]).unwrap();
-    desk.execute_order(Some(&one), record_paid("o1", "20.00")).unwrap();
-    desk.execute_order(None, record_paid("o2", "30.00")).unwrap();
-    desk.execute_order(None, refund("o2", "r1", "10.00")).unwrap();
+
+    shop.execute_commands(&one, vec![add(100)]).unwrap();
+    shop.execute_commands(&two, vec![]).unwrap();
+    shop.execute_commands(&one, vec![subtract(30)]).unwrap();
+    shop.execute_commands(&two, vec![add(7)]).unwrap();
+    shop.execute_order(Some(&one), record_paid("o1", "20.00")).unwrap();
+    shop.execute_order(None, record_paid("o2", "30.00")).unwrap();
+    shop.execute_order(None, refund("o2", "r1", "10.00")).unwrap();
+
     drop(store);
-    place
+    database
 }
 
-fn differences(place: &TempDatabase) -> Vec<String> {
-    SqliteAdmin::open_existing(&place.file())
+fn differences(database: &TempDatabase) -> Vec<String> {
+    SqliteAdmin::open_existing(&database.file())
         .unwrap()
         .verify()
         .unwrap()
@@ -38,8 +40,11 @@ fn differences(place: &TempDatabase) -> Vec<String> {
 
 #[test]
 fn an_intact_file_shows_no_difference_and_its_counts() {
-    let place = sample_file();
-    let verified = SqliteAdmin::open_existing(&place.file()).unwrap().verify().unwrap();
+    let database = sample_file();
+    let verified = SqliteAdmin::open_existing(&database.file())
+        .unwrap()
+        .verify()
+        .unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
     assert_eq!((verified.rows, verified.accounts, verified.orders), (8, 2, 2));
 }
@@ -109,38 +114,45 @@ fn every_kind_of_damage_is_reported() {
             "journal row 4 is earlier than row 2 of account 1",
         ),
     ];
-    for (damage, want) in cases {
-        let place = sample_file();
-        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
-        let found = differences(&place);
-        assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
+    for (damage, expected) in cases {
+        let database = sample_file();
+        assert_eq!(database.connect().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&database);
+        assert!(
+            found.iter().any(|difference| difference.contains(expected)),
+            "{damage}: {found:?}"
+        );
     }
 }
 
-/// Rule 1 has the code 2, `ONE`, which customer 1 (account 1) has used with an order; a checkout holds another use.
+/// Rule 1 has code 2, `ONE`. An order of customer 1 (account 1) uses it, and a checkout
+/// reserves it.
 fn file_with_codes() -> TempDatabase {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    let rule = desk.create_rule(ten_percent());
-    assert_eq!((rule, desk.create_code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
-    let order = desk
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
+    let rule = shop.create_rule(ten_percent());
+
+    assert_eq!((rule, shop.create_code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
+    let order = shop
         .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"]))
         .unwrap();
     assert!(order.codes[0].outcome.is_ok());
+
     let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![discount_code("ONE")]);
     let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
-    desk.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
+    shop.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
         .unwrap();
+
     drop(store);
-    place
+    database
 }
 
 #[test]
 fn rules_and_codes_unlike_the_journal_are_reported() {
     assert_eq!(differences(&file_with_codes()), Vec::<String>::new());
     let listed = "the listed price rules and codes differ from the journal";
-    for (damage, want) in [
+    for (damage, expected) in [
         ("INSERT INTO price_rule VALUES (9, 1, NULL)", listed),
         ("UPDATE price_rule SET id = 3", listed),
         ("DELETE FROM discount_code", listed),
@@ -170,26 +182,32 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
             "Code(CodeId(3)) of shop 1 has no journal",
         ),
     ] {
-        let place = file_with_codes();
-        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
-        let found = differences(&place);
-        assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
+        let database = file_with_codes();
+        assert_eq!(database.connect().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&database);
+        assert!(
+            found.iter().any(|difference| difference.contains(expected)),
+            "{damage}: {found:?}"
+        );
     }
 }
 
-/// Customer 1 (account 1) has a birthday and a friend's code, customer 2 (account 2) used a manual code.
+/// Customer 1 (account 1) has a birthday and a referral code, customer 2 (account 2) used
+/// a manual code.
 fn file_with_names() -> TempDatabase {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    desk.execute(publish_action(
+    let database = TempDatabase::new();
+    let store = database.open();
+
+    let shop = TestShop::new(&store);
+    shop.execute(publish_action(
         r#"{"referrals": {"sent": 5}, "actions": [{"id": "cake", "kind": "birthday", "points": 5},
                         {"id": "cards", "kind": {"codes": ["A", "B"]}, "points": 4}]}"#,
     ))
     .unwrap();
-    let (who, day) = (id("1"), FieldChange::Set("1990-05-04".parse().ok()));
-    desk.execute(Action::Customer {
-        customer: who.clone(),
+
+    let (customer, day) = (id("1"), FieldChange::Set("1990-05-04".parse().ok()));
+    shop.execute(Action::Customer {
+        customer,
         existence: Existence::Any,
         change: ProfileChange { birthday: day, ..ProfileChange::default() },
         email_conflict: EmailConflict::Reject,
@@ -197,23 +215,23 @@ fn file_with_names() -> TempDatabase {
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })
     .unwrap();
-    desk.execute_commands(
+    shop.execute_commands(
         &id("2"),
         vec![Command::EnterCode { code: "a".into(), used_by_other: false }],
     )
     .unwrap();
-    desk.execute(Action::RescheduleDue { limit: 9 }).unwrap();
+    shop.execute(Action::RescheduleDue { limit: 9 }).unwrap();
     drop(store);
-    place
+    database
 }
 
 #[test]
 fn identities_and_instants_unlike_the_journal_are_reported() {
-    let place = file_with_names();
-    assert_eq!(differences(&place), Vec::<String>::new());
+    let database = file_with_names();
+    assert_eq!(differences(&database), Vec::<String>::new());
     let claims = "the claimed names differ from the journal";
     let due = "account 1 is listed as due never, but is due 2026-05-04T00:00:00+00:00";
-    for (damage, want) in [
+    for (damage, expected) in [
         ("DELETE FROM code_claim WHERE kind = 'code'", claims),
         ("DELETE FROM code_claim WHERE kind = 'referral'", claims),
         ("UPDATE code_claim SET account = 1 WHERE kind = 'code'", claims),
@@ -233,27 +251,27 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
             "but is due 2026-05-05",
         ),
     ] {
-        let place = file_with_names();
-        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
-        let found = differences(&place);
-        assert!(found.len() == 1 && found[0].contains(want), "{damage}: {found:?}");
+        let database = file_with_names();
+        assert_eq!(database.connect().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&database);
+        assert!(found.len() == 1 && found[0].contains(expected), "{damage}: {found:?}");
     }
-    // What is not known of all accounts yet is no difference.
-    let place = file_with_names();
-    place
+    // An unset due instant is no difference while a reschedule is unfinished.
+    let database = file_with_names();
+    database
         .connect()
         .execute("INSERT INTO reschedule (shop, up_to_account) VALUES (1, 0)", [])
         .unwrap();
-    place
+    database
         .connect()
         .execute("UPDATE account SET due = NULL WHERE id = 1", [])
         .unwrap();
-    assert_eq!(differences(&place), Vec::<String>::new());
+    assert_eq!(differences(&database), Vec::<String>::new());
 }
 
 #[test]
 fn a_moved_row_is_reported() {
-    for (damage, want) in [
+    for (damage, expected) in [
         (
             "UPDATE journal SET account = 2 WHERE seq = 4",
             "journal row 4 does not follow row 3 of account 2",
@@ -267,98 +285,106 @@ fn a_moved_row_is_reported() {
             "journal row 4 moves account 1 to another shop",
         ),
     ] {
-        let place = sample_file();
-        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
+        let database = sample_file();
+        assert_eq!(database.connect().execute(damage, []).unwrap(), 1, "{damage}");
         assert!(
-            differences(&place).iter().any(|difference| difference.contains(want)),
+            differences(&database)
+                .iter()
+                .any(|difference| difference.contains(expected)),
             "{damage}"
         );
     }
 }
 
-/// A state that misses rows which, the checkpoint says, have reached it: a start would not fold them.
+/// A state lacks rows that the checkpoint covers: a start would not fold them.
 #[test]
 fn a_state_older_than_the_checkpoint_is_reported() {
-    let place = sample_file();
+    let database = sample_file();
     let state = |sql: &str| -> (i64, String) {
-        place
+        database
             .connect()
             .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
     };
     let old_account = state("SELECT seq, state FROM account WHERE id = 1");
     let old_order = state("SELECT seq, state FROM orders WHERE order_id = 'o2'");
-    let store = place.open();
-    let desk = TestShop {
+
+    let store = database.open();
+    let shop = TestShop {
         store: &store,
         id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
+
     for number in 0..3 {
-        desk.execute_commands(&id("1"), vec![add(1)]).unwrap();
-        desk.execute_order(None, refund("o2", &format!("more{number}"), "1.00"))
+        shop.execute_commands(&id("1"), vec![add(1)]).unwrap();
+        shop.execute_order(None, refund("o2", &format!("more{number}"), "1.00"))
             .unwrap();
     }
     drop(store);
-    let db = place.connect();
-    // The last row of each is beyond the checkpoint, the ones before it are not.
+
+    let db = database.connect();
+    // The last row of each is beyond the checkpoint, the rows before it are not.
     db.execute("UPDATE checkpoint SET seq = (SELECT max(seq) - 2 FROM journal)", [])
         .unwrap();
-    assert_eq!(differences(&place), Vec::<String>::new());
+    assert_eq!(differences(&database), Vec::<String>::new());
+
     db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account)
         .unwrap();
     db.execute("UPDATE orders SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
         .unwrap();
-    let found = differences(&place);
-    for want in ["account 1 is at row 6", "order o2 of shop 1 is at row 8"] {
-        assert!(found.iter().any(|difference| difference.contains(want)), "{found:?}");
+
+    let found = differences(&database);
+    for expected in ["account 1 is at row 6", "order o2 of shop 1 is at row 8"] {
+        assert!(found.iter().any(|difference| difference.contains(expected)), "{found:?}");
     }
 }
 
-/// Nobody goes on with a fresh account where one is lost.
+/// An account with a journal but without a state is not replaced by a new one.
 #[test]
 fn a_lost_state_is_a_failure() {
-    let place = sample_file();
-    place
+    let database = sample_file();
+    database
         .connect()
         .execute("DELETE FROM account WHERE id = 1", [])
         .unwrap();
-    let store = place.open();
-    let desk = TestShop {
+    let store = database.open();
+    let shop = TestShop {
         store: &store,
         id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
-    let told = store.execute(desk.request(Action::for_customer(
+    let reply = store.execute(shop.request(Action::for_customer(
         id("1"),
         loyalty_store::Existence::Required,
         vec![add(1)],
     )));
-    assert!(matches!(told.wait(), Err(Failure::Corrupt(_))));
-    desk.execute_commands(&id("2"), vec![add(1)]).unwrap();
-    assert_eq!(desk.balance(&id("2")), 8);
+    assert!(matches!(reply.wait(), Err(Failure::Corrupt(_))));
+    shop.execute_commands(&id("2"), vec![add(1)]).unwrap();
+    assert_eq!(shop.balance(&id("2")), 8);
 }
 
-/// A row that cannot be read is refused by name, not skipped.
+/// An unreadable row is a failure, not skipped.
 #[test]
 fn an_unreadable_record_is_a_failure() {
     for damage in [
         "UPDATE journal SET events = '[{\"points_vanished\": {}}]' WHERE seq = 4",
         "UPDATE journal SET balance = 9223372036854775807 WHERE seq = 4",
     ] {
-        let place = sample_file();
-        place.connect().execute(damage, []).unwrap();
-        let found = SqliteAdmin::open_existing(&place.file()).unwrap().verify();
+        let database = sample_file();
+        database.connect().execute(damage, []).unwrap();
+        let found = SqliteAdmin::open_existing(&database.file()).unwrap().verify();
         assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
     }
 }
 
-/// Nor is a product, and who asks for another one does not suffer from it.
+/// The same for a product, without effect on other products.
 #[test]
 fn an_unreadable_product_is_a_failure() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let shop = TestShop::new(&store).id;
+    let database = TempDatabase::new();
+    let store = database.open();
+
+    let shop_id = TestShop::new(&store).id;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -366,21 +392,22 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = TestShop { store: &store, id: shop, now: at("2026-01-02T00:00:00Z") };
-        place.connect().execute("DELETE FROM product", []).unwrap();
+        let shop = TestShop { store: &store, id: shop_id, now: at("2026-01-02T00:00:00Z") };
+        database.connect().execute("DELETE FROM product", []).unwrap();
+
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {
             Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]))
         };
-        desk.execute(put(&tea)).unwrap();
-        desk.execute(put(&product("cup", "Cup"))).unwrap();
-        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
-        let read = |id: &str| store.product(shop, &ProductRef::Id(id.parse().unwrap()));
+        shop.execute(put(&tea)).unwrap();
+        shop.execute(put(&product("cup", "Cup"))).unwrap();
+        assert_eq!(database.connect().execute(damage, []).unwrap(), 1, "{damage}");
+        let read = |id: &str| store.product(shop_id, &ProductRef::Id(id.parse().unwrap()));
         assert!(matches!(read("tea"), Err(Failure::Corrupt(_))), "{damage}");
-        assert!(matches!(store.products(shop, None, 9), Err(Failure::Corrupt(_))), "{damage}");
-        let again = store.execute(desk.request(put(&tea)));
-        assert!(matches!(again.wait(), Err(Failure::Corrupt(_))), "{damage}");
+        assert!(matches!(store.products(shop_id, None, 9), Err(Failure::Corrupt(_))), "{damage}");
+        let repeated = store.execute(shop.request(put(&tea)));
+        assert!(matches!(repeated.wait(), Err(Failure::Corrupt(_))), "{damage}");
         assert!(read("cup").unwrap().is_some());
-        desk.execute(put(&product("cup", "Mug"))).unwrap();
+        shop.execute(put(&product("cup", "Mug"))).unwrap();
     }
 }

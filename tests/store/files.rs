@@ -1,5 +1,5 @@
-//! What a file promises beyond a store: that it survives, that it is the right one, and that an operator
-//! may work beside it.
+//! Properties of a database file: durability, its identity, its format, and an operator's
+//! access beside a running store.
 
 use std::future::Future;
 use std::io::Read;
@@ -29,104 +29,114 @@ fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
 }
 
-/// Threads that add a point to each of some customers in turn until told to stop, counting each one only
-/// when it is acknowledged.
-fn while_busy<T>(desk: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
-    let (over, done) = (
+/// Runs `then` while threads add a point to each of the customers in turn. Passes it the
+/// number of acknowledged additions of each customer.
+fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
+    let (stop, acknowledged) = (
         StopFlag::default(),
         (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
     );
     std::thread::scope(|scope| {
         for start in 0..4 {
-            let (over, done) = (&over, &done);
+            let (stop, acknowledged) = (&stop, &acknowledged);
             scope.spawn(move || {
                 for (seconds, number) in (start..).map(|count| count % customers).enumerate() {
-                    if over.is_set() {
+                    if stop.is_set() {
                         return;
                     }
-                    // Each at an instant of its own, so that customers get chapters of instants.
-                    let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
-                    let desk = TestShop { now, ..*desk };
-                    desk.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
-                    done[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
+                    // A different instant for each, so that customers get segments of
+                    // instants.
+                    let now = shop.now + Duration::from_secs(u64::try_from(seconds).unwrap());
+                    let shop = TestShop { now, ..*shop };
+                    shop.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
+                    acknowledged[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
         }
-        let _over = over.set_on_drop();
-        then(&done)
+        let _over = stop.set_on_drop();
+        then(&acknowledged)
     })
 }
 
 #[test]
 fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
     for settings in [StoreSettings::default(), tiny_settings()] {
-        let place = TempDatabase::new();
-        let store = place.open_with(&settings);
-        let desk = TestShop::new(&store);
+        let database = TempDatabase::new();
+        let store = database.open_with(&settings);
+        let shop = TestShop::new(&store);
         // Each request opens a lot.
-        desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+        shop.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
             .unwrap();
-        while_busy(&desk, 9, |done| {
+
+        while_busy(&shop, 9, |acknowledged| {
             for _ in 0..6 {
                 std::thread::sleep(Duration::from_millis(40));
-                let acknowledged: Vec<i64> =
-                    done.iter().map(|count| count.load(Ordering::SeqCst)).collect();
-                let copy = place.copy();
-                let copied = copy.open_with(&settings);
-                assert_consistent(&copied);
-                for (number, least) in (0..).zip(acknowledged).filter(|(_, least)| *least > 0) {
+                let counts: Vec<i64> = acknowledged
+                    .iter()
+                    .map(|count| count.load(Ordering::SeqCst))
+                    .collect();
+                let copy = database.copy();
+                let reopened = copy.open_with(&settings);
+                assert_consistent(&reopened);
+                for (number, min_balance) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
                     let balance =
-                        TestShop { store: &copied, ..desk }.balance(&customer_ref(number));
-                    assert!(balance >= least, "c{number} has {balance} of {least}");
+                        TestShop { store: &reopened, ..shop }.balance(&customer_ref(number));
+                    assert!(balance >= min_balance, "c{number} has {balance} of {min_balance}");
                 }
             }
         });
-        // And when nothing happens any more, before and after the writer tidied up.
+        // Again without load, before and after the writer's checkpoint.
+
         for _ in 0..2 {
-            let copy = place.copy();
+            let copy = database.copy();
             assert_eq!(StoreContents::read(&copy.open()), StoreContents::read(&store));
             std::thread::sleep(Duration::from_millis(60));
         }
     }
 }
 
-/// Rounds so large that they take several commits: states that changed after a round began are in their
-/// table before the checkpoint comes to them. Whatever moment a crash finds, nothing is folded twice.
-/// What it left is judged in the end only: whoever looks at once gives the writer time to finish.
+/// Checkpoints so large that they take several commits: states that changed after one
+/// began are in their table before the checkpoint reaches them. No crash may fold an
+/// event twice. The copies are opened only at the end, since opening one gives the writer
+/// time to finish.
 #[test]
 fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
-    let place = TempDatabase::new();
+    let database = TempDatabase::new();
     let mut settings = StoreSettings::default();
     (settings.cached_records, settings.write_behind_threshold) = (16, 300);
-    let store = place.open_with(&settings);
-    let desk = TestShop::new(&store);
-    // In leaps, so that customers of a round are told of again before it is through.
-    let (mut told, mut number, mut copies) = ([0; 300], 1, Vec::new());
+    let store = database.open_with(&settings);
+
+    let shop = TestShop::new(&store);
+    // In leaps, so that customers change again before a checkpoint that contains them is
+    // complete.
+    let (mut counts, mut number, mut copies) = ([0; 300], 1, Vec::new());
+
     for turn in 0..1_000_usize {
         number = (number * 1_103_515_245 + 12_345) % 2_147_483_648;
         let chosen = (number >> 8) % 300;
-        let (who, order) = (customer_ref(chosen), format!("o{chosen}"));
-        let count = &mut told[usize::try_from(chosen).unwrap()];
+        let (customer, order) = (customer_ref(chosen), format!("o{chosen}"));
+        let count = &mut counts[usize::try_from(chosen).unwrap()];
         *count += 1;
-        desk.execute_commands(&who, vec![add(1)]).unwrap();
-        desk.execute_order(Some(&who), record_paid(&order, &format!("{count}.00")))
+        shop.execute_commands(&customer, vec![add(1)]).unwrap();
+        shop.execute_order(Some(&customer), record_paid(&order, &format!("{count}.00")))
             .unwrap();
         if turn.is_multiple_of(29) {
-            copies.push((place.copy(), told));
+            copies.push((database.copy(), counts));
         }
     }
-    for (copy, told) in &copies {
+
+    for (copy, counts) in &copies {
         let store = copy.open_with(&settings);
-        let desk = TestShop { store: &store, ..desk };
-        for (number, want) in (0..).zip(told).filter(|(_, told)| **told > 0) {
+        let shop = TestShop { store: &store, ..shop };
+        for (number, expected) in (0..).zip(counts).filter(|(_, count)| **count > 0) {
             let order = store
-                .order(desk.id, &order_id(&format!("o{number}")))
+                .order(shop.id, &order_id(&format!("o{number}")))
                 .unwrap()
                 .unwrap();
-            assert_eq!(order.state.posted().awarded, points(*want), "o{number}");
-            assert_eq!(desk.balance(&customer_ref(number)), 2 * want, "c{number}");
-            assert!(desk.customer(&customer_ref(number)).account().is_consistent(), "c{number}");
+            assert_eq!(order.state.posted().awarded, points(*expected), "o{number}");
+            assert_eq!(shop.balance(&customer_ref(number)), 2 * expected, "c{number}");
+            assert!(shop.customer(&customer_ref(number)).account().is_consistent(), "c{number}");
         }
         assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
     }
@@ -134,14 +144,14 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
 
 #[test]
 fn one_busy_account_does_not_hold_the_checkpoint_back() {
-    let place = TempDatabase::new();
+    let database = TempDatabase::new();
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 50;
-    let store = place.open_with(&settings);
-    let desk = TestShop::new(&store);
+    let store = database.open_with(&settings);
+    let shop = TestShop::new(&store);
     let mut pending = Vec::new();
     for _ in 0..2_000 {
-        pending.push(store.execute(desk.request(Action::for_customer(
+        pending.push(store.execute(shop.request(Action::for_customer(
             customer_ref(1),
             Existence::Any,
             vec![add(1)],
@@ -152,7 +162,8 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
                 .for_each(|pending| drop(expect_decided(pending.wait()).unwrap()));
         }
     }
-    let copy = place.copy();
+
+    let copy = database.copy();
     let numbers = "SELECT (SELECT max(seq) FROM journal), (SELECT seq FROM checkpoint)";
     let (last, through): (i64, i64) = copy
         .connect()
@@ -163,14 +174,15 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
 
 #[test]
 fn a_clean_close_leaves_nothing_to_fold() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
     for number in 0..20 {
-        desk.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
+        shop.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
     }
+
     drop(store);
-    let db = place.connect();
+    let db = database.connect();
     let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(number("SELECT seq FROM checkpoint"), number("SELECT max(seq) FROM journal"));
     assert_eq!(number("SELECT count(*) FROM account"), 20);
@@ -178,44 +190,50 @@ fn a_clean_close_leaves_nothing_to_fold() {
 
 #[test]
 fn old_responses_leave_the_file() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
+    let database = TempDatabase::new();
+
+    let store = database.open();
+    let shop = TestShop::new(&store);
     let adding = || Action::for_customer(customer_ref(1), Existence::Any, vec![add(1)]);
     for number in 0..600 {
-        expect_stored(desk.execute_with_key(&format!("k{number}"), adding()));
+        expect_stored(shop.execute_with_key(&format!("k{number}"), adding()));
     }
-    let answers = || {
+    let stored_counts = || {
         let counts =
             "SELECT (SELECT count(*) FROM response_block), (SELECT count(*) FROM response_slot)";
-        place
+        database
             .connect()
             .query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
             .unwrap()
     };
-    let later = desk.at("2026-02-25T00:00:00Z");
+
+    let later = shop.at("2026-02-25T00:00:00Z");
     expect_stored(later.execute_with_key("last", adding()));
-    let patience = Instant::now();
-    while answers() != (1, 1) && patience.elapsed() < Duration::from_secs(2) {
+    let started = Instant::now();
+    while stored_counts() != (1, 1) && started.elapsed() < Duration::from_secs(2) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(answers(), (1, 1));
+    assert_eq!(stored_counts(), (1, 1));
     assert!(expect_stored(later.execute_with_key("last", adding())).2);
 }
 
 #[test]
 fn a_newer_format_is_rejected_by_name() {
-    let place = TempDatabase::new();
-    drop(place.open());
-    place.connect().pragma_update(None, "user_version", 99).unwrap();
-    let before = std::fs::read(place.file()).unwrap();
+    let database = TempDatabase::new();
+    drop(database.open());
+    database.connect().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(database.file()).unwrap();
     let newer = Failure::NewerFormat { found: 99, supported: 12 };
-    assert_eq!(SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err(), newer);
-    assert_eq!(SqliteAdmin::open(&place.file()).unwrap_err(), newer);
-    assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
+    assert_eq!(
+        SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
+        newer
+    );
+    assert_eq!(SqliteAdmin::open(&database.file()).unwrap_err(), newer);
+    assert!(std::fs::read(database.file()).unwrap() == before, "the file was changed");
 }
 
-/// Kept answers as they were until format 5, of two shops; each was alone in its commit, and so in its block.
+/// Stored responses as in formats up to 5, of two shops. Each was alone in its commit,
+/// and so in its block.
 const RESPONSES_OF_FORMAT_5: &str = "
     CREATE TABLE answer (
         id INTEGER PRIMARY KEY, shop INTEGER NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL,
@@ -229,29 +247,30 @@ const RESPONSES_OF_FORMAT_5: &str = "
     ) STRICT, WITHOUT ROWID;
     INSERT INTO answer_key SELECT shop, key, id FROM answer;";
 
-/// A file from before the catalogue has one as soon as it is opened, and keeps the rest.
+/// A file without a catalogue gets one when it is opened, and keeps its contents.
 #[test]
 fn an_older_format_is_moved_to_the_newest() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    desk.execute_commands(&id("1"), vec![add(5)]).unwrap();
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
+    shop.execute_commands(&id("1"), vec![add(5)]).unwrap();
     let other = TestShop::new(&store);
     other.execute_commands(&id("1"), vec![add(7)]).unwrap();
-    let keyed = |store: &SqliteStore, shop| {
-        let desk = TestShop { store, id: shop, now: at("2026-01-01T12:00:00Z") };
-        let once = |key| {
-            expect_stored(desk.execute_with_key(
+    let repeat_requests = |store: &SqliteStore, shop| {
+        let shop = TestShop { store, id: shop, now: at("2026-01-01T12:00:00Z") };
+        let repeat_request = |key| {
+            expect_stored(shop.execute_with_key(
                 key,
                 Action::for_customer(id("1"), Existence::Required, vec![add(2)]),
             ))
         };
-        ["k", "another", "k2"].map(once)
+        ["k", "another", "k2"].map(repeat_request)
     };
-    let shops = [desk.id, other.id];
-    let answers =
-        shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
+    let shops = [shop.id, other.id];
+    let responses = shops
+        .map(|shop| repeat_requests(&store, shop).map(|(status, body, _)| (status, body, true)));
     let before = StoreContents::read(&store);
+
     drop(store);
     let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
@@ -259,114 +278,120 @@ fn an_older_format_is_moved_to_the_newest() {
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
-    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
-    place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
-    place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
-    place.connect().execute_batch(first).unwrap();
-    let store = place.open();
-    assert_eq!(
-        store.shops_to_reschedule(),
-        Ok(shops.to_vec()),
-        "of no account is known what is due next"
-    );
+
+    database.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
+    database.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    database.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
+    database.connect().execute_batch(first).unwrap();
+
+    let store = database.open();
+    assert_eq!(store.shops_to_reschedule(), Ok(shops.to_vec()), "no due instant is known yet");
     assert_eq!(StoreContents::read(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
-    let version: i64 = place
+    let version: i64 = database
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     assert_eq!(version, 12);
-    assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
+    assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 
-/// SQLite's log: its header counts how often it began anew. Requests come without a pause, in which it could.
+/// The header of SQLite's log has a new salt after each restart. Requests come without a
+/// pause, in which it could restart anyway.
 #[test]
+
 fn the_log_restarts_under_load() {
-    let place = TempDatabase::new();
-    let store = place.open_with(&tiny_settings());
-    let desk = TestShop::new(&store);
-    let log = place.file().with_file_name("loyalty.db-wal");
-    let begun = || {
+    let database = TempDatabase::new();
+    let store = database.open_with(&tiny_settings());
+    let shop = TestShop::new(&store);
+    let log = database.file().with_file_name("loyalty.db-wal");
+    let log_header = || {
         let mut header = [0; 16];
         std::fs::File::open(&log)
             .and_then(|mut log| log.read_exact(&mut header))
             .unwrap();
         header
     };
-    desk.execute_commands(&customer_ref(0), vec![add(1)]).unwrap();
-    let (first, is_anew) = (begun(), AtomicBool::new(false));
+
+    shop.execute_commands(&customer_ref(0), vec![add(1)]).unwrap();
+    let (first, restarted) = (log_header(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let adding = |number| {
-                desk.request(Action::for_customer(
+                shop.request(Action::for_customer(
                     customer_ref(number % 50),
                     Existence::Any,
                     vec![add(1)],
                 ))
             };
-            let come = (0_i64..50_000).take_while(|_| !is_anew.load(Ordering::Relaxed));
-            execute_all(&store, 32, come.map(adding));
+
+            let numbers = (0_i64..50_000).take_while(|_| !restarted.load(Ordering::Relaxed));
+            execute_all(&store, 32, numbers.map(adding));
         });
         while !sender.is_finished() {
-            is_anew.fetch_or(begun() != first, Ordering::Relaxed);
+            restarted.fetch_or(log_header() != first, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(1));
         }
     });
     assert!(
-        is_anew.into_inner(),
+        restarted.into_inner(),
         "the log only grows: {} bytes",
         std::fs::metadata(&log).unwrap().len()
     );
     assert_consistent(&store);
 }
 
-/// Keys of answers stand in generations, the newest in the last.
+/// Keys of responses are stored in generations, the newest in the last.
 #[test]
 fn responses_of_every_generation_are_found() {
-    let place = TempDatabase::new();
+    let database = TempDatabase::new();
     let adding = || Action::for_customer(customer_ref(1), Existence::Any, vec![add(1)]);
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    let first = expect_stored(desk.execute_with_key("first", adding()));
-    let shop = desk.id;
+    let store = database.open();
+    let shop = TestShop::new(&store);
+    let first = expect_stored(shop.execute_with_key("first", adding()));
+    let shop_id = shop.id;
     drop(store);
+
     let mut others = Vec::new();
-    for answers in [65_536, 131_072, 1_000_000] {
-        place
+    for responses in [65_536, 131_072, 1_000_000] {
+        database
             .connect()
-            .execute("UPDATE checkpoint SET response = ?", [answers])
+            .execute("UPDATE checkpoint SET response = ?", [responses])
             .unwrap();
-        let store = place.open_with(&tiny_settings());
-        let desk = TestShop { store: &store, id: shop, now: at("2026-01-01T12:00:00Z") };
-        let key = format!("after {answers}");
-        others.push((key.clone(), expect_stored(desk.execute_with_key(&key, adding())).1));
+        let store = database.open_with(&tiny_settings());
+        let shop = TestShop { store: &store, id: shop_id, now: at("2026-01-01T12:00:00Z") };
+        let key = format!("after {responses}");
+        others.push((key.clone(), expect_stored(shop.execute_with_key(&key, adding())).1));
     }
-    let store = place.open();
-    let desk = TestShop { store: &store, id: shop, now: at("2026-01-01T12:00:00Z") };
+
+    let store = database.open();
+    let shop = TestShop { store: &store, id: shop_id, now: at("2026-01-01T12:00:00Z") };
     others.push(("first".to_owned(), first.1));
-    for (key, answer) in others {
+    for (key, response) in others {
         assert_eq!(
-            expect_stored(desk.execute_with_key(&key, adding())),
-            (200, answer, true),
+            expect_stored(shop.execute_with_key(&key, adding())),
+            (200, response, true),
             "{key}"
         );
     }
+
     let generations = "SELECT count(DISTINCT slot >> 40) FROM response_slot";
     assert_eq!(
-        place
+        database
             .connect()
             .query_row(generations, [], |row| row.get::<_, i64>(0))
             .unwrap(),
         4
     );
-    assert_eq!(desk.balance(&customer_ref(1)), 4);
+    assert_eq!(shop.balance(&customer_ref(1)), 4);
 }
 
-/// What variants were numbered by before it was kept which number is whose. Then each product counted for itself.
+/// Variants as numbered before numbers were stored for each variant, when each product
+/// had its own sequence.
 #[test]
 fn variants_of_an_older_format_keep_their_numbers() {
-    let place = TempDatabase::new();
-    let shop = TestShop::new(&place.open()).id;
+    let database = TempDatabase::new();
+    let shop = TestShop::new(&database.open()).id;
     let older = format!(
         r#"DROP TABLE variant; PRAGMA user_version = 4;
         INSERT INTO numbering VALUES ({shop}, 3);
@@ -377,11 +402,11 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
-    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
-    place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
-    place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
-    place.connect().execute_batch(&older).unwrap();
-    let store = place.open();
+    database.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
+    database.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    database.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
+    database.connect().execute_batch(&older).unwrap();
+    let store = database.open();
     let (small, given) = (VariantId::new("s").unwrap(), |count| NumericId::from_id(None, count));
     for number in [2, 3] {
         assert_eq!(store.variant_by_number(shop, given(number)), Ok(Some(small.clone())));
@@ -393,20 +418,21 @@ fn variants_of_an_older_format_keep_their_numbers() {
 
 #[test]
 fn another_programs_database_is_rejected_and_unchanged() {
-    let place = TempDatabase::new();
-    place
+    let database = TempDatabase::new();
+    database
         .connect()
         .execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')")
         .unwrap();
-    let before = std::fs::read(place.file()).unwrap();
-    let refused = SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err();
-    assert_eq!(refused, Failure::Corrupt("the file is another program's database".to_owned()));
-    assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
 
-    std::fs::write(place.file(), "dear diary, ".repeat(1_000)).unwrap();
-    let refused = SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err();
-    assert!(matches!(refused, Failure::Corrupt(_)), "{refused}");
-    let nowhere = place.file().join("missing").join("loyalty.db");
+    let before = std::fs::read(database.file()).unwrap();
+    let rejected = SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err();
+    assert_eq!(rejected, Failure::Corrupt("the file is another program's database".to_owned()));
+    assert!(std::fs::read(database.file()).unwrap() == before, "the file was changed");
+
+    std::fs::write(database.file(), "dear diary, ".repeat(1_000)).unwrap();
+    let rejected = SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err();
+    assert!(matches!(rejected, Failure::Corrupt(_)), "{rejected}");
+    let nowhere = database.file().join("missing").join("loyalty.db");
     assert!(matches!(SqliteAdmin::open(&nowhere).unwrap_err(), Failure::Unavailable(_)));
     assert!(matches!(
         SqliteAdmin::open_existing(&nowhere).unwrap_err(),
@@ -416,32 +442,34 @@ fn another_programs_database_is_rejected_and_unchanged() {
 
 #[test]
 fn a_file_is_served_by_one_store() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let refused = |file: &Path| {
+    let database = TempDatabase::new();
+    let store = database.open();
+    let rejected = |file: &Path| {
         SqliteStore::open(file, &StoreSettings::default())
             .unwrap_err()
             .to_string()
     };
-    assert!(refused(&place.file()).contains("another process is serving this file"));
+
+    assert!(rejected(&database.file()).contains("another process is serving this file"));
     #[cfg(unix)]
     {
-        let alias = place.file().with_file_name("alias.db");
-        std::os::unix::fs::symlink(place.file(), &alias).unwrap();
-        assert!(refused(&alias).contains("another process is serving this file"));
+        let alias = database.file().with_file_name("alias.db");
+        std::os::unix::fs::symlink(database.file(), &alias).unwrap();
+        assert!(rejected(&alias).contains("another process is serving this file"));
     }
+
     drop(store);
-    drop(place.open());
+    drop(database.open());
 }
 
 #[test]
 fn an_operator_works_beside_a_running_store() {
-    let place = TempDatabase::new();
-    let store = place.open_with(&tiny_settings());
-    let desk = TestShop::new(&store);
-    while_busy(&desk, 5, |_| {
+    let database = TempDatabase::new();
+    let store = database.open_with(&tiny_settings());
+    let shop = TestShop::new(&store);
+    while_busy(&shop, 5, |_| {
         let opened = Instant::now();
-        let admin = SqliteAdmin::open_existing(&place.file()).unwrap();
+        let admin = SqliteAdmin::open_existing(&database.file()).unwrap();
         assert!(opened.elapsed() < Duration::from_secs(2), "{:?}", opened.elapsed());
         for _ in 0..5 {
             let verified = admin.verify().unwrap();
@@ -449,24 +477,25 @@ fn an_operator_works_beside_a_running_store() {
             assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
         }
         let (currency, zone) = (loyalty_core::Currency::USD, loyalty_core::Zone::UTC);
-        let made = admin
-            .create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now)
+        let created = admin
+            .create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, shop.now)
             .unwrap();
-        assert_eq!(store.shop(made.id).unwrap(), Some(made.clone()));
-        let there = TestShop { id: made.id, ..desk };
-        there.execute_commands(&id("1"), vec![add(3)]).unwrap();
-        assert_eq!(there.balance(&id("1")), 3);
+
+        assert_eq!(store.shop(created.id).unwrap(), Some(created.clone()));
+        let other_shop = TestShop { id: created.id, ..shop };
+        other_shop.execute_commands(&id("1"), vec![add(3)]).unwrap();
+        assert_eq!(other_shop.balance(&id("1")), 3);
 
         for key in ["first", "second"] {
-            admin.add_key(made.id, &new_key(key), desk.now).unwrap();
-            assert_eq!(store.api_key(key).unwrap().unwrap().shop, made.id);
+            admin.add_key(created.id, &new_key(key), shop.now).unwrap();
+            assert_eq!(store.api_key(key).unwrap().unwrap().shop, created.id);
         }
-        admin.add_key(made.id, &new_key("third"), desk.now).unwrap();
+        admin.add_key(created.id, &new_key("third"), shop.now).unwrap();
     });
-    // Revoked by somebody else: believed for a moment, not longer.
-    let patience = Instant::now();
+    // Revoked by another process: the key may remain valid for a moment, in a cache.
+    let started = Instant::now();
     while store.api_key("first").unwrap().is_some() {
-        assert!(patience.elapsed() < Duration::from_secs(3));
+        assert!(started.elapsed() < Duration::from_secs(3));
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(store.api_key("second").unwrap().is_some());
@@ -474,19 +503,20 @@ fn an_operator_works_beside_a_running_store() {
 
 #[test]
 fn reads_continue_while_the_queue_is_full() {
-    let place = TempDatabase::new();
+    let database = TempDatabase::new();
     let mut settings = StoreSettings::default();
     settings.queued_requests = 3;
-    let store = place.open_with(&settings);
-    let desk = TestShop::new(&store);
-    desk.execute_commands(&customer_ref(1), vec![add(100)]).unwrap();
-    let other = connect(&place.file());
+    let store = database.open_with(&settings);
+    let shop = TestShop::new(&store);
+    shop.execute_commands(&customer_ref(1), vec![add(100)]).unwrap();
+    let other = connect(&database.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let request =
-        || desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)]));
+        || shop.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)]));
+
     // One batch is being written, one is decided, and three requests wait.
     let mut accepted = Vec::new();
-    let refused = loop {
+    let rejected = loop {
         let mut pending = store.execute(request());
         match Pin::new(&mut pending).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => accepted.push(pending),
@@ -494,222 +524,247 @@ fn reads_continue_while_the_queue_is_full() {
         }
         assert!(accepted.len() <= 1_000);
     };
-    assert_eq!(refused.unwrap_err(), Failure::Busy);
+    assert_eq!(rejected.unwrap_err(), Failure::Busy);
     assert!(accepted.len() >= 3);
-    assert_eq!((desk.balance(&customer_ref(1)), store.check_ready()), (100, Ok(())));
+    assert_eq!((shop.balance(&customer_ref(1)), store.check_ready()), (100, Ok(())));
     other.execute_batch("ROLLBACK").unwrap();
+
     let count = i64::try_from(accepted.len()).unwrap();
     for pending in accepted {
         expect_decided(pending.wait()).unwrap();
     }
-    assert_eq!(desk.balance(&customer_ref(1)), 100 + count);
+    assert_eq!(shop.balance(&customer_ref(1)), 100 + count);
 }
 
-/// The write lock stays taken for longer than the writer waits, and the file is gone when it looks again:
-/// nothing is made in its place, and all is well when it is back, without anybody asking.
+/// The write lock is held for longer than the writer waits, and the file is missing when
+/// the writer checks it. No new file is created, and the store recovers without a request
+/// when it is back.
 #[test]
 fn a_missing_file_is_not_recreated() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
-    let taken = TempDatabase::new();
-    let all = |from: &TempDatabase, to: &TempDatabase| {
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
+    shop.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
+
+    let elsewhere = TempDatabase::new();
+    let move_files = |from: &TempDatabase, to: &TempDatabase| {
         for name in ["", "-wal", "-shm"] {
-            let [from, to] = [from, to].map(|place| format!("{}{name}", place.file().display()));
+            let [from, to] =
+                [from, to].map(|database| format!("{}{name}", database.file().display()));
             std::fs::rename(from, to).unwrap();
         }
     };
-    let other = connect(&place.file());
+    let other = connect(&database.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let pending = store.execute(desk.request(Action::for_customer(
+    let pending = store.execute(shop.request(Action::for_customer(
         customer_ref(1),
         Existence::Required,
         vec![add(1)],
     )));
-    all(&place, &taken);
+
+    move_files(&database, &elsewhere);
     assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
     std::thread::sleep(Duration::from_secs(1));
     assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
     assert!(matches!(
-        store.customer(desk.id, &customer_ref(1)),
+        store.customer(shop.id, &customer_ref(1)),
         Err(Failure::Unavailable(_))
     ));
-    assert!(!place.file().exists());
+    assert!(!database.file().exists());
+
     other.execute_batch("ROLLBACK").unwrap();
-    all(&taken, &place);
+    move_files(&elsewhere, &database);
     until_ready(&store);
-    assert_eq!(desk.balance(&customer_ref(1)), 1);
-    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
-    assert_eq!(desk.balance(&customer_ref(1)), 2);
+    assert_eq!(shop.balance(&customer_ref(1)), 1);
+    shop.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
+    assert_eq!(shop.balance(&customer_ref(1)), 2);
 }
 
-/// Another file is put in the place of the one that is served, or that one is taken away: nothing more is
-/// acknowledged, whatever the open connection could still write to; and all is well when it is back.
+/// Another file replaces the one that is served, or the file is moved away. Nothing more
+/// is acknowledged, although the open connection could still write. The store recovers
+/// when it is back.
 #[test]
 fn a_replaced_file_is_not_served() {
     for replaced in [true, false] {
-        let place = TempDatabase::new();
-        let store = place.open();
-        let desk = TestShop::new(&store);
-        desk.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
-        let (copy, taken) = (place.copy(), TempDatabase::new());
-        let all = |from: &TempDatabase, to: &TempDatabase| {
+        let database = TempDatabase::new();
+        let store = database.open();
+        let shop = TestShop::new(&store);
+        shop.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
+        let (copy, elsewhere) = (database.copy(), TempDatabase::new());
+
+        let move_files = |from: &TempDatabase, to: &TempDatabase| {
             for name in ["", "-wal", "-shm"] {
                 let [from, to] =
-                    [from, to].map(|place| format!("{}{name}", place.file().display()));
+                    [from, to].map(|database| format!("{}{name}", database.file().display()));
                 let _ = std::fs::rename(from, to);
             }
         };
-        all(&place, &taken);
+        move_files(&database, &elsewhere);
         if replaced {
-            all(&copy, &place);
+            move_files(&copy, &database);
         }
         for _ in 0..3 {
-            let told = store.execute(desk.request(Action::for_customer(
+            let reply = store.execute(shop.request(Action::for_customer(
                 customer_ref(1),
                 Existence::Required,
                 vec![add(5)],
             )));
-            let Err(Failure::Unavailable(why)) = told.wait() else {
+            let Err(Failure::Unavailable(reason)) = reply.wait() else {
                 panic!("it was acknowledged")
             };
-            assert!(why.contains(if replaced { "was replaced" } else { "No such file" }), "{why}");
+            assert!(
+                reason.contains(if replaced { "was replaced" } else { "No such file" }),
+                "{reason}"
+            );
             assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
         }
         if replaced {
-            all(&place, &copy);
+            move_files(&database, &copy);
         }
-        all(&taken, &place);
+        move_files(&elsewhere, &database);
         until_ready(&store);
-        assert_eq!(desk.balance(&customer_ref(1)), 5);
-        desk.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
-        // Also where nobody asks for anything.
-        all(&place, &taken);
-        let patience = Instant::now();
+        assert_eq!(shop.balance(&customer_ref(1)), 5);
+
+        shop.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
+        // The failure is detected without a request as well.
+        move_files(&database, &elsewhere);
+        let started = Instant::now();
         while store.check_ready().is_ok() {
-            assert!(patience.elapsed() < Duration::from_secs(5));
+            assert!(started.elapsed() < Duration::from_secs(5));
             std::thread::sleep(Duration::from_millis(20));
         }
-        all(&taken, &place);
+        move_files(&elsewhere, &database);
         until_ready(&store);
-        assert_eq!(desk.balance(&customer_ref(1)), 10);
+        assert_eq!(shop.balance(&customer_ref(1)), 10);
     }
 }
 
 fn until_ready(store: &dyn Store) {
-    let patience = Instant::now();
+    let started = Instant::now();
     while store.check_ready().is_err() {
-        assert!(patience.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(5));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// What cannot be written now is folded at the next start; closing does not wait for it for ever.
+/// Closing gives up on a locked file after a time; the next start folds the rest from the
+/// journal.
 #[test]
 fn a_store_closes_while_its_file_is_locked() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    let other = connect(&place.file());
-    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
+    let database = TempDatabase::new();
+
+    let store = database.open();
+    let shop = TestShop::new(&store);
+    let other = connect(&database.file());
+    shop.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
+
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let (shop, now) = (desk.id, desk.now);
+    let (shop_id, now) = (shop.id, shop.now);
     let closing = Instant::now();
     drop(store);
     assert!(closing.elapsed() < Duration::from_secs(40), "{:?}", closing.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
-    let store = place.open();
-    assert_eq!(TestShop { store: &store, id: shop, now }.balance(&customer_ref(1)), 1);
+
+    let store = database.open();
+    assert_eq!(TestShop { store: &store, id: shop_id, now }.balance(&customer_ref(1)), 1);
 }
 
-/// What is decided while a commit is under way rests on it. Here that commit fails.
+/// Requests decided while a commit is in flight depend on it. Here that commit fails.
 #[test]
 fn requests_after_a_failed_commit_are_discarded() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
-    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
+
+    shop.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     let add_to = |points| {
         let action = Action::for_customer(customer_ref(1), Existence::Required, vec![add(points)]);
-        store.execute(desk.request(action))
+        store.execute(shop.request(action))
     };
-    let other = connect(&place.file());
+
+    let other = connect(&database.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let first = add_to(10);
     std::thread::sleep(Duration::from_millis(50));
     let second = add_to(100);
     // Longer than the writer waits for the lock.
     assert!(matches!(first.wait(), Err(Failure::Unavailable(_))));
+
     // The second could be written from now on, and must not be.
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(second.wait(), Err(Failure::Unavailable(_))));
+
     until_ready(&store);
-    assert_eq!(desk.balance(&customer_ref(1)), 1);
+    assert_eq!(shop.balance(&customer_ref(1)), 1);
     expect_decided(add_to(1_000).wait()).unwrap();
-    assert_eq!(desk.balance(&customer_ref(1)), 1_001);
+    assert_eq!(shop.balance(&customer_ref(1)), 1_001);
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
 }
 
 #[test]
 fn a_panic_fails_only_its_own_request() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
     let mut request = with_idempotency_key(
-        desk.request(Action::for_customer(id("1"), Existence::Any, vec![add(1)])),
+        shop.request(Action::for_customer(id("1"), Existence::Any, vec![add(1)])),
         "k",
         "f",
     );
+
     request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
     let broken = store.execute(request);
     let other =
-        store.execute(desk.request(Action::for_customer(id("2"), Existence::Any, vec![add(2)])));
+        store.execute(shop.request(Action::for_customer(id("2"), Existence::Any, vec![add(2)])));
     assert!(matches!(broken.wait(), Err(Failure::Corrupt(_))));
     expect_decided(other.wait()).unwrap();
-    assert_eq!((store.check_ready(), desk.balance(&id("2"))), (Ok(()), 2));
-    assert!(store.customer(desk.id, &id("1")).unwrap().is_none());
+
+    assert_eq!((store.check_ready(), shop.balance(&id("2"))), (Ok(()), 2));
+    assert!(store.customer(shop.id, &id("1")).unwrap().is_none());
 }
 
-/// A crash forgets nothing of what is due: neither what the journal says, nor what it does not.
+/// A crash loses no due instant, whether the journal contains its change or not.
 #[test]
 fn what_is_due_is_known_after_a_crash() {
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 3;
-    let place = TempDatabase::new();
-    let store = place.open_with(&settings);
-    let desk = TestShop::new(&store);
-    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
-    desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
-    let people: Vec<CustomerRef> = (0..8).map(|number| id(&format!("c{number}"))).collect();
-    for (day, who) in (10..).zip(&people) {
-        desk.execute(change_action(who, birthday_change(&format!("1990-03-{day}"))))
+    let database = TempDatabase::new();
+    let store = database.open_with(&settings);
+    let shop = TestShop::new(&store);
+    shop.execute(publish_action(FULL_PROGRAM)).unwrap();
+    shop.execute(Action::RescheduleDue { limit: 1 }).unwrap();
+    let customers: Vec<CustomerRef> = (0..8).map(|number| id(&format!("c{number}"))).collect();
+    for (day, customer) in (10..).zip(&customers) {
+        shop.execute(change_action(customer, birthday_change(&format!("1990-03-{day}"))))
             .unwrap();
-        desk.execute_order(Some(who), record_paid(&format!("o{day}"), "50.00"))
+        shop.execute_order(Some(customer), record_paid(&format!("o{day}"), "50.00"))
             .unwrap();
     }
-    // All states reach their tables; then birthdays change, and nothing else.
+
+    // All states reach their tables; then only birthdays change.
     std::thread::sleep(std::time::Duration::from_millis(100));
-    for who in &people[..5] {
-        desk.execute(change_action(who, birthday_change("1990-02-05")))
+    for customer in &customers[..5] {
+        shop.execute(change_action(customer, birthday_change("1990-02-05")))
             .unwrap();
     }
-    desk.execute_commands(&people[5], vec![add(5)]).unwrap();
-    let look = |store: &dyn Store| {
+    shop.execute_commands(&customers[5], vec![add(5)]).unwrap();
+
+    let scheduled = |store: &dyn Store| {
         assert_consistent(store);
         (all_due(store), store.shops_to_reschedule().unwrap())
     };
-    let want = look(&store);
-    assert_eq!((want.0.len(), want.1.len()), (8, 0));
-    assert_eq!(look(&place.copy().open_with(&settings)), want);
-    // A publication is not forgotten either, wherever its looking through stands.
-    desk.execute(publish_action(INACTIVITY_PROGRAM)).unwrap();
-    desk.execute(Action::RescheduleDue { limit: 3 }).unwrap();
-    let copy = place.copy();
-    let left = copy.open_with(&settings);
-    assert_eq!(left.shops_to_reschedule().unwrap(), [desk.id]);
-    for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&left, "2026-02-01T00:00:00Z")] {
-        run_scheduler(&TestShop { store, ..desk }.at(now));
+    let expected = scheduled(&store);
+    assert_eq!((expected.0.len(), expected.1.len()), (8, 0));
+    assert_eq!(scheduled(&database.copy().open_with(&settings)), expected);
+    // An unfinished reschedule survives as well.
+    shop.execute(publish_action(INACTIVITY_PROGRAM)).unwrap();
+    shop.execute(Action::RescheduleDue { limit: 3 }).unwrap();
+    let copy = database.copy();
+    let reopened = copy.open_with(&settings);
+    assert_eq!(reopened.shops_to_reschedule().unwrap(), [shop.id]);
+
+    for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&reopened, "2026-02-01T00:00:00Z")] {
+        run_scheduler(&TestShop { store, ..shop }.at(now));
     }
-    assert_eq!(look(&left), look(&store));
+    assert_eq!(scheduled(&reopened), scheduled(&store));
 }

@@ -1,8 +1,8 @@
-//! Every store keeps the same promises: the suite of `loyalty_store::conformance`, run for each of them. `tight` is
-//! SQLite with so little memory that records leave it and come back all the time.
+//! The suite of `loyalty_store::conformance`, run against every store. `tight` is SQLite
+//! with caches so small that records are evicted and reloaded all the time.
 //!
-//! Beside the suite: two stores told the same at random ([`random`]), and what only a file can do ([`files`],
-//! [`damage`]).
+//! Besides: two stores with the same random requests ([`random`]), and properties of
+//! database files ([`files`], [`damage`], [`segments`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -48,7 +48,7 @@ loyalty_store::conformance!(memory: crate::run_in_memory);
 loyalty_store::conformance!(sqlite: crate::run_with_defaults);
 loyalty_store::conformance!(tight: crate::run_with_little_memory);
 
-/// Takes back the renames of format 12, so that the SQL of older formats applies.
+/// Undoes the renames of format 12, so that the SQL of older formats applies.
 const NAMES_OF_FORMAT_11: &str = "
     ALTER TABLE orders RENAME TO purchase;
     ALTER TABLE projection RENAME TO keyed;
@@ -76,21 +76,21 @@ const NAMES_OF_FORMAT_11: &str = "
     ALTER TABLE journal RENAME COLUMN previous_seq TO previous;
     ALTER TABLE customer RENAME COLUMN attributes_changed_at TO steady_since;";
 
-/// Makes a file with the names of format 11 one of format 9, but for its format number.
+/// Turns a file with the names of format 11 into one of format 9, except for its format
+/// number.
 const WITHOUT_SEGMENTS: &str =
     "DROP TABLE lot_chapter; DROP TABLE chapter; ALTER TABLE account DROP COLUMN chapters;";
 
-/// A place for a database file, gone with its value. In memory, where the system has such a place:
-/// nobody cuts the power here, and syncing would cost most of the time.
+/// A temporary directory for a database file, deleted on drop. In memory if possible:
+/// these tests do not cut the power, and syncing would take most of the time.
 struct TempDatabase(TempDir);
 
 impl TempDatabase {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        Self(
-            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
-                .unwrap(),
-        )
+        let temporary =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self(temporary.unwrap())
     }
 
     fn file(&self) -> PathBuf {
@@ -105,7 +105,8 @@ impl TempDatabase {
         SqliteStore::open(&self.file(), settings).unwrap()
     }
 
-    /// The file and its log as they are now, somewhere else: what a crash would leave.
+    /// A copy of the file and its log at this moment, in another directory, as after a
+    /// crash.
     fn copy(&self) -> Self {
         let copy = Self::new();
         for name in ["loyalty.db", "loyalty.db-wal"] {
@@ -117,7 +118,7 @@ impl TempDatabase {
         copy
     }
 
-    /// The file as another program sees it.
+    /// A connection to the file, as another program would open it.
     fn connect(&self) -> rusqlite::Connection {
         connect(&self.file())
     }

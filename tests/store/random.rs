@@ -1,7 +1,8 @@
-//! Two stores are told the same, at random: memory, which is simple, and a file, which is fast. Every
-//! reply, and all that can be read, must be the same, whatever is closed, crashed and opened in between.
+//! Sends the same random requests to two stores: memory, which is simple, and a file,
+//! which is fast. Every reply and every read must be equal, however the file is closed,
+//! copied as after a crash, and opened in between.
 //!
-//! Customers, orders and keys are few on purpose, so that requests meet.
+//! There are few customers, orders and keys, so that requests collide.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,30 +29,30 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::TempDatabase;
-use loyalty_store::conformance::catalogue::{category, product, variant};
+use loyalty_store::conformance::catalogue;
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 
-/// What happens next.
+/// A step of a run.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Requests one after the other, none waiting for the answer of the one before.
+    /// Requests in sequence, sent without waiting for each other's replies.
     Send(Vec<StepRequest>),
-    /// The file is closed and opened.
+    /// Close and reopen the file.
     Reopen,
-    /// The process dies; another one opens what it left.
+    /// Open a copy of the file, as after a crash.
     Crash,
-    /// Nobody asks for anything, and the writer tidies up.
+    /// No requests, so that the writer checkpoints.
     Idle,
 }
 
-/// A request, but for what only the store can know.
+/// A request, except for the ids that only the store assigns.
 #[derive(Clone, Debug)]
 struct StepRequest {
     shop: usize,
     hours: i64,
     key: Option<u8>,
     expected_current: Option<bool>,
-    /// The same once more as one before.
+    /// Send an earlier request again instead.
     repeats: Option<Index>,
     dry_run: bool,
     action: Action,
@@ -62,9 +63,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .map(|number| facts(order_id(&format!("o{number}"))))
         .collect::<Vec<_>>();
     orders.prop_flat_map(|facts| {
-        let tellings = vec(step_requests(facts.concat()), 1..6);
+        let requests = vec(step_requests(facts.concat()), 1..6);
         let step = prop_oneof![
-            20 => tellings.prop_map(Step::Send),
+            20 => requests.prop_map(Step::Send),
             2 => Just(Step::Reopen),
             2 => Just(Step::Crash),
             1 => Just(Step::Idle),
@@ -74,7 +75,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
-    // Boxed: together they are too large for the stack of a test.
+    // Boxed, because all of them are too large for the stack of a test.
     let action = prop_oneof![
         6 => customer_actions().boxed(),
         6 => command_actions(facts).boxed(),
@@ -84,30 +85,25 @@ fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
         1 => publish_actions().boxed(),
         2 => scheduled_actions().boxed(),
     ];
+
     let key = weighted(0.3, 0..6_u8);
-    let again = weighted(0.2, any::<Index>());
+    let repeats = weighted(0.2, any::<Index>());
     let dry_run = any::<u8>().prop_map(|chance| chance < 20);
     (
         0..2_usize,
         -20..200_i64,
         key,
         weighted(0.1, any::<bool>()),
-        again,
+        repeats,
         dry_run,
         action,
     )
-        .prop_map(|(shop, hours, key, seen, again, dry_run, action)| StepRequest {
-            shop,
-            hours,
-            key,
-            expected_current: seen,
-            repeats: again,
-            dry_run,
-            action,
+        .prop_map(|(shop, hours, key, expected_current, repeats, dry_run, action)| {
+            StepRequest { shop, hours, key, expected_current, repeats, dry_run, action }
         })
 }
 
-/// What the scheduler asks for, and friends who come.
+/// Requests of the scheduler, and joins by a referral code.
 fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
@@ -119,34 +115,34 @@ fn scheduled_actions() -> impl Strategy<Value = Action> {
 }
 
 fn customer_actions() -> impl Strategy<Value = Action> {
-    let presence = prop_oneof![6 => Just(Existence::Any), 2 => Just(Existence::Required), 1 => Just(Existence::Absent)];
+    let existence = prop_oneof![6 => Just(Existence::Any), 2 => Just(Existence::Required), 1 => Just(Existence::Absent)];
     (
         customer_refs(),
-        presence,
+        existence,
         weighted(0.4, profile_changes()),
-        conflict(),
+        email_conflicts(),
         vec(manual_commands(), 0..3),
     )
-        .prop_map(|(who, presence, change, conflict, commands)| Action::Customer {
-            customer: who,
-            existence: presence,
+        .prop_map(|(customer, existence, change, email_conflict, commands)| Action::Customer {
+            customer,
+            existence,
             change: change.unwrap_or_default(),
-            email_conflict: conflict,
+            email_conflict,
             if_match: None,
             commands,
         })
 }
 
 fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
-    let brought = (vec(code_text(), 0..3), of(checkout_id()));
+    let used_codes = (vec(code_text(), 0..3), of(checkout_id()));
     (
         any::<Index>(),
         any::<bool>(),
         weighted(0.7, customer_refs()),
         weighted(0.2, profile_changes()),
-        brought,
+        used_codes,
     )
-        .prop_map(move |(fact, timed, customer, change, (codes, checkout))| {
+        .prop_map(move |(fact, has_time, customer, change, (codes, checkout))| {
             let mut command = fact.get(&facts).clone();
             if let Command::RecordOrder { snapshot, .. } = &mut command {
                 let order = Arc::make_mut(snapshot);
@@ -156,7 +152,7 @@ fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
             if let Command::RecordOrder { at, .. }
             | Command::RefundOrder { at, .. }
             | Command::CancelOrder { at, .. } = &mut command
-                && !timed
+                && !has_time
             {
                 *at = None;
             }
@@ -172,7 +168,8 @@ fn checkout_id() -> impl Strategy<Value = CheckoutId> {
     select(&["k1", "k2"][..]).prop_map(|id| CheckoutId::new(id).unwrap())
 }
 
-/// Rules and codes stand for one of those that are there then, ends for so many minutes from then.
+/// Ids of rules and codes are indices of existing ones; ends are minutes from the current
+/// time.
 fn discount_actions() -> impl Strategy<Value = Action> {
     let rule = || (0..4_i64).prop_map(PriceRuleId);
     let code = || (0..4_i64).prop_map(CodeId);
@@ -193,6 +190,7 @@ fn discount_actions() -> impl Strategy<Value = Action> {
             DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
         },
     );
+
     let release = (checkout_id(), of(code_text().prop_map(discount_code)));
     let actions = prop_oneof![
         4 => save,
@@ -209,20 +207,21 @@ fn discount_actions() -> impl Strategy<Value = Action> {
     actions.prop_map(Action::Discount)
 }
 
-/// Numbers stand for one of the redemptions that are there then.
+/// Ids are indices of existing redemptions.
 fn redemption_actions() -> impl Strategy<Value = Action> {
     let id = || (0..4_i64).prop_map(RedemptionId);
     let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
     let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
     let issue = (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(
-        |(who, reward, amount, entropy)| RedemptionAction::Issue {
-            customer: who,
+        |(customer, reward, amount, entropy)| RedemptionAction::Issue {
+            customer,
             reward,
             amount,
             entropy,
         },
     );
+
     let actions = prop_oneof![
         5 => issue,
         2 => id().prop_map(|id| RedemptionAction::Cancel { id }),
@@ -233,7 +232,7 @@ fn redemption_actions() -> impl Strategy<Value = Action> {
 
 fn price_rule() -> impl Strategy<Value = PriceRule> {
     let emails = vec(address().prop_map(email_address), 0..2);
-    let goods =
+    let items =
         (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| {
             ItemSelection {
                 products: [product.parse().unwrap()].into(),
@@ -241,15 +240,15 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
                 ..ItemSelection::default()
             }
         });
-    (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(
-        |(usage_limit, once, emails, goods)| {
-            let mut parts =
-                PriceRuleParts { usage_limit, once_per_customer: once, ..ten_percent() };
+    (of(1..3_u64), any::<bool>(), emails, weighted(0.3, items)).prop_map(
+        |(usage_limit, once_per_customer, emails, items)| {
+            let mut parts = PriceRuleParts { usage_limit, once_per_customer, ..ten_percent() };
             if !emails.is_empty() {
                 (parts.customer_selection, parts.prerequisite_emails) =
                     (CustomerSelection::Prerequisite, emails);
             }
-            if let Some(entitled) = goods {
+
+            if let Some(entitled) = items {
                 (parts.target_selection, parts.entitled) = (TargetSelection::Entitled, entitled);
             }
             PriceRule::new(parts, 2).unwrap()
@@ -258,10 +257,10 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
 }
 
 fn publish_actions() -> impl Strategy<Value = Action> {
-    let timed = select(&loyalty_store::conformance::time::PROGRAMS[..])
+    let timed_programs = select(&loyalty_store::conformance::time::PROGRAMS[..])
         .prop_map(|document| Program::from_json(document).unwrap());
     (
-        prop_oneof![programs(), expiring_programs(), full_programs(), timed],
+        prop_oneof![programs(), expiring_programs(), full_programs(), timed_programs],
         weighted(0.3, 1..4_u32),
     )
         .prop_map(|(program, replaces)| Action::PublishProgram {
@@ -270,22 +269,23 @@ fn publish_actions() -> impl Strategy<Value = Action> {
         })
 }
 
-/// Few names, so that what is there is changed, forgotten and made again.
+/// Few ids, so that items are changed, deleted and recreated.
 fn catalogue_actions() -> impl Strategy<Value = Action> {
     let title = || select(&["Tea", "Cup"][..]);
-    let told = (select(&["7", "tea"][..]), title(), vec(select(&["1", "s", "m"][..]), 0..3));
-    let told = told.prop_map(|(id, title, variants)| {
-        let variants = variants
-            .iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .map(|id| variant(id))
-            .collect();
-        Product { variants, ..product(id, title) }
-    });
-    let category = (select(&["a", "b"][..]), title()).prop_map(|(id, name)| category(id, name));
+    let product = (select(&["7", "tea"][..]), title(), vec(select(&["1", "s", "m"][..]), 0..3))
+        .prop_map(|(id, title, variants)| {
+            let variants = variants
+                .iter()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|id| catalogue::variant(id))
+                .collect();
+            Product { variants, ..catalogue::product(id, title) }
+        });
+    let category =
+        (select(&["a", "b"][..]), title()).prop_map(|(id, name)| catalogue::category(id, name));
     prop_oneof![
-        4 => vec(told, 1..4).prop_map(CatalogueAction::PutProducts),
+        4 => vec(product, 1..4).prop_map(CatalogueAction::PutProducts),
         1 => Just(CatalogueAction::DeleteProduct("tea".parse().unwrap())),
         2 => vec(category, 1..3).prop_map(CatalogueAction::PutCategories),
         1 => Just(CatalogueAction::DeleteCategory("a".parse().unwrap())),
@@ -313,7 +313,7 @@ fn address() -> impl Strategy<Value = &'static str> {
     )
 }
 
-fn conflict() -> impl Strategy<Value = EmailConflict> {
+fn email_conflicts() -> impl Strategy<Value = EmailConflict> {
     select(&[EmailConflict::Reject, EmailConflict::Ignore][..])
 }
 
@@ -367,7 +367,7 @@ fn hours(count: i64) -> Timestamp {
     Timestamp::from_timestamp(1_767_225_600 + count * 3_600, 123_456_789).unwrap()
 }
 
-/// What is found by an index in the one store, and by looking at everybody in the other.
+/// Searches that use an index in one store, and scan all customers in the other.
 const SEARCHES: [&str; 6] = [
     "id:1 OR email:a@example.com",
     "email:B@EXAMPLE.COM -id:2",
@@ -377,10 +377,10 @@ const SEARCHES: [&str; 6] = [
     "id:4 OR first_name:ada",
 ];
 
-/// Both stores, with what has been told so far.
+/// Both stores, and the requests so far.
 struct StorePair {
     memory: MemoryStore,
-    place: TempDatabase,
+    database: TempDatabase,
     file: Option<SqliteStore>,
     settings: StoreSettings,
     shops: Vec<ShopId>,
@@ -390,25 +390,27 @@ struct StorePair {
 
 impl StorePair {
     fn new(settings: &StoreSettings) -> Self {
-        let place = TempDatabase::new();
-        let (memory, file) = (MemoryStore::default(), place.open_with(settings));
+        let database = TempDatabase::new();
+        let (memory, file) = (MemoryStore::default(), database.open_with(settings));
         let shops = [0, 1].map(|_| (TestShop::new(&memory).id, TestShop::new(&file).id));
         let shops: Vec<_> = shops
             .into_iter()
             .map(|(one, other)| if one == other { one } else { panic!() })
             .collect();
-        // They begin with much to do, of which all is known.
+        // Both begin with accounts to reschedule.
+
         for (shop, program) in shops.iter().zip(loyalty_store::conformance::time::PROGRAMS) {
             let both: [&dyn Store; 2] = [&memory, &file];
             for store in both {
-                let desk = TestShop { store, id: *shop, now: hours(0) };
-                desk.execute(publish_action(program)).unwrap();
-                desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
+                let shop = TestShop { store, id: *shop, now: hours(0) };
+                shop.execute(publish_action(program)).unwrap();
+                shop.execute(Action::RescheduleDue { limit: 1 }).unwrap();
             }
         }
+
         Self {
             memory,
-            place,
+            database,
             file: Some(file),
             settings: settings.clone(),
             shops,
@@ -423,32 +425,33 @@ impl StorePair {
 
     fn run_step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Send(tellings) => return self.send(tellings),
+            Step::Send(requests) => return self.send(requests),
             Step::Reopen => {
                 self.file = None;
-                self.file = Some(self.place.open_with(&self.settings));
+                self.file = Some(self.database.open_with(&self.settings));
             }
             Step::Crash => {
-                let left = self.place.copy();
-                self.file = Some(left.open_with(&self.settings));
-                self.place = left;
+                let copy = self.database.copy();
+                self.file = Some(copy.open_with(&self.settings));
+                self.database = copy;
             }
             Step::Idle => std::thread::sleep(Duration::from_millis(45)),
         }
         self.compare_stores()
     }
 
-    /// The file's store gets all requests at once; memory answers one after the other.
-    fn send(&mut self, tellings: &[StepRequest]) -> Result<(), TestCaseError> {
-        let mut answers = Vec::new();
-        for telling in tellings {
-            self.elapsed_hours += telling.hours;
-            let again = telling.repeats.filter(|_| !self.sent.is_empty());
-            let telling = again.map_or(telling, |again| again.get(&self.sent)).clone();
-            let action = self.resolve_request(&telling);
+    /// The file's store gets all requests concurrently, memory gets them one by one.
+    fn send(&mut self, requests: &[StepRequest]) -> Result<(), TestCaseError> {
+        let mut results = Vec::new();
+        for request in requests {
+            self.elapsed_hours += request.hours;
+            let repeats = request.repeats.filter(|_| !self.sent.is_empty());
+            let step = repeats.map_or(request, |index| index.get(&self.sent)).clone();
+            let action = self.resolve_request(&step);
+
             let request = || {
-                let (shop, now) = (self.shops[telling.shop], hours(self.elapsed_hours.max(0)));
-                let dry_run = telling.dry_run;
+                let (shop, now) = (self.shops[step.shop], hours(self.elapsed_hours.max(0)));
+                let dry_run = step.dry_run;
                 let request = Request {
                     shop,
                     now,
@@ -456,63 +459,69 @@ impl StorePair {
                     idempotency: None,
                     action: action.clone(),
                 };
-                match telling.key {
+                match step.key {
                     Some(key) => with_idempotency_key(
                         request,
                         &format!("k{key}"),
-                        &format!("{:?}", telling.action),
+                        &format!("{:?}", step.action),
                     ),
                     None => request,
                 }
             };
-            // What is only tried is answered as what then happens. Only one of the stores is asked, so that a
-            // trace of it would show.
+
+            // A dry run must give the same reply as the real request after it. Only one
+            // of the stores gets it, so that a side effect would show.
             let store: &dyn Store =
-                if answers.len().is_multiple_of(2) { &self.memory } else { self.file() };
-            let tried = telling
+                if results.len().is_multiple_of(2) { &self.memory } else { self.file() };
+            let dry_run = step
                 .key
                 .is_none()
                 .then(|| store.execute(Request { dry_run: true, ..request() }));
             let pending = self.file().execute(request());
-            answers.push((self.memory.execute(request()).wait(), pending, tried));
-            self.sent.push(telling);
+            results.push((self.memory.execute(request()).wait(), pending, dry_run));
+            self.sent.push(step);
         }
-        let told = self.sent.iter().rev().take(tellings.len()).rev();
-        for ((want, pending, tried), telling) in answers.into_iter().zip(told) {
-            let want = format!("{want:?}");
-            if let Some(tried) = tried {
+
+        let sent = self.sent.iter().rev().take(requests.len()).rev();
+        for ((expected, pending, dry_run), request) in results.into_iter().zip(sent) {
+            let expected = format!("{expected:?}");
+            if let Some(dry_run) = dry_run {
                 prop_assert_eq!(
-                    format!("{:?}", tried.wait()),
-                    want.clone(),
-                    "only tried: {:?}",
-                    telling
+                    format!("{:?}", dry_run.wait()),
+                    expected.clone(),
+                    "dry run: {:?}",
+                    request
                 );
             }
-            prop_assert_eq!(format!("{:?}", pending.wait()), want, "{:?}", telling);
+            prop_assert_eq!(format!("{:?}", pending.wait()), expected, "{:?}", request);
         }
         Ok(())
     }
 
-    /// The action, with the state that a client would have seen (`true`), or seen before.
-    fn resolve_request(&self, telling: &StepRequest) -> Action {
-        let mut action = telling.action.clone();
-        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) =
-            (&mut action, telling.expected_current)
+    /// The action with real ids, and with the current ETag (`expected_current` is true)
+    /// or a stale one.
+    fn resolve_request(&self, request: &StepRequest) -> Action {
+        let mut action = request.action.clone();
+        if let (Action::Customer { if_match, customer, .. }, Some(current)) =
+            (&mut action, request.expected_current)
         {
-            let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
+            let existing = self.memory.customer(self.shops[request.shop], customer).unwrap();
             *if_match = Some(
-                seen.filter(|_| right)
+                existing
+                    .filter(|_| current)
                     .map_or("\"1-1\"".to_owned(), |customer| customer.etag()),
             );
         }
-        let redemptions = self.redemptions(self.shops[telling.shop]);
-        let place = |number: i64| redemptions.get(usize::try_from(number).unwrap());
+
+        let redemptions = self.redemptions(self.shops[request.shop]);
+        let redemption = |number: i64| redemptions.get(usize::try_from(number).unwrap());
         if let Action::Redemption(
             RedemptionAction::Cancel { id } | RedemptionAction::Use { id, .. },
         ) = &mut action
         {
-            *id = place(id.0).map_or(RedemptionId(999), RedemptionView::id);
+            *id = redemption(id.0).map_or(RedemptionId(999), RedemptionView::id);
         }
+
         if let Action::Order { command: Command::RecordOrder { snapshot, .. }, .. } = &mut action {
             for code in &mut Arc::make_mut(snapshot).codes {
                 let number = code
@@ -520,13 +529,14 @@ impl StorePair {
                     .strip_prefix("redemption ")
                     .and_then(|number| number.parse().ok());
                 let issued = number
-                    .and_then(place)
+                    .and_then(redemption)
                     .and_then(|view| view.redemption.issue().code.clone());
                 *code = issued.unwrap_or_else(|| code.clone());
             }
         }
+
         if let Action::Discount(action) = &mut action {
-            self.resolve_discount(action, self.shops[telling.shop]);
+            self.resolve_discount(action, self.shops[request.shop]);
         }
         action
     }
@@ -544,8 +554,8 @@ impl StorePair {
     fn resolve_discount(&self, action: &mut DiscountAction, shop: ShopId) {
         let rules = self.memory.price_rules(shop, None, 4).unwrap().items;
         let rule = |id: &mut PriceRuleId| {
-            let place = usize::try_from(id.0).unwrap();
-            *id = rules.get(place).map_or(PriceRuleId(999), |rule| rule.id);
+            let index = usize::try_from(id.0).unwrap();
+            *id = rules.get(index).map_or(PriceRuleId(999), |rule| rule.id);
         };
         match action {
             DiscountAction::SaveRule { id: Some(id), .. }
@@ -556,9 +566,9 @@ impl StorePair {
             DiscountAction::ChangeCode { rule: of, code, .. }
             | DiscountAction::RemoveCode { rule: of, code } => {
                 rule(of);
-                let place = usize::try_from(code.0).unwrap();
+                let index = usize::try_from(code.0).unwrap();
                 let codes = self.memory.codes(shop, *of, None, 4).unwrap().items;
-                *code = codes.get(place).map_or(CodeId(999), |code| code.id);
+                *code = codes.get(index).map_or(CodeId(999), |code| code.id);
             }
             DiscountAction::Reserve { until, .. } => {
                 *until = hours(self.elapsed_hours.max(0))
@@ -572,21 +582,25 @@ impl StorePair {
         assert_consistent(self.file());
         prop_assert_eq!(self.file().shops_to_reschedule(), self.memory.shops_to_reschedule());
         prop_assert_eq!(StoreContents::read(self.file()), StoreContents::read(&self.memory));
+
         for shop in &self.shops {
             for order in (0..5).map(|number| order_id(&format!("o{number}"))) {
                 prop_assert_eq!(self.file().order(*shop, &order), self.memory.order(*shop, &order));
                 let used = self.file().codes_used_by_order(*shop, &order);
                 prop_assert_eq!(used, self.memory.codes_used_by_order(*shop, &order));
             }
+
             for checkout in ["k1", "k2"].map(|id| CheckoutId::new(id).unwrap()) {
                 let now = hours(self.elapsed_hours.max(0));
-                let held = self.file().checkout(*shop, &checkout, now);
-                prop_assert_eq!(held, self.memory.checkout(*shop, &checkout, now));
+                let reserved = self.file().checkout(*shop, &checkout, now);
+                prop_assert_eq!(reserved, self.memory.checkout(*shop, &checkout, now));
             }
+
             for text in ["a", "b", "c", "strasse"].map(discount_code) {
                 let code = self.file().code_by_text(*shop, &text);
                 prop_assert_eq!(code, self.memory.code_by_text(*shop, &text));
             }
+
             for query in SEARCHES {
                 let query =
                     SearchQuery::parse(query, hours(self.elapsed_hours.max(0)), Zone::UTC).unwrap();
@@ -598,6 +612,7 @@ impl StorePair {
                 };
                 prop_assert_eq!(found(self.file()), found(&self.memory), "{}", query.text());
             }
+
             for version in (1..9).map(|version| Some(ProgramVersion(version))) {
                 prop_assert_eq!(
                     self.file().program(*shop, version),
@@ -622,7 +637,7 @@ fn settings() -> impl Strategy<Value = StoreSettings> {
 fn memory_and_file_give_the_same_results() {
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-    let told = runner.run(&(settings(), steps()), |(settings, steps)| {
+    let result = runner.run(&(settings(), steps()), |(settings, steps)| {
         let mut pair = StorePair::new(&settings);
         for step in &steps {
             pair.run_step(step)?;
@@ -631,27 +646,28 @@ fn memory_and_file_give_the_same_results() {
         assert_consistent(&pair.memory);
         pair.compare_stores()
     });
-    told.unwrap_or_else(|error| panic!("{error}"));
+    result.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// What is published is read back as it was.
+/// A published program is read back unchanged.
 #[test]
 fn every_program_round_trips_through_json() {
-    let place = TempDatabase::new();
-    let store = place.open();
-    let desk = TestShop::new(&store);
+    let database = TempDatabase::new();
+    let store = database.open();
+    let shop = TestShop::new(&store);
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+
     let published = runner.run(
         &prop_oneof![programs(), expiring_programs(), full_programs()],
         |program: Program| {
             let action =
                 Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
-            let version = desk.execute(action).unwrap().program;
-            let reader = rusqlite::Connection::open(place.file()).unwrap();
+            let version = shop.execute(action).unwrap().program;
+            let reader = rusqlite::Connection::open(database.file()).unwrap();
             let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
             let body: String = reader
-                .query_row(sql, (desk.id.0, version.unwrap().0), |row| row.get(0))
+                .query_row(sql, (shop.id.0, version.unwrap().0), |row| row.get(0))
                 .unwrap();
             prop_assert_eq!(Program::from_json(&body), Ok(program));
             Ok(())

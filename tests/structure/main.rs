@@ -5,7 +5,6 @@ use loyalty_tests::structure::{CRATES, Graph, from_disk, load};
 
 /// Neither files, nor modules of a root with all that is in them.
 #[test]
-#[ignore = "circles are left; `cargo run -p loyalty-tests --bin measure -- circles` lists them"]
 fn no_modules_form_a_circle() {
     let mut found = Vec::new();
     for name in CRATES {

@@ -1,24 +1,26 @@
-//! Changes to inputs that leave much of them well formed, so that what they say is tried and not only how they are read.
+//! Mutations that leave most of an input well formed, so that they test more than the
+//! parser.
 
 use std::ops::Range;
 
-/// Numbers that look random and are the same on every run (`SplitMix64`).
+/// A generator of reproducible pseudo-random numbers (`SplitMix64`).
 #[derive(Debug)]
 pub struct SplitMix64(pub u64);
 
 impl SplitMix64 {
-    /// One below `end`; nothing is below nothing but 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(end.max(1)).expect("it has room"))
             .expect("it has room")
     }
 }
 
-/// What parsers stumble over.
+/// Tokens that are hard for parsers.
 const HARD_TOKENS: [&str; 24] = [
     "0",
     "-1",
@@ -51,7 +53,7 @@ fn pick<T>(random: &mut SplitMix64, all: impl Iterator<Item = T>) -> Option<T> {
     if all.is_empty() { None } else { Some(all.swap_remove(random.below(all.len()))) }
 }
 
-/// Where letters and digits stand together.
+/// Ranges of letters and digits.
 fn word_ranges(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let ends = (0..data.len())
@@ -62,7 +64,7 @@ fn word_ranges(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Where JSON values stand, those within others and names of members too.
+/// Ranges of the JSON values, nested ones and member names included.
 fn value_ranges(data: &[u8]) -> Vec<Range<usize>> {
     let (mut values, mut open, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(byte) = data.get(at) {
@@ -78,7 +80,7 @@ fn value_ranges(data: &[u8]) -> Vec<Range<usize>> {
     values
 }
 
-/// How long the string, number or word is that something begins with; any other byte stands alone.
+/// Length of the string, number or word at the start; 1 for any other byte.
 fn token_length(rest: &[u8]) -> usize {
     let mut escaped = false;
     let ends = |byte: &u8| {
@@ -86,14 +88,15 @@ fn token_length(rest: &[u8]) -> usize {
         escaped = *byte == b'\\' && !escaped;
         ends
     };
-    let goes_on = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-+._".contains(byte);
+
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-+._".contains(byte);
     match rest {
         [b'"', text @ ..] => text.iter().position(ends).map_or(rest.len(), |end| end + 2),
-        _ => rest.iter().take_while(goes_on).count().max(1),
+        _ => rest.iter().take_while(is_part).count().max(1),
     }
 }
 
-/// The seed with up to three changes; sometimes the end is another seed's.
+/// The seed with one to three changes; sometimes its end is replaced by another seed's.
 #[must_use]
 pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8> {
     let mut data = seed.to_vec();
@@ -108,30 +111,31 @@ pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8
             2 => data.truncate(at),
             3 => drop(data.splice(at..at, HARD_TOKENS[random.below(HARD_TOKENS.len())].bytes())),
             4 => {
-                let again: Vec<u8> = data[from..to.min(from + 40)].to_vec();
-                drop(data.splice(at..at, again));
+                let copy: Vec<u8> = data[from..to.min(from + 40)].to_vec();
+                drop(data.splice(at..at, copy));
             }
             5 => drop(data.drain(from..to.min(from + 12))),
-            // What is still well formed gets further: another digit, another word or value of the same text.
+            // Well-formed input gets further: another digit, or another word or value of
+            // a seed.
             6..=8 => {
-                let digits = (0..data.len()).filter(|place| data[*place].is_ascii_digit());
-                if let Some(place) = pick(random, digits) {
-                    data[place] = b'0' + u8::try_from(random.below(10)).expect("it has room");
+                let digits = (0..data.len()).filter(|index| data[*index].is_ascii_digit());
+                if let Some(index) = pick(random, digits) {
+                    data[index] = b'0' + u8::try_from(random.below(10)).expect("it has room");
                 }
             }
             9 | 10 => {
-                let (place, word) =
+                let (range, word) =
                     (pick(random, word_ranges(&data)), pick(random, word_ranges(other)));
-                if let (Some(place), Some(word)) = (place, word) {
-                    drop(data.splice(place, other[word].iter().copied()));
+                if let (Some(range), Some(word)) = (range, word) {
+                    drop(data.splice(range, other[word].iter().copied()));
                 }
             }
             11..=13 => {
-                let place = pick(random, value_ranges(&data).into_iter());
-                if let (Some(place), Some(value)) =
-                    (place, pick(random, value_ranges(other).into_iter()))
+                let range = pick(random, value_ranges(&data).into_iter());
+                if let (Some(range), Some(value)) =
+                    (range, pick(random, value_ranges(other).into_iter()))
                 {
-                    drop(data.splice(place, other[value].iter().copied()));
+                    drop(data.splice(range, other[value].iter().copied()));
                 }
             }
             _ => {
@@ -145,11 +149,12 @@ pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8
     data
 }
 
-/// The same for libFuzzer: changes the first `size` bytes in place, of which there are `most` afterwards. How many.
-pub fn mutate_in_place(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
+/// For libFuzzer: mutates the first `size` bytes in place, to at most `most` bytes.
+/// Returns the new length.
+pub fn mutate_in_place(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let from = data.get(..size).unwrap_or_default();
     let mut changed = mutate_seed(&mut SplitMix64(seed.into()), from, from);
-    changed.truncate(most.min(data.len()));
+    changed.truncate(max_size.min(data.len()));
     data[..changed.len()].copy_from_slice(&changed);
     changed.len()
 }

@@ -1,4 +1,5 @@
-//! Programs: what is accepted survives being written down, and customers can live under it.
+//! Programs: an accepted program round-trips through JSON and satisfies the engine's
+//! invariants.
 
 use loyalty_core::Program;
 use loyalty_core::proptest::{Invariant, ProgramCheck};
@@ -8,11 +9,13 @@ pub(super) fn run(data: &[u8]) -> bool {
     let program = match Program::from_json(document) {
         Ok(program) => program,
         Err(error) => {
-            assert!(!error.faults().is_empty(), "refused without a fault");
+            assert!(!error.faults().is_empty(), "rejected without a fault");
             return false;
         }
     };
+
     assert_eq!(Program::from_json(&program.to_json()).as_ref(), Ok(&program));
+
     let check = ProgramCheck { cases: 2, ..ProgramCheck::default() };
     for invariant in [Invariant::Conservation, Invariant::DryRunEqualsReal] {
         if let Err(violation) = check.check_invariant(invariant, &program) {

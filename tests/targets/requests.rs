@@ -1,5 +1,5 @@
-//! Whole requests, one after the other, to one server: routes, keys, queries, cursors, headers and bodies of the
-//! native endpoints and of Shopify's.
+//! Whole HTTP requests to one server, in sequence: routes, keys, queries, cursors,
+//! headers and bodies of the native endpoints and of Shopify's.
 //!
 //! ```text
 //! PUT /v1/orders/1001?dry_run=true
@@ -7,7 +7,8 @@
 //!
 //! {"status": "paid", …}
 //! ```
-//! The key and the type of the body are added where a request says none. `AT 2026-05-01T00:00:00Z` moves the clock.
+//! An API key and a content type are added if the request has none.
+//! `AT 2026-05-01T00:00:00Z` sets the clock.
 
 use loyalty_core::Timestamp;
 
@@ -15,23 +16,24 @@ use super::server::{FuzzServer, KEY};
 use super::{split_first_line, split_parts};
 
 pub(super) fn run(data: &[u8]) -> bool {
-    let mut world = FuzzServer::new();
-    let mut taken = false;
+    let mut server = FuzzServer::new();
+    let mut accepted = false;
     for part in split_parts(data) {
-        taken |= request(&mut world, part).is_some_and(|status| status < 300);
+        accepted |= send_request(&mut server, part).is_some_and(|status| status < 300);
     }
-    world.verify();
-    taken
+    server.verify();
+    accepted
 }
 
-fn request(world: &mut FuzzServer, part: &[u8]) -> Option<u16> {
+fn send_request(server: &mut FuzzServer, part: &[u8]) -> Option<u16> {
     let (line, mut rest) = split_first_line(part);
     let (method, target) = str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
     if method == "AT" {
         let at: Timestamp = target.parse().ok()?;
-        world.clock.set(at);
+        server.clock.set(at);
         return None;
     }
+
     let mut request = hyper::Request::builder().method(method).uri(target);
     let (mut keyed, mut typed) = (false, false);
     while !rest.is_empty() {
@@ -47,6 +49,7 @@ fn request(world: &mut FuzzServer, part: &[u8]) -> Option<u16> {
         typed |= name == b"content-type";
         request = request.header(name, value.get(1..)?.trim_ascii());
     }
+
     if !keyed && target.starts_with("/admin/") {
         request = request.header("x-shopify-access-token", KEY);
     } else if !keyed {
@@ -55,5 +58,6 @@ fn request(world: &mut FuzzServer, part: &[u8]) -> Option<u16> {
     if !typed {
         request = request.header("content-type", "application/json");
     }
-    world.send(request, rest).map(|(status, _)| status)
+
+    server.send(request, rest).map(|(status, _)| status)
 }

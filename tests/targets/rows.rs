@@ -1,5 +1,6 @@
-//! What a store reads back of its tables: a line names the record, JSON stands below it, or chapters of an account.
-//! Damaged text is an error; what can be read can be folded, asked and decided on, however little sense it makes.
+//! Records as a store reads them from its tables: a line names the kind, then JSON or
+//! segments of an account. Damaged text must be an error. A readable record must survive
+//! folding and decisions, even if its contents make no sense.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::split_first_line;
 
-/// Has everything that time has to do with.
+/// Uses every rule that depends on time.
 const PROGRAM: &str = r#"{
     "expiry": {"inactivity": {"after": "P1Y"}},
     "tiers": [{"id": "silver", "name": "Silver", "threshold": "100", "entry": {"points": 5, "taken_back": true}},
@@ -39,12 +40,12 @@ pub(super) fn run(data: &[u8]) -> bool {
     }
 }
 
-/// A record; what was read is written as what reads the same.
+/// Parses a record and asserts that it round-trips.
 fn read<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(json: &[u8]) -> Option<T> {
     let record: T = serde_json::from_slice(json).ok()?;
     let text = serde_json::to_string(&record).expect("a record is written");
-    let again: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(again, record, "{text}");
+    let reread: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(reread, record, "{text}");
     Some(record)
 }
 
@@ -54,6 +55,7 @@ fn now() -> Timestamp {
 
 fn fold_events(events: &[Event]) -> bool {
     let (mut account, mut orders) = (Account::default(), BTreeMap::<_, OrderState>::new());
+
     for event in events {
         account.evolve(event);
         if let Some(order) = event.order() {
@@ -62,26 +64,31 @@ fn fold_events(events: &[Event]) -> bool {
                 .or_insert_with(|| OrderState::new(order.clone()));
             state.evolve(event);
         }
-        let _said = (event.points(), event.pending_points(), event.at());
+        let _results = (event.points(), event.pending_points(), event.at());
     }
     orders.values().all(exercise_order) && exercise_account(&account)
 }
 
-/// Nothing that the rules are asked about such an account brings them down.
+/// Asserts that no query or decision on the account panics, and that its segments
+/// round-trip.
 fn exercise_account(account: &Account) -> bool {
-    let (head, chapters) = account.split_segments();
-    let head = serde_json::to_string(&head).expect("a record is written");
-    let head: AccountHeader = serde_json::from_str(&head).expect("what was written");
-    assert_eq!(head.with_segments(&round_trip_segments(&chapters)).as_ref(), Some(account));
+    let (header, segments) = account.split_segments();
+
+    let header = serde_json::to_string(&header).expect("a record is written");
+    let header: AccountHeader = serde_json::from_str(&header).expect("what was written");
+    assert_eq!(header.with_segments(&round_trip_segments(&segments)).as_ref(), Some(account));
+
     let program = Program::from_json(PROGRAM).expect("a program");
     let context = Context::new(&program, account, now());
-    let _said = (
+
+    let _results = (
         account.is_consistent(),
         account.balance(now()),
         account.pending(now()),
         account.totals().balance(),
     );
-    let _due = (next_due(&context), as_of(&context));
+
+    let _scheduled = (next_due(&context), as_of(&context));
     let points = Points::from(7);
     let commands = [
         Command::CatchUp,
@@ -99,32 +106,34 @@ fn exercise_account(account: &Account) -> bool {
     true
 }
 
-/// Chapters, a line for each with its first instant or the number of its first lot. Once all are taken, they are
-/// written as what reads the same.
+/// Parses segments, a line for each: the first instant or the number of the first lot,
+/// then the text. Asserts that valid segments round-trip.
 fn read_segments(lines: &str) -> bool {
-    let chapter = |line: &str| {
+    let segment = |line: &str| {
         let (start, text) = line.split_once(' ')?;
         let instant = start.parse().map(AccountSegmentKey::Instant).ok();
         let start =
             instant.or_else(|| start.parse().ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))))?;
         Some((start, text.to_owned()))
     };
-    let Some(chapters) = AccountSegments::decode(lines.lines().filter_map(chapter)) else {
+
+    let Some(segments) = AccountSegments::decode(lines.lines().filter_map(segment)) else {
         return false;
     };
-    let [account, same] = [&chapters, &round_trip_segments(&chapters)]
-        .map(|chapters| Account::default().split_segments().0.with_segments(chapters));
-    assert_eq!(account, same);
-    // None where two chapters have a lot of one number.
-    account.is_some_and(|account| !chapters.is_empty() && exercise_account(&account))
+
+    let [account, reread] = [&segments, &round_trip_segments(&segments)]
+        .map(|segments| Account::default().split_segments().0.with_segments(segments));
+    assert_eq!(account, reread);
+    // `None` if two segments contain the same lot.
+    account.is_some_and(|account| !segments.is_empty() && exercise_account(&account))
 }
 
-/// Chapters as a store has them back.
-fn round_trip_segments(chapters: &AccountSegments) -> AccountSegments {
-    let texts = chapters.changed_since(&AccountSegments::default());
+/// Encodes and decodes the segments, as a store does.
+fn round_trip_segments(segments: &AccountSegments) -> AccountSegments {
+    let texts = segments.changed_since(&AccountSegments::default());
     let texts = texts
         .into_iter()
-        .map(|chapter| (chapter.key, chapter.text.expect("all are new")));
+        .map(|segment| (segment.key, segment.text.expect("all are new")));
     AccountSegments::decode(texts).expect("what was written")
 }
 
@@ -135,9 +144,10 @@ fn exercise_order(order: &OrderState) -> bool {
     {
         assert!(!explanation.to_string().is_empty());
     }
+
     let id: OrderId = "1001".parse().expect("an id");
     let order = order.clone().with_id(id.clone());
     let context = Context::new(&program, &account, now()).with_order(&order);
-    let _refused = decide(&context, &Command::CancelOrder { order: id, at: None });
+    let _result = decide(&context, &Command::CancelOrder { order: id, at: None });
     true
 }

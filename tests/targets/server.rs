@@ -1,4 +1,4 @@
-//! A server without a socket, over a new store in memory: one shop and its key.
+//! A server without a socket over a new store in memory, with one shop and its key.
 
 use std::sync::Arc;
 
@@ -14,11 +14,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
-/// The shop's key, and the secret that its store plugin signs with.
+/// The shop's API key.
 pub(super) const KEY: &str = "lk_fuzz_secret";
+/// The secret that its store plugin signs with.
 pub(super) const SECRET: &str = "the plugin's secret";
 
-/// The time at first: noon of 1 March 2026.
+/// The initial time: noon of 1 March 2026.
 pub(super) const NOW: i64 = 1_772_366_400;
 
 thread_local! {
@@ -42,7 +43,9 @@ impl FuzzServer {
             currency: Currency::EUR,
             zone: Zone::UTC,
         };
+
         let shop = store.create_shop(&shop, now).unwrap().id;
+
         let (hash, signing_secret) = (Sha256::digest("secret").into(), SECRET.to_owned());
         let key = NewApiKey {
             id: "fuzz".to_owned(),
@@ -51,48 +54,54 @@ impl FuzzServer {
             scopes: Scope::ALL.to_vec(),
         };
         store.add_api_key(shop, &key, now).unwrap();
+
         let (clock, manual_clock) = Clock::manual(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
         Self { store, app, clock: manual_clock, requests: 0 }
     }
 
-    /// Sends a request; none where it is none that could come from a connection. An answer must not be the server's
-    /// own fault, and be JSON where it is anything but a table.
+    /// Sends a request. `None` if it is no valid HTTP request. Asserts that the status is
+    /// no server error, and that a body is JSON unless its type is text.
     pub(super) fn send(&mut self, request: Builder, body: &[u8]) -> Option<(u16, Value)> {
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).ok()?;
-        let asked = format!("{} {}", request.method(), request.uri());
+        let request_line = format!("{} {}", request.method(), request.uri());
+
         self.requests += 1;
         let id = RequestId::from_number(self.requests);
+
         RUNTIME.with(|runtime| {
             runtime.block_on(async {
                 let response = self.app.handle(request, id).await;
                 let status = response.status();
                 let kind = response.headers().get("content-type").cloned();
-                let answer = response
+                let body = response
                     .into_body()
                     .collect()
                     .await
                     .expect("a whole answer")
                     .to_bytes();
+
                 assert!(
                     !status.is_server_error(),
-                    "{asked}: {status} {}",
-                    String::from_utf8_lossy(&answer)
+                    "{request_line}: {status} {}",
+                    String::from_utf8_lossy(&body)
                 );
+
                 let is_table = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
-                if answer.is_empty() || is_table {
+                if body.is_empty() || is_table {
                     return Some((status.as_u16(), Value::Null));
                 }
-                let answer = serde_json::from_slice(&answer);
+
+                let body = serde_json::from_slice(&body);
                 Some((
                     status.as_u16(),
-                    answer.unwrap_or_else(|error| panic!("{asked}: {status}, {error}")),
+                    body.unwrap_or_else(|error| panic!("{request_line}: {status}, {error}")),
                 ))
             })
         })
     }
 
-    /// A request with the shop's key and a JSON body.
+    /// Sends a request with the shop's key and a JSON body.
     pub(super) fn send_json(
         &mut self,
         method: &str,
@@ -104,7 +113,7 @@ impl FuzzServer {
         self.send(request.header("content-type", "application/json"), body)
     }
 
-    /// Whatever was asked, the books add up.
+    /// Asserts that all states agree with the journal.
     pub(super) fn verify(&self) {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());

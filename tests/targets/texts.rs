@@ -1,5 +1,5 @@
-//! Values that are written as text: each is read by whatever reads text, and what is read is written as what reads
-//! the same.
+//! Values that are written as text. A value that parses must be written as text that
+//! parses to the same value.
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -14,45 +14,51 @@ use loyalty_store::SearchQuery;
 
 pub(super) fn run(data: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(data) else { return false };
-    let mut read = 0;
-    read += u32::from(round_trip::<Amount>(text));
-    read += u32::from(round_trip::<Rate>(text));
-    read += u32::from(round_trip::<Quantity>(text));
-    read += u32::from(round_trip::<Period>(text));
-    read += u32::from(round_trip::<CustomerId>(text));
-    read += u32::from(round_trip::<OrderId>(text));
-    read += u32::from(round_trip::<ProductId>(text));
-    read += u32::from(round_trip::<Tag>(text));
+    let mut accepted = 0;
+    accepted += u32::from(round_trip::<Amount>(text));
+    accepted += u32::from(round_trip::<Rate>(text));
+    accepted += u32::from(round_trip::<Quantity>(text));
+    accepted += u32::from(round_trip::<Period>(text));
+    accepted += u32::from(round_trip::<CustomerId>(text));
+    accepted += u32::from(round_trip::<OrderId>(text));
+    accepted += u32::from(round_trip::<ProductId>(text));
+    accepted += u32::from(round_trip::<Tag>(text));
+
     if let Ok(email) = Email::new(text) {
         assert_eq!(Email::new(email.as_str()).as_ref(), Ok(&email));
-        read += 1;
+        accepted += 1;
     }
+
     if let Ok(code) = Code::new(text) {
-        let again = Code::new(code.as_str()).expect("a code");
-        assert_eq!((again.key(), again.as_str()), (code.key(), code.as_str()));
-        read += 1;
+        let reparsed = Code::new(code.as_str()).expect("a code");
+        assert_eq!((reparsed.key(), reparsed.as_str()), (code.key(), code.as_str()));
+        accepted += 1;
     }
+
     if let Ok(zone) = text.parse::<Zone>() {
         assert_eq!(zone.name().parse(), Ok(zone));
-        read += 1;
+        accepted += 1;
     }
+
     if let Ok(number) = text.parse() {
+        // Only panics matter: points have a range.
         let _in_range = Points::new(number);
     }
+
     let now = Timestamp::from_timestamp(super::server::NOW, 0).expect("an instant");
     if let Ok(search) = SearchQuery::parse(text, now, Zone::UTC) {
         assert_eq!(search.text(), text);
-        read += 1;
+        accepted += 1;
     }
     let _folded = normalize_code(text);
-    read > 0
+    accepted > 0
 }
 
 fn round_trip<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
     let Ok(value) = text.parse::<T>() else { return false };
     let written = value.to_string();
     assert!(
-        written.parse::<T>().is_ok_and(|again| again == value),
+        written.parse::<T>().is_ok_and(|reparsed| reparsed == value),
         "{text} is written as {written}"
     );
     true

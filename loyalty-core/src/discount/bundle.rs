@@ -135,9 +135,9 @@ impl UnitTotals {
         while low < high {
             let middle = low.midpoint(high.saturating_add(1));
             if self.is_feasible(buy, get, middle) {
-                low = middle
+                low = middle;
             } else {
-                high = middle.saturating_sub(1)
+                high = middle.saturating_sub(1);
             }
         }
 

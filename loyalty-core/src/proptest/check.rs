@@ -61,7 +61,7 @@ impl fmt::Display for CheckReport {
         for (invariant, outcome) in &self.outcomes {
             match outcome {
                 InvariantOutcome::Holds { cases } => {
-                    writeln!(f, "  {invariant}: holds in {cases} cases")?
+                    writeln!(f, "  {invariant}: holds in {cases} cases")?;
                 }
                 InvariantOutcome::NotApplicable { reason } => {
                     writeln!(f, "  {invariant}: not applicable because {reason}")?;

@@ -113,7 +113,7 @@ impl VocabularyBuilder {
         match parts.expiry {
             Expiry::Never => {}
             Expiry::PerLot { after, .. } | Expiry::Inactivity { after, .. } => {
-                self.periods.push(after)
+                self.periods.push(after);
             }
         }
 

@@ -388,7 +388,7 @@ fn engine_and_model_agree() {
     let half = sequences / 2;
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number))
+            (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
         });
         (half..sequences).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
     });

@@ -1,13 +1,17 @@
 //! Health checks for a supervisor or load balancer, without a key.
 
 use loyalty_store::Store;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EncodedResponse, error};
 use crate::problem::Problem;
 
-#[derive(Serialize)]
-struct HealthResponse {
+/// The health of the server.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
+pub(crate) struct HealthResponse {
+    #[schemars(extend("const" = "ok"))]
     status: &'static str,
 }
 

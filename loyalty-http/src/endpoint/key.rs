@@ -2,21 +2,33 @@
 
 use loyalty_core::Timestamp;
 use loyalty_store::Scope;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::{Call, EncodedResponse, HandlerPlan};
 use crate::problem::Problem;
+use crate::wire::schema;
 use crate::wire::value::TimeText;
 
-#[derive(Serialize)]
-struct KeyResponse<'a> {
+/// An API key, its shop and the server's time.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
+pub(crate) struct KeyResponse<'a> {
     key_id: &'a str,
+    #[schemars(with = "schema::Numeral")]
     shop_id: String,
     shop: &'a str,
+    #[schemars(with = "schema::Currency")]
     currency: &'a str,
+    /// A time zone of IANA.
     time_zone: &'a str,
+    #[schemars(schema_with = "scopes_schema")]
     scopes: &'a [Scope],
     time: TimeText,
+}
+
+fn scopes_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": schema::one_of_names(Scope::ALL.map(Scope::name)) })
 }
 
 /// `GET /v1/key`

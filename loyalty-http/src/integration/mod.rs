@@ -31,6 +31,7 @@ mod apportion;
 mod order;
 mod php;
 mod scalar;
+pub(crate) mod schema;
 mod signature;
 pub(crate) mod webhook;
 mod wire;

@@ -24,6 +24,7 @@ use loyalty_store::{
     Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
     RedemptionAction, Scope, Shop, Store,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,6 +38,7 @@ use crate::idempotency::IdempotencyRecord;
 use crate::problem::{Problem, to_sentence};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
+use crate::wire::schema;
 
 /// The known platforms. `common` is for events that are the same for all.
 const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
@@ -366,31 +368,42 @@ fn write_action(action: Action) -> HandlerPlan {
     )
 }
 
-#[derive(Serialize)]
-struct InstalledResponse {
+/// The store is connected.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Installed")]
+pub(crate) struct InstalledResponse {
+    #[schemars(with = "schema::True")]
     ok: bool,
 }
 
-#[derive(Serialize)]
-struct KeyVerifyResponse<'a> {
+/// The key is valid.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeyVerification")]
+pub(crate) struct KeyVerifyResponse<'a> {
+    #[schemars(with = "schema::True")]
     ok: bool,
     shop: &'a str,
+    #[schemars(with = "schema::Currency")]
     currency: &'a str,
     time_zone: &'a str,
 }
 
-/// The envelope in which plugins expect the responses to queries.
-#[derive(Serialize)]
-struct DataEnvelope<T> {
+/// The shape in which the plugins expect data.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Data", inline)]
+pub(crate) struct DataEnvelope<T> {
     data: T,
 }
 
-/// The redemption that a plugin shows to its customer. It reads `data.data.coupon_code`.
-#[derive(Serialize)]
-struct CouponResponse<'a> {
-    /// Null for a redemption without a code.
+/// A redemption with its coupon code.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Coupon")]
+pub(crate) struct CouponResponse<'a> {
+    /// The code; null for a benefit without one.
+    #[schemars(with = "Option<schema::CodeText>")]
     coupon_code: Option<&'a str>,
     #[serde(flatten)]
+    #[schemars(required)]
     redemption: Option<RedemptionResponse<'a>>,
 }
 
@@ -407,13 +420,17 @@ impl<'a> CouponResponse<'a> {
     }
 }
 
-/// The response for people who read the store's log. The plugins read the status only.
-#[derive(Serialize)]
-struct WebhookResponse {
+/// The outcome of a delivery.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryResult")]
+pub(crate) struct WebhookResponse {
+    #[schemars(with = "schema::True")]
     ok: bool,
     /// The change of the customer's balance by this delivery.
+    #[schemars(with = "schema::Points")]
     points_changed: Points,
-    /// Null if the customer is unknown.
+    /// The balance; null where the customer is not known.
+    #[schemars(with = "Option<schema::Points>")]
     point_balance: Option<Points>,
 }
 

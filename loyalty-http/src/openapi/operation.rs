@@ -1,218 +1,147 @@
-//! One operation: what is told of it, and what follows from its route.
+//! One operation: its own words, and what follows from its route.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hyper::{Method, StatusCode};
-use loyalty_store::Scope;
 use serde_json::{Map, Value, json};
 
-use super::{members, schema};
+use super::parameters::{self, Parameter};
+use super::schemas::Schemas;
+use super::set;
 use crate::problem::MEDIA_TYPE;
-use crate::router::{Access, Route};
+use crate::route::{Access, ProblemCodes, RequestBody, Route, RouteHandler, SuccessResponse};
+use crate::wire::schema::reference;
 
-/// Set on an answer that was given before.
-const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
+/// The header of a response that was given before.
+const REPLAYED: &str = "Idempotency-Replayed";
 
-/// `shared.json`.
-pub(super) struct SharedComponents(pub(super) Value);
-
-/// The codes of an operation's refusals, by status.
+/// The codes of an operation's problems, by status.
 #[derive(Default)]
-struct ProblemCodes(BTreeMap<u16, BTreeSet<String>>);
+struct Problems(BTreeMap<u16, BTreeSet<&'static str>>);
 
-impl ProblemCodes {
-    /// Adds `{"404": ["not_found"]}`.
-    fn add(&mut self, codes: &Value) {
-        for (status, codes) in codes.as_object().into_iter().flatten() {
-            let codes = codes
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned);
-            self.0
-                .entry(status.parse().unwrap_or_default())
-                .or_default()
-                .extend(codes);
+impl Problems {
+    fn add(&mut self, codes: ProblemCodes) {
+        for (status, codes) in codes {
+            let names = codes.iter().map(|code| code.name);
+            self.0.entry(*status).or_default().extend(names);
         }
     }
 }
 
-impl SharedComponents {
-    pub(super) fn new(shared: Value) -> Self {
-        Self(shared)
+/// The operation of a route.
+pub(super) fn describe(tag: &str, route: &Route, schemas: &mut Schemas) -> Value {
+    let words = &route.operation;
+    let mut operation = json!({
+        "tags": [tag],
+        "operationId": words.id,
+        "summary": words.summary,
+    });
+    if let Some(description) = words.description {
+        set(&mut operation, "description", description);
     }
 
-    /// The document's own members.
-    pub(super) fn document_members(&self) -> Map<String, Value> {
-        let mut head: Map<_, _> = self.clone_members("document");
-        if let Some(info) = head.get_mut("info").and_then(Value::as_object_mut) {
-            info.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
-        }
-        head
+    let mut problems = Problems::default();
+    let parameters = describe_parameters(route, &mut problems, schemas);
+    if !parameters.is_empty() {
+        set(&mut operation, "parameters", parameters);
     }
-
-    fn clone_members(&self, name: &str) -> Map<String, Value> {
-        members(&self.0, name)
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+    if let Some(body) = &words.body {
+        set(&mut operation, "requestBody", describe_body(body, schemas));
     }
+    add_route_problems(route, &mut problems);
+    problems.add(words.problems);
 
-    /// What operations refer to.
-    pub(super) fn components(&self, schemas: &Map<String, Value>) -> Value {
-        let mut parameters = Map::new();
-        let places = members(&self.0, "parameters").flat_map(|(place, known)| {
-            known
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(move |(name, _)| (place.as_str(), name.as_str()))
+    // A stored response can be given again.
+    let stored = route.is_idempotent_write() || words.success.headers.contains(&REPLAYED);
+    let mut responses = Map::new();
+    let status = words.success.status.as_u16().to_string();
+    responses.insert(status, describe_success(&words.success, stored, schemas));
+    for (status, codes) in problems.0 {
+        responses.insert(status.to_string(), describe_problem(status, &codes, stored));
+    }
+    set(&mut operation, "responses", responses);
+    set(&mut operation, "security", describe_security(route));
+    operation
+}
+
+/// A parameter with its schema.
+pub(super) fn describe_parameter(
+    parameter: &Parameter,
+    required: bool,
+    schemas: &mut Schemas,
+) -> Value {
+    let mut described = json!({
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "schema": schemas.sent(parameter.schema),
+    });
+    if required || parameter.place == "path" {
+        set(&mut described, "required", true);
+    }
+    if let Some(example) = parameter.example {
+        set(&mut described, "example", parse_example(example));
+    }
+    described
+}
+
+/// An example of the source. The tests read all of them.
+fn parse_example(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+fn describe_parameters(
+    route: &Route,
+    problems: &mut Problems,
+    schemas: &mut Schemas,
+) -> Vec<Value> {
+    let in_path = route
+        .pattern
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| ("path", name));
+    let in_query = route.query.iter().map(|name| ("query", *name));
+    let key = route.is_idempotent_write().then_some("Idempotency-Key");
+    let in_head = key.into_iter().chain(route.operation.headers.iter().copied());
+    let names = in_path.chain(in_query).chain(in_head.map(|name| ("header", name)));
+
+    let mut described = Vec::new();
+    for parameter in names.filter_map(|(place, name)| parameters::find(place, name)) {
+        let Parameter { place, name, .. } = *parameter;
+        problems.add(parameter.problems);
+        described.push(if place == "query" && route.operation.required.contains(&name) {
+            describe_parameter(parameter, true, schemas)
+        } else {
+            json!({ "$ref": format!("#/components/parameters/{place}.{name}") })
         });
-        for (place, name) in places {
-            parameters.insert(format!("{place}.{name}"), self.parameter(place, name));
-        }
-        json!({
-            "schemas": schemas,
-            "parameters": parameters,
-            "headers": self.clone_members("headers"),
-            "securitySchemes": self.clone_members("security"),
-        })
     }
+    described
+}
 
-    /// A parameter with its schema written out.
-    fn parameter(&self, place: &str, name: &str) -> Value {
-        let mut parameter =
-            Map::from_iter([("name".to_owned(), name.into()), ("in".to_owned(), place.into())]);
-        if place == "path" {
-            parameter.insert("required".to_owned(), true.into());
-        }
-        for (member, value) in self
-            .parameter_spec(place, name)
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            match member.as_str() {
-                "refuses" => None,
-                "schema" => parameter.insert(member.clone(), schema::expand(value)),
-                _ => parameter.insert(member.clone(), value.clone()),
-            };
-        }
-        parameter.into()
+/// The problems that arise before the handler, and those of every body.
+fn add_route_problems(route: &Route, problems: &mut Problems) {
+    problems.add(parameters::ANY);
+    match route.handler {
+        RouteHandler::Open(_) | RouteHandler::Document => return,
+        RouteHandler::Signed(_) => problems.add(parameters::SIGNED),
+        RouteHandler::Bearer(..) | RouteHandler::Shopify(..) => problems.add(parameters::KEYED),
     }
-
-    fn parameter_spec(&self, place: &str, name: &str) -> Option<&Value> {
-        self.0.get("parameters")?.get(place)?.get(name)
+    if route.method != Method::GET {
+        problems.add(parameters::SENT);
     }
-
-    /// Refusals of one kind, as the shared file names them.
-    fn add_problems(&self, kind: &str, into: &mut ProblemCodes) {
-        into.add(
-            self.0
-                .get("refuses")
-                .and_then(|kinds| kinds.get(kind))
-                .unwrap_or(&Value::Null),
-        );
+    if route.is_idempotent_write() {
+        problems.add(parameters::WRITTEN);
     }
-
-    /// An operation of this route.
-    pub(super) fn operation(&self, tag: &str, route: &Route, told: &Value) -> Value {
-        let mut operation = Map::from_iter([("tags".to_owned(), json!([tag]))]);
-        for name in ["operationId", "summary", "description"] {
-            operation.extend(told.get(name).map(|text| (name.to_owned(), text.clone())));
-        }
-        let mut refusals = ProblemCodes::default();
-        let parameters = self.parameters(route, told, &mut refusals);
-        if !parameters.is_empty() {
-            operation.insert("parameters".to_owned(), parameters.into());
-        }
-        let body = told.get("body");
-        operation.extend(body.map(|body| ("requestBody".to_owned(), request_body(body))));
-        self.add_route_problems(route, body, &mut refusals);
-        refusals.add(told.get("refuses").unwrap_or(&Value::Null));
-        let answer = told.get("answer").unwrap_or(&Value::Null);
-        let kept =
-            is_write(route) || strings(answer, "headers").any(|name| name == IDEMPOTENCY_REPLAYED);
-        let (status, response) = success_response(answer, kept);
-        let mut responses = Map::from_iter([(status, response)]);
-        for (status, codes) in refusals.0 {
-            responses.insert(status.to_string(), problem_response(status, &codes, kept));
-        }
-        operation.insert("responses".to_owned(), responses.into());
-        operation.insert("security".to_owned(), security(route));
-        operation.into()
-    }
-
-    fn parameters(&self, route: &Route, told: &Value, refusals: &mut ProblemCodes) -> Vec<Value> {
-        let in_path = route
-            .pattern
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split_once('}'));
-        let mut named: Vec<(&str, &str)> = in_path.map(|(name, _)| ("path", name)).collect();
-        named.extend(route.query.iter().map(|name| ("query", *name)));
-        named.extend(is_write(route).then_some(("header", "Idempotency-Key")));
-        named.extend(strings(told, "headers").map(|name| ("header", name)));
-        let required: Vec<&str> = strings(told, "required").collect();
-        let written = named.into_iter().map(|(place, name)| {
-            match self.parameter_spec(place, name).and_then(|told| told.get("refuses")) {
-                Some(Value::String(kind)) => self.add_problems(kind, refusals),
-                Some(codes) => refusals.add(codes),
-                None => {}
-            }
-            if !required.contains(&name) || place != "query" {
-                return json!({ "$ref": format!("#/components/parameters/{place}.{name}") });
-            }
-            let mut parameter = self.parameter(place, name);
-            if let Some(parameter) = parameter.as_object_mut() {
-                parameter.insert("required".to_owned(), true.into());
-            }
-            parameter
-        });
-        written.collect()
-    }
-
-    /// What is refused before the handler is reached, or because of what every body is.
-    fn add_route_problems(&self, route: &Route, body: Option<&Value>, into: &mut ProblemCodes) {
-        self.add_problems("any", into);
-        match route.access() {
-            Access::Open => return,
-            Access::Signed => self.add_problems("signed", into),
-            Access::Bearer(_) | Access::Shopify(_) => self.add_problems("keyed", into),
-        }
-        if route.method != Method::GET {
-            self.add_problems("sent", into);
-        }
-        if is_write(route) {
-            self.add_problems("written", into);
-        }
-        if let Some(body) = body.filter(|_| route.access() != Access::Signed) {
-            self.add_problems("json", into);
-            if body.get("document").is_none() {
-                self.add_problems("members", into);
-            }
+    if let Some(body) = route.operation.body.filter(|_| route.access() != Access::Signed) {
+        problems.add(parameters::JSON);
+        if !body.is_document {
+            problems.add(parameters::MEMBERS);
         }
     }
 }
 
-fn strings<'a>(told: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
-    told.get(name)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-/// Whether a transaction is asked for, which a key of the client's can make happen once.
-fn is_write(route: &Route) -> bool {
-    let scope = match route.access() {
-        Access::Bearer(scope) | Access::Shopify(scope) => scope,
-        Access::Open | Access::Signed => return false,
-    };
-    route.method != Method::GET && scope != Scope::Read
-}
-
-fn security(route: &Route) -> Value {
+fn describe_security(route: &Route) -> Value {
     match route.access() {
         Access::Open | Access::Signed => json!([]),
         Access::Bearer(scope) => json!([{ "key": [scope.name()] }]),
@@ -220,21 +149,13 @@ fn security(route: &Route) -> Value {
     }
 }
 
-fn request_body(body: &Value) -> Value {
-    let mut media = Map::new();
-    media.extend(
-        body.get("schema")
-            .map(|told| ("schema".to_owned(), schema::expand(told))),
-    );
-    media.extend(
-        body.get("example")
-            .map(|example| ("example".to_owned(), example.clone())),
-    );
-    let required = body.get("required").and_then(Value::as_bool).unwrap_or(true);
-    json!({ "required": required, "content": { "application/json": media } })
+fn describe_body(body: &RequestBody, schemas: &mut Schemas) -> Value {
+    let (schema, example) = (schemas.sent(body.schema), parse_example(body.example));
+    let media = json!({ "schema": schema, "example": example });
+    json!({ "required": body.required, "content": { "application/json": media } })
 }
 
-fn headers<'a>(names: impl Iterator<Item = &'a str>) -> Value {
+fn describe_headers<'a>(names: impl Iterator<Item = &'a str>) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     names
         .map(|name| (name.to_owned(), reference(name)))
@@ -246,45 +167,44 @@ fn status_phrase(status: u16) -> &'static str {
     StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
-        .unwrap_or("Refused")
+        .unwrap_or("Error")
 }
 
-/// The good answer, and its status. An answer that is kept can come a second time.
-fn success_response(answer: &Value, kept: bool) -> (String, Value) {
-    let status = answer
-        .get("status")
-        .and_then(Value::as_u64)
-        .and_then(|status| u16::try_from(status).ok());
-    let status = status.unwrap_or(200);
-    let replayed = kept.then_some(IDEMPOTENCY_REPLAYED);
-    let mut response = json!({ "description": status_phrase(status), "headers": headers(strings(answer, "headers").chain(replayed)) });
+fn describe_success(success: &SuccessResponse, stored: bool, schemas: &mut Schemas) -> Value {
+    let headers = success.headers.iter().copied().chain(stored.then_some(REPLAYED));
+    let mut response = json!({
+        "description": status_phrase(success.status.as_u16()),
+        "headers": describe_headers(headers),
+    });
+
     let mut content = Map::new();
-    if let Some(told) = answer.get("schema") {
-        content.insert("application/json".to_owned(), json!({ "schema": schema::expand(told) }));
+    if let Some(schema) = success.schema {
+        let media = json!({ "schema": schemas.received(schema) });
+        content.insert("application/json".to_owned(), media);
     }
-    if let Some(media) = answer.get("text").and_then(Value::as_str) {
+    if let Some(media) = success.text {
         content.insert(media.to_owned(), json!({ "schema": { "type": "string" } }));
     }
-    if let Some(response) = response.as_object_mut().filter(|_| !content.is_empty()) {
-        response.insert("content".to_owned(), content.into());
+    if !content.is_empty() {
+        set(&mut response, "content", content);
     }
-    (status.to_string(), response)
+    response
 }
 
-/// A problem of one of these codes.
-fn problem_response(status: u16, codes: &BTreeSet<String>, kept: bool) -> Value {
-    let by_the_rules = matches!(status, 404 | 409 | 412 | 422);
-    let names = [
+/// A problem with one of these codes.
+fn describe_problem(status: u16, codes: &BTreeSet<&str>, stored: bool) -> Value {
+    let is_decision = matches!(status, 404 | 409 | 412 | 422);
+    let headers = [
         (status == 401).then_some("WWW-Authenticate"),
         matches!(status, 429 | 503).then_some("Retry-After"),
-        (kept && by_the_rules).then_some(IDEMPOTENCY_REPLAYED),
+        (stored && is_decision).then_some(REPLAYED),
     ];
     let of_status =
         json!({ "properties": { "status": { "const": status }, "code": { "enum": codes } } });
-    let problem = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, of_status] });
+    let problem = json!({ "allOf": [{ "$ref": reference("Problem") }, of_status] });
     json!({
         "description": status_phrase(status),
-        "headers": headers(names.into_iter().flatten()),
+        "headers": describe_headers(headers.into_iter().flatten()),
         "content": { MEDIA_TYPE: { "schema": problem } },
     })
 }

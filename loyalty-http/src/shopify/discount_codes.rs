@@ -6,6 +6,7 @@ use hyper::header::{HeaderValue, LOCATION};
 use loyalty_core::discount::{Code, CodeError};
 use loyalty_core::{CodeId, PriceRuleId};
 use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, NumericId, Receipt, Rejection};
+use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -18,33 +19,41 @@ use crate::wire::discount_code::{BatchBody, BatchCounts, describe_outcome};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::Text;
 use crate::wire::query::CodeCursor;
+use crate::wire::schema;
 use crate::wire::value::{TimeText, parse_number};
 
 /// `{"discount_code": …}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CodeEnvelope {
+#[schemars(rename = "ShopifyDiscountCodeRequest")]
+pub(crate) struct CodeEnvelope {
     discount_code: ShopifyCodeBody,
 }
 
-/// A code to be created or changed. The fields below the blank line are ignored: clients
-/// send back the last response, which has them.
-#[derive(Debug, Default, Deserialize)]
+/// A change of a discount code. The last response can be sent back: members that cannot be changed are ignored.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct ShopifyCodeBody {
+#[schemars(rename = "ShopifyDiscountCodeChange")]
+pub(crate) struct ShopifyCodeBody {
     code: Option<Text<1000>>,
 
     #[serde(rename = "id")]
+    #[schemars(with = "schema::ReadOnly")]
     _id: IgnoredAny,
     #[serde(rename = "price_rule_id")]
+    #[schemars(with = "schema::ReadOnly")]
     _price_rule_id: IgnoredAny,
     #[serde(rename = "usage_count")]
+    #[schemars(with = "schema::ReadOnly")]
     _usage_count: IgnoredAny,
     #[serde(rename = "errors")]
+    #[schemars(with = "schema::ReadOnly")]
     _errors: IgnoredAny,
     #[serde(rename = "created_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _created_at: IgnoredAny,
     #[serde(rename = "updated_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _updated_at: IgnoredAny,
 }
 
@@ -61,12 +70,17 @@ impl CodeEnvelope {
     }
 }
 
-/// A code in a response.
-#[derive(Debug, Serialize)]
-struct ShopifyCodeResponse<'a> {
+/// A discount code.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyDiscountCode")]
+pub(super) struct ShopifyCodeResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: i64,
+    #[schemars(with = "schema::Number")]
     price_rule_id: i64,
+    #[schemars(with = "schema::CodeText")]
     code: &'a str,
+    #[schemars(with = "schema::Count")]
     usage_count: u64,
     created_at: TimeText,
     updated_at: TimeText,
@@ -190,10 +204,13 @@ pub(crate) fn lookup(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))
 }
 
-/// A batch in a response.
-#[derive(Debug, Serialize)]
-struct ShopifyBatchResponse {
+/// A batch of discount codes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyBatch")]
+pub(super) struct ShopifyBatchResponse {
+    #[schemars(with = "schema::Number")]
     id: i64,
+    #[schemars(with = "schema::Number")]
     price_rule_id: i64,
     #[serde(flatten)]
     counts: BatchCounts,
@@ -209,17 +226,22 @@ impl From<&CodeBatch> for ShopifyBatchResponse {
     }
 }
 
-/// A code of a batch: its id, or the reason why it was not created.
-#[derive(Debug, Serialize)]
-struct ShopifyBatchCodeResponse<'a> {
+/// A code of a batch.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyBatchCode")]
+pub(super) struct ShopifyBatchCodeResponse<'a> {
+    #[schemars(with = "Option<schema::Number>")]
     id: Option<i64>,
     code: &'a str,
     errors: BatchErrors,
 }
 
-#[derive(Debug, Serialize)]
-struct BatchErrors {
+/// The reasons why a code was not created.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyBatchErrors")]
+pub(super) struct BatchErrors {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<String>>")]
     code: Option<[&'static str; 1]>,
 }
 

@@ -26,6 +26,7 @@ mod id_mapping;
 pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod saved_searches;
+pub(crate) mod schema;
 mod wire;
 
 use loyalty_core::{AccountId, CustomerId, ShopId};

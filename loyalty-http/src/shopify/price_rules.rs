@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{PriceRuleId, ShopId};
 use loyalty_store::{Action, DiscountAction, PriceRuleView, Receipt, Rejection, RuleChange, Store};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id_mapping::IdMapping;
@@ -14,20 +15,24 @@ use crate::endpoint::{Call, HandlerPlan, error, price_rules, to_json};
 use crate::problem::Problem;
 use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_rule};
 use crate::wire::query::RuleCursor;
+use crate::wire::schema;
 
 /// The place of the rule in a body.
 const BODY_POINTER: &str = "/price_rule";
 
 /// `{"price_rule": …}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PriceRuleEnvelope {
+#[schemars(rename = "ShopifyPriceRuleRequest")]
+pub(crate) struct PriceRuleEnvelope {
     price_rule: PriceRuleBody,
 }
 
-/// A price rule in a response.
-#[derive(Debug, Serialize)]
-struct ShopifyPriceRuleResponse<'a> {
+/// A price rule.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyPriceRule")]
+pub(super) struct ShopifyPriceRuleResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: i64,
     #[serde(flatten)]
     fields: PriceRuleFields<'a>,
@@ -247,7 +252,7 @@ mod tests {
             signing_secret: String::new(),
             scopes: Vec::new(),
         };
-        let router = Router::new(ROUTES);
+        let router = Router::new(&ROUTES);
         let MatchedRoute { route, params } = router.find(&Method::PUT, &path).unwrap();
         let call = Call {
             store: &store,

@@ -1,5 +1,6 @@
 //! The request and response bodies of Shopify's clients.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -8,59 +9,73 @@ use loyalty_core::{
     Timestamp, VariantId,
 };
 use loyalty_store::{
-    CustomerRef, CustomerView, FieldChange, NumericId, ProductRecord, ProfileChange, SavedSearch,
+    CustomerRef, CustomerView, FieldChange, NumericId, ProductRecord, ProductStatus, ProfileChange,
+    SavedSearch,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::wire::customer::{parse_tags, to_store_change};
+use crate::wire::customer::{MAX_TAGS, parse_tags, to_store_change};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::{Date, FieldError, FromText, PatchField, Text};
 use crate::wire::product::require_text;
+use crate::wire::schema;
 use crate::wire::value::{ParsedField, TimeText};
 
 /// `{"customer": …}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CustomerEnvelope {
+#[schemars(rename = "ShopifyCustomerRequest")]
+pub(crate) struct CustomerEnvelope {
     pub(super) customer: ShopifyCustomerBody,
 }
 
-/// A customer to be created or changed. Absent members stay unchanged, null members are
-/// cleared. The fields below the blank line are ignored: clients send back the last
-/// response, which has them.
-#[derive(Debug, Default, Deserialize)]
+/// A customer to be created or changed. An absent member stays as it is; null clears it. The last
+/// response can be sent back: members that cannot be changed are ignored.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct ShopifyCustomerBody {
+#[schemars(rename = "ShopifyCustomerChange")]
+pub(crate) struct ShopifyCustomerBody {
+    /// The shop's own id.
     own_id: Option<ParsedField<CustomerId>>,
     email: PatchField<ParsedField<Email>>,
     first_name: PatchField<Text<255>>,
     last_name: PatchField<Text<255>>,
     birthday: PatchField<Date>,
+    /// A text with commas between the tags, or an array.
     tags: PatchField<TagList>,
+    #[schemars(length(max = 1))]
     addresses: PatchField<Vec<ShopifyAddressBody>>,
 
     #[serde(rename = "id")]
+    #[schemars(with = "schema::ReadOnly")]
     _id: IgnoredAny,
     #[serde(rename = "currency")]
+    #[schemars(with = "schema::ReadOnly")]
     _currency: IgnoredAny,
     #[serde(rename = "tier")]
+    #[schemars(with = "schema::ReadOnly")]
     _tier: IgnoredAny,
     #[serde(rename = "point_balance")]
+    #[schemars(with = "schema::ReadOnly")]
     _point_balance: IgnoredAny,
     #[serde(rename = "default_address")]
+    #[schemars(with = "schema::ReadOnly")]
     _default_address: IgnoredAny,
     #[serde(rename = "created_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _created_at: IgnoredAny,
     #[serde(rename = "updated_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _updated_at: IgnoredAny,
 }
 
-/// The parts of an address that rules can use. Others are errors, since they would be
-/// lost.
-#[derive(Debug, Deserialize)]
+/// The parts of an address that rules use. Other parts are rejected.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ShopifyAddressInput")]
 struct ShopifyAddressBody {
     zip: Option<Text<32>>,
     country: Option<Text<100>>,
@@ -78,6 +93,26 @@ enum TagList {
 impl<'de> Deserialize<'de> for TagList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TagListVisitor)
+    }
+}
+
+impl JsonSchema for TagList {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TagList".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let tag = generator.subschema_for::<schema::Id>();
+        json_schema!({
+            "anyOf": [
+                { "type": "string" },
+                { "type": "array", "maxItems": MAX_TAGS, "items": tag }
+            ]
+        })
     }
 }
 
@@ -218,18 +253,27 @@ fn parse_address(
     ))
 }
 
-/// A customer in a response.
-#[derive(Debug, Serialize)]
+/// A customer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyCustomer")]
 pub(super) struct ShopifyCustomerResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: NumericId,
+    #[schemars(with = "Option<schema::Id>")]
     own_id: Option<&'a CustomerId>,
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
     first_name: Option<&'a str>,
     last_name: Option<&'a str>,
+    #[schemars(with = "Option<schema::Date>")]
     birthday: Option<String>,
+    /// The tags with commas between them.
     tags: String,
+    #[schemars(with = "schema::Currency")]
     currency: &'static str,
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<TierId>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
     addresses: Vec<ShopifyAddressResponse<'a>>,
     default_address: Option<ShopifyAddressResponse<'a>>,
@@ -237,10 +281,13 @@ pub(super) struct ShopifyCustomerResponse<'a> {
     updated_at: TimeText,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+/// The parts of an address that rules use.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyAddress")]
 struct ShopifyAddressResponse<'a> {
     zip: Option<&'a str>,
     country: Option<&'a str>,
+    #[schemars(with = "schema::True")]
     default: bool,
 }
 
@@ -275,32 +322,46 @@ impl<'a> ShopifyCustomerResponse<'a> {
     }
 }
 
-/// A product in a response.
-#[derive(Debug, Serialize)]
+/// A product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyProduct")]
 pub(super) struct ShopifyProductResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: NumericId,
+    #[schemars(with = "schema::Id")]
     own_id: &'a ProductId,
     title: &'a str,
     vendor: Option<&'a str>,
     product_type: Option<&'a str>,
+    /// The tags with commas between them.
     tags: String,
+    #[schemars(with = "ParsedField<ProductStatus>")]
     status: &'static str,
+    #[schemars(with = "Vec<schema::Id>")]
     categories: &'a BTreeSet<CategoryId>,
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
+    #[schemars(with = "schema::Currency")]
     currency: &'static str,
     variants: Vec<ShopifyVariantResponse<'a>>,
     created_at: TimeText,
     updated_at: TimeText,
 }
 
-#[derive(Debug, Serialize)]
+/// A variant of a product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifyVariant")]
 struct ShopifyVariantResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: NumericId,
+    #[schemars(with = "schema::Id")]
     own_id: &'a VariantId,
+    #[schemars(with = "schema::Number")]
     product_id: NumericId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
-    /// The variant's price, else the product's.
+    /// The price; the product's, where the variant has none.
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
 }
 
@@ -340,22 +401,27 @@ impl<'a> ShopifyProductResponse<'a> {
 }
 
 /// `{"customer_saved_search": …}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SavedSearchEnvelope {
+#[schemars(rename = "ShopifySavedSearchRequest")]
+pub(crate) struct SavedSearchEnvelope {
     pub(super) customer_saved_search: ShopifySavedSearchBody,
 }
 
-/// A saved search to be created.
-#[derive(Debug, Deserialize)]
+/// A search to be saved.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ShopifySavedSearchBody {
+#[schemars(rename = "ShopifyNewSavedSearch")]
+pub(crate) struct ShopifySavedSearchBody {
+    #[schemars(with = "schema::Title")]
     name: Text<255>,
     query: Option<Text<500>>,
 
     #[serde(default, rename = "id")]
+    #[schemars(with = "schema::ReadOnly")]
     _id: IgnoredAny,
     #[serde(default, rename = "created_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _created_at: IgnoredAny,
 }
 
@@ -367,9 +433,11 @@ impl ShopifySavedSearchBody {
     }
 }
 
-/// A saved search in a response.
-#[derive(Debug, Serialize)]
+/// A saved search.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ShopifySavedSearch")]
 pub(super) struct ShopifySavedSearchResponse<'a> {
+    #[schemars(with = "schema::Number")]
     id: NumericId,
     name: &'a str,
     query: &'a str,

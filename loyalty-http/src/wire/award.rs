@@ -1,42 +1,60 @@
-//! Points for something else than an order's basis, on the wire: asked for, and given.
+//! Actions and awards on the wire.
 
 use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points};
 use loyalty_store::{CustomerRef, Receipt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::json::BodyErrorCode;
 use super::json::field::{Integer, Text};
 use super::ledger::EntryId;
 use super::points::parse_single_customer_ref;
+use super::schema::{self, program};
 use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
-/// What a customer did: an action of the program, or a code that they typed.
-#[derive(Debug, Deserialize)]
+/// `allOf`: one customer, and an action or a code, which has its own points.
+fn action_rules() -> Value {
+    let mut rules = schema::one_customer();
+    let action = schema::needs(&[("action_id", "string"), ("code", "null")]);
+    let code = schema::needs(&[("code", "string"), ("action_id", "null"), ("points", "null")]);
+    if let Some(rules) = rules.as_array_mut() {
+        rules.push(json!({ "oneOf": [action, code] }));
+    }
+    rules
+}
+
+/// An action of the program that a customer performed, or a manual code that the customer entered.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ActionRequest", extend("allOf" = action_rules()))]
 pub(crate) struct ActionBody {
     customer_id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
     action_id: Option<ParsedField<ActionId>>,
+    /// A number of points other than the program's, where the program allows that.
+    #[schemars(with = "Option<schema::SomePoints>")]
     points: Option<Integer>,
     code: Option<Text<100>>,
 }
 
 impl ActionBody {
-    /// Who did it, and what the rules are asked.
+    /// Returns the customer and the command for the account.
     pub(crate) fn parse(self) -> Result<(CustomerRef, Command), Problem> {
-        let who = parse_single_customer_ref(self.customer_id, self.email)?;
+        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
         let wanted = self
             .points
             .map(|number| parse_points(number.0, 1, "/points"))
             .transpose()?;
         match (self.action_id, self.code, wanted) {
             (Some(ParsedField(action)), None, points) => {
-                Ok((who, Command::PerformAction { action, points }))
+                Ok((customer, Command::PerformAction { action, points }))
             }
-            (None, Some(code), None) => {
-                Ok((who, Command::EnterCode { code: code.as_str().into(), used_by_other: false }))
-            }
+            (None, Some(code), None) => Ok((
+                customer,
+                Command::EnterCode { code: code.as_str().into(), used_by_other: false },
+            )),
             (None, Some(_), Some(_)) => {
                 let detail = "A code gives its own points.";
                 Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
@@ -56,41 +74,52 @@ impl ActionBody {
     }
 }
 
-/// Points that were given, and why.
-#[derive(Debug, Serialize)]
+/// Points awarded for something other than an order's basis.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Award")]
 pub(crate) struct AwardResponse<'a> {
+    /// The reason of the award.
+    #[schemars(extend("enum" = ["action", "anniversary", "birthday", "code", "goal", "referral_milestone", "referral_received", "referral_sent", "sign_up", "tier_entry"]))]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     action_id: Option<&'a ActionId>,
+    #[schemars(with = "schema::Points")]
     points: Points,
-    /// A limit cut what would have been this many points.
+    /// True where a limit reduced the award to fewer points than `wanted`.
     partial: bool,
+    /// The points without the limit.
+    #[schemars(with = "schema::Points")]
     wanted: Points,
+    /// The limit that reduced the award.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Sent<program::Limit>>")]
     limit: Option<LimitResponse>,
-    /// From when on they can be spent, where that is not now.
+    /// From then on the points can be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_until: Option<TimeText>,
+    /// From then on the points can no longer be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<TimeText>,
+    /// The award as a sentence.
     text: String,
     #[serde(skip)]
     spendable_points: Points,
 }
 
-/// A limit of the program, as its document says it.
+/// A limit, in the form of the program's document.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct LimitResponse(Limit);
 
 impl AwardResponse<'_> {
-    /// What of it can be spent, or paid off debt.
+    /// The points that can be spent or that reduced a debt.
     pub(crate) fn spendable_points(&self) -> Points {
         self.spendable_points
     }
 }
 
-/// What a request brought about, but for what time had brought about before.
+/// The awards of a request, without those that were due before it.
 pub(crate) fn awards_of(receipt: &Receipt) -> Vec<AwardResponse<'_>> {
     let given = receipt.events.iter().filter_map(|event| {
         let Event::AwardGiven { points, lot, award, at } = event else {
@@ -124,15 +153,20 @@ impl<'a> AwardResponse<'a> {
     }
 }
 
-/// What an action gave, and what followed from it.
-#[derive(Debug, Serialize)]
+/// The awards of an action, and the balance after them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ActionResult")]
 pub(crate) struct ActionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
     awards: Vec<AwardResponse<'a>>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
+    #[schemars(with = "schema::Points")]
     pending: Points,
     entry_id: Option<EntryId>,
     at: TimeText,

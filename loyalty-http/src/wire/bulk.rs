@@ -1,19 +1,30 @@
-//! Many records in one body: all of them are read, and every fault of any is told at once.
+//! Many records in one body. All of them are read, and all faults are reported together.
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{self, BodyErrorCode};
+use super::schema;
 use super::value::prefix_pointer;
 use crate::problem::{Fault, Problem};
 
-/// How many records one request can bring.
-const MAX_RECORDS: usize = 250;
+/// The most records of a request.
+pub(crate) const MAX_RECORDS: usize = 250;
 
-/// Reads the records of the member `name`, each from a body of its own. Their ids must differ: of two records
-/// of one id, one would be lost.
+/// The numbers of records that were new, changed and unchanged.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its derived schema is used alone, for the store's `UpsertCounts`")]
+pub(crate) struct Tally {
+    created: schema::Count,
+    updated: schema::Count,
+    unchanged: schema::Count,
+}
+
+/// Reads the records of the member `name`, each like a body of its own. Their ids must differ: of
+/// two records with the same id, one would be lost.
 pub(crate) fn parse_records<'a, B: Deserialize<'a>, T>(
     name: &'static str,
     bodies: &[&'a RawValue],

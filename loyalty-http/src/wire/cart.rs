@@ -1,4 +1,6 @@
-//! Carts on the wire: what is about to be bought, and what its codes take off.
+//! Carts on the wire: their lines, and the discounts of their codes.
+
+use std::borrow::Cow;
 
 use loyalty_core::discount::{
     AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
@@ -9,58 +11,71 @@ use loyalty_core::{
     SegmentId, Timestamp, VariantId,
 };
 use loyalty_store::{CartQuery, CustomerRef, DiscountAction, Shop};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::json::field::{Text, TimeField};
 use super::price_rule::AnyId;
+use super::schema;
 use super::value::ParsedField;
 use crate::problem::{Problem, to_sentence};
 
-/// Who buys.
-#[derive(Debug, Default, Deserialize)]
+/// The buyer of a cart.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Buyer")]
 pub(crate) struct BuyerBody {
     customer_id: Option<AnyId<CustomerId>>,
     email: Option<ParsedField<Email>>,
     segment_ids: Option<Vec<AnyId<SegmentId>>>,
 }
 
-/// A cart with its codes.
-#[derive(Debug, Deserialize)]
+/// A cart with its discount codes.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Cart")]
 pub(crate) struct CartBody {
     customer: Option<BuyerBody>,
+    #[schemars(length(max = Cart::MAX_LINES))]
     lines: Vec<CartLineBody>,
+    #[schemars(length(max = Cart::MAX_SHIPPING_LINES))]
     shipping: Option<Vec<CartShippingBody>>,
     country: Option<ParsedField<CountryId>>,
+    /// The shop's currency, or absent.
     currency: Option<ParsedField<Currency>>,
+    #[schemars(length(max = Cart::MAX_CODES))]
     codes: Option<Vec<ParsedField<DiscountCode>>>,
     checkout_id: Option<ParsedField<CheckoutId>>,
-    /// The shopper's address, so that guessing is slowed for them alone.
+    /// The shopper's network address. Too many unknown codes slow down this address alone.
     address: Option<Text<255>>,
 }
 
-/// A line. Without an id of its own its position is its id, counted from 1.
-#[derive(Debug, Deserialize)]
+/// A line of a cart.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CartLine")]
 struct CartLineBody {
+    /// The id of the line; by default its position, counted from 1.
     line_id: Option<AnyId<LineId>>,
     product_id: Option<AnyId<ProductId>>,
     variant_id: Option<AnyId<VariantId>>,
     categories: Option<Vec<AnyId<CategoryId>>>,
     quantity: u32,
+    /// The price of one unit.
     price: ParsedField<Amount>,
     gift_card: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A shipping line of a cart.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CartShippingLine")]
 struct CartShippingBody {
     line_id: Option<AnyId<LineId>>,
     price: ParsedField<Amount>,
 }
 
-/// Who asks, for the throttle.
+/// The customer and the network address that the throttle counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ThrottleSubject {
     pub(crate) customer: Option<String>,
@@ -95,7 +110,7 @@ fn parse_line_id(id: Option<AnyId<LineId>>, position: u32) -> Result<LineId, Pro
 }
 
 impl CartBody {
-    /// The cart as of `now`, and who asks.
+    /// Returns the cart as of `now`, and the subject of the throttle.
     pub(crate) fn parse(
         self,
         shop: &Shop,
@@ -111,7 +126,7 @@ impl CartBody {
         }
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
-        let asker = ThrottleSubject { customer: buyer.throttle_name(), address };
+        let subject = ThrottleSubject { customer: buyer.throttle_name(), address };
         let lines = self
             .lines
             .into_iter()
@@ -139,7 +154,7 @@ impl CartBody {
             at: now,
         };
         let checkout = self.checkout_id.map(|checkout| checkout.0);
-        Ok((CartQuery { cart, checkout }, asker))
+        Ok((CartQuery { cart, checkout }, subject))
     }
 }
 
@@ -162,7 +177,7 @@ impl CartLineBody {
     }
 }
 
-/// Why a cart cannot be evaluated, and where that stands.
+/// The problem of a cart that cannot be evaluated, with its pointer.
 pub(crate) fn cart_problem(error: &CartError) -> Problem {
     let pointer = match error {
         CartError::TooManyCodes | CartError::OtherCurrency(_) => "/codes",
@@ -176,24 +191,34 @@ pub(crate) fn cart_problem(error: &CartError) -> Problem {
     Problem::unprocessable(error.code(), to_sentence(&error.to_string())).with_param(pointer)
 }
 
-/// A cart after its codes.
-#[derive(Debug, Serialize)]
+/// A cart after its discount codes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CartEvaluation")]
 pub(crate) struct CartResponse<'a> {
+    #[schemars(with = "schema::Currency")]
     currency: &'static str,
-    /// All that is taken off.
+    /// The sum of all discounts.
+    #[schemars(with = "schema::Amount")]
     discount: Amount,
-    /// What is left to pay for lines and shipping.
+    /// The amount left to pay for lines and shipping.
+    #[schemars(with = "schema::Amount")]
     total: Amount,
     lines: Vec<LineTotalResponse<'a>>,
     shipping: Vec<LineTotalResponse<'a>>,
     codes: Vec<CodeOutcomeResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A line after its discounts.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LineTotal")]
 struct LineTotalResponse<'a> {
+    #[schemars(with = "schema::Id")]
     line_id: &'a LineId,
+    #[schemars(with = "schema::Amount")]
     amount: Amount,
+    #[schemars(with = "schema::Amount")]
     discount: Amount,
+    #[schemars(with = "schema::Amount")]
     left: Amount,
 }
 
@@ -208,55 +233,135 @@ impl<'a> From<&'a LineTotal> for LineTotalResponse<'a> {
     }
 }
 
-/// One code: what it takes off which line, or why it does not apply. All of that is for the shop; of a code that
-/// does not apply, a shopper may be shown what is called public, and nothing else.
-#[derive(Debug, Serialize)]
-struct CodeOutcomeResponse<'a> {
+/// A discount code of a cart. All of it is for the shop. Of a code that does not apply, a shopper
+/// may see the public members alone.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "CartCode")]
+enum CodeOutcomeResponse<'a> {
+    Applied(AppliedCodeResponse<'a>),
+    Rejected(RejectedCodeResponse<'a>),
+}
+
+/// A discount code that applies.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AppliedCode")]
+struct AppliedCodeResponse<'a> {
+    #[schemars(with = "schema::CodeText")]
     code: &'a str,
+    #[schemars(with = "schema::True")]
     applied: bool,
-    #[serde(skip_serializing_if = "Option::is_none", flatten)]
-    applied_code: Option<AppliedCodeResponse<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    #[schemars(with = "schema::Numeral")]
+    code_id: String,
+    #[schemars(with = "schema::Numeral")]
+    price_rule_id: String,
+    #[schemars(extend("enum" = ["product", "order", "shipping"]))]
+    class: &'static str,
+    #[schemars(with = "schema::Amount")]
+    discount: Amount,
+    shares: Vec<LineShareResponse<'a>>,
     text: String,
-    /// One answer for every reason that would tell whether the code exists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_reason: Option<&'static str>,
+    /// A text that a shopper may see.
     public_text: String,
 }
 
-#[derive(Debug, Serialize)]
-struct AppliedCodeResponse<'a> {
-    code_id: String,
-    price_rule_id: String,
-    class: &'static str,
-    discount: Amount,
-    shares: Vec<LineShareResponse<'a>>,
+/// A discount code that does not apply.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RejectedCode")]
+struct RejectedCodeResponse<'a> {
+    #[schemars(with = "schema::CodeText")]
+    code: &'a str,
+    #[schemars(with = "schema::False")]
+    applied: bool,
+    /// The reason, for the shop alone.
+    #[schemars(with = "CodeRejectionCode")]
+    reason: &'static str,
+    text: String,
+    /// The reason that a shopper may see.
+    #[schemars(with = "PublicCodeRejectionCode")]
+    public_reason: &'static str,
+    /// A text that a shopper may see.
+    public_text: String,
 }
 
-#[derive(Debug, Serialize)]
+/// The reason why a discount code does not apply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CodeRejectionCode;
+
+impl JsonSchema for CodeRejectionCode {
+    fn schema_name() -> Cow<'static, str> {
+        "CodeRejection".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The reason why a discount code does not apply.",
+            "type": "string",
+            "enum": [
+                "already_used_by_customer", "country_not_entitled", "customer_not_eligible",
+                "customer_required", "disabled", "duplicate_code", "expired", "individual_use",
+                "minimum_quantity_not_met", "minimum_subtotal_not_met", "no_entitled_lines",
+                "no_shipping_lines", "not_combined", "not_yet_valid", "prerequisites_not_met",
+                "same_rule", "shipping_price_above_maximum", "unknown_code", "used_up"
+            ]
+        })
+    }
+}
+
+/// The reason that a shopper may see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublicCodeRejectionCode;
+
+impl JsonSchema for PublicCodeRejectionCode {
+    fn schema_name() -> Cow<'static, str> {
+        "PublicCodeRejection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description":
+                "The reason that a shopper may see. Reasons that would help a guesser are one.",
+            "anyOf": [
+                generator.subschema_for::<CodeRejectionCode>(),
+                { "const": "code_not_valid" }
+            ]
+        })
+    }
+}
+
+/// A line's share of a discount.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LineShare")]
 struct LineShareResponse<'a> {
+    #[schemars(with = "schema::Id")]
     line_id: &'a LineId,
+    #[schemars(with = "schema::Amount")]
     amount: Amount,
 }
 
 impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
     fn from(outcome: &'a CodeOutcome) -> Self {
-        let refusal = outcome.outcome.as_ref().err();
-        Self {
-            code: outcome.code.as_str(),
-            applied: refusal.is_none(),
-            applied_code: outcome.outcome.as_ref().ok().map(AppliedCodeResponse::from),
-            reason: refusal.map(loyalty_core::discount::CodeRejection::code),
-            text: outcome.to_string(),
-            public_reason: refusal.map(loyalty_core::discount::CodeRejection::public_code),
-            public_text: outcome.public_text(),
+        let (code, text) = (outcome.code.as_str(), outcome.to_string());
+        let public_text = outcome.public_text();
+
+        match &outcome.outcome {
+            Ok(applied) => {
+                Self::Applied(AppliedCodeResponse::new(code, applied, text, public_text))
+            }
+            Err(rejection) => Self::Rejected(RejectedCodeResponse {
+                code,
+                applied: false,
+                reason: rejection.code(),
+                text,
+                public_reason: rejection.public_code(),
+                public_text,
+            }),
         }
     }
 }
 
-impl<'a> From<&'a AppliedCode> for AppliedCodeResponse<'a> {
-    fn from(applied: &'a AppliedCode) -> Self {
+impl<'a> AppliedCodeResponse<'a> {
+    fn new(code: &'a str, applied: &'a AppliedCode, text: String, public_text: String) -> Self {
         let class = match applied.class {
             DiscountClass::Product => "product",
             DiscountClass::Order => "order",
@@ -266,12 +371,17 @@ impl<'a> From<&'a AppliedCode> for AppliedCodeResponse<'a> {
             .shares
             .iter()
             .map(|share| LineShareResponse { line_id: &share.line, amount: share.amount });
+
         Self {
+            code,
+            applied: true,
             code_id: applied.code.to_string(),
             price_rule_id: applied.rule.to_string(),
             class,
             discount: applied.discount,
             shares: shares.collect(),
+            text,
+            public_text,
         }
     }
 }
@@ -291,18 +401,22 @@ impl<'a> CartResponse<'a> {
     }
 }
 
-/// Codes to be reserved for a checkout.
-#[derive(Debug, Deserialize)]
+/// Discount codes to be reserved for a checkout.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReservationRequest")]
 pub(crate) struct ReserveBody {
+    #[schemars(length(min = 1, max = Cart::MAX_CODES))]
     codes: Vec<ParsedField<DiscountCode>>,
     customer: Option<BuyerBody>,
+    /// The end of the reservation, at most a day from now.
     until: TimeField,
+    /// The shopper's network address. Too many unknown codes slow down this address alone.
     address: Option<Text<255>>,
 }
 
 impl ReserveBody {
-    /// What is asked of the store, and who asks.
+    /// Returns the action for the store, and the subject of the throttle.
     pub(crate) fn parse(
         self,
         checkout: CheckoutId,
@@ -313,14 +427,14 @@ impl ReserveBody {
         }
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
-        let asker = ThrottleSubject { customer: buyer.throttle_name(), address };
+        let subject = ThrottleSubject { customer: buyer.throttle_name(), address };
         let customer =
             CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
         let codes = self.codes.into_iter().map(|code| code.0).collect();
         let segments = segment_ids(buyer.segment_ids);
         Ok((
             DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 },
-            asker,
+            subject,
         ))
     }
 }

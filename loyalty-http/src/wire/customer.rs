@@ -4,19 +4,44 @@ use std::collections::BTreeSet;
 
 use loyalty_core::{Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp};
 use loyalty_store::{CustomerRef, CustomerView, FieldChange as Changed, ProfileChange};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::json::BodyErrorCode;
 use super::json::field::{Date, Integer, PatchField, Text, TimeField};
+use super::schema;
 use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
-/// How many tags a customer can have.
-const MAX_TAGS: usize = 250;
+/// The most tags of a customer.
+pub(crate) const MAX_TAGS: usize = 250;
 
-/// A customer as a shop tells of one: a new one, or an order's. What is absent or null says nothing.
-#[derive(Debug, Deserialize)]
+/// `allOf`: a reason needs a balance, and an end needs a tier.
+fn patch_rules() -> Value {
+    json!([
+        {
+            "description": "A `reason` needs a `point_balance`.",
+            "anyOf": [
+                { "required": ["point_balance"] },
+                { "properties": { "reason": { "type": "null" } } }
+            ]
+        },
+        {
+            "description": "A `tier_until` needs a `tier`.",
+            "anyOf": [
+                schema::needs(&[("tier", "string")]),
+                schema::needs(&[("tier", "null"), ("tier_until", "null")]),
+                { "properties": { "tier_until": false } }
+            ]
+        }
+    ])
+}
+
+/// A customer with an id, an e-mail address or both. A member that is absent or null changes nothing.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewCustomer", extend("anyOf" = [schema::needs(&[("customer_id", "string")]), schema::needs(&[("email", "string")])]))]
 pub(crate) struct CustomerBody {
     customer_id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
@@ -25,11 +50,12 @@ pub(crate) struct CustomerBody {
     birthday: Option<Date>,
     zip: Option<Text<32>>,
     country: Option<Text<100>>,
+    #[schemars(length(max = MAX_TAGS))]
     tags: Option<Vec<ParsedField<Tag>>>,
 }
 
 impl CustomerBody {
-    /// Who it is and what is told of them.
+    /// Returns the customer and the change of the profile.
     pub(crate) fn parse(self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let who = parse_customer_ref(self.customer_id, self.email)?;
         let text =
@@ -50,7 +76,7 @@ impl CustomerBody {
     }
 }
 
-/// A customer is named by id or e-mail at least.
+/// Returns the customer, or a problem where there is neither an id nor an e-mail address.
 fn parse_customer_ref(
     id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
@@ -62,7 +88,7 @@ fn parse_customer_ref(
     })
 }
 
-/// The tags, if there are not too many.
+/// Returns the tags, or a problem where there are too many.
 pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
     if tags.len() > MAX_TAGS {
         let detail = format!("A customer can have at most {MAX_TAGS} tags.");
@@ -73,9 +99,10 @@ pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, P
     Ok(tags.into_iter().map(|tag| tag.0).collect())
 }
 
-/// A change of a customer. What is absent stays, what is null is cleared.
-#[derive(Debug, Default, Deserialize)]
+/// A change of a customer. An absent member stays as it is; null clears it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CustomerChange", extend("allOf" = patch_rules()))]
 pub(crate) struct CustomerPatch {
     email: PatchField<ParsedField<Email>>,
     first_name: PatchField<Text<255>>,
@@ -83,15 +110,21 @@ pub(crate) struct CustomerPatch {
     birthday: PatchField<Date>,
     zip: PatchField<Text<32>>,
     country: PatchField<Text<100>>,
+    #[schemars(length(max = MAX_TAGS))]
     tags: PatchField<Vec<ParsedField<Tag>>>,
+    /// A tier set by hand.
     tier: PatchField<ParsedField<TierId>>,
+    /// The end of that tier.
     tier_until: PatchField<TimeField>,
+    /// The new balance, reached by an adjusting entry.
+    #[schemars(with = "schema::BalancePoints")]
     point_balance: PatchField<Integer>,
+    /// The reason for the new balance.
     reason: Option<Text<500>>,
 }
 
 impl CustomerPatch {
-    /// What changes of the record, and what the rules are asked.
+    /// Returns the change of the profile, and the commands for the account.
     pub(crate) fn parse(self) -> Result<(ProfileChange, Vec<Command>), Problem> {
         let tier = parse_tier(self.tier, self.tier_until)?;
         let balance = parse_balance(self.point_balance, self.reason)?;
@@ -113,7 +146,7 @@ impl CustomerPatch {
     }
 }
 
-/// What a field of a PATCH asks of the store.
+/// Turns a field of a PATCH into a change for the store.
 pub(crate) fn to_store_change<T, U>(
     change: PatchField<T>,
     into: impl FnOnce(T) -> U,
@@ -172,21 +205,28 @@ fn parse_balance(
     }
 }
 
-/// A customer as they are answered.
-#[derive(Debug, Serialize)]
+/// A customer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Customer")]
 pub(crate) struct CustomerResponse<'a> {
     /// Null for a guest, who is known by e-mail only.
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
     first_name: Option<&'a str>,
     last_name: Option<&'a str>,
+    #[schemars(with = "Option<schema::Date>")]
     birthday: Option<String>,
     zip: Option<&'a str>,
     country: Option<&'a str>,
+    #[schemars(with = "Vec<schema::Id>")]
     tags: &'a BTreeSet<Tag>,
-    /// The one set by hand, while it holds.
+    /// The tier set by hand, while it is valid.
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<TierId>,
     tier_until: Option<TimeText>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
     created_at: TimeText,
     updated_at: TimeText,
@@ -216,13 +256,16 @@ impl<'a> CustomerResponse<'a> {
 }
 
 /// A page of customers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Customers")]
 pub(crate) struct CustomersResponse<'a> {
     pub(crate) customers: Vec<CustomerResponse<'a>>,
 }
 
-/// How many customers there are.
-#[derive(Debug, Serialize)]
+/// The number of all records, or of those that match.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CountResult")]
 pub(crate) struct CountResponse {
+    #[schemars(with = "schema::Count")]
     pub(crate) count: u64,
 }

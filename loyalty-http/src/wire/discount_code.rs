@@ -2,16 +2,19 @@
 
 use loyalty_core::discount::{BatchOutcome, Code as DiscountCode};
 use loyalty_store::{CheckoutView, CodeBatch, CodeView, DiscountAction};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::schema;
 use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
-/// A code to be made. Without a text of its own one is drawn that cannot be guessed, after the prefix.
-#[derive(Debug, Default, Deserialize)]
+/// A new discount code. Without `code` the server draws one that cannot be guessed, after the `prefix`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDiscountCode", extend("anyOf" = [{ "properties": { "code": { "type": "null" } } }, { "properties": { "prefix": { "type": "null" } } }]))]
 pub(crate) struct DiscountCodeBody {
     code: Option<ParsedField<DiscountCode>>,
     prefix: Option<Text<{ DiscountCode::MAX_PREFIX_CHARS }>>,
@@ -32,7 +35,7 @@ impl DiscountCodeBody {
     }
 }
 
-/// A code of the system's randomness.
+/// Draws a random code.
 fn draw_code(prefix: &str) -> Result<DiscountCode, Problem> {
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
@@ -43,30 +46,35 @@ fn draw_code(prefix: &str) -> Result<DiscountCode, Problem> {
     DiscountCode::generate(prefix, entropy).map_err(refused)
 }
 
-/// A change of a code.
-#[derive(Debug, Deserialize)]
+/// A change of a discount code.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DiscountCodeChange")]
 pub(crate) struct DiscountCodeChangeBody {
     pub(crate) code: Option<ParsedField<DiscountCode>>,
     pub(crate) enabled: Option<bool>,
 }
 
-/// Many codes to be made.
-#[derive(Debug, Deserialize)]
+/// Many new discount codes.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewDiscountCodes")]
 pub(crate) struct BatchBody {
+    #[schemars(length(min = 1, max = DiscountAction::MAX_BATCH))]
     discount_codes: Vec<BatchCodeBody>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A new discount code of a batch. Without `code` the server draws one.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewBatchCode")]
 struct BatchCodeBody {
     code: Option<Text<1000>>,
     prefix: Option<Text<{ DiscountCode::MAX_PREFIX_CHARS }>>,
 }
 
 impl BatchBody {
-    /// The texts as they were sent: each is judged by itself.
+    /// Returns the texts as they were sent: each has an outcome of its own.
     pub(crate) fn parse(self) -> Result<Vec<String>, Problem> {
         let count = self.discount_codes.len();
         if count > DiscountAction::MAX_BATCH {
@@ -89,12 +97,17 @@ impl BatchBody {
     }
 }
 
-/// A code as it is answered.
-#[derive(Debug, Serialize)]
+/// A discount code.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiscountCode")]
 pub(crate) struct DiscountCodeResponse<'a> {
+    #[schemars(with = "schema::Numeral")]
     code_id: String,
+    #[schemars(with = "schema::Numeral")]
     price_rule_id: String,
+    #[schemars(with = "schema::CodeText")]
     code: &'a str,
+    #[schemars(with = "schema::Count")]
     usage_count: u64,
     enabled: bool,
     created_at: TimeText,
@@ -115,13 +128,14 @@ impl<'a> From<&'a CodeView> for DiscountCodeResponse<'a> {
     }
 }
 
-/// A page of codes.
-#[derive(Debug, Serialize)]
+/// A page of discount codes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DiscountCodes")]
 pub(crate) struct DiscountCodesResponse<'a> {
     pub(crate) discount_codes: Vec<DiscountCodeResponse<'a>>,
 }
 
-/// What became of one code of a batch, and why it was not made.
+/// Returns the id of a code of a batch, or the reason why it was not created.
 pub(crate) fn describe_outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static str>) {
     match outcome {
         BatchOutcome::Added(code) => (Some(code.0), None),
@@ -131,21 +145,28 @@ pub(crate) fn describe_outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'
     }
 }
 
-/// A batch as it is answered. All of it is done before it is answered for the first time.
-#[derive(Debug, Serialize)]
+/// A batch of discount codes. It is completed before it is answered for the first time.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Batch")]
 pub(crate) struct BatchResponse {
+    #[schemars(with = "schema::Numeral")]
     batch_id: String,
+    #[schemars(with = "schema::Numeral")]
     price_rule_id: String,
     #[serde(flatten)]
     counts: BatchCounts,
 }
 
-/// How far a batch has come.
-#[derive(Debug, Serialize)]
+/// The progress of a batch.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BatchCounts {
+    #[schemars(extend("const" = "completed"))]
     status: &'static str,
+    #[schemars(with = "schema::Count")]
     codes_count: usize,
+    #[schemars(with = "schema::Count")]
     imported_count: usize,
+    #[schemars(with = "schema::Count")]
     failed_count: usize,
     created_at: TimeText,
     started_at: TimeText,
@@ -183,15 +204,20 @@ impl From<&CodeBatch> for BatchResponse {
 }
 
 /// The codes of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BatchCodes")]
 pub(crate) struct BatchCodesResponse<'a> {
     discount_codes: Vec<BatchCodeResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A code of a batch.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BatchCode")]
 struct BatchCodeResponse<'a> {
     code: &'a str,
+    #[schemars(with = "Option<schema::Numeral>")]
     code_id: Option<String>,
+    /// The reason why the code was not created.
     error: Option<&'static str>,
 }
 
@@ -209,17 +235,24 @@ impl<'a> From<&'a CodeBatch> for BatchCodesResponse<'a> {
     }
 }
 
-/// What a checkout holds.
-#[derive(Debug, Serialize)]
+/// The discount codes that a checkout has reserved.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Checkout")]
 pub(crate) struct CheckoutResponse<'a> {
+    #[schemars(with = "schema::Id")]
     checkout_id: &'a str,
     reserved: Vec<ReservedResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A reserved discount code.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Reservation")]
 struct ReservedResponse<'a> {
+    #[schemars(with = "schema::CodeText")]
     code: &'a str,
+    #[schemars(with = "schema::Numeral")]
     code_id: String,
+    #[schemars(with = "schema::Numeral")]
     price_rule_id: String,
     until: TimeText,
 }

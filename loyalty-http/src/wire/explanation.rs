@@ -1,4 +1,4 @@
-//! Why an order is worth what it is worth, on the wire.
+//! The explanation of an order's points, on the wire.
 
 use loyalty_core::explain::{
     CampaignShare, EarningStatus, Exclusion, LineBasis, Multiplier, RemainingBasis, RuleShare,
@@ -9,95 +9,143 @@ use loyalty_core::{
     Amount, Calculation, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, RuleId,
     TierId,
 };
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-/// An explanation as data. Amounts, quantities and exact numbers are strings; an exact number that does
-/// not end is a fraction such as `100/3`.
-#[derive(Debug, Serialize)]
+use super::schema::{self, program};
+
+/// The calculation of an order's points. Amounts, quantities and exact numbers are strings.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Explanation")]
 pub(crate) struct ExplanationResponse<'a> {
-    /// None for a program that is not published.
+    /// The version of the program; absent for a program that is not published.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>", range(min = 1))]
     program_version: Option<ProgramVersion>,
+    /// The reason why the order earns, or not.
+    #[schemars(extend("enum" = ["below_gate", "cancelled", "entitled", "refunded"]))]
     standing: &'static str,
-    /// The status that earns, where it is not reached.
+    /// The status at which orders earn, where the order has not reached it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<program::OrderStatus>")]
     gate: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     lines: Vec<LineBasisResponse<'a>>,
     /// Tax and shipping, where they count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Amount>")]
     extras: Option<Amount>,
+    /// The basis after refunds and redeemed rewards.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<RemainingBasisResponse>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     rules: Vec<RuleShareResponse<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     multipliers: Vec<MultiplierResponse<'a>>,
-    /// What each campaign added.
+    /// The points added by each campaign.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     campaigns: Vec<CampaignShareResponse<'a>>,
+    /// The points before rounding.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "schema::Exact")]
     exact: &'a Fraction,
+    #[schemars(with = "schema::Sent<program::Rounding>")]
     rounding: &'static str,
+    #[schemars(with = "schema::Points")]
     points: Points,
-    /// What the order had put on the account before.
+    /// The points posted for the order before.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<PostedResponse>,
 }
 
-#[derive(Debug, Serialize)]
+/// A line's part of the basis.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LineBasis")]
 struct LineBasisResponse<'a> {
+    #[schemars(with = "schema::Id")]
     line_id: &'a LineId,
+    #[schemars(with = "schema::Amount")]
     amount: Amount,
-    /// How many of its units were refunded.
+    /// The number of refunded units.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Exact>")]
     refunded: Option<String>,
-    /// Why it does not count.
+    /// The reason why the line does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["category", "gift_card", "product"]))]
     excluded: Option<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+/// The basis after refunds and redeemed rewards.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RemainingBasis")]
 struct RemainingBasisResponse {
+    #[schemars(with = "schema::Amount")]
     refunded: Amount,
+    #[schemars(with = "schema::Amount")]
     redeemed: Amount,
+    #[schemars(with = "schema::Amount")]
     total: Amount,
 }
 
-#[derive(Debug, Serialize)]
+/// The points of one earning rule.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RuleShare")]
 struct RuleShareResponse<'a> {
+    #[schemars(with = "schema::Id")]
     rule_id: &'a RuleId,
-    /// As it stands in the program's document.
+    /// In the form of the program's document.
+    #[schemars(with = "schema::Sent<program::Earn>")]
     earn: &'a EarningFormula,
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "schema::Exact")]
     basis: &'a Fraction,
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "schema::Exact")]
     points: &'a Fraction,
-    /// How much a limit left for this order.
+    /// The points that a limit left for this order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     at_most: Option<Points>,
 }
 
-#[derive(Debug, Serialize)]
+/// The multiplier of a tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Multiplier")]
 struct MultiplierResponse<'a> {
+    #[schemars(with = "schema::Id")]
     tier: &'a TierId,
+    #[schemars(with = "schema::Decimal")]
     factor: Rate,
 }
 
-#[derive(Debug, Serialize)]
+/// The points of one campaign.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CampaignShare")]
 struct CampaignShareResponse<'a> {
+    #[schemars(with = "schema::Id")]
     campaign_id: &'a RuleId,
-    /// As it stands in the program's document.
+    /// In the form of the program's document.
+    #[schemars(with = "schema::Sent<program::Effect>")]
     effect: &'a CampaignEffect,
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "schema::Exact")]
     points: &'a Fraction,
 }
 
-/// What an order has put on its account.
-#[derive(Debug, Serialize)]
+/// The points that an order has posted to its account.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PostedPoints")]
 pub(crate) struct PostedResponse {
+    #[schemars(with = "schema::Points")]
     awarded: Points,
+    #[schemars(with = "schema::Points")]
     taken_back: Points,
+    #[schemars(with = "schema::Points")]
     expired: Points,
 }
 
@@ -116,7 +164,7 @@ fn as_text<S: Serializer>(fraction: &Fraction, serializer: S) -> Result<S::Ok, S
 }
 
 impl<'a> ExplanationResponse<'a> {
-    /// What an order is worth now.
+    /// The explanation of an order's present points.
     pub(crate) fn new(explanation: &'a Explanation) -> Self {
         let (standing, gate) = match explanation.status {
             EarningStatus::BelowGate { gate } => ("below_gate", Some(gate.name())),
@@ -141,17 +189,17 @@ impl<'a> ExplanationResponse<'a> {
         }
     }
 
-    /// Why points moved: what the order is worth, and what it had posted before.
-    pub(crate) fn from_calculation(reckoning: &'a Calculation) -> Self {
+    /// The explanation of a change: the order's points, and those posted before.
+    pub(crate) fn from_calculation(calculation: &'a Calculation) -> Self {
         let before =
-            Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
+            Some(calculation.posted_before).filter(|before| *before != PostedPoints::default());
         Self {
             before: before.map(Into::into),
-            ..Self::new(&reckoning.explanation)
+            ..Self::new(&calculation.explanation)
         }
     }
 
-    /// The same under a program that is not published.
+    /// Removes the version, for a program that is not published.
     pub(crate) fn without_version(self) -> Self {
         Self { program_version: None, ..self }
     }
@@ -177,7 +225,7 @@ impl RemainingBasisResponse {
 
 impl<'a> RuleShareResponse<'a> {
     fn new(share: &'a RuleShare) -> Self {
-        let at_most = share.allowance.map(|room| room.points);
+        let at_most = share.allowance.map(|allowance| allowance.points);
         Self {
             rule_id: &share.rule,
             earn: &share.earn,

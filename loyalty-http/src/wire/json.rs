@@ -1,14 +1,14 @@
 //! Request bodies: JSON read straight into typed structures, strictly.
 //!
 //! The good path is one pass of `serde_json` over the bytes. Only when that fails is the body
-//! read a second time, with the path tracked, to tell the client where it went wrong and why.
+//! read a second time, with its path, to find the place of the fault.
 //!
 //! Wire structures derive `Deserialize` with `deny_unknown_fields` and take their fields from
 //! [`field`]; then unknown and duplicate fields, arrays in the place of objects, control
-//! characters, numbers out of range and the like are all refused. Two things escape that care,
-//! because serde buffers what is in them: untagged or internally tagged enums, and `flatten`.
+//! characters, numbers out of range and the like are all rejected. Two things escape these checks,
+//! because serde buffers their content: untagged or internally tagged enums, and `flatten`.
 //!
-//! The body has the wrong shape: 400. A value in the right shape can't be: 422.
+//! A body of the wrong shape is 400; a value of the right shape that is not allowed is 422.
 
 pub mod field;
 mod strict;
@@ -22,7 +22,7 @@ use serde_path_to_error::{Path, Segment};
 use crate::problem::{ErrorStatus, Problem};
 use strict::StrictObjects;
 
-/// Reads a body, or says what is wrong with it and where.
+/// Reads a body, or returns a problem with the place of the first fault.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     // One look over the whole, rather than one for each string in it.
     let Ok(text) = str::from_utf8(body) else {
@@ -50,7 +50,7 @@ fn parse_slowly<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem>
     Ok(value)
 }
 
-/// The stable codes of what can be wrong with a body.
+/// The stable codes of faults of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyErrorCode {
     /// 400: not JSON, or text that is no Unicode.
@@ -59,17 +59,17 @@ pub enum BodyErrorCode {
     TruncatedJson,
     /// 400: nested deeper than 127 levels.
     TooDeep,
-    /// 400: a field that is not known here.
+    /// 400: an unknown field.
     UnknownField,
     /// 400: the same field twice.
     DuplicateField,
-    /// 400: a field that must be there is not.
+    /// 400: a missing field.
     MissingField,
     /// 400: a string for a number, an array for an object, and so on.
     WrongType,
     /// 422: a number or a length beyond its bounds.
     OutOfRange,
-    /// 422: any other value that can't be.
+    /// 422: any other value that is not allowed.
     InvalidValue,
 }
 
@@ -109,13 +109,13 @@ impl BodyErrorCode {
     }
 }
 
-/// A deserialization error with a code of its own, for field types: `sentence` is what the client
-/// reads. Any other error of a field's making becomes an `invalid_value`.
+/// A deserialization error with a code, for field types. The client reads `sentence`. Any other
+/// custom error becomes an `invalid_value`.
 pub fn field_error<E: de::Error>(code: BodyErrorCode, sentence: impl fmt::Display) -> E {
     E::custom(format_args!("{}: {sentence}", code.as_str()))
 }
 
-/// The codes that [`refuse`] can carry through serde's errors, which are only text.
+/// Splits the code off a text of [`field_error`]: serde's errors are only text.
 fn split_code(text: &str) -> Option<(BodyErrorCode, &str)> {
     [BodyErrorCode::WrongType, BodyErrorCode::OutOfRange, BodyErrorCode::InvalidValue]
         .into_iter()
@@ -125,8 +125,8 @@ fn split_code(text: &str) -> Option<(BodyErrorCode, &str)> {
         })
 }
 
-/// Names what serde found. Its errors have no codes, only texts that begin alike; the table of
-/// the tests holds each of them.
+/// Turns an error of serde into a problem. Its errors have no codes, so their texts are compared;
+/// the tests have a table of them.
 fn to_problem(error: &serde_json::Error, pointer: String, body: &[u8]) -> Problem {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
@@ -159,7 +159,7 @@ fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<de::IgnoredAny>(body).is_ok()
 }
 
-/// JSON, but not what the structure asks for.
+/// A problem for JSON that does not fit the structure.
 fn data_problem(text: &str, mut pointer: String) -> Problem {
     if let Some((code, sentence)) = split_code(text) {
         return code.problem(sentence, pointer);
@@ -198,17 +198,17 @@ fn data_problem(text: &str, mut pointer: String) -> Problem {
     BodyErrorCode::InvalidValue.problem(truncate(text), pointer)
 }
 
-/// What stands between a text's beginning and its last backtick.
+/// Returns the part between a beginning and the last backtick.
 fn strip_quoted<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     text.strip_prefix(beginning)?.strip_suffix('`')
 }
 
-/// What a client sent, short enough to be said back.
+/// Shortens a text of the client's to 100 characters.
 fn truncate(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
-/// What serde expected, without Rust's words.
+/// The expected value without Rust's words.
 fn describe_expected(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
@@ -220,7 +220,7 @@ fn describe_expected(expected: &str) -> &str {
     }
 }
 
-/// What serde found, without the value itself.
+/// The kind of the value that serde found, without the value.
 fn describe_found(found: &str) -> &'static str {
     let kinds = [
         ("integer", "a whole number"),
@@ -234,7 +234,7 @@ fn describe_found(found: &str) -> &'static str {
     known.map_or("a string", |(_, words)| words)
 }
 
-/// The path as a JSON pointer (RFC 6901), as far as it is known and short enough to be said.
+/// The path as a JSON pointer (RFC 6901), up to some 200 characters.
 fn pointer_of(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path {
@@ -251,7 +251,7 @@ fn pointer_of(path: &Path) -> String {
     pointer
 }
 
-/// Adds a part. A key longer than any field of ours is left out: the pointer shows its object.
+/// Adds a part. A key longer than any known field is left out: the pointer names its object.
 fn push_segment(pointer: &mut String, part: &str) {
     if part.len() > 100 {
         return;

@@ -1,19 +1,23 @@
-//! The ledger of a customer on the wire: one entry for each event that is about points or the tier.
+//! The ledger of a customer on the wire: an entry for each event about points or the tier.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use loyalty_core::award::AwardReason;
 use loyalty_core::event::AdjustmentReason;
-use loyalty_core::lot::Clawback;
+use loyalty_core::lot::{Clawback, LotCredit};
 use loyalty_core::{
-    ActionId, Calculation, Event, ManualTier, OrderId, Points, RedemptionId, RewardId, TierId,
+    ActionId, Calculation, Event, OrderId, Points, RedemptionId, RewardId, TierId, Timestamp,
 };
 use loyalty_store::{JournalRow, Seq};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationResponse;
+use super::schema;
 use super::value::{IdText, TimeText};
 
-/// Names an entry: the journal's row and the place in it.
+/// The id of an entry: the row of the journal and the position in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryId {
     pub(crate) seq: Seq,
@@ -32,68 +36,95 @@ impl Serialize for EntryId {
     }
 }
 
-/// A page of a ledger, newest first.
-#[derive(Debug, Serialize)]
+impl JsonSchema for EntryId {
+    fn schema_name() -> Cow<'static, str> {
+        "EntryId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An entry of a ledger: a row of the journal and the position in it.",
+            "type": "string",
+            "pattern": "^[0-9]+-[0-9]+$"
+        })
+    }
+}
+
+/// A page of a customer's ledger, newest entry first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ledger")]
 pub(crate) struct LedgerResponse<'a> {
     pub(crate) entries: Vec<EntryResponse<'a>>,
 }
 
-/// One entry.
-#[derive(Debug, Serialize)]
+/// An entry of the ledger.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LedgerEntry")]
 pub(crate) struct EntryResponse<'a> {
     pub(crate) entry_id: EntryId,
     at: TimeText,
+    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
     kind: &'static str,
-    /// What it did to the balance.
+    /// The change of the balance.
+    #[schemars(with = "schema::Points")]
     points: Points,
-    /// What it did to the points that are pending.
+    /// The change of the pending points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     pending_points: Option<Points>,
-    /// The balance after it.
+    /// The balance after the entry.
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
     #[serde(flatten)]
     details: EntryDetails<'a>,
 }
 
-/// What else there is to say, by kind.
-#[derive(Debug, Default, Serialize)]
+/// The details of an entry, which depend on its kind.
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct EntryDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     order_id: Option<&'a OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     action_id: Option<&'a ActionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redemption_id: Option<IdText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     reward_id: Option<&'a RewardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    /// From when on the points are, or were, no longer usable.
+    /// From then on the points can no longer be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<TimeText>,
-    /// What the program lets the customer keep, since it stops at zero.
+    /// Points that the customer keeps, because the program stops at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     forgiven: Option<Points>,
-    /// What is not taken, since it had run out already.
+    /// Points not taken back, because they had expired.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     expired: Option<Points>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<&'a TierId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier_until: Option<TimeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationResponse<'a>>,
+    /// The entry as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
 
-/// The entries of a journal row, newest first. What is about orders alone is left out.
+/// The entries of a row of the journal, newest first. Events about orders alone are no entries.
 pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_>> {
     let mut after = row.balance;
     row.events.iter().enumerate().rev().filter_map(move |(index, event)| {
         let (points, point_balance) = (event.points(), after);
         after = after.saturating_sub(points);
-        let (kind, about) = describe_event(event)?;
+        let (kind, details) = describe_event(event)?;
         let entry_id = EntryId { seq: row.seq, index };
         let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
         Some(EntryResponse {
@@ -103,150 +134,87 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_
             points,
             pending_points,
             point_balance,
-            details: about,
+            details,
         })
     })
 }
 
-/// What of a claw-back was forgiven, and what had run out.
-fn uncollected_points(taking: &Clawback) -> [Option<Points>; 2] {
-    [taking.forgiven, taking.expired()]
-        .map(|points| Some(points).filter(|points| !points.is_zero()))
-}
-
-/// The kind of an entry and what it is about; none for events that are no entries.
+/// Returns the kind and the details of an entry; `None` for an event that is no entry.
 fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
+    let none = EntryDetails::default;
     let described = match event {
-        Event::AccountAbsorbed { .. } => ("account_absorbed", EntryDetails::default()),
-        Event::AccountMerged { .. } => ("account_merged", EntryDetails::default()),
-        Event::PointsAdded { lot, reason: grounds, .. } => {
-            let kind = if grounds.sets_balance { "balance_set" } else { "points_added" };
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
-            (kind, EntryDetails { expires_at, ..EntryDetails::of_adjustment(grounds) })
+        Event::AccountAbsorbed { .. } => ("account_absorbed", none()),
+        Event::AccountMerged { .. } => ("account_merged", none()),
+        Event::PointsAdded { lot, reason, .. } => {
+            let kind = if reason.sets_balance { "balance_set" } else { "points_added" };
+            (kind, EntryDetails::of_adjustment(reason).with_lot(lot.as_ref()))
         }
-        Event::PointsAwarded { order, lot, calculation: reckoning, .. } => {
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
-            (
-                "points_awarded",
-                EntryDetails { expires_at, ..EntryDetails::of_order(order, reckoning) },
-            )
+        Event::PointsAwarded { order, lot, calculation, .. } => {
+            let details = EntryDetails::of_calculation(order, calculation);
+            ("points_awarded", details.with_lot(lot.as_ref()))
         }
         Event::PointsExpired { order, expired_at, .. } => {
-            let expires_at = Some(TimeText(*expired_at));
-            (
-                "points_expired",
-                EntryDetails {
-                    order_id: order.as_ref(),
-                    expires_at,
-                    ..EntryDetails::default()
-                },
-            )
+            let details = EntryDetails::of_order(order.as_ref());
+            ("points_expired", details.expiring_at(Some(*expired_at)))
         }
-        Event::PointsSubtracted { reason: grounds, .. } => {
-            let kind = if grounds.sets_balance { "balance_set" } else { "points_subtracted" };
-            (kind, EntryDetails::of_adjustment(grounds))
+        Event::PointsSubtracted { reason, .. } => {
+            let kind = if reason.sets_balance { "balance_set" } else { "points_subtracted" };
+            (kind, EntryDetails::of_adjustment(reason))
         }
-        Event::PointsTakenBack { order, clawback: taking, calculation: reckoning, .. } => {
-            let [forgiven, expired] = uncollected_points(taking);
-            (
-                "points_taken_back",
-                EntryDetails {
-                    forgiven,
-                    expired,
-                    ..EntryDetails::of_order(order, reckoning)
-                },
-            )
+        Event::PointsTakenBack { order, clawback, calculation, .. } => {
+            let details = EntryDetails::of_calculation(order, calculation);
+            ("points_taken_back", details.with_clawback(clawback))
         }
         Event::PointsReleased { order, into, .. } => {
-            let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
-            (
-                "points_released",
-                EntryDetails {
-                    order_id: order.as_ref(),
-                    expires_at,
-                    ..EntryDetails::default()
-                },
-            )
+            let details = EntryDetails::of_order(order.as_ref());
+            ("points_released", details.with_lot(into.as_ref()))
         }
         Event::AwardGiven { points, lot, award, .. } => {
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
-            let (action_id, text) = (award.reason.action(), Some(award.explain(*points)));
-            (
-                award.reason.name(),
-                EntryDetails { action_id, expires_at, text, ..EntryDetails::default() },
-            )
+            let details = EntryDetails::of_award(&award.reason, award.explain(*points));
+            (award.reason.name(), details.with_lot(lot.as_ref()))
         }
-        Event::AwardTakenBack { reason, clawback: taking, .. } => {
-            let [forgiven, expired] = uncollected_points(taking);
-            let text = Some(format!("What was given {reason} is taken back."));
-            (
-                "award_taken_back",
-                EntryDetails {
-                    action_id: reason.action(),
-                    forgiven,
-                    expired,
-                    text,
-                    ..EntryDetails::default()
-                },
-            )
+        Event::AwardTakenBack { reason, clawback, .. } => {
+            let text = format!("What was given {reason} is taken back.");
+            let details = EntryDetails::of_award(reason, text);
+            ("award_taken_back", details.with_clawback(clawback))
         }
         Event::RewardRedeemed { issue } => {
-            let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
-            let text = Some(issue.to_string());
-            (
-                "reward_redeemed",
-                EntryDetails { redemption_id, reward_id, text, ..EntryDetails::default() },
-            )
+            let details = EntryDetails::of_redemption(issue.id).with_text(issue.to_string());
+            ("reward_redeemed", EntryDetails { reward_id: Some(&issue.reward), ..details })
         }
-        Event::RedemptionUsed { redemption, order, .. } => (
-            "redemption_used",
-            EntryDetails {
-                order_id: order.as_ref(),
-                ..EntryDetails::of_redemption(*redemption)
-            },
-        ),
+        Event::RedemptionUsed { redemption, order, .. } => {
+            let details = EntryDetails::of_redemption(*redemption);
+            ("redemption_used", EntryDetails { order_id: order.as_ref(), ..details })
+        }
         Event::RedemptionReopened { redemption, order, .. } => {
-            let expires_at = redemption.ends_at().map(TimeText);
-            let about = EntryDetails::of_redemption(redemption.issue().id);
-            (
-                "redemption_reopened",
-                EntryDetails { order_id: Some(order), expires_at, ..about },
-            )
+            let details = EntryDetails::of_redemption(redemption.issue().id);
+            let details = details.expiring_at(redemption.ends_at());
+            ("redemption_reopened", EntryDetails { order_id: Some(order), ..details })
         }
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
-            let text = Some(returned.to_string());
-            (
-                "redemption_cancelled",
-                EntryDetails {
-                    order_id: order.as_ref(),
-                    text,
-                    ..EntryDetails::of_redemption(*redemption)
-                },
-            )
+            let details = EntryDetails::of_redemption(*redemption).with_text(returned.to_string());
+            ("redemption_cancelled", EntryDetails { order_id: order.as_ref(), ..details })
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
             let text = returned.as_ref().map(ToString::to_string);
-            (
-                "redemption_expired",
-                EntryDetails { text, ..EntryDetails::of_redemption(*redemption) },
-            )
+            let details = EntryDetails::of_redemption(*redemption);
+            ("redemption_expired", EntryDetails { text, ..details })
         }
         Event::TierChanged { change } => {
-            let (tier, text) = (change.to.as_ref(), Some(change.to_string()));
-            ("tier_changed", EntryDetails { tier, text, ..EntryDetails::default() })
+            let details = EntryDetails::of_tier(change.to.as_ref(), None);
+            ("tier_changed", details.with_text(change.to_string()))
         }
-        Event::TierLapsed { tier, until, .. } => (
-            "tier_lapsed",
-            EntryDetails {
-                tier: Some(tier),
-                tier_until: Some(TimeText(*until)),
-                ..EntryDetails::default()
-            },
-        ),
+        Event::TierLapsed { tier, until, .. } => {
+            ("tier_lapsed", EntryDetails::of_tier(Some(tier), Some(*until)))
+        }
         Event::TierRetained { tier, .. } => {
-            ("tier_retained", EntryDetails { tier: Some(tier), ..EntryDetails::default() })
+            ("tier_retained", EntryDetails::of_tier(Some(tier), None))
         }
-        Event::TierSet { tier, .. } => ("tier_set", EntryDetails::of_tier(tier.as_ref())),
+        Event::TierSet { tier, .. } => {
+            let until = tier.as_ref().and_then(|tier| tier.until);
+            let id = tier.as_ref().map(|tier| &tier.id);
+            ("tier_set", EntryDetails::of_tier(id, until))
+        }
         Event::CustomerAdded
         | Event::Discount(_)
         | Event::OrderCancelled { .. }
@@ -264,33 +232,57 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
 }
 
 impl<'a> EntryDetails<'a> {
-    fn of_adjustment(grounds: &'a AdjustmentReason) -> Self {
+    fn of_adjustment(reason: &'a AdjustmentReason) -> Self {
         Self {
-            action_id: grounds.action.as_ref(),
-            reason: grounds.text.as_deref(),
+            action_id: reason.action.as_ref(),
+            reason: reason.text.as_deref(),
             ..Self::default()
         }
     }
 
-    fn of_order(order: &'a OrderId, reckoning: &'a Calculation) -> Self {
-        Self {
-            order_id: Some(order),
-            explanation: Some(ExplanationResponse::from_calculation(reckoning)),
-            text: Some(reckoning.to_string()),
-            ..Self::default()
-        }
+    fn of_award(reason: &'a AwardReason, text: String) -> Self {
+        let action_id = reason.action();
+        Self { action_id, ..Self::default() }.with_text(text)
+    }
+
+    fn of_order(order_id: Option<&'a OrderId>) -> Self {
+        Self { order_id, ..Self::default() }
+    }
+
+    fn of_calculation(order: &'a OrderId, calculation: &'a Calculation) -> Self {
+        let explanation = Some(ExplanationResponse::from_calculation(calculation));
+        let details = Self::of_order(Some(order)).with_text(calculation.to_string());
+        Self { explanation, ..details }
     }
 
     fn of_redemption(id: RedemptionId) -> Self {
         Self { redemption_id: Some(IdText(id.0)), ..Self::default() }
     }
 
-    fn of_tier(tier: Option<&'a ManualTier>) -> Self {
-        let until = tier.and_then(|tier| tier.until).map(TimeText);
+    fn of_tier(tier: Option<&'a TierId>, until: Option<Timestamp>) -> Self {
+        Self { tier, tier_until: until.map(TimeText), ..Self::default() }
+    }
+
+    fn with_text(self, text: String) -> Self {
+        Self { text: Some(text), ..self }
+    }
+
+    fn expiring_at(self, at: Option<Timestamp>) -> Self {
+        Self { expires_at: at.map(TimeText), ..self }
+    }
+
+    /// The expiry of the lot that got the points.
+    fn with_lot(self, lot: Option<&LotCredit>) -> Self {
+        self.expiring_at(lot.and_then(|lot| lot.expires_at))
+    }
+
+    /// The points that a clawback could not collect, if not zero.
+    fn with_clawback(self, clawback: &Clawback) -> Self {
+        let some = |points: Points| Some(points).filter(|points| !points.is_zero());
         Self {
-            tier: tier.map(|tier| &tier.id),
-            tier_until: until,
-            ..Self::default()
+            forgiven: some(clawback.forgiven),
+            expired: some(clawback.expired()),
+            ..self
         }
     }
 }

@@ -1,38 +1,49 @@
-//! A customer's lots on the wire: points earned together, with one end.
+//! A customer's lots on the wire.
 
 use loyalty_core::{CustomerId, Lot, LotId, OrderId, Points};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::query::Cursor;
+use super::schema;
 use super::value::{TimeText, parse_number};
 
-/// A page of lots: those that can be spent in spending order, then those that are pending.
-#[derive(Debug, Serialize)]
+/// A page of lots: those that can be spent, in spending order, then those that are pending.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Lots")]
 pub(crate) struct LotsResponse<'a> {
+    #[schemars(with = "schema::Id")]
     pub(crate) customer_id: &'a CustomerId,
+    #[schemars(with = "schema::Points")]
     pub(crate) point_balance: Points,
+    #[schemars(with = "schema::Points")]
     pub(crate) pending: Points,
-    /// What is owed; then there is nothing to spend.
+    /// Points owed. With debt there is nothing to spend.
+    #[schemars(with = "schema::Points")]
     pub(crate) debt: Points,
     pub(crate) lots: Vec<LotResponse<'a>>,
-    /// The instant, where one was asked for.
+    /// The instant that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<TimeText>,
 }
 
-/// One lot.
-#[derive(Debug, Serialize)]
+/// Points that were earned together and expire together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Lot")]
 pub(crate) struct LotResponse<'a> {
+    #[schemars(with = "schema::Numeral")]
     lot_id: String,
+    #[schemars(with = "schema::Points")]
     points: Points,
     earned_at: TimeText,
-    /// From when on they are no longer usable.
+    /// From then on the points can no longer be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<TimeText>,
-    /// From when on they can be spent.
+    /// From then on the points can be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_until: Option<TimeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     order_id: Option<&'a OrderId>,
 }
 
@@ -49,7 +60,7 @@ impl<'a> LotResponse<'a> {
     }
 }
 
-/// The last lot of a page.
+/// A cursor is the last lot of a page.
 impl Cursor for LotId {
     fn encode(&self) -> String {
         format!("l{self}")

@@ -1,9 +1,10 @@
-//! What goes over the wire: the types of the bodies, apart from the core's own types, so that
-//! either side can change without the other.
+//! The types of request and response bodies. They are not the core's types, so that either side
+//! can change without the other.
 //!
-//! A module per noun. What comes in ends in `Body` and becomes values of the core by its `parse`;
-//! what goes out ends in `Answer`. Below them: [`json`] reads bodies strictly, `value` reads and
-//! writes the core's values, `query` is for query strings and pages.
+//! A module per noun. A request ends in `Body` and becomes values of the core by its `parse`; a
+//! response ends in `Response`. Both derive their JSON Schemas, whose descriptions are the doc
+//! comments; `schema` has the schemas of plain values. [`json`] reads bodies strictly, `value`
+//! reads and writes the core's values, `query` is for query strings and pages.
 
 pub mod json;
 
@@ -29,5 +30,6 @@ pub(crate) mod refund;
 pub(crate) mod reminder;
 pub(crate) mod report;
 pub(crate) mod saved_search;
+pub(crate) mod schema;
 pub(crate) mod tier;
 pub(crate) mod value;

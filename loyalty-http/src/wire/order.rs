@@ -1,4 +1,4 @@
-//! Orders on the wire: what a shop reports, and what is answered.
+//! Orders on the wire: reports and responses.
 
 use std::sync::Arc;
 
@@ -12,53 +12,81 @@ use loyalty_core::{
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::award::{self, AwardResponse};
+use super::cart::CodeRejectionCode;
 use super::customer::CustomerBody;
 use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
+use super::schema;
 use super::value::{ParsedField, QuantityField, prefix_pointer};
 use crate::problem::{Problem, to_sentence};
 
-/// An order as it now is. With the status `cancelled` the rest can be left out.
-#[derive(Debug, Deserialize)]
+/// `anyOf`: a cancellation, or lines and a total.
+fn order_rules() -> Value {
+    json!([
+        {
+            "description": "A cancelled order needs nothing else.",
+            "properties": { "status": { "const": "cancelled" } }
+        },
+        {
+            "required": ["lines", "total"],
+            "properties": { "lines": { "type": "array" }, "total": { "type": "string" } }
+        }
+    ])
+}
+
+/// The present state of an order. A cancelled order needs nothing but its status.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OrderReport", extend("anyOf" = order_rules()))]
 pub(crate) struct OrderBody {
     customer: Option<CustomerBody>,
     status: ParsedField<ReportedStatus>,
+    /// The time of the shop's change. The later of two reports counts.
     updated_at: Option<TimeField>,
     placed_at: Option<TimeField>,
+    /// The order's currency. Another one than the shop's needs `shop_money`.
     currency: Option<ParsedField<Currency>>,
     lines: Option<Vec<OrderLineBody>>,
     tax: Option<ParsedField<Amount>>,
     taxes_included: Option<bool>,
     shipping: Option<ParsedField<Amount>>,
     total: Option<ParsedField<Amount>>,
+    /// The part paid with a redeemed reward.
     redeemed: Option<ParsedField<Amount>>,
+    /// The amounts in the shop's currency.
     shop_money: Option<ShopMoney>,
+    #[schemars(length(max = Order::MAX_CODES))]
     discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
+    /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
 }
 
-/// A line. Without an id of its own its position is its id, counted from 1.
-#[derive(Debug, Deserialize)]
+/// A line of an order.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OrderLine")]
 struct OrderLineBody {
+    /// The id of the line; by default its position, counted from 1.
     line_id: Option<ParsedField<LineId>>,
     product_id: Option<ParsedField<ProductId>>,
     categories: Option<Vec<ParsedField<CategoryId>>>,
     quantity: QuantityField,
+    /// The price of the whole line, net of its discounts.
     amount: ParsedField<Amount>,
     gift_card: Option<bool>,
 }
 
 /// The amounts of an order in the shop's currency, for an order in another one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ShopMoney {
-    /// One amount for each of the order's lines.
+    /// One amount for each line of the order.
     lines: Vec<ParsedField<Amount>>,
     tax: Option<ParsedField<Amount>>,
     shipping: Option<ParsedField<Amount>>,
@@ -66,7 +94,7 @@ struct ShopMoney {
     redeemed: Option<ParsedField<Amount>>,
 }
 
-/// What a report says of an order.
+/// The status in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReportedStatus {
     Reached(Status),
@@ -90,24 +118,29 @@ impl FromText for ReportedStatus {
             }
         })
     }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schema::one_of_names(Status::ALL.map(Status::name).into_iter().chain(["cancelled"]))
+    }
 }
 
-/// What a report asks of the store.
+/// A report as a command for the store.
 #[derive(Debug)]
 pub(crate) struct OrderReport {
     pub(crate) command: Command,
     pub(crate) customer: Option<CustomerRef>,
     pub(crate) change: ProfileChange,
-    /// Where the amounts that count stand in the body.
+    /// The pointer of the object with the amounts that count.
     money: &'static str,
 }
 
 impl OrderBody {
-    /// The report of one order of a shop.
+    /// Reads the report of an order.
     pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
-        let told = self.customer.take().map(CustomerBody::parse).transpose();
-        let (customer, change) =
-            told.map_err(|problem| prefix_pointer("/customer", problem))?.unzip();
+        let customer = self.customer.take().map(CustomerBody::parse).transpose();
+        let (customer, change) = customer
+            .map_err(|problem| prefix_pointer("/customer", problem))?
+            .unzip();
         let at = self.updated_at.map(|at| at.0);
         let (command, money) = match self.status {
             ParsedField(ReportedStatus::Cancelled) => (Command::CancelOrder { order, at }, ""),
@@ -123,7 +156,7 @@ impl OrderBody {
         Ok(OrderReport { command, customer, change: change.unwrap_or_default(), money })
     }
 
-    /// What the order holds, in the shop's currency, and where the amounts of it stand.
+    /// Returns the order in the shop's currency, and the pointer of the object with its amounts.
     fn snapshot(self, shop: &Shop) -> Result<(Order, &'static str), Problem> {
         let lines = self.lines.ok_or_else(|| missing_field("lines"))?;
         let total = self.total.ok_or_else(|| missing_field("total"))?.0;
@@ -215,7 +248,7 @@ impl ShopMoney {
 }
 
 impl OrderReport {
-    /// Where in the body a rejection's reason stands.
+    /// Returns a function from a rejection to the pointer of its cause in the body.
     pub(crate) fn error_pointer(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
         let money = self.money;
         let snapshot = if let Command::RecordOrder { snapshot, .. } = &self.command {
@@ -234,7 +267,7 @@ impl OrderReport {
     }
 }
 
-/// The second of two lines with one id.
+/// Returns the pointer of the second of two lines with the same id.
 fn duplicate_line_pointer(order: &Order, rejection: &Rejection) -> Option<String> {
     let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else {
         return None;
@@ -243,42 +276,53 @@ fn duplicate_line_pointer(order: &Order, rejection: &Rejection) -> Option<String
     Some(format!("/lines/{index}/line_id"))
 }
 
-/// An order as it is answered.
-#[derive(Debug, Serialize)]
+/// An order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order")]
 pub(crate) struct OrderResponse<'a> {
+    #[schemars(with = "schema::Id")]
     order_id: &'a OrderId,
-    /// Null where the order itself was not reported yet.
+    /// The status; null where the order itself was not reported yet.
+    #[schemars(extend("enum" = ["processing", "paid", "fulfilled", "completed", "cancelled", null]))]
     status: Option<&'static str>,
     cancelled: bool,
-    /// Only a cancellation or refunds are known so far: they are kept, and count when the order comes.
+    /// True where only a cancellation or refunds are known. They count when the order is reported.
     kept: bool,
     points: PostedResponse,
-    /// What this request did to the customer's balance.
+    /// The change of the customer's balance by this request.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     points_changed: Option<Points>,
-    /// What else followed from it: tiers entered, goals reached, a friend's invitation.
+    /// Further awards of this request: tiers entered, goals reached, referral bonuses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     awards: Vec<AwardResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<OrderCustomer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationResponse<'a>>,
+    /// The explanation as sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
 }
 
-/// A code that an order brought.
-#[derive(Debug, Serialize)]
+/// A discount code of an order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderCode")]
 struct OrderCodeResponse {
+    #[schemars(with = "schema::CodeText")]
     code: String,
-    /// Whether this order counts among its uses.
+    /// True where the order counts among the uses of the code.
     used: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Numeral>")]
     code_id: Option<String>,
-    /// Why the code was not used.
+    /// The reason why the code does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<CodeRejectionCode>")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -297,16 +341,19 @@ impl From<&OrderCode> for OrderCodeResponse {
     }
 }
 
-/// Whose order it is.
-#[derive(Debug, Serialize)]
+/// The customer of an order.
+#[derive(Debug, Serialize, JsonSchema)]
 struct OrderCustomer<'a> {
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
 }
 
 impl<'a> OrderResponse<'a> {
-    /// An order as of `now`.
+    /// The order as of `now`.
     pub(crate) fn new(
         order_id: &'a OrderId,
         state: &OrderState,
@@ -334,13 +381,13 @@ impl<'a> OrderResponse<'a> {
         }
     }
 
-    /// The same with the codes that the order brought, and those of them that it has used.
+    /// Adds the discount codes of the order, and marks those that it has used.
     pub(crate) fn with_codes(self, state: &OrderState, used: &[CodeView]) -> Self {
-        let brought = state
+        let codes = state
             .snapshot()
             .into_iter()
             .flat_map(|recorded| &recorded.order.codes);
-        let discount_codes = brought.map(|code| {
+        let discount_codes = codes.map(|code| {
             let used = used.iter().find(|used| used.text == *code);
             let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id.to_string()));
             OrderCodeResponse {
@@ -354,7 +401,7 @@ impl<'a> OrderResponse<'a> {
         Self { discount_codes: discount_codes.collect(), ..self }
     }
 
-    /// An order after a request about it: with the points that moved, and why.
+    /// The order after a request, with the change of points and its explanation.
     pub(crate) fn from_receipt(order_id: &'a OrderId, receipt: &'a Receipt) -> Self {
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         let answer = match &receipt.order {
@@ -366,9 +413,9 @@ impl<'a> OrderResponse<'a> {
             .iter()
             .filter_map(|event| Some((event.points(), calculation_of(event, order_id)?)));
         let (mut changed, mut why) = (Points::ZERO, None);
-        for (points, reckoning) in moved {
+        for (points, calculation) in moved {
             changed = changed.saturating_add(points);
-            why = Some(reckoning);
+            why = Some(calculation);
         }
         let awards = award::awards_of(receipt);
         let changed = awards
@@ -384,7 +431,7 @@ impl<'a> OrderResponse<'a> {
         }
     }
 
-    /// The same with what the order is worth.
+    /// Adds the explanation of the order's points.
     pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
         let text = Some(explanation.to_string());
         Self {
@@ -395,12 +442,12 @@ impl<'a> OrderResponse<'a> {
     }
 }
 
-/// Why an event moved points of this order, if it did.
+/// Returns the calculation behind an event that changed the points of this order.
 fn calculation_of<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Calculation> {
-    let (Event::PointsAwarded { order, calculation: reckoning, .. }
-    | Event::PointsTakenBack { order, calculation: reckoning, .. }) = event
+    let (Event::PointsAwarded { order, calculation, .. }
+    | Event::PointsTakenBack { order, calculation, .. }) = event
     else {
         return None;
     };
-    (order == id).then_some(&**reckoning)
+    (order == id).then_some(&**calculation)
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// What a path's segment means, or `None` where it is broken or no UTF-8.
+/// Decodes a segment of a path; `None` where it is malformed or not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if text.contains('%') { decode_bytes(text, None) } else { Some(Cow::Borrowed(text)) }
 }
 
-/// What a query's value means: as [`decode`], and a plus is a blank, as forms write it.
+/// Decodes a value of a query: like [`decode`], and a plus is a blank.
 pub(crate) fn decode_form(text: &str) -> Option<Cow<'_, str>> {
     if text.contains(['%', '+']) {
         decode_bytes(text, Some(b'+'))
@@ -36,12 +36,12 @@ fn digit(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// A query's value, so that only unreserved characters are left.
+/// Encodes a value of a query: only unreserved characters are left.
 pub(crate) fn encode(text: &str) -> String {
     escape(text, |byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
-/// A path as it came, made safe for a `Link` header: no comma, no angle bracket, only ASCII.
+/// Encodes a path for a `Link` header: no comma, no angle bracket, only ASCII.
 pub(crate) fn encode_path(path: &str) -> String {
     escape(path, |byte| byte.is_ascii_alphanumeric() || b"-._~/%:@".contains(&byte))
 }

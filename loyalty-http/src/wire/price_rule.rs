@@ -13,22 +13,26 @@ use loyalty_core::{
 };
 use loyalty_store::{NumericId, PriceRuleView};
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize as De, Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::json::field::{DecimalText, FieldError, FromText, PatchField, Text, TimeField};
 use super::json::{BodyErrorCode, field_error};
+use super::schema::{self, same_schema};
 use super::value::{ParsedField, TimeText};
 use crate::problem::{Fault, Problem};
 
-/// A price rule to be made or changed. What is absent stays, what is null is cleared. What stands behind the
-/// blank line can't be changed; it is part of the last answer, which clients send back.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A price rule to be created or changed. An absent member stays as it is; null clears it. The last
+/// response can be sent back: members that cannot be changed are ignored.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "PriceRuleChange")]
 pub(crate) struct PriceRuleBody {
     title: PatchField<Text<255>>,
     value_type: PatchField<ParsedField<ValueType>>,
+    /// The discount, below zero.
     value: PatchField<ExactDecimal>,
     target_type: PatchField<ParsedField<TargetType>>,
     target_selection: PatchField<ParsedField<TargetSelection>>,
@@ -61,38 +65,51 @@ pub(crate) struct PriceRuleBody {
     ends_at: PatchField<TimeField>,
 
     #[serde(rename = "id")]
+    #[schemars(with = "schema::ReadOnly")]
     _id: IgnoredAny,
     #[serde(rename = "price_rule_id")]
+    #[schemars(with = "schema::ReadOnly")]
     _price_rule_id: IgnoredAny,
     #[serde(rename = "revision")]
+    #[schemars(with = "schema::ReadOnly")]
     _revision: IgnoredAny,
     #[serde(rename = "created_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _created_at: IgnoredAny,
     #[serde(rename = "updated_at")]
+    #[schemars(with = "schema::ReadOnly")]
     _updated_at: IgnoredAny,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// A minimum.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 struct MinimumBody<T> {
     greater_than_or_equal_to: Option<T>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// A maximum.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Maximum")]
 struct MaximumBody {
     less_than_or_equal_to: Option<ExactAmount>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// The quantities of a buy-and-get offer.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "QuantityRatio")]
 struct RatioBody {
     prerequisite_quantity: Option<u32>,
     entitled_quantity: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// A purchase that the discount needs.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Purchase")]
 struct PurchaseBody {
     prerequisite_amount: Option<ExactAmount>,
 }
@@ -121,7 +138,7 @@ impl<'de> De<'de> for ExactDecimal {
     }
 }
 
-/// An amount of money, read in the same way.
+/// An amount of money, read like [`ExactDecimal`].
 #[derive(Clone, Copy, Debug)]
 struct ExactAmount(Amount);
 
@@ -134,7 +151,7 @@ impl<'de> De<'de> for ExactAmount {
     }
 }
 
-/// An id: a string, or a JSON number that is written as one.
+/// An id: a string, or a whole JSON number.
 #[derive(Clone, Debug)]
 pub(crate) struct AnyId<T>(pub(crate) T);
 
@@ -142,6 +159,13 @@ impl<'de, T: FromText> De<'de> for AnyId<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyIdVisitor(PhantomData)).map(Self)
     }
+}
+
+same_schema! {
+    (T: FromText) AnyId<T> => schema::AnyId,
+    () ExactDecimal => schema::Money,
+    () ExactAmount => schema::Money,
+    () IdValue<'_> => schema::AnyId,
 }
 
 struct AnyIdVisitor<T>(PhantomData<T>);
@@ -174,6 +198,10 @@ macro_rules! impl_from_text_by_name {
                     FieldError { code: BodyErrorCode::InvalidValue, detail: format!("This must be {}.", names.join(" or ")) }
                 })
             }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                schema::one_of_names(Self::NAMES.iter().map(|(name, _)| *name))
+            }
         }
     )*};
 }
@@ -204,7 +232,7 @@ fn apply_ids<T: Ord>(change: PatchField<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
 }
 
 impl PriceRuleBody {
-    /// The parts of the rule that this makes of others.
+    /// Returns the parts after the change.
     pub(crate) fn apply(self, mut parts: PriceRuleParts) -> PriceRuleParts {
         apply_field(self.title, &mut parts.title, String::new(), Text::into_string);
         apply_named(self.value_type, &mut parts.value_type);
@@ -279,7 +307,7 @@ impl RatioBody {
     }
 }
 
-/// The rule of the parts, which stand at this place of the body, or every fault of it.
+/// Builds the rule, or returns a problem with every fault. `place` is the pointer of the rule.
 pub(crate) fn build_rule(
     parts: PriceRuleParts,
     minor_digits: u32,
@@ -290,7 +318,7 @@ pub(crate) fn build_rule(
         .map_err(|faults| invalid_rule(&faults, place))
 }
 
-/// 422 with every fault of a rule at this place of the body.
+/// 422 with every fault of a rule; `place` is its pointer in the body.
 pub(crate) fn invalid_rule(faults: &[loyalty_core::Fault], place: &str) -> Problem {
     let detail = match faults.len() {
         1 => "The price rule has a fault.".to_owned(),
@@ -308,7 +336,7 @@ pub(crate) fn invalid_rule(faults: &[loyalty_core::Fault], place: &str) -> Probl
         .with_faults(faults)
 }
 
-/// How ids are written: `/v1` has texts, Shopify's clients take numbers where they are some.
+/// The form of ids: texts for `/v1`, numbers where possible for Shopify's clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdFormat {
     Text,
@@ -333,20 +361,27 @@ impl IdFormat {
     }
 }
 
-/// What a price rule says, as it is answered.
-#[derive(Debug, Serialize)]
+/// The members of a price rule.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PriceRuleFields<'a> {
     title: &'a str,
+    #[schemars(extend("enum" = ["fixed_amount", "percentage"]))]
     value_type: &'static str,
+    #[schemars(with = "schema::Decimal")]
     value: String,
+    #[schemars(extend("enum" = ["line_item", "shipping_line"]))]
     target_type: &'static str,
+    #[schemars(extend("enum" = ["all", "entitled"]))]
     target_selection: &'static str,
+    #[schemars(extend("enum" = ["across", "each"]))]
     allocation_method: &'static str,
     allocation_limit: Option<u32>,
+    #[schemars(extend("enum" = ["all", "prerequisite"]))]
     customer_selection: &'static str,
     prerequisite_customer_ids: Vec<IdValue<'a>>,
     customer_segment_prerequisite_ids: Vec<IdValue<'a>>,
     prerequisite_saved_search_ids: Vec<IdValue<'a>>,
+    #[schemars(with = "Vec<schema::Email>")]
     prerequisite_emails: Vec<&'a str>,
     entitled_product_ids: Vec<IdValue<'a>>,
     entitled_variant_ids: Vec<IdValue<'a>>,
@@ -358,7 +393,9 @@ pub(crate) struct PriceRuleFields<'a> {
     prerequisite_product_ids: Vec<IdValue<'a>>,
     prerequisite_variant_ids: Vec<IdValue<'a>>,
     prerequisite_collection_ids: Vec<IdValue<'a>>,
+    #[schemars(with = "Option<MinimumResponse<schema::Amount>>")]
     prerequisite_subtotal_range: Option<MinimumResponse<Amount>>,
+    #[schemars(with = "Option<MinimumResponse<schema::Count>>")]
     prerequisite_quantity_range: Option<MinimumResponse<u64>>,
     prerequisite_shipping_price_range: Option<MaximumResponse>,
     prerequisite_to_entitlement_quantity_ratio: RatioResponse,
@@ -372,29 +409,39 @@ pub(crate) struct PriceRuleFields<'a> {
     updated_at: TimeText,
 }
 
-#[derive(Debug, Serialize)]
+/// A minimum.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct MinimumResponse<T> {
     greater_than_or_equal_to: T,
 }
 
-#[derive(Debug, Serialize)]
+/// A maximum.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MaximumValue")]
 struct MaximumResponse {
+    #[schemars(with = "schema::Amount")]
     less_than_or_equal_to: Amount,
 }
 
-#[derive(Debug, Serialize)]
+/// The quantities of a buy-and-get offer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QuantityRatioValue")]
 struct RatioResponse {
     prerequisite_quantity: Option<u32>,
     entitled_quantity: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+/// A purchase that the discount needs.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PurchaseValue")]
 struct PurchaseResponse {
+    #[schemars(with = "Option<schema::Amount>")]
     prerequisite_amount: Option<Amount>,
 }
 
 impl<'a> PriceRuleFields<'a> {
-    /// What the parts say of a rule.
+    /// The members of a rule with these parts.
     pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: IdFormat) -> Self {
         let products =
             |items: &'a ItemSelection| ids.format_all(items.products.iter().map(ProductId::as_str));
@@ -459,10 +506,13 @@ impl<'a> PriceRuleFields<'a> {
     }
 }
 
-/// A price rule as `/v1` answers it.
-#[derive(Debug, Serialize)]
+/// A price rule.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PriceRule")]
 pub(crate) struct PriceRuleResponse<'a> {
+    #[schemars(with = "schema::Numeral")]
     price_rule_id: String,
+    #[schemars(with = "schema::Count")]
     revision: u32,
     #[serde(flatten)]
     fields: PriceRuleFields<'a>,
@@ -480,7 +530,8 @@ impl<'a> From<&'a PriceRuleView> for PriceRuleResponse<'a> {
 }
 
 /// A page of price rules.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PriceRules")]
 pub(crate) struct PriceRulesResponse<'a> {
     pub(crate) price_rules: Vec<PriceRuleResponse<'a>>,
 }

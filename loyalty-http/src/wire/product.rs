@@ -4,37 +4,47 @@ use std::collections::{BTreeSet, HashSet};
 
 use loyalty_core::{Amount, CategoryId, Currency, ProductId, Tag, VariantId};
 use loyalty_store::{Product, ProductRecord, ProductStatus, Shop, Variant};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::bulk;
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::schema;
 use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
-/// How many categories, tags and variants, each, a product can have.
+/// The most categories of a product, and the most tags, and the most variants.
 const MAX_PARTS: usize = 250;
 
-/// A product as a shop tells of it: all of it. What is absent or null is not there.
-#[derive(Debug, Deserialize)]
+/// A whole product. A member that is absent or null is empty.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProductInput")]
 pub(crate) struct ProductBody {
+    /// The id; in a request for one product the same as in the path, or absent.
     product_id: Option<ParsedField<ProductId>>,
+    #[schemars(with = "schema::Title")]
     title: Text<255>,
+    #[schemars(length(max = MAX_PARTS))]
     categories: Option<Vec<ParsedField<CategoryId>>>,
     price: Option<ParsedField<Amount>>,
+    /// The shop's currency, or absent.
     currency: Option<ParsedField<Currency>>,
     vendor: Option<Text<255>>,
     product_type: Option<Text<255>>,
+    #[schemars(length(max = MAX_PARTS))]
     tags: Option<Vec<ParsedField<Tag>>>,
     status: Option<ParsedField<ProductStatus>>,
+    #[schemars(length(max = MAX_PARTS))]
     variants: Option<Vec<VariantBody>>,
 }
 
-/// A variant as a shop tells of it.
-#[derive(Debug, Deserialize)]
+/// A variant of a product.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VariantInput")]
 struct VariantBody {
     variant_id: ParsedField<VariantId>,
     title: Option<Text<255>>,
@@ -43,7 +53,7 @@ struct VariantBody {
 }
 
 impl ProductBody {
-    /// The product that the path names; else the one that the body does.
+    /// Returns the product with the id of the path, or with the body's where the path has none.
     pub(crate) fn parse(self, path: Option<ProductId>, shop: &Shop) -> Result<Product, Problem> {
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
         if self
@@ -69,7 +79,7 @@ impl ProductBody {
     }
 }
 
-/// The id of the path, which the body may repeat; without one, the body's.
+/// Returns the id of the path, which the body may repeat, or the body's.
 pub(crate) fn resolve_id<T: PartialEq>(
     path: Option<T>,
     body: Option<ParsedField<T>>,
@@ -92,7 +102,7 @@ pub(crate) fn resolve_id<T: PartialEq>(
     }
 }
 
-/// A name that says something.
+/// Returns the text, or a problem where it is blank.
 pub(crate) fn require_text(text: Text<255>, pointer: &str) -> Result<String, Problem> {
     if text.as_str().trim().is_empty() {
         let detail = "This must not be empty.";
@@ -137,16 +147,25 @@ fn parse_variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
     Ok(variants)
 }
 
+/// A product with its id.
+#[derive(JsonSchema)]
+#[schemars(extend("required" = ["product_id"], "properties" = { "product_id": { "type": "string" } }))]
+#[expect(dead_code, reason = "its derived schema is used alone")]
+struct IdentifiedProduct(ProductBody);
+
 /// Many products.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProductsInput")]
 pub(crate) struct ProductsBody<'a> {
+    /// Products with their ids, each id once.
     #[serde(borrow)]
+    #[schemars(with = "Vec<IdentifiedProduct>", length(min = 1, max = bulk::MAX_RECORDS))]
     products: Vec<&'a RawValue>,
 }
 
 impl ProductsBody<'_> {
-    /// All of them, or every fault.
+    /// Returns all of them, or a problem with every fault.
     pub(crate) fn parse(self, shop: &Shop) -> Result<Vec<Product>, Problem> {
         let parse = |body: ProductBody| body.parse(None, shop);
         bulk::parse_records(
@@ -158,33 +177,44 @@ impl ProductsBody<'_> {
     }
 }
 
-/// A product as it is answered.
-#[derive(Debug, Serialize)]
+/// A product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Product")]
 pub(crate) struct ProductResponse<'a> {
+    #[schemars(with = "schema::Id")]
     product_id: &'a ProductId,
     title: &'a str,
+    #[schemars(with = "Vec<schema::Id>")]
     categories: &'a BTreeSet<CategoryId>,
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
+    #[schemars(with = "schema::Currency")]
     currency: &'static str,
     vendor: Option<&'a str>,
     product_type: Option<&'a str>,
+    #[schemars(with = "Vec<schema::Id>")]
     tags: &'a BTreeSet<Tag>,
+    #[schemars(with = "ParsedField<ProductStatus>")]
     status: &'static str,
     variants: Vec<VariantResponse<'a>>,
     created_at: TimeText,
     updated_at: TimeText,
 }
 
-#[derive(Debug, Serialize)]
+/// A variant of a product.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Variant")]
 struct VariantResponse<'a> {
+    #[schemars(with = "schema::Id")]
     variant_id: &'a VariantId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
+    #[schemars(with = "Option<schema::Amount>")]
     price: Option<Amount>,
 }
 
 impl<'a> ProductResponse<'a> {
-    /// A product of a shop with this currency.
+    /// The product of a shop with this currency.
     pub(crate) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
         let variants = product.variants.iter().map(|variant| VariantResponse {
@@ -211,7 +241,8 @@ impl<'a> ProductResponse<'a> {
 }
 
 /// A page of products.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Products")]
 pub(crate) struct ProductsResponse<'a> {
     pub(crate) products: Vec<ProductResponse<'a>>,
 }

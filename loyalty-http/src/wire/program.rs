@@ -1,8 +1,9 @@
-//! Programs on the wire. The document itself is the core's; here is what stands around it.
+//! Programs on the wire. The core reads the document itself.
 
 use std::collections::BTreeSet;
 
 use loyalty_core::{Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,10 +11,11 @@ use serde_json::value::RawValue;
 use super::explanation::ExplanationResponse;
 use super::json;
 use super::order::OrderBody;
+use super::schema::{self, program};
 use super::value::ParsedField;
 use crate::problem::{Fault, Problem};
 
-/// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
+/// Reads a program: a problem (400) for invalid JSON, otherwise the program or all its faults.
 pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
     json::parse::<Value>(body)?;
     let not_unicode = |_| {
@@ -22,12 +24,12 @@ pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Pro
     Ok(parse_document(str::from_utf8(body).map_err(not_unicode)?, ""))
 }
 
-/// Reads a document that stands in the body at `pointer`.
+/// Reads a document at a pointer of the body.
 fn parse_document(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
     Program::from_json(text).map_err(|found| to_faults(found, pointer))
 }
 
-/// Faults of a document that stands in the body at `pointer`.
+/// The faults of a document at a pointer of the body.
 pub(crate) fn to_faults(
     found: impl IntoIterator<Item = loyalty_core::Fault>,
     pointer: &str,
@@ -53,33 +55,42 @@ pub(crate) fn invalid_program(faults: Vec<Fault>) -> Problem {
 }
 
 /// A published version.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PublishedVersion")]
 pub(crate) struct VersionResponse {
+    #[schemars(with = "u32", range(min = 1))]
     pub(crate) version: ProgramVersion,
 }
 
-/// Whether a program could be published.
-#[derive(Debug, Serialize)]
+/// The validity of a program.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Validation")]
 pub(crate) struct ValidationResponse {
+    /// True where the program can be published.
     pub(crate) valid: bool,
     pub(crate) faults: Vec<Fault>,
 }
 
-/// An order to be reckoned without being recorded.
-#[derive(Debug, Deserialize)]
+/// An order whose points are calculated without recording it.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "DryRunRequest")]
 pub(crate) struct DryRunBody<'a> {
+    /// The program; by default the one in force.
     #[serde(borrow)]
+    #[schemars(with = "Option<program::Definition>")]
     program: Option<&'a RawValue>,
     order: OrderBody,
+    /// The tags of the customer.
     customer_tags: Option<Vec<ParsedField<Tag>>>,
+    /// The tier of the customer.
     tier: Option<ParsedField<TierId>>,
 }
 
-/// What is to be tried.
+/// A dry run, ready to be calculated.
 #[derive(Debug)]
 pub(crate) struct DryRun {
-    /// The program; the one in force, where there is none.
+    /// The program; `None` for the one in force.
     pub(crate) program: Option<Program>,
     pub(crate) order: OrderBody,
     pub(crate) tags: BTreeSet<Tag>,
@@ -87,7 +98,7 @@ pub(crate) struct DryRun {
 }
 
 impl DryRunBody<'_> {
-    /// Reads the program with all its faults.
+    /// Reads the program, or returns a problem with all its faults.
     pub(crate) fn parse(self) -> Result<DryRun, Problem> {
         let program = self.program.map(|raw| parse_document(raw.get(), "/program"));
         Ok(DryRun {
@@ -104,16 +115,18 @@ impl DryRunBody<'_> {
     }
 }
 
-/// What the order would earn, and why.
-#[derive(Debug, Serialize)]
+/// The points that an order would earn.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DryRunResult")]
 pub(crate) struct DryRunResponse<'a> {
+    #[schemars(with = "schema::Points")]
     points: Points,
     explanation: ExplanationResponse<'a>,
     text: String,
 }
 
 impl<'a> DryRunResponse<'a> {
-    /// From the explanation under a `published` program or another.
+    /// The result of an explanation. Only a `published` program has a version.
     pub(crate) fn new(explanation: &'a Explanation, published: bool) -> Self {
         let answer = ExplanationResponse::new(explanation);
         let (points, text) = (explanation.points, explanation.to_string());

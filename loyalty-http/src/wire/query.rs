@@ -1,7 +1,7 @@
-//! Query strings, and the pages that lists are cut into.
+//! Query strings, and pages of lists.
 //!
-//! A route says which parameters it takes. Any other, and one that is there twice, is refused: a
-//! misspelt `limit` must not be passed over in silence. Cursors are opaque: their form can change.
+//! A route lists its parameters. An unknown parameter and a duplicate one are rejected: a misspelt
+//! `limit` must not be ignored in silence. Cursors are opaque: their form can change.
 
 use std::borrow::Cow;
 
@@ -15,11 +15,11 @@ use super::json::field::FromText;
 use super::{percent, value};
 use crate::problem::Problem;
 
-/// How many items a page has at most, and how many where nothing is said.
+/// The most items of a page, and the default.
 const MAX_LIMIT: usize = 250;
 const DEFAULT_LIMIT: usize = 50;
 
-/// The parameter that says where a page begins.
+/// The parameter with the start of a page.
 const CURSOR_PARAMETER: &str = "cursor";
 
 /// The parameters of a request, still encoded.
@@ -27,7 +27,7 @@ const CURSOR_PARAMETER: &str = "cursor";
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Query<'a> {
-    /// Takes a query apart; every name must be `known`.
+    /// Parses a query. An unknown or duplicate name is a problem.
     pub(crate) fn parse(text: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
         let mut pairs: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
         for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -48,7 +48,7 @@ impl<'a> Query<'a> {
         Ok(Self(pairs))
     }
 
-    /// A parameter as it came.
+    /// The raw value of a parameter.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.0
             .iter()
@@ -72,7 +72,7 @@ impl<'a> Query<'a> {
             .map_err(|refusal| value::param_problem(refusal, name))
     }
 
-    /// Whether something is asked for.
+    /// The value of a parameter that is true or false; false by default.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.raw(name) {
             None | Some("false") => Ok(false),
@@ -82,7 +82,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// How many items a page is to have.
+    /// The number of items of a page.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.raw("limit") else { return Ok(DEFAULT_LIMIT) };
         value::parse_number(text)
@@ -109,7 +109,7 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// What links to further pages of this request.
+    /// The linker to further pages of this request.
     pub(crate) fn page_linker(&self, path: &str) -> PageLinker {
         self.page_linker_named(path, CURSOR_PARAMETER)
     }

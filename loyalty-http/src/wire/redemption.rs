@@ -9,57 +9,66 @@ use loyalty_core::{
     Timestamp,
 };
 use loyalty_store::{CustomerRef, CustomerView, Receipt, RedemptionView, RewardsView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::points::parse_single_customer_ref;
+use super::schema::{self, program};
 use super::value::{IdText, ParsedField, TimeText};
+use crate::problem::code::ProblemCode;
 use crate::problem::{Problem, to_sentence};
 
 /// Points to be exchanged for a reward.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RedemptionRequest", extend("allOf" = schema::one_customer()))]
 pub(crate) struct RedemptionBody {
     customer_id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
     reward_id: ParsedField<RewardId>,
+    /// The amount, where the customer chooses it.
     amount: Option<ParsedField<Amount>>,
 }
 
 impl RedemptionBody {
-    /// Who, for what, and how much of it.
+    /// Returns the customer, the reward and the chosen amount.
     pub(crate) fn parse(self) -> Result<(CustomerRef, RewardId, Option<Amount>), Problem> {
-        let who = parse_single_customer_ref(self.customer_id, self.email)?;
-        Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
+        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
+        Ok((customer, self.reward_id.0, self.amount.map(|amount| amount.0)))
     }
 }
 
-/// With which order a redemption was used.
-#[derive(Debug, Default, Deserialize)]
+/// The use of a redemption.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RedemptionUse")]
 pub(crate) struct UseBody {
+    /// The order that used it.
     order_id: Option<ParsedField<OrderId>>,
 }
 
 impl UseBody {
-    /// The order, where it was one.
+    /// Returns the order, if there is one.
     pub(crate) fn into_order(self) -> Option<OrderId> {
         self.order_id.map(|order| order.0)
     }
 }
 
-/// A body that says nothing.
-#[derive(Debug, Default, Deserialize)]
+/// An empty object.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Empty")]
 pub(crate) struct EmptyBody {}
 
 /// The rewards of a program.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Rewards")]
 pub(crate) struct RewardsResponse<'a> {
     pub(crate) rewards: Vec<RewardResponse<'a>>,
 }
 
 impl<'a> RewardsResponse<'a> {
-    /// In the program's order.
+    /// In the order of the program.
     pub(crate) fn new(program: &'a Program) -> Self {
         Self {
             rewards: program.definition().rewards.iter().map(RewardResponse::new).collect(),
@@ -67,36 +76,55 @@ impl<'a> RewardsResponse<'a> {
     }
 }
 
-/// One reward: what it gives, what it costs, and on which terms, all in the words of the program's document.
-#[derive(Debug, Serialize)]
+/// A reward: its benefit, its cost and its conditions.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RewardOffer")]
 pub(crate) struct RewardResponse<'a> {
+    #[schemars(with = "schema::Id")]
     reward_id: &'a RewardId,
     name: &'a str,
-    /// How many points; not there where the customer chooses the amount.
+    /// The cost; absent where the customer chooses the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     cost: Option<Points>,
+    /// The benefit.
+    #[schemars(with = "schema::Sent<program::RewardBenefit>")]
     gives: BenefitResponse<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Amount>")]
     minimum_subtotal: Option<Amount>,
+    /// The products that the benefit is for; all by default.
     #[serde(skip_serializing_if = "ProductScope::is_empty")]
+    #[schemars(with = "schema::Sent<program::Products>")]
     only: &'a ProductScope,
+    /// The products that the benefit is not for.
     #[serde(skip_serializing_if = "ProductScope::is_empty")]
+    #[schemars(with = "schema::Sent<program::Products>")]
     excluded: &'a ProductScope,
+    /// The validity of a redemption.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Period>")]
     valid_for: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "schema::True")]
     points_back_when_expired: bool,
     #[serde(skip_serializing_if = "EligibilityConditions::is_empty")]
+    #[schemars(with = "schema::Sent<program::Conditions>")]
     when: &'a EligibilityConditions,
+    /// The limits for each customer.
     #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
+    #[schemars(with = "Vec<schema::Sent<program::Limit>>")]
     limits: &'a [Limit],
+    /// The limits for all customers together.
     #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
+    #[schemars(with = "Vec<schema::Sent<program::Limit>>")]
     limits_in_all: &'a [Limit],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "schema::True")]
     individual_use: bool,
 }
 
-/// What a reward gives, as the program's document says it.
+/// The benefit of a reward, in the form of the program's document.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum BenefitResponse<'a> {
@@ -132,33 +160,45 @@ impl<'a> RewardResponse<'a> {
     }
 }
 
-/// The rewards as one customer can have them.
-#[derive(Debug, Serialize)]
+/// The rewards of a program for one customer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustomerRewards")]
 pub(crate) struct CustomerRewardsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
+    #[schemars(with = "schema::Points")]
     point_balance: Points,
     rewards: Vec<OfferedRewardResponse<'a>>,
 }
 
-/// One reward, and what stands between it and the customer.
-#[derive(Debug, Serialize)]
+/// A reward, and whether the customer can redeem it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CustomerReward")]
 struct OfferedRewardResponse<'a> {
     #[serde(flatten)]
     reward: RewardResponse<'a>,
     available: bool,
+    /// The points that the balance lacks.
+    #[schemars(with = "schema::Points")]
     points_missing: Points,
-    /// The most that the balance buys, where the customer chooses.
+    /// The largest amount that the balance buys, where the customer chooses it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Amount>")]
     largest_amount: Option<Amount>,
+    /// The reasons why the customer cannot redeem it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
     why_not: Vec<UnavailableReason>,
 }
 
-#[derive(Debug, Serialize)]
+/// A reason why a customer cannot redeem a reward.
+#[derive(Debug, Serialize, JsonSchema)]
 struct UnavailableReason {
+    #[schemars(with = "ProblemCode")]
     code: &'static str,
     detail: String,
 }
@@ -173,7 +213,7 @@ impl From<&Rejection> for UnavailableReason {
 }
 
 impl<'a> CustomerRewardsResponse<'a> {
-    /// In the program's order.
+    /// In the order of the program.
     pub(crate) fn new(view: &'a RewardsView) -> Self {
         let record = view.customer.record();
         let answer = |offered: &RewardOffer| {
@@ -196,28 +236,39 @@ impl<'a> CustomerRewardsResponse<'a> {
 }
 
 /// A page of a customer's redemptions, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Redemptions")]
 pub(crate) struct RedemptionsResponse<'a> {
     pub(crate) redemptions: Vec<RedemptionResponse<'a>>,
 }
 
-/// One redemption.
-#[derive(Debug, Serialize)]
+/// A redemption.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Redemption")]
 pub(crate) struct RedemptionResponse<'a> {
     redemption_id: IdText,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Email>")]
     email: Option<&'a str>,
+    #[schemars(with = "schema::Id")]
     reward_id: &'a RewardId,
     name: &'a str,
+    #[schemars(extend("enum" = ["issued", "used", "cancelled", "expired"]))]
     status: &'static str,
-    /// How many points were paid.
+    /// The points paid.
+    #[schemars(with = "schema::Points")]
     points: Points,
-    /// How many of them are back.
+    /// The points that were given back.
+    #[schemars(with = "schema::Points")]
     points_returned: Points,
+    /// The benefit.
+    #[schemars(with = "schema::Sent<program::Benefit>")]
     gives: &'a Benefit,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::CodeText>")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     price_rule_id: Option<IdText>,
@@ -226,20 +277,23 @@ pub(crate) struct RedemptionResponse<'a> {
     issued_at: TimeText,
     #[serde(skip_serializing_if = "Option::is_none")]
     ends_at: Option<TimeText>,
-    /// Since when it is used, cancelled or expired.
+    /// The time of its use, cancellation or expiry.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<TimeText>,
-    /// The order that used it, or whose cancellation gave its points back.
+    /// The order that used it, or whose cancellation returned its points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     order_id: Option<OrderId>,
+    /// The redemption as a sentence.
     text: String,
-    /// After a change.
+    /// The balance after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Points>")]
     point_balance: Option<Points>,
 }
 
 impl<'a> RedemptionResponse<'a> {
-    /// As it stands at `now`.
+    /// The redemption as of `now`.
     pub(crate) fn new(
         view: &'a RedemptionView,
         customer: Option<&'a CustomerView>,
@@ -276,7 +330,7 @@ impl<'a> RedemptionResponse<'a> {
         }
     }
 
-    /// After a request about it.
+    /// The redemption after a request, or `None` where the receipt has none.
     pub(crate) fn from_receipt(receipt: &'a Receipt) -> Option<Self> {
         let customer = receipt.customer.as_ref();
         let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);

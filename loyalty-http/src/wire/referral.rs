@@ -4,28 +4,37 @@ use std::collections::BTreeSet;
 
 use loyalty_core::{CustomerId, OrderId, Points, Timestamp};
 use loyalty_store::{CustomerView, ProfileChange, Receipt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::schema;
 use super::value::TimeText;
 use crate::problem::Problem;
 
-/// How many signs of a household a shop can send.
+/// The most identifiers of a household in a request.
 const MAX_HOUSEHOLD_IDENTIFIERS: usize = 20;
 
-/// A customer asks for a code to give to friends.
-#[derive(Debug, Deserialize)]
+/// A request for a customer's referral code.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralCodeRequest")]
 pub(crate) struct ReferralCodeBody {
+    /// Identifiers of the household in the shop's terms, such as a device, an address or a card.
+    #[schemars(length(max = MAX_HOUSEHOLD_IDENTIFIERS))]
     household: Option<Vec<Text<200>>>,
 }
 
-/// A customer came by a friend's code.
-#[derive(Debug, Deserialize)]
+/// A customer who was referred by another one.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ReferralJoinRequest")]
 pub(crate) struct ReferralJoinBody {
+    /// The referrer's code.
     code: Text<100>,
+    /// Identifiers of the household in the shop's terms, such as a device, an address or a card.
+    #[schemars(length(max = MAX_HOUSEHOLD_IDENTIFIERS))]
     household: Option<Vec<Text<200>>>,
 }
 
@@ -36,71 +45,84 @@ impl ReferralCodeBody {
 }
 
 impl ReferralJoinBody {
-    /// The code, and what is told of the customer.
+    /// Returns the code and the change of the profile.
     pub(crate) fn parse(self) -> Result<(String, ProfileChange), Problem> {
         Ok((self.code.into_string(), parse_household(self.household)?))
     }
 }
 
-fn parse_household(signs: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
-    if signs
+fn parse_household(identifiers: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
+    if identifiers
         .as_ref()
-        .is_some_and(|signs| signs.len() > MAX_HOUSEHOLD_IDENTIFIERS)
+        .is_some_and(|identifiers| identifiers.len() > MAX_HOUSEHOLD_IDENTIFIERS)
     {
-        let detail = format!("A household can have at most {MAX_HOUSEHOLD_IDENTIFIERS} signs.");
+        let detail =
+            format!("A household can have at most {MAX_HOUSEHOLD_IDENTIFIERS} identifiers.");
         return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
             .with_param("/household"));
     }
-    let signs =
-        signs.map(|signs| signs.into_iter().map(Text::into_string).collect::<BTreeSet<_>>());
-    Ok(ProfileChange { household: signs, ..ProfileChange::default() })
+    let identifiers = identifiers.map(|identifiers| {
+        identifiers
+            .into_iter()
+            .map(Text::into_string)
+            .collect::<BTreeSet<_>>()
+    });
+    Ok(ProfileChange { household: identifiers, ..ProfileChange::default() })
 }
 
 /// A customer's referrals.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Referrals")]
 pub(crate) struct ReferralsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
     customer_id: Option<&'a CustomerId>,
-    /// The code to give to friends; null before one was asked for.
+    /// The customer's referral code; null before the first request for it.
     code: Option<&'a str>,
-    /// Whether this customer came by a friend's code.
+    /// True where the customer was referred by another one.
     joined: bool,
-    /// The order that completed that, where one did.
+    /// The order that completed the customer's own referral.
+    #[schemars(with = "Option<schema::Id>")]
     completed_by: Option<&'a OrderId>,
-    /// How many friends were brought and stayed.
+    /// The number of completed referrals.
+    #[schemars(with = "schema::Count")]
     friends: u32,
-    /// What was given for them, by their orders.
+    /// The points for them, by the referred customers' orders.
     rewards: Vec<ReferralRewardResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// The points for one referral.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReferralReward")]
 struct ReferralRewardResponse<'a> {
+    #[schemars(with = "schema::Id")]
     order_id: &'a OrderId,
+    #[schemars(with = "schema::Points")]
     points: Points,
     at: TimeText,
-    /// Taken back, since the order was.
+    /// True where the points were taken back with the order.
     returned: bool,
 }
 
 impl<'a> ReferralsResponse<'a> {
     pub(crate) fn new(customer: &'a CustomerView) -> Self {
-        let deeds = customer.account().activity();
-        let reward = |(order_id, given): (&'a OrderId, &loyalty_core::account::Bonus)| {
-            let at: Timestamp = given.at;
+        let activity = customer.account().activity();
+        let reward = |(order_id, bonus): (&'a OrderId, &loyalty_core::account::Bonus)| {
+            let at: Timestamp = bonus.at;
             ReferralRewardResponse {
                 order_id,
-                points: given.points,
+                points: bonus.points,
                 at: TimeText(at),
-                returned: given.taken_back,
+                returned: bonus.taken_back,
             }
         };
         Self {
             customer_id: customer.record().id.as_ref(),
-            code: deeds.referral_code(),
-            joined: deeds.referral().is_some(),
-            completed_by: deeds.referral().and_then(|joined| joined.order.as_ref()),
-            friends: deeds.referral_count(),
-            rewards: deeds.sent().iter().map(reward).collect(),
+            code: activity.referral_code(),
+            joined: activity.referral().is_some(),
+            completed_by: activity.referral().and_then(|referral| referral.order.as_ref()),
+            friends: activity.referral_count(),
+            rewards: activity.sent().iter().map(reward).collect(),
         }
     }
 

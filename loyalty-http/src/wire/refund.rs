@@ -4,34 +4,39 @@ use loyalty_core::{
     Amount, LineId, Refund, RefundContent, RefundId, Rejection as Refusal, Timestamp,
 };
 use loyalty_store::Rejection;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::json::BodyErrorCode;
 use super::json::field::TimeField;
+use super::schema;
 use super::value::{ParsedField, QuantityField};
 use crate::problem::Problem;
 
-/// A refund, by amount or by lines.
-#[derive(Debug, Deserialize)]
+/// A refund by amount, by lines or both.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Refund", extend("anyOf" = [schema::needs(&[("amount", "string")]), schema::needs(&[("lines", "array")])]))]
 pub(crate) struct RefundBody {
     refund_id: ParsedField<RefundId>,
     /// The money paid out.
     amount: Option<ParsedField<Amount>>,
+    #[schemars(length(min = 1))]
     lines: Option<Vec<RefundLineBody>>,
     refunded_at: Option<TimeField>,
 }
 
 /// Units of one line.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RefundLine")]
 struct RefundLineBody {
     line_id: ParsedField<LineId>,
     quantity: QuantityField,
 }
 
 impl RefundBody {
-    /// The refund and the shop's time of it.
+    /// Returns the refund, and its time by the shop's clock.
     pub(crate) fn parse(self) -> Result<(Refund, Option<Timestamp>), Problem> {
         let amount = self.amount.map(|amount| amount.0);
         let refunded = match (self.lines, amount) {
@@ -58,7 +63,7 @@ impl RefundBody {
     }
 }
 
-/// Where in the body a rejection's reason stands.
+/// Returns a function from a rejection to the pointer of its cause in the body.
 pub(crate) fn error_pointer(
     refund: &Refund,
 ) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
@@ -81,7 +86,7 @@ pub(crate) fn error_pointer(
     }
 }
 
-/// The last place of the line that a rejection is about: where its units came to be too many.
+/// Returns the last index of the rejected line, where its units became too many.
 fn line_index(refunded: &RefundContent, rejection: &Rejection) -> Option<usize> {
     let Rejection::Rules(
         Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty },

@@ -7,73 +7,110 @@ use std::ops::Range;
 use loyalty_core::{ActionId, Amount, Points, TierId, Timestamp};
 use loyalty_store::{ActionTotals, ProgramReport, YearMonth};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema;
 use super::value::TimeText;
 
-/// How many actions are told.
+/// The most actions of a report.
 const MAX_ACTIONS: usize = 20;
 
-/// What happened from `from` until `until`, and what stands at `at`.
-#[derive(Debug, Serialize)]
+/// Points issued and used from `from` until `until`, and the liability at `at`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
 pub(crate) struct ReportResponse<'a> {
     from: TimeText,
     until: TimeText,
     at: TimeText,
     issued: IssuedResponse,
+    #[schemars(with = "schema::Points")]
     redeemed: Points,
+    #[schemars(with = "schema::Points")]
     expired: Points,
+    #[schemars(with = "schema::Points")]
     clawed_back: Points,
+    #[schemars(with = "schema::Points")]
     adjusted: Points,
-    /// Redeemed of issued, in the period; null where nothing was issued.
+    /// Redeemed points divided by issued points; null where nothing was issued.
+    #[schemars(with = "Option<schema::Decimal>")]
     redemption_rate: Option<String>,
     liability: LiabilityResponse,
     members: Vec<MembersResponse<'a>>,
+    #[schemars(length(max = MAX_ACTIONS))]
     top_actions: Vec<ActionTotalResponse<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// Points issued in the period.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IssuedPoints")]
 struct IssuedResponse {
+    #[schemars(with = "schema::Points")]
     orders: Points,
+    #[schemars(with = "schema::Points")]
     awards: Points,
+    #[schemars(with = "schema::Points")]
     by_hand: Points,
+    #[schemars(with = "schema::Points")]
     total: Points,
 }
 
-/// What customers can spend at the instant of the report.
-#[derive(Debug, Serialize)]
+/// Points that customers can spend at the instant of the report.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Liability")]
 struct LiabilityResponse {
+    #[schemars(with = "schema::Points")]
     points: Points,
+    #[schemars(with = "schema::Points")]
     pending: Points,
+    #[schemars(with = "schema::Points")]
     debt: Points,
-    /// What a point is worth in the shop's currency, where the request or the program says so.
+    /// The value of a point in the shop's currency, where the request or the program has one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Amount>")]
     point_value: Option<Amount>,
-    /// The points in money.
+    /// The value of the points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Decimal>")]
     value: Option<String>,
     by_month: Vec<MonthResponse>,
 }
 
-#[derive(Debug, Serialize)]
+/// Points that expire in one month.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LiabilityMonth")]
 struct MonthResponse {
-    /// In which they end; null for never.
+    /// The month of expiry; null for points that never expire.
+    #[schemars(with = "Option<schema::Month>")]
     month: Option<String>,
+    #[schemars(with = "schema::Points")]
     points: Points,
+    /// The value of the points.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Decimal>")]
     value: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// The number of customers in a tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TierMembers")]
 struct MembersResponse<'a> {
+    /// The tier; null for customers without one.
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<&'a TierId>,
+    #[schemars(with = "schema::Count")]
     customers: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// The points paid for an action.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ActionTotal")]
 struct ActionTotalResponse<'a> {
+    #[schemars(with = "schema::Id")]
     action_id: &'a ActionId,
+    #[schemars(with = "schema::Count")]
     times: u64,
+    #[schemars(with = "schema::Points")]
     points: Points,
 }
 
@@ -135,7 +172,7 @@ impl<'a> ReportResponse<'a> {
         }
     }
 
-    /// The same as lines of `section,name,points,count`.
+    /// The report as CSV with the columns `section,name,points,count`.
     pub(crate) fn to_csv(&self) -> String {
         let mut csv = String::from("section,name,points,count\r\n");
         let mut line = |section: &str, name: &str, points: Option<Points>, count: Option<u64>| {
@@ -189,7 +226,7 @@ impl<'a> ReportResponse<'a> {
     }
 }
 
-/// Points in money, exactly.
+/// The exact value of points.
 fn money_value(points: Points, point_value: Decimal) -> Option<String> {
     Decimal::from(points.get())
         .checked_mul(point_value)
@@ -203,7 +240,7 @@ fn redemption_rate(redeemed: Points, issued: Points) -> Option<String> {
     Some(share.normalize().to_string())
 }
 
-/// A text in a cell: what a spreadsheet would take for a formula is made plain text.
+/// Escapes a cell. A text that a spreadsheet would run as a formula gets an apostrophe.
 fn escape_cell(text: &str) -> String {
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
     let text = if runs { format!("'{text}") } else { text.to_owned() };

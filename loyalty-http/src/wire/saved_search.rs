@@ -1,23 +1,28 @@
 //! Saved searches on the wire.
 
 use loyalty_store::SavedSearch;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::field::Text;
 use super::product::require_text;
+use super::schema;
 use super::value::TimeText;
 use crate::problem::Problem;
 
-/// A search to be saved. Without a query everybody is found.
-#[derive(Debug, Deserialize)]
+/// A search to be saved.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewSavedSearch")]
 pub(crate) struct SavedSearchBody {
+    #[schemars(with = "schema::Title")]
     name: Text<255>,
+    /// The search; by default it matches every customer.
     query: Option<Text<500>>,
 }
 
 impl SavedSearchBody {
-    /// The name, and the search as it is written.
+    /// Returns the name and the search query.
     pub(crate) fn parse(self) -> Result<(String, String), Problem> {
         Ok((
             require_text(self.name, "/name")?,
@@ -26,9 +31,11 @@ impl SavedSearchBody {
     }
 }
 
-/// A saved search as it is answered.
-#[derive(Debug, Serialize)]
+/// A saved search.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SavedSearch")]
 pub(crate) struct SavedSearchResponse<'a> {
+    #[schemars(with = "schema::Numeral")]
     saved_search_id: String,
     name: &'a str,
     query: &'a str,
@@ -48,7 +55,8 @@ impl<'a> From<&'a SavedSearch> for SavedSearchResponse<'a> {
 }
 
 /// A page of saved searches.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SavedSearches")]
 pub(crate) struct SavedSearchesResponse<'a> {
     pub(crate) customer_saved_searches: Vec<SavedSearchResponse<'a>>,
 }

@@ -1,59 +1,74 @@
-//! A customer's tier on the wire: which, since when, and what it takes to rise and to stay.
+//! A customer's tier on the wire, with the requirements for the next one and for keeping it.
 
 use loyalty_core::program::TierMetric;
 use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
 use loyalty_store::CustomerView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema;
 use super::value::TimeText;
 
-/// A tier, as of an instant.
-#[derive(Debug, Serialize)]
+/// A customer's tier at an instant.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TierStatus")]
 pub(crate) struct TierResponse<'a> {
+    #[schemars(with = "schema::Id")]
     customer_id: &'a CustomerId,
-    /// Null for none.
+    /// The tier; null for none.
+    #[schemars(with = "Option<schema::Id>")]
     tier: Option<TierId>,
-    /// Not known of a tier set by hand.
+    /// The start of the tier; null for a tier set by hand.
     since: Option<TimeText>,
-    /// Until when at most, if nothing happens; null for no end that is known.
+    /// The end of the tier if nothing happens; null where no end is known.
     until: Option<TimeText>,
-    /// Whether the shop set it.
+    /// True where the shop set the tier.
     by_hand: bool,
-    /// What the program counts: `spend`, `points_earned` or `orders`.
+    /// The metric of the program's tiers.
+    #[schemars(extend("enum" = ["spend", "points_earned", "orders"]))]
     metric: &'static str,
-    /// How much of it counts now.
+    /// The customer's present value of the metric.
     counts: MetricValue,
-    /// Null at the top.
+    /// The next tier; null at the highest.
     next: Option<NextTierResponse>,
-    /// What is missing to keep the tier that was earned.
+    /// The value that is missing to keep the tier that was earned.
     missing_to_keep: MetricValue,
-    /// Why the tier changed last; null where it never did by what the customer did.
+    /// The last change by the customer's activity; null where there was none.
     last_change: Option<TierChangeResponse>,
-    /// The instant, where one was asked for.
+    /// The instant that was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<TimeText>,
 }
 
-#[derive(Debug, Serialize)]
+/// The next tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NextTier")]
 struct NextTierResponse {
+    #[schemars(with = "schema::Id")]
     tier: TierId,
     missing: MetricValue,
 }
 
-#[derive(Debug, Serialize)]
+/// A change of the tier.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TierChange")]
 struct TierChangeResponse {
+    #[schemars(with = "Option<schema::Id>")]
     from: Option<TierId>,
+    #[schemars(with = "Option<schema::Id>")]
     to: Option<TierId>,
     at: TimeText,
+    #[schemars(extend("enum" = ["qualified", "refunded", "lapsed", "removed"]))]
     reason: &'static str,
+    /// The change as a sentence.
     text: String,
 }
 
-/// So much of the program's metric: money as a string, else a number.
-#[derive(Debug, Serialize)]
+/// A value of the program's metric: money as a string, otherwise a number.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum MetricValue {
-    Money(String),
+    Money(#[schemars(with = "schema::Decimal")] String),
     Count(i64),
 }
 
@@ -66,19 +81,19 @@ impl MetricValue {
     }
 }
 
-/// Ten-thousandths of the currency unit, with two decimals at least.
+/// Formats ten-thousandths of the currency unit, with two decimals at least.
 fn format_money(ten_thousandths: i64) -> String {
     let value = rust_decimal::Decimal::new(ten_thousandths, 4).normalize();
     if value.scale() < 2 { format!("{value:.2}") } else { value.to_string() }
 }
 
 impl<'a> TierResponse<'a> {
-    /// As of `now`; `said` is the instant that was asked for.
+    /// The tier at `now`; `requested` is the instant of the request.
     pub(crate) fn new(
         customer_id: &'a CustomerId,
         customer: &CustomerView,
         now: Timestamp,
-        said: Option<Timestamp>,
+        requested: Option<Timestamp>,
     ) -> Self {
         let TierStatus {
             tier,
@@ -109,7 +124,7 @@ impl<'a> TierResponse<'a> {
             }),
             missing_to_keep: MetricValue::new(metric, missing_to_keep),
             last_change: last_change.map(TierChangeResponse::new),
-            at: said.map(TimeText),
+            at: requested.map(TimeText),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The core's values on the wire: how each is read from a string, and how times are written.
+//! The core's values on the wire: read from strings, and written as strings.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -13,11 +14,13 @@ use loyalty_core::{
 };
 use loyalty_store::{NumericId, ProductStatus};
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use super::json::field::{DecimalText, FieldError, FromText};
 use super::json::{BodyErrorCode, field_error};
+use super::schema::{self, same_schema};
 use crate::problem::Problem;
 
 /// A field of a body that is a string and becomes a value of the core.
@@ -29,6 +32,20 @@ impl<'de, T: FromText> Deserialize<'de> for ParsedField<T> {
         deserializer
             .deserialize_str(ParsedFieldVisitor(PhantomData))
             .map(Self)
+    }
+}
+
+impl<T: FromText> JsonSchema for ParsedField<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        std::any::type_name::<Self>().into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
     }
 }
 
@@ -46,12 +63,12 @@ impl<T: FromText> Visitor<'_> for ParsedFieldVisitor<T> {
     }
 }
 
-/// 422, for a value outside a body: in the path, the query or a header.
+/// 422 for a value in the path, the query or a header.
 pub(crate) fn param_problem(refusal: FieldError, param: &str) -> Problem {
     Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param(param)
 }
 
-/// A problem of what stands inside something else of the body.
+/// Puts a prefix before a problem's pointer, for a value nested in the body.
 pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
     let pointer = format!("{prefix}{}", problem.param().unwrap_or_default());
     problem.with_param(pointer)
@@ -67,6 +84,10 @@ macro_rules! impl_from_text_for_ids {
                     let code = if error == IdError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
                     FieldError::new(code, format!("This {error}."))
                 })
+            }
+
+            fn schema(generator: &mut SchemaGenerator) -> Schema {
+                generator.subschema_for::<schema::Id>()
             }
         }
     )*};
@@ -90,6 +111,10 @@ impl FromText for DiscountCode {
             FieldError::new(code, format!("This {error}."))
         })
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::CodeText>()
+    }
 }
 
 impl FromText for Email {
@@ -98,6 +123,10 @@ impl FromText for Email {
     fn from_text(text: &str) -> Result<Self, FieldError> {
         Self::new(text)
             .map_err(|error| FieldError::new(BodyErrorCode::InvalidValue, format!("This {error}.")))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Email>()
     }
 }
 
@@ -113,6 +142,10 @@ impl FromText for Currency {
         };
         Self::from_code(text).ok_or_else(unknown)
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Currency>()
+    }
 }
 
 impl FromText for Amount {
@@ -121,6 +154,10 @@ impl FromText for Amount {
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let DecimalText(value) = DecimalText::from_text(text)?;
         Self::new(value).map_err(amount_error)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Amount>()
     }
 }
 
@@ -132,6 +169,10 @@ impl FromText for ProgramVersion {
             FieldError::new(BodyErrorCode::InvalidValue, "This is no version number, as 3 is.")
         })
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Numeral>()
+    }
 }
 
 impl FromText for ProductStatus {
@@ -142,6 +183,10 @@ impl FromText for ProductStatus {
         known.ok_or_else(|| {
             FieldError::new(BodyErrorCode::InvalidValue, "This must be active, archived or draft.")
         })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schema::one_of_names(Self::ALL.map(Self::name))
     }
 }
 
@@ -157,9 +202,13 @@ impl FromText for NumericId {
         };
         parse_number(text).and_then(Self::new).ok_or_else(beyond)
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Numeral>()
+    }
 }
 
-/// Digits and nothing else.
+/// Parses digits; no sign, no blanks.
 pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -233,7 +282,7 @@ fn parse_quantity<E: Error>(value: Decimal) -> Result<QuantityField, E> {
     Quantity::new(value).map(QuantityField).map_err(refused)
 }
 
-/// A number of the store as it is written: a string, as all ids are.
+/// A number of the store, written as a string like all ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IdText(pub(crate) i64);
 
@@ -243,7 +292,7 @@ impl Serialize for IdText {
     }
 }
 
-/// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.
+/// A time, written as RFC 3339 in UTC, with as many fractional digits as it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeText(pub(crate) Timestamp);
 
@@ -251,6 +300,12 @@ impl Serialize for TimeText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
+}
+
+same_schema! {
+    () IdText => schema::Numeral,
+    () QuantityField => schema::Units,
+    () TimeText => schema::Time,
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn every_route_checks_its_scope_first() {
     let (read, write) = (server.key_with(3, &[Scope::Read]), server.key_with(4, &[Scope::Write]));
     // The public part of a key, and a guess.
     let guessed = format!("{}_00000000000000000000000000000000", write.rsplit_once('_').unwrap().0);
-    for route in ROUTES {
+    for route in ROUTES.iter() {
         let path = route.pattern.replace("{customer_id}", "1").replace("{order_id}", "o");
         let shopify = path.starts_with("/admin");
         let ask = |key: &str| {

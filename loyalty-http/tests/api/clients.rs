@@ -18,12 +18,12 @@ fn scripts() -> PathBuf {
 }
 
 /// The directory of these versions, below the target directory.
-fn place(versions: &str) -> PathBuf {
+pub(crate) fn place(versions: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(versions.replace(['=', '@'], "-"))
 }
 
 /// Runs a command and returns its output, or a description of the error.
-fn run(command: &mut Command) -> Result<String, String> {
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -36,7 +36,7 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// Installs a client if necessary. An incomplete installation is started again.
-fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
+pub(crate) fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
     let marker = at.join("installed");
     if marker.exists() {
         return Ok(());
@@ -49,15 +49,44 @@ fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
     std::fs::write(marker, "").map_err(|error| error.to_string())
 }
 
+/// The interpreter of a virtual environment.
+pub(crate) fn python(at: &Path) -> PathBuf {
+    at.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
+}
+
+/// Installs packages of `PyPI` in a virtual environment.
+pub(crate) fn install_python(at: &Path, packages: &[&str]) -> Result<(), String> {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(at);
+    let mut pip = Command::new(python(at));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip.args(["--retries", "1", "--timeout", "10"]).args(packages);
+    install(at, &mut [venv, pip])
+}
+
+/// Installs packages of npm.
+pub(crate) fn install_node(at: &Path, packages: &[&str]) -> Result<(), String> {
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]);
+    npm.args(["--fetch-timeout=10000", "--prefix"]).arg(at).args(packages);
+    run(Command::new("node").arg("--version")).and_then(|_| install(at, &mut [npm]))
+}
+
+/// Returns false where a client could not be installed, and says why; fails where it must be.
+pub(crate) fn is_installed(client: &str, installed: Result<(), String>) -> bool {
+    let Err(reason) = installed else { return true };
+    let required = std::env::var_os("LOYALTY_REQUIRE_CLIENTS").is_some();
+    assert!(!required, "{client} could not be installed: {reason}");
+    // Not by a macro, since the output of macros is shown for failed tests only.
+    let line = format!("skipped: {client} could not be installed: {reason}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    false
+}
+
 /// Runs the client's script against a server with two products, unless the installation
 /// failed.
 fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> Command) {
-    if let Err(reason) = installed {
-        let required = std::env::var_os("LOYALTY_REQUIRE_CLIENTS").is_some();
-        assert!(!required, "{client} could not be installed: {reason}");
-        // Not by a macro, since the output of macros is shown for failed tests only.
-        let line = format!("skipped: {client} could not be installed: {reason}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    if !is_installed(client, installed) {
         return;
     }
     let server = TestServer::new();
@@ -77,23 +106,8 @@ fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> 
 #[test]
 fn the_official_python_client_works_unchanged() {
     let at = place(PYTHON[0]);
-    let python = at.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&at);
-    let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--retries",
-        "1",
-        "--timeout",
-        "10",
-    ]);
-    pip.args(PYTHON);
-    let installed = install(&at, &mut [venv, pip]);
+    let python = python(&at);
+    let installed = install_python(&at, &PYTHON);
     drive(PYTHON[0], installed, || {
         let mut command = Command::new(&python);
         command.arg(scripts().join("python_client.py"));
@@ -104,11 +118,7 @@ fn the_official_python_client_works_unchanged() {
 #[test]
 fn the_node_client_works_unchanged() {
     let at = place(NODE);
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]);
-    npm.args(["--fetch-timeout=10000", "--prefix"]).arg(&at).arg(NODE);
-    let installed =
-        run(Command::new("node").arg("--version")).and_then(|_| install(&at, &mut [npm]));
+    let installed = install_node(&at, &[NODE]);
     drive(NODE, installed, || {
         let mut command = Command::new("node");
         command

@@ -31,6 +31,65 @@ fn the_document_needs_no_key() {
     assert_eq!(server.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
 
+/// JSON with a line for each member that does not fit one line as a whole.
+fn pretty(value: &Value, indent: usize) -> String {
+    let (open, parts, close) = match value {
+        Value::Object(members) => {
+            let member = |(name, value)| format!("{}: {}", json!(name), pretty(value, indent + 2));
+            ('{', members.iter().map(member).collect::<Vec<_>>(), '}')
+        }
+        Value::Array(items) => {
+            let item = |item| pretty(item, indent + 2);
+            ('[', items.iter().map(item).collect(), ']')
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return value.to_string();
+        }
+    };
+
+    let line = format!("{open}{}{close}", parts.join(", "));
+    if indent + line.len() <= 100 && !line.contains('\n') {
+        return line;
+    }
+    let (inner, outer) = (" ".repeat(indent + 2), " ".repeat(indent));
+    let mut text = format!("{open}\n{inner}");
+    let mut width = indent + 2;
+    for (index, part) in parts.iter().enumerate() {
+        // Codes fill their lines; other parts have lines of their own.
+        let fits = part.starts_with('"') && open == '[' && width + part.len() + 2 <= 100;
+        if index > 0 {
+            text += if fits { ", " } else { ",\n" };
+            text += if fits { "" } else { &inner };
+            width = if fits { width + 2 } else { indent + 2 };
+        }
+        text += part;
+        width += part.len();
+    }
+    text + &format!("\n{outer}{close}")
+}
+
+/// The committed document, which a change of the contract changes as well.
+#[test]
+fn the_document_is_the_committed_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let served = format!("{}\n", pretty(&DOCUMENT, 0));
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        fs::write(&path, &served).unwrap();
+    }
+
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let differing = committed
+        .lines()
+        .zip(served.lines())
+        .position(|(committed, served)| committed != served);
+    assert!(
+        committed == served,
+        "the document differs from loyalty-http/openapi.json (line {}). If the contract is meant \
+         to change, write the file with UPDATE_OPENAPI=1 and look at its diff",
+        differing.map_or(0, |line| line.saturating_add(1))
+    );
+}
+
 #[test]
 fn operations_are_the_routes() {
     assert_eq!(operations().len(), ROUTES.len());
@@ -117,8 +176,9 @@ fn examples_match_their_schemas() {
 }
 
 /// Codes in the source that no response has, and the reason.
-const NEVER_SENT: [(&str, &str); 2] = [
+const NEVER_SENT: [(&str, &str); 3] = [
     ("forbidden", "a constructor for embedders of the server"),
+    ("order_mismatch", "the store passes the state of the order that a command names"),
     ("unknown_redemption", "the store finds the redemption before the rules decide"),
 ];
 
@@ -160,17 +220,17 @@ fn documented_codes_are_those_of_the_source() {
     for code in &emitted {
         assert!(
             known.contains(code) || unused.contains(code),
-            "codes.json does not document {code}"
+            "the table of problem codes lacks {code}"
         );
     }
     let reserved = |code: &String| rejections.contains(code);
     for code in &known {
         assert!(
             emitted.contains(code) || reserved(code),
-            "codes.json documents {code}, which no response has"
+            "nobody answers {code} of the table of problem codes"
         );
     }
-    assert_eq!(codes("CodeRefusal").collect::<BTreeSet<_>>(), rejections);
+    assert_eq!(codes("CodeRejection").collect::<BTreeSet<_>>(), rejections);
     let mut found = BTreeSet::new();
     for directory in ["loyalty-core/src/program", "loyalty-core/src/discount"] {
         for file in sources(&root.join(directory)) {

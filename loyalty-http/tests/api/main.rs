@@ -19,6 +19,7 @@ mod discounts;
 mod document;
 mod failures;
 mod fixture;
+mod generated_clients;
 mod idempotency;
 mod isolation;
 mod ledger;

@@ -3,32 +3,38 @@
 //! Each is a newtype around what the core works with. The ones written as strings are
 //! [`FromText`], so that query parameters are read by the same rules.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::{BodyErrorCode, field_error};
+use crate::wire::schema;
 
-/// What is written as a string.
+/// A value that is written as a string.
 pub trait FromText: Sized {
-    /// What the string must be: "This must be {EXPECTED}, not …".
+    /// The words for error sentences: "This must be {EXPECTED}, not …".
     const EXPECTED: &'static str;
 
     /// Reads the string.
     fn from_text(text: &str) -> Result<Self, FieldError>;
+
+    /// The JSON Schema of the string.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
 }
 
-/// Why a string is refused.
+/// The reason why a string is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct FieldError {
     /// [`BodyErrorCode::OutOfRange`] or [`BodyErrorCode::InvalidValue`].
     pub code: BodyErrorCode,
-    /// What the client reads.
+    /// The sentence for the client.
     pub detail: String,
 }
 
@@ -59,6 +65,20 @@ macro_rules! impl_deserialize_from_text {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_str(FromTextVisitor(PhantomData))
             }
+        }
+
+        impl<$($generics)*> JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                Self::schema(generator)
+            }
         })*
     };
 }
@@ -70,7 +90,7 @@ impl_deserialize_from_text! {
     () DecimalText,
 }
 
-/// Free text without control characters, at most `MAX` characters; kept as it came.
+/// Free text without control characters, at most `MAX` characters, unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const MAX: usize>(String);
 
@@ -111,6 +131,10 @@ impl<const MAX: usize> FromText for Text<MAX> {
         }
         Ok(Self(text.to_owned()))
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Text<MAX>>()
+    }
 }
 
 /// An instant: RFC 3339 with its offset, in the years 1970 to 9999. No leap seconds.
@@ -142,6 +166,10 @@ impl FromText for TimeField {
         }
         Ok(Self(time))
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Time>()
+    }
 }
 
 /// A day without a zone: `YYYY-MM-DD`, from the year 1 on.
@@ -156,6 +184,10 @@ impl FromText for Date {
             let sentence = "This is no date of the calendar as YYYY-MM-DD.";
             FieldError::new(BodyErrorCode::InvalidValue, sentence)
         })
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Date>()
     }
 }
 
@@ -206,6 +238,10 @@ impl FromText for DecimalText {
         }
         Decimal::from_str_exact(text).map(Self).map_err(|_| invalid())
     }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<schema::Amount>()
+    }
 }
 
 /// A whole JSON number that fits into 64 bits. No fraction, no exponent, no string.
@@ -249,18 +285,32 @@ fn too_big<E: Error>() -> E {
     field_error(BodyErrorCode::OutOfRange, "The number is too big.")
 }
 
-/// What a PATCH says of a field: nothing (absent), to clear it (null), or its new value.
+/// A field of a PATCH: absent (no change), null (cleared), or a new value.
 ///
 /// The field needs `#[serde(default)]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PatchField<T> {
-    /// Absent: as it is.
+    /// Absent: unchanged.
     #[default]
     Keep,
-    /// Null: without a value from now on.
+    /// Null: cleared.
     Clear,
     /// The new value.
     Set(T),
+}
+
+impl<T: JsonSchema> JsonSchema for PatchField<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Option::<T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for PatchField<T> {
@@ -270,7 +320,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for PatchField<T> {
     }
 }
 
-/// An object of free keys, each there once.
+/// An object with free keys, each at most once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UniqueMap<K, V>(pub BTreeMap<K, V>);
 

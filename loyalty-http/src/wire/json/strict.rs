@@ -94,7 +94,7 @@ macro_rules! forward_value {
     };
 }
 
-/// What a JSON reader calls.
+/// The calls of a JSON reader.
 impl<'de, V: Visitor<'de>> Visitor<'de> for StrictObjects<V> {
     type Value = V::Value;
 

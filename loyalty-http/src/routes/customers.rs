@@ -1,0 +1,101 @@
+//! The routes of customers.
+
+use hyper::Method;
+
+use crate::endpoint::customers;
+use crate::problem::code;
+use crate::route::{Operation, Route, dry_runnable, get};
+use crate::wire::customer::{
+    CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+};
+
+pub(super) const ROUTES: &[Route] = &[
+    dry_runnable(
+        Method::POST,
+        "/v1/customers",
+        customers::create,
+        Operation::new("createCustomer", "Creates a customer, who signs up")
+            .accepts::<CustomerBody>(
+                r#"{
+                  "customer_id": "43",
+                  "email": "grace@example.com",
+                  "first_name": "Grace",
+                  "birthday": "1990-12-31",
+                  "tags": ["vip"]
+                }"#,
+            )
+            .creates::<CustomerResponse<'_>>()
+            .rejects(&[
+                (409, &[code::CUSTOMER_EXISTS]),
+                (422, &[code::EMAIL_TAKEN, code::POINTS_OUT_OF_RANGE]),
+            ]),
+    ),
+    get(
+        "/v1/customers",
+        &["limit", "cursor", "email"],
+        customers::list,
+        Operation::new(
+            "listCustomers",
+            "Lists customers by the time of their creation, or finds the one with an \
+             e-mail address",
+        )
+        .returns::<CustomersResponse<'_>>()
+        .with_response_headers(&["Link"]),
+    ),
+    get(
+        "/v1/customers/count",
+        &["query"],
+        customers::count,
+        Operation::new("countCustomers", "Counts all customers, or those that match a search")
+            .returns::<CountResponse>(),
+    ),
+    get(
+        "/v1/customers/search",
+        &["query", "limit", "cursor"],
+        customers::search,
+        Operation::new("searchCustomers", "Lists the customers that match a search")
+            .returns::<CustomersResponse<'_>>()
+            .with_response_headers(&["Link"])
+            .requires(&["query"])
+            .rejects(&[(400, &[code::MISSING_PARAMETER])]),
+    ),
+    get(
+        "/v1/customers/{customer_id}",
+        &[],
+        customers::show,
+        Operation::new("showCustomer", "Shows a customer")
+            .returns::<CustomerResponse<'_>>()
+            .with_response_headers(&["ETag"])
+            .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
+    ),
+    dry_runnable(
+        Method::PATCH,
+        "/v1/customers/{customer_id}",
+        customers::update,
+        Operation::new(
+            "updateCustomer",
+            "Changes profile, tags, tier and point balance of a customer",
+        )
+        .described(
+            "An absent member stays as it is; null clears it. A tier set here is \
+             valid until `tier_until`, or until the customer qualifies for a higher \
+             one.",
+        )
+        .accepts::<CustomerPatch>(
+            r#"{
+                  "birthday": "1990-12-31",
+                  "tier": "gold",
+                  "tier_until": "2027-01-01T00:00:00Z",
+                  "point_balance": 500,
+                  "reason": "moved from the old shop"
+                }"#,
+        )
+        .returns::<CustomerResponse<'_>>()
+        .with_headers(&["If-Match"])
+        .rejects(&[
+            (404, &[code::CUSTOMER_NOT_FOUND]),
+            (412, &[code::PRECONDITION_FAILED]),
+            (422, &[code::EMAIL_TAKEN, code::POINTS_OUT_OF_RANGE, code::UNKNOWN_TIER]),
+        ]),
+    ),
+];

@@ -1,0 +1,94 @@
+//! The routes of orders.
+
+use hyper::Method;
+
+use crate::endpoint::orders;
+use crate::problem::code;
+use crate::route::{Operation, Route, dry_runnable, get};
+use crate::wire::order::{OrderBody, OrderResponse};
+use crate::wire::refund::RefundBody;
+
+pub(super) const ROUTES: &[Route] = &[
+    dry_runnable(
+        Method::PUT,
+        "/v1/orders/{order_id}",
+        orders::put,
+        Operation::new("putOrder", "Records the present state of an order; its points follow")
+            .described(
+                "Send the whole order with each change of its status. The order of \
+             reports and their repetition do not matter. A status that steps back \
+             takes nothing back; a cancelled order earns nothing.",
+            )
+            .accepts::<OrderBody>(
+                r#"{
+                  "customer": {
+                    "customer_id": "42",
+                    "email": "ada@example.com"
+                  },
+                  "status": "paid",
+                  "lines": [
+                    {
+                      "product_id": "tea",
+                      "categories": ["drinks"],
+                      "quantity": 2,
+                      "amount": "29.90"
+                    },
+                    {
+                      "product_id": "cup",
+                      "quantity": 1,
+                      "amount": "20.05"
+                    }
+                  ],
+                  "shipping": "4.90",
+                  "total": "54.85"
+                }"#,
+            )
+            .returns::<OrderResponse<'_>>()
+            .rejects(&[(
+                422,
+                &[
+                    code::CURRENCY_MISMATCH,
+                    code::DUPLICATE_LINE,
+                    code::EMAIL_TAKEN,
+                    code::ORDER_OF_ANOTHER_CUSTOMER,
+                    code::ORDER_TOO_LARGE,
+                    code::POINTS_OUT_OF_RANGE,
+                    code::REDEEMED_BEYOND_TOTAL,
+                    code::TOTALS_DISAGREE,
+                ],
+            )]),
+    ),
+    get(
+        "/v1/orders/{order_id}",
+        &[],
+        orders::show,
+        Operation::new("showOrder", "Shows an order and its points")
+            .returns::<OrderResponse<'_>>()
+            .rejects(&[(404, &[code::ORDER_NOT_FOUND])]),
+    ),
+    dry_runnable(
+        Method::POST,
+        "/v1/orders/{order_id}/refunds",
+        orders::refund,
+        Operation::new(
+            "refundOrder",
+            "Refunds an order by amount or by lines; its points are taken back",
+        )
+        .described(
+            "A refund that comes before its order is kept, and counts when the order \
+             is reported.",
+        )
+        .accepts::<RefundBody>(r#"{"refund_id": "r2", "amount": "5.00"}"#)
+        .returns::<OrderResponse<'_>>()
+        .rejects(&[(
+            422,
+            &[
+                code::POINTS_OUT_OF_RANGE,
+                code::REFUND_DIFFERS,
+                code::REFUND_EXCEEDS_LINE,
+                code::REFUND_EXCEEDS_ORDER,
+                code::UNKNOWN_LINE,
+            ],
+        )]),
+    ),
+];
