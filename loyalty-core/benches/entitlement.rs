@@ -97,7 +97,7 @@ fn of_five_lines(c: &mut Criterion) {
         let state = state_after(&program, &facts);
         let pin = state.pin().unwrap();
         group.bench_function(name, |b| {
-            b.iter(|| entitlement(black_box(&state), &program, pin).unwrap())
+            b.iter(|| entitlement(black_box(&state), &program, pin).unwrap());
         });
     }
     let state = state_after(&program, &[record(0, &order)]);
@@ -112,7 +112,7 @@ fn of_five_lines(c: &mut Criterion) {
     // What neither can go below: the explanation exists, and the bytes have been read.
     let explanation = entitlement(&state, &program, pin).unwrap();
     group.bench_function("the explanation copied, nothing decided", |b| {
-        b.iter(|| black_box(&explanation).clone())
+        b.iter(|| black_box(&explanation).clone());
     });
     group.bench_function("the bytes read, nothing decided", |b| {
         b.iter(|| serde_json::from_slice::<Order>(black_box(FIVE_LINES)).unwrap());

@@ -583,7 +583,9 @@ impl Account {
     ) {
         self.remove_from_lots(paid);
         self.debt = debt;
-        lots.iter().for_each(|lot| self.add_lot(lot.clone()));
+        for lot in lots {
+            self.add_lot(lot.clone());
+        }
         self.manual_tier = tier.cloned().or_else(|| self.manual_tier.take());
     }
 

@@ -39,6 +39,7 @@ impl Account {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an event")]
     fn apply(&mut self, event: &Event) {
         match event {
             Event::AccountAbsorbed { lots, paid, debt, tier, merged_state, at, .. } => {
@@ -53,9 +54,9 @@ impl Account {
             Event::AwardGiven { points, lot, award, at } => {
                 self.credit_bonus(*points, lot.as_ref(), award, *at);
                 if points.is_zero() {
-                    self.touch(Some(*at))
+                    self.touch(Some(*at));
                 } else {
-                    self.record_activity(Some(*at))
+                    self.record_activity(Some(*at));
                 }
             }
             Event::AwardTakenBack { reason, clawback, at } => {

@@ -144,7 +144,9 @@ fn run_client(
         match random.below(3) {
             0 => std::thread::yield_now(),
             1 => {
-                std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200)).unwrap()))
+                std::thread::sleep(Duration::from_micros(
+                    u64::try_from(random.below(200)).unwrap(),
+                ));
             }
             _ => {}
         }
@@ -170,7 +172,7 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut clients: Vec
                         customer,
                         &recorder,
                         &mut SplitMix64::new(round * CLIENTS + number),
-                    )
+                    );
                 });
             }
         });

@@ -114,7 +114,7 @@ impl ObservedResponses {
                     self.non_replays.fetch_add(1, Ordering::SeqCst),
                     0,
                     "key {key} happened twice"
-                )
+                );
             }
             Some(replayed) => assert_eq!(replayed, "true"),
         }

@@ -361,10 +361,10 @@ impl AccountActivity {
         };
         match &award.reason {
             AwardReason::Anniversary { years, .. } => {
-                self.last_anniversary = self.last_anniversary.max(Some(*years))
+                self.last_anniversary = self.last_anniversary.max(Some(*years));
             }
             AwardReason::Birthday { year, .. } => {
-                self.last_birthday_year = self.last_birthday_year.max(Some(*year))
+                self.last_birthday_year = self.last_birthday_year.max(Some(*year));
             }
             AwardReason::Code { code, .. } => {
                 self.codes.insert(Arc::clone(code));

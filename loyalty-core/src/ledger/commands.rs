@@ -464,7 +464,7 @@ impl Ledger {
                     .order
                     .codes
                     .iter()
-                    .any(|typed| Some(typed.key()) == code.map(|code| code.key()))
+                    .any(|typed| Some(typed.key()) == code.map(super::super::code::Code::key))
             })
         };
 

@@ -42,7 +42,9 @@ impl Ledger {
 
     /// Folds events without any check.
     pub fn fold_all(&mut self, events: &[Event]) {
-        events.iter().for_each(|event| self.fold(event.clone()));
+        for event in events {
+            self.fold(event.clone());
+        }
     }
 
     /// Calls `look` with all that a decision at `now` depends on, but the command's redemption.

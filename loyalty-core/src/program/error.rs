@@ -34,6 +34,11 @@ impl ProgramError {
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
+
+    /// Iterates over the faults.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.faults.iter()
+    }
 }
 
 impl fmt::Display for ProgramError {
@@ -70,6 +75,6 @@ impl<'a> IntoIterator for &'a ProgramError {
     type IntoIter = std::slice::Iter<'a, Fault>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.faults.iter()
+        self.iter()
     }
 }
