@@ -21,27 +21,27 @@ use crate::tree::{Diff, Nodes, Summarize};
 /// account in memory, the chapters that it has written or read last, so that it need only
 /// write what has changed since.
 ///
+/// # Example: an account is written and read in segments
 /// ```
 /// use loyalty_core::account::{Account, AccountSegments, AccountSegmentKey};
-/// use loyalty_core::event::LotCredit;
-/// use loyalty_core::{Event, AdjustmentReason, LotId, Points, TimeField};
+/// use loyalty_core::{AdjustmentReason, Event, LotCredit, LotId, Points, Timestamp};
 ///
 /// let mut account = Account::default();
 /// for day in 1..=20 {
-///     let at = |day: u32| TimeField::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
+///     let at = |day: u32| Timestamp::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
 ///     let (points, earned_at, expires_at) = (Points::from(5), at(day), Some(at(day + 365)));
-///     let lot = LotCredit { id: LotId(day), points, earned_at, expires_at, pending_until: None, apart: false };
-///     let (grounds, at) = (AdjustmentReason::default(), Some(earned_at));
-///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), grounds, at });
+///     let lot = LotCredit { id: LotId(day), points, earned_at, expires_at, pending_until: None, is_separate: false };
+///     let (reason, at) = (AdjustmentReason::default(), Some(earned_at));
+///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), reason, at });
 /// }
-/// let (head, chapters) = account.split_segments();
-/// let changed = chapters.changed_since(&AccountSegments::default());
+/// let (head, segments) = account.split_segments();
+/// let changed = segments.changed_since(&AccountSegments::default());
 /// assert_eq!(changed.len(), 2, "of the first sixteen days, and of their lots");
-/// assert_eq!(changed[1].start, AccountSegmentKey::Lot(LotId(1)));
+/// assert_eq!(changed[1].key, AccountSegmentKey::Lot(LotId(1)));
 ///
-/// let written = changed.iter().filter_map(|chapter| Some((chapter.start, chapter.text.as_deref()?)));
+/// let written = changed.iter().filter_map(|segment| Some((segment.key, segment.text.as_deref()?)));
 /// let read = AccountSegments::decode(written).unwrap();
-/// assert_eq!(read.len(), chapters.len());
+/// assert_eq!(read.len(), segments.len());
 /// assert_eq!(head.with_segments(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
