@@ -223,7 +223,7 @@ impl Decision {
     /// assert_eq!(
     ///     ledger.refund(&id, refund, now)?.calculation().unwrap().to_string(),
     ///     "The order earns 30 points: 30 by base (1 per unit of 30). \
-    ///      Of the total of 50, 20 was refunded. Before, 50 were awarded."
+    ///      Of the total of 50, 20 was refunded. Before this, 50 points were awarded."
     /// );
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -5,9 +5,10 @@
 /// # Example: the fault of an unknown member
 /// ```
 /// # #[cfg(feature = "json")] {
-/// let faults = loyalty_core::Program::from_json(r#"{"colour": "red"}"#).unwrap_err();
-/// assert_eq!((faults[0].pointer.as_str(), faults[0].code), ("/colour", "unknown_field"));
-/// assert!(faults[0].detail.starts_with("unknown member"));
+/// let error = loyalty_core::Program::from_json(r#"{"colour": "red"}"#).unwrap_err();
+/// let fault = &error.faults()[0];
+/// assert_eq!((fault.pointer.as_str(), fault.code), ("/colour", "unknown_field"));
+/// assert!(fault.detail.starts_with("unknown member"));
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 /// assert_eq!(pointers, ["/rounding", "/debt"]);
 /// assert_eq!(
 ///     error.to_string(),
-///     "the program has 2 faults: /rounding must be one of down, half_up, half_even, up; \
+///     "the program has 2 faults: /rounding must be one of down, half_even, half_up, up; \
 ///      /debt must be a string"
 /// );
 /// # }

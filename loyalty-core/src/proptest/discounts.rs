@@ -19,16 +19,16 @@ use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 ///
 /// # Example: a code is used once
 /// ```
-/// use loyalty_core::{CodeId, OrderId, Timestamp, discount::*, proptest::DiscountLedger};
+/// use loyalty_core::{CodeId, OrderId, discount::*, proptest::DiscountLedger};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let now = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
-///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(starts_at)
+///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(now)
 /// };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let mut ledger = DiscountLedger::new([rule]);
 /// let record = |order| CodeCommand::RecordUse { order, checkout: None, placed_at: None };
-/// let (anyone, now) = (Customer::default(), Timestamp::UNIX_EPOCH);
+/// let anyone = Customer::default();
 /// assert!(ledger.execute(CodeId(1), &anyone, &record(OrderId::new("1001")?), now)?.is_some());
 /// assert!(ledger.execute(CodeId(1), &anyone, &record(OrderId::new("1002")?), now).is_err());
 /// # Ok(()) }
