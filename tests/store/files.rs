@@ -143,7 +143,7 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
 }
 
 #[test]
-fn one_busy_account_does_not_hold_the_checkpoint_back() {
+fn one_busy_account_does_not_delay_the_checkpoint() {
     let database = TempDatabase::new();
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 50;
@@ -725,7 +725,7 @@ fn a_panic_fails_only_its_own_request() {
 
 /// A crash loses no due instant, whether the journal contains its change or not.
 #[test]
-fn what_is_due_is_known_after_a_crash() {
+fn due_instants_survive_a_crash() {
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 3;
     let database = TempDatabase::new();
