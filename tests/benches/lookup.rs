@@ -87,7 +87,7 @@ fn look_up(criterion: &mut Criterion) {
                     store
                         .code_by_text(shop, black_box(&text))
                         .unwrap()
-                        .expect("it was made")
+                        .expect("it exists")
                 },
                 criterion::BatchSize::SmallInput,
             );

@@ -121,7 +121,7 @@ async fn read_response(stream: &mut TcpStream, response: &mut Vec<u8>) {
 /// The content length. Hyper writes header names in lower case.
 fn content_length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length: ";
-    let at = find(head, NAME).expect("an answer with a length") + NAME.len();
+    let at = find(head, NAME).expect("a response with a length") + NAME.len();
     let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
 }
