@@ -229,7 +229,7 @@ fn cut_power(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize,
                     .push(Change::Write(offset, data));
             }
             Record::Truncate { file, size } => {
-                files.entry(file).or_default().pending.push(Change::Size(size))
+                files.entry(file).or_default().pending.push(Change::Size(size));
             }
             Record::Sync { file } => files.entry(file).or_default().sync(),
             Record::Output(text) => {

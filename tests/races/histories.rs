@@ -144,7 +144,9 @@ fn run_client(
         match random.below(3) {
             0 => std::thread::yield_now(),
             1 => {
-                std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200)).unwrap()))
+                std::thread::sleep(Duration::from_micros(
+                    u64::try_from(random.below(200)).unwrap(),
+                ));
             }
             _ => {}
         }
@@ -164,14 +166,8 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut clients: Vec
             for (number, client) in clients.iter_mut().enumerate() {
                 let (customer, recorder) =
                     (&customer, HistoryRecorder { clock: &clock, history: &shared });
-                scope.spawn(move || {
-                    run_client(
-                        client,
-                        customer,
-                        &recorder,
-                        &mut SplitMix64::new(round * CLIENTS + number),
-                    )
-                });
+                let mut random = SplitMix64::new(round * CLIENTS + number);
+                scope.spawn(move || run_client(client, customer, &recorder, &mut random));
             }
         });
 

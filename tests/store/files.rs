@@ -32,16 +32,16 @@ fn customer_ref(number: i64) -> CustomerRef {
 /// Runs `then` while threads add a point to each of the customers in turn. Passes it the
 /// number of acknowledged additions of each customer.
 fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
-    let (stop, acknowledged) = (
+    let (finished, acknowledged) = (
         StopFlag::default(),
         (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
     );
     std::thread::scope(|scope| {
         for start in 0..4 {
-            let (stop, acknowledged) = (&stop, &acknowledged);
+            let (finished, acknowledged) = (&finished, &acknowledged);
             scope.spawn(move || {
                 for (seconds, number) in (start..).map(|count| count % customers).enumerate() {
-                    if stop.is_set() {
+                    if finished.is_set() {
                         return;
                     }
                     // A different instant for each, so that customers get segments of
@@ -54,7 +54,7 @@ fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[Atomic
                 }
             });
         }
-        let _over = stop.set_on_drop();
+        let _guard = finished.set_on_drop();
         then(&acknowledged)
     })
 }

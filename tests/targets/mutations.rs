@@ -106,7 +106,7 @@ pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8
         match random.below(15) {
             0 if at < data.len() => data[at] ^= 1 << random.below(8),
             1 if at < data.len() => {
-                data[at] = u8::try_from(random.below(256)).expect("it has room")
+                data[at] = u8::try_from(random.below(256)).expect("it has room");
             }
             2 => data.truncate(at),
             3 => drop(data.splice(at..at, HARD_TOKENS[random.below(HARD_TOKENS.len())].bytes())),
