@@ -101,7 +101,7 @@ fn of_five_lines(c: &mut Criterion) {
         let state = state_after(&program, &facts);
         let pin = state.pin().unwrap();
         group.bench_function(name, |b| {
-            b.iter(|| entitlement(black_box(&state), &program, pin).unwrap())
+            b.iter(|| entitlement(black_box(&state), &program, pin).unwrap());
         });
     }
 
@@ -119,7 +119,7 @@ fn of_five_lines(c: &mut Criterion) {
 
     let explanation = entitlement(&state, &program, pin).unwrap();
     group.bench_function("the explanation copied, nothing decided", |b| {
-        b.iter(|| black_box(&explanation).clone())
+        b.iter(|| black_box(&explanation).clone());
     });
     group.bench_function("the bytes read, nothing decided", |b| {
         b.iter(|| serde_json::from_slice::<Order>(black_box(FIVE_LINES)).unwrap());
