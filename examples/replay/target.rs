@@ -230,7 +230,7 @@ async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<
     Ok(())
 }
 
-/// An id as one `path_segment` of a path, percent-encoded.
+/// An id as one segment of a path, percent-encoded.
 fn path_segment(id: &str) -> String {
     let escape = |byte: u8| match byte {
         b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'~' => {

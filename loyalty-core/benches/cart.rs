@@ -1,5 +1,5 @@
-//! What a cart costs: 20 lines with five codes of five kinds under each policy, and carts of more lines, which
-//! should cost in proportion.
+//! The cost of evaluating a cart: 20 lines with five codes under each stacking policy,
+//! and carts of up to 2,000 lines, whose cost should be proportional.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +18,8 @@ use loyalty_core::discount::{
 use loyalty_core::proptest::DiscountLedger;
 use loyalty_core::{LineId, Timestamp};
 
-/// A percentage off each line, an amount and a percentage across all, buy two get one, and free shipping.
+/// A percentage off each line, an amount and a percentage across all lines, buy two get
+/// one, and free shipping.
 fn five_rules() -> Vec<PriceRule> {
     let percent = |value: i64| PriceRuleParts {
         title: "Bench".to_owned(),
@@ -27,10 +28,12 @@ fn five_rules() -> Vec<PriceRule> {
         ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let each = |parts| PriceRuleParts { allocation_method: AllocationMethod::Each, ..parts };
+
     let tops = ItemSelection {
         collections: ["tops".parse().unwrap()].into(),
         ..ItemSelection::default()
     };
+
     let bundle = PriceRuleParts {
         target_selection: TargetSelection::Entitled,
         entitled: tops.clone(),
@@ -43,6 +46,7 @@ fn five_rules() -> Vec<PriceRule> {
     };
     let shipping = PriceRuleParts { target_type: TargetType::ShippingLine, ..each(percent(-100)) };
     let fixed = PriceRuleParts { value_type: ValueType::FixedAmount, ..percent(-5) };
+
     let rules = [each(percent(-15)), percent(-10), fixed, bundle, shipping];
     rules
         .into_iter()
@@ -78,21 +82,22 @@ fn cart(lines: u32) -> Cart {
 }
 
 fn carts(criterion: &mut Criterion) {
-    let books = DiscountLedger::new(five_rules());
+    let ledger = DiscountLedger::new(five_rules());
     let mut group = criterion.benchmark_group("cart of 20 lines, 5 codes");
     let twenty = cart(20);
     for (name, stacking) in Stacking::NAMES {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| books.evaluate(black_box(&twenty), stacking).unwrap());
+            bencher.iter(|| ledger.evaluate(black_box(&twenty), stacking).unwrap());
         });
     }
     group.finish();
+
     let mut group = criterion.benchmark_group("cart by lines, 5 codes");
     for lines in [20, 200, 2_000] {
         let cart = cart(lines);
         group.throughput(Throughput::Elements(u64::from(lines)));
         group.bench_with_input(BenchmarkId::from_parameter(lines), &cart, |bencher, cart| {
-            bencher.iter(|| books.evaluate(black_box(cart), Stacking::All).unwrap());
+            bencher.iter(|| ledger.evaluate(black_box(cart), Stacking::All).unwrap());
         });
     }
     group.finish();

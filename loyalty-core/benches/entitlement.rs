@@ -1,5 +1,6 @@
-//! What a decision costs: the entitlement of an everyday order with its explanation, and an order of a
-//! customer with a short and with a long history. Each group is one run, so that its ratios can be trusted.
+//! The cost of a decision: the entitlement of an everyday order with its explanation, and
+//! an order of a customer with a short and with a long history. Each group is one run, so
+//! that its ratios are comparable.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ use loyalty_core::{
     Refund, RefundContent, Status, Tag, Timestamp, decide, entitlement,
 };
 
-/// Five rules of all kinds, all with something to look at.
+/// Five rules of different kinds, all of which apply or compare something.
 const FIVE_RULES: &str = r#"{"earning": [
     {"id": "base", "earn": {"per_unit": "1"}},
     {"id": "shoes", "earn": {"per_unit": "1.5"}, "when": {"categories": ["shoes"]}},
@@ -29,8 +30,9 @@ const FIVE_RULES: &str = r#"{"earning": [
 /// An everyday order. The peers' bench gives the same bytes to other engines.
 const FIVE_LINES: &[u8] = include_bytes!("order.json");
 const LOTS: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
-/// Lots that end, holds, tiers of a rolling year, a campaign, a goal and birthdays.
-const WHOLE: &str = r#"{
+/// Expiring lots, pending points, tiers over a rolling year, a campaign, a goal and
+/// birthdays.
+const FULL_PROGRAM: &str = r#"{
     "expiry": {"per_lot": {"after": "P2Y"}}, "hold": "P14D",
     "tiers": [{"id": "silver", "name": "Silver", "threshold": "500"},
               {"id": "gold", "name": "Gold", "threshold": "5000", "multiplier": "1.5"}],
@@ -60,7 +62,7 @@ fn record(number: i64, order: &Arc<Order>) -> Command {
     }
 }
 
-/// What is known of the order after these commands.
+/// The state of the order after the commands.
 fn state_after(program: &Program, commands: &[Command]) -> OrderState {
     let (mut account, mut state) =
         (Account::default(), OrderState::new(OrderId::new("order 0").unwrap()));
@@ -79,12 +81,14 @@ fn state_after(program: &Program, commands: &[Command]) -> OrderState {
 
 fn of_five_lines(c: &mut Criterion) {
     let program = Program::from_json(FIVE_RULES).unwrap();
+
     let order = Arc::new(five_lines());
     let refund = |refund: &str, refunded: RefundContent| {
         let refund = Refund { id: refund.parse().unwrap(), refunded };
         let order = OrderId::new("order 0").unwrap();
         Command::RefundOrder { order, refund, over_refund: OverRefund::Reject, at: None }
     };
+
     let by_amount = refund("1", RefundContent::Amount("33.33".parse().unwrap()));
     let lines = vec![("2".parse().unwrap(), Quantity::from(1))];
     let by_line = refund("2", RefundContent::Lines { lines, amount: None });
@@ -100,8 +104,10 @@ fn of_five_lines(c: &mut Criterion) {
             b.iter(|| entitlement(black_box(&state), &program, pin).unwrap());
         });
     }
+
     let state = state_after(&program, &[record(0, &order)]);
     let pin = state.pin().unwrap();
+
     group.bench_function("paid, from bytes", |b| {
         b.iter(|| {
             let order: Order =
@@ -109,7 +115,8 @@ fn of_five_lines(c: &mut Criterion) {
             entitlement(&state.clone().with_snapshot(&Arc::new(order)), &program, pin).unwrap()
         });
     });
-    // What neither can go below: the explanation exists, and the bytes have been read.
+    // Lower bounds of the two: copying the explanation, and reading the bytes.
+
     let explanation = entitlement(&state, &program, pin).unwrap();
     group.bench_function("the explanation copied, nothing decided", |b| {
         b.iter(|| black_box(&explanation).clone());
@@ -122,11 +129,12 @@ fn of_five_lines(c: &mut Criterion) {
 
 fn of_a_long_history(c: &mut Criterion) {
     let order = Arc::new(five_lines());
-    let mut group = c.benchmark_group("an order after so many orders");
+    let mut group = c.benchmark_group("an order, by number of earlier orders");
     for (name, document) in
-        [("points that last", "{}"), ("lots that end", LOTS), ("a whole program", WHOLE)]
+        [("points that last", "{}"), ("lots that end", LOTS), ("a full program", FULL_PROGRAM)]
     {
         let program = Program::from_json(document).unwrap();
+
         for count in [10, 10_000] {
             let mut account = Account::default();
             for number in 0..count {
@@ -138,6 +146,7 @@ fn of_a_long_history(c: &mut Criterion) {
                     account.evolve(&event);
                 }
             }
+
             let (next, now) = (record(count, &order), hour(count));
             group.bench_function(BenchmarkId::new(name, count), |b| {
                 b.iter(|| {

@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, Amount, Command, Currency, Event, Ledger, Line, LineId, Order, OrderId, Points,
-    Program, ProgramVersion, Redemption, ReferralParty, Refund, RefundId, Rejection, ReplayError,
-    RewardId, Status, Timestamp,
+    AccountId, Amount, Command, Context, Currency, Event, Ledger, Line, LineId, Order, OrderId,
+    Points, Program, ProgramVersion, Redemption, ReferralParty, Refund, RefundId, Rejection,
+    ReplayError, RewardId, Status, Timestamp, decide,
 };
 
 const FIVE_OFF: &str = r#"{"rewards": [
@@ -144,6 +144,20 @@ fn each_order_has_its_own_state() {
     assert_eq!(ledger.balance(at("02-02")), Points::from(9));
     assert!(ledger.order(&id("1002")).unwrap().is_cancelled());
     assert!(!ledger.order(&id("1001")).unwrap().is_cancelled());
+}
+
+/// A ledger hands the rules the right state. Who calls the rules without it gets no wrong points.
+#[test]
+fn another_orders_state_is_rejected_by_name() {
+    let (program, ledger) = (Program::default(), ledger_with_order());
+    let context = Context::new(&program, ledger.account(), at("02-01"))
+        .with_order(ledger.order(&id("1001")).unwrap());
+    let command = Command::CancelOrder { order: id("1002"), at: None };
+    let mismatch = Rejection::OrderMismatch { order: id("1002") };
+    assert_eq!(decide(&context, &command), Err(mismatch));
+
+    let ignored = ledger.dry_run(&command, at("02-01")).unwrap();
+    assert_eq!(ignored.points(), Points::ZERO);
 }
 
 #[test]

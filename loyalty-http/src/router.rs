@@ -1,4 +1,4 @@
-//! Finds the route of a request in the tables of [`routes`](crate::routes).
+//! Finds the route of a request in the tables of `routes`.
 
 use std::collections::BTreeMap;
 

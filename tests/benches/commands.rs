@@ -1,12 +1,13 @@
-//! What a command costs the store, without HTTP: so many in flight, as that many connections send them.
+//! The cost of a command in the store, without HTTP, with as many requests in flight as a
+//! server has with that many connections.
 //!
 //! ```text
 //! cargo bench -p loyalty-tests --bench commands -- points --count 20000
 //! valgrind --tool=callgrind target/release/deps/commands-… points --count 2000
 //! ```
 //!
-//! Instructions can be counted and seconds drift: run it under callgrind with two counts, and the
-//! difference is what that many commands cost.
+//! Counts of instructions are stable, times are not: run it under callgrind with two
+//! counts. The difference is the cost of that many commands.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::unwrap_used,
@@ -35,25 +36,25 @@ const CUSTOMERS: u64 = 1_000;
 
 #[derive(Parser)]
 struct Arguments {
-    /// What is sent.
+    /// The commands to send
     #[arg(default_value = "points")]
     kind: Kind,
-    /// How many.
+    /// Number of commands
     #[arg(long, default_value_t = 100)]
     count: u64,
-    /// How many at once.
+    /// Number of commands in flight
     #[arg(long, default_value_t = 64)]
     in_flight: usize,
-    /// Given by cargo.
+    /// Set by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
-    /// Points are added, each time under a key of its own.
+    /// Additions of points, each under an idempotency key of its own
     Points,
-    /// An order of five lines is paid, each time another one.
+    /// Paid orders of five lines, each a new one
     Orders,
 }
 
@@ -62,6 +63,7 @@ fn main() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store = SqliteStore::open(&directory.path().join("commands.db"), &StoreSettings::default())
         .unwrap();
+
     let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
     let shop = NewShop {
         name: "Commands".to_owned(),
@@ -69,14 +71,15 @@ fn main() {
         zone: Zone::UTC,
     };
     let shop = store.create_shop(&shop, now).unwrap().id;
+
     execute_all(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
 
     let begun = Instant::now();
     execute_all(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
-    let took = begun.elapsed();
+    let elapsed = begun.elapsed();
     println!(
-        "{count} commands took {took:?}, {:?} each",
-        took / u32::try_from(count.max(1)).unwrap()
+        "{count} commands took {elapsed:?}, {:?} each",
+        elapsed / u32::try_from(count.max(1)).unwrap()
     );
 }
 
@@ -93,11 +96,12 @@ fn customer_ref(number: u64) -> CustomerRef {
 fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
     match kind {
         Kind::Points => {
-            let grounds = AdjustmentReason {
+            let reason = AdjustmentReason {
                 text: Some(Arc::from("Plan of three months")),
                 ..AdjustmentReason::default()
             };
-            let command = Command::AddPoints { points: Points::from(100), reason: grounds };
+            let command = Command::AddPoints { points: Points::from(100), reason };
+
             let action =
                 Action::for_customer(customer_ref(number), Existence::Required, vec![command]);
             Request {
@@ -116,6 +120,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 at: None,
                 origin: Origin::Plugin,
             };
+
             let action = Action::Order {
                 command,
                 customer: Some(customer_ref(number)),
@@ -126,7 +131,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
     }
 }
 
-/// As far apart as hashes are.
+/// Spread like a hash of the request's key.
 fn key(number: u64) -> Idempotency {
     let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let render = Box::new(|_: &_| Response {

@@ -1,16 +1,19 @@
-//! What a request costs where the journal is long, and where the customers have many orders; and what a start
-//! costs there.
+//! The cost of a request with a long journal, and for customers with many orders; and the
+//! cost of opening the store there.
 //!
 //! ```text
 //! cargo bench -p loyalty-tests --bench growth -- --rows 10000000
 //! ```
 //!
-//! Two stores with the same customers, one with a short journal and one with a long one, all of it points, take
-//! turns; then customers of few orders and customers of many, in one store, under a program whose points last and under
-//! one whose points end, so that each order opens a lot. Without HTTP, so many requests in flight
-//! as that many connections send. What is measured makes both longer, so it is a copy: the files stay as they are in
-//! the target directory, in `tmp`, for the next time. Without `--bench`, as `cargo test --all-targets` runs it, each
-//! is tried for a moment.
+//! Two stores with the same customers take turns: one with a short journal, one with a
+//! long one, all of it additions of points. Then customers with few and with many orders
+//! take turns in one store, under a program whose points never expire, and under one in
+//! which each order opens a lot.
+//!
+//! Requests bypass HTTP; as many are in flight as a server has with that many
+//! connections. Measuring makes both journals longer, so it works on copies: the original
+//! files remain in `tmp` of the target directory. Without `--bench`, as in `cargo test
+//! --all-targets`, each case runs briefly.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -38,7 +41,7 @@ use loyalty_tests::{TestShop, add, at, cached_file, execute_all, id, publish_act
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Customers who take turns.
+/// Customers whose requests take turns.
 #[derive(Clone, Copy)]
 struct CustomerGroup {
     name: &'static str,
@@ -46,14 +49,14 @@ struct CustomerGroup {
 }
 
 impl CustomerGroup {
-    /// All over their tables, each as often as the others.
+    /// Spread over their tables, each as often as the others.
     fn customer_ref(self, number: u64) -> CustomerRef {
         id(&format!("{}{:06}", self.name, number.wrapping_mul(7_919) % self.count))
     }
 }
 
 const ALL: CustomerGroup = CustomerGroup { name: "", count: 10_000 };
-/// Those whose ledger is read: in the short journal and in the long one it is as long.
+/// The customers whose ledger is read, equally long in both journals.
 const REGULARS: CustomerGroup = CustomerGroup { name: "regular", count: 100 };
 const PAGE: u64 = 50;
 const OF_FEW_ORDERS: CustomerGroup = CustomerGroup { name: "few", count: 100 };
@@ -64,19 +67,19 @@ const ROUNDS: u64 = 7;
 
 #[derive(Parser)]
 struct Arguments {
-    /// How long the long journal is.
+    /// Rows of the long journal
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// How many orders customers of many have.
+    /// Orders of each customer with many
     #[arg(long, default_value_t = 10_000)]
     orders: u64,
-    /// How many requests make a measurement; a tenth of it, of pages of the ledger.
+    /// Requests in a measurement; a tenth as many for pages of the ledger
     #[arg(long, default_value_t = 40_000)]
     count: u64,
-    /// How many at once.
+    /// Requests in flight
     #[arg(long, default_value_t = 64)]
     in_flight: usize,
-    /// Given by cargo.
+    /// Set by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -87,19 +90,23 @@ fn main() {
         (arguments.rows, arguments.orders, arguments.count) = (SHORT + 1_000, FEW + 1, 200);
     }
     let Arguments { rows, orders, count, in_flight, bench: _ } = arguments;
+
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let journal = |rows| {
         copy_cached_file(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path())
     };
     let (short, long) = (journal(SHORT), journal(rows));
+
     let (start_short, start_long) = (measure_open(&short), measure_open(&long));
     println!(
         "| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |"
     );
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
+
     let (short, long) = (open(&short), open(&long));
     let [short, long] = [&short, &long].map(|store| BenchShop::new(store, ALL));
     let regulars = [&short, &long].map(|shop| BenchShop { customers: REGULARS, ..*shop });
+
     compare(Kind::Points, [&short, &long], count, in_flight);
     compare(Kind::Order, [&short, &long], count, in_flight);
     compare(Kind::Balance, [&short, &long], count, in_flight);
@@ -116,7 +123,9 @@ fn main() {
         println!(
             "\n| customers, of points that {name} | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |"
         );
-        let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| BenchShop::new(&store, crowd));
+
+        let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|group| BenchShop::new(&store, group));
+
         for (kind, count) in [
             (Kind::Points, count),
             (Kind::Order, count),
@@ -128,7 +137,7 @@ fn main() {
     }
 }
 
-/// What the points of orders do.
+/// A program, named by what it does with the points of orders.
 #[derive(Clone, Copy)]
 struct PointsProgram {
     name: &'static str,
@@ -136,29 +145,32 @@ struct PointsProgram {
 }
 
 const NON_EXPIRING: PointsProgram = PointsProgram { name: "last", document: "{}" };
-/// Every order that is made here opens a lot that is still there when it is measured.
+/// The lots of all orders are still there when the bench runs.
 const EXPIRING: PointsProgram = PointsProgram {
     name: "end",
     document: r#"{"expiry": {"per_lot": {"after": "P3Y"}}}"#,
 };
 
-/// A row of the table: what the two make a second, in turns, and what share of the first one's the second's is.
+/// Prints a row: the rates of the two, and the median of their ratios.
 fn compare(kind: Kind, shops: [&BenchShop; 2], count: u64, in_flight: usize) {
     let mut rates = [Vec::new(), Vec::new()];
-    // The first round is the way in: caches fill, and what a start goes on with in the background ends.
+    // The first round warms up: caches fill, and background work of the start ends.
     for round in 0..=ROUNDS {
-        // Now the one is first, now the other: what is written behind comes in rounds too, and would meet the same one.
+        // They alternate in going first: write-behind is periodic too, and would always
+        // meet the same one.
         let turns = if round.is_multiple_of(2) { [0, 1] } else { [1, 0] };
         for side in turns {
             let rate = shops[side].rate(kind, count, in_flight, round);
             rates[side].extend((round > 0).then_some(rate));
         }
     }
+
     let ratios: Vec<f64> = rates[0]
         .iter()
         .zip(&rates[1])
         .map(|(one, other)| other / one)
         .collect();
+
     let [one, other] = rates.map(median);
     let name = kind.name();
     println!("| {name}, a second | {one:.0} | {other:.0} | {:.2} |", median(ratios));
@@ -173,66 +185,73 @@ fn open(file: &Path) -> SqliteStore {
     SqliteStore::open(file, &StoreSettings::default()).unwrap()
 }
 
-/// Opens the store and closes it again: the median in milliseconds of what opening takes.
+/// Opens and closes the store. Returns the median time to open it, in milliseconds.
 fn measure_open(file: &Path) -> f64 {
-    let once = || {
+    let open_once = || {
         let begun = Instant::now();
         let store = open(file);
-        let took = begun.elapsed();
+        let elapsed = begun.elapsed();
         drop(store);
-        took.as_secs_f64() * 1_000.0
+        elapsed.as_secs_f64() * 1_000.0
     };
-    median((0..5).map(|_| once()).collect())
+    median((0..5).map(|_| open_once()).collect())
 }
 
-/// A copy of the file of last time, which stays as long as it was.
+/// A copy of the cached file, which itself stays unchanged.
 fn copy_cached_file(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) -> PathBuf {
-    let kept = cached_file(Path::new(env!("CARGO_TARGET_TMPDIR")), name, fill);
+    let cached = cached_file(Path::new(env!("CARGO_TARGET_TMPDIR")), name, fill);
     let copy = into.join(name);
-    std::fs::copy(kept, &copy).unwrap();
-    // Else the first sync that is measured would have to write all of it.
+
+    std::fs::copy(cached, &copy).unwrap();
+    // Else the first measured sync would write the whole file.
     std::fs::File::open(&copy).unwrap().sync_all().unwrap();
     copy
 }
 
-/// Points for all, and among them a page of entries for each regular, as far apart as the journal is long.
+/// Additions for all customers, and among them one page of entries for each regular,
+/// spread over the journal.
 fn fill(store: &SqliteStore, rows: u64) {
-    let desk = TestShop::new(store);
-    let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
-    let customer = |number| {
-        desk.request(Action::for_customer(ALL.customer_ref(number), Existence::Absent, Vec::new()))
+    let shop = TestShop::new(store);
+    let distance = (rows - ALL.count) / (REGULARS.count * PAGE);
+
+    let new_customer = |number| {
+        shop.request(Action::for_customer(ALL.customer_ref(number), Existence::Absent, Vec::new()))
     };
-    execute_all(store, 512, (0..ALL.count).map(customer));
+    execute_all(store, 512, (0..ALL.count).map(new_customer));
+
     let adding = |number| {
-        let who = if number % apart == 0 {
-            REGULARS.customer_ref(number / apart)
+        let customer = if number % distance == 0 {
+            REGULARS.customer_ref(number / distance)
         } else {
             ALL.customer_ref(number)
         };
-        desk.request(Action::for_customer(who, Existence::Any, vec![add(1)]))
+        shop.request(Action::for_customer(customer, Existence::Any, vec![add(1)]))
     };
+
     execute_all(store, 512, (ALL.count..rows).map(adding));
 }
 
-/// Few orders for some, many for others, all within two years.
+/// Few orders for some customers, many for others, all within two years.
 fn fill_orders(store: &SqliteStore, program: PointsProgram, many: u64) {
-    let desk = TestShop::new(store);
-    desk.execute(publish_action(program.document)).unwrap();
-    let told = |crowd: CustomerGroup, each: u64| {
-        (0..each * crowd.count).map(move |number| {
+    let shop = TestShop::new(store);
+    shop.execute(publish_action(program.document)).unwrap();
+
+    let orders = |group: CustomerGroup, each: u64| {
+        (0..each * group.count).map(move |number| {
             let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);
-            let desk = TestShop { now, ..desk };
-            order(&desk, crowd.customer_ref(number), &format!("{}-{number}", crowd.name))
+            let shop = TestShop { now, ..shop };
+            order(&shop, group.customer_ref(number), &format!("{}-{number}", group.name))
         })
     };
-    execute_all(store, 512, told(OF_FEW_ORDERS, FEW));
-    execute_all(store, 512, told(OF_MANY_ORDERS, many));
+
+    execute_all(store, 512, orders(OF_FEW_ORDERS, FEW));
+    execute_all(store, 512, orders(OF_MANY_ORDERS, many));
 }
 
-fn order(desk: &TestShop<'_>, who: CustomerRef, order: &str) -> Request {
-    desk.request(Action::Order {
+fn order(shop: &TestShop<'_>, customer: CustomerRef, order: &str) -> Request {
+    shop.request(Action::Order {
         command: record_paid(order, "49.95"),
-        customer: Some(who),
+        customer: Some(customer),
         change: ProfileChange::default(),
     })
 }
@@ -241,11 +260,12 @@ struct BenchShop<'a> {
     store: &'a SqliteStore,
     id: ShopId,
     customers: CustomerGroup,
-    /// What tells the keys and orders of this run, and of this crowd, from those of others.
+    /// Distinguishes the keys and orders of this run and customer group from those of
+    /// others.
     run: u128,
 }
 
-/// What is asked for.
+/// The kind of request.
 #[derive(Clone, Copy)]
 enum Kind {
     Points,
@@ -274,7 +294,7 @@ impl<'a> BenchShop<'a> {
         Self { store, id, customers, run }
     }
 
-    fn new_desk(&self) -> TestShop<'_> {
+    fn test_shop(&self) -> TestShop<'_> {
         TestShop {
             store: self.store,
             id: self.id,
@@ -282,16 +302,17 @@ impl<'a> BenchShop<'a> {
         }
     }
 
-    /// How many a second.
+    /// Requests a second.
     fn rate(&self, kind: Kind, count: u64, in_flight: usize, round: u64) -> f64 {
         let from = round * count;
+
         self.send(kind, from..from + count / 10, in_flight);
         let begun = Instant::now();
         self.send(kind, from + count / 10..from + count, in_flight);
         (count - count / 10) as f64 / begun.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
     }
 
-    /// Does it once for each number.
+    /// Sends a request for each number.
     fn send(&self, kind: Kind, numbers: Range<u64>, in_flight: usize) {
         match kind {
             Kind::Points => self.add_points(numbers, in_flight),
@@ -303,14 +324,15 @@ impl<'a> BenchShop<'a> {
 
     fn add_points(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
-            // As far apart as hashes are.
+            // Spread like a hash of the request's key.
             let key = (self.run + u128::from(number))
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
             let render = Box::new(|_: &_| Response { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
-            let who = self.customers.customer_ref(number);
-            let request = self.new_desk().request(Action::for_customer(
-                who,
+            let customer = self.customers.customer_ref(number);
+
+            let request = self.test_shop().request(Action::for_customer(
+                customer,
                 Existence::Required,
                 vec![add(1)],
             ));
@@ -321,10 +343,10 @@ impl<'a> BenchShop<'a> {
 
     fn record_orders(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
-            let now = self.new_desk().now + Duration::from_millis(number);
-            let desk = TestShop { now, ..self.new_desk() };
+            let now = self.test_shop().now + Duration::from_millis(number);
+            let shop = TestShop { now, ..self.test_shop() };
             order(
-                &desk,
+                &shop,
                 self.customers.customer_ref(number),
                 &format!("{:x}", self.run + u128::from(number)),
             )
@@ -339,7 +361,7 @@ impl<'a> BenchShop<'a> {
                 .customer(self.id, &self.customers.customer_ref(number))
                 .unwrap()
                 .unwrap();
-            assert!(customer.balance(self.new_desk().now) > Points::ZERO);
+            assert!(customer.balance(self.test_shop().now) > Points::ZERO);
         }
     }
 

@@ -1,12 +1,13 @@
-//! What it costs to find a discount code by what a shopper types, among a thousand and among a million.
+//! The cost of finding a discount code by its text, among a thousand and among a million.
 //!
 //! ```text
 //! cargo bench -p loyalty-tests --bench lookup
 //! ```
 //!
-//! The files are made once and stay in the target directory, in `tmp`. The codes that are looked for are all over
-//! the file, so that most of a million are not in memory. Without `--bench`, as `cargo test --all-targets` runs
-//! it, each look-up is tried once, among a few codes.
+//! The database files are created once and remain in `tmp` of the target directory. The
+//! codes are spread over the whole file, so that most of a million are not in memory.
+//! Without `--bench`, as in `cargo test --all-targets`, each case runs once on a few
+//! codes.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,
@@ -25,7 +26,7 @@ use loyalty_core::discount::Code;
 use loyalty_store::{Action, DiscountAction, Discounts, SqliteStore, Store, StoreSettings};
 use loyalty_tests::{TestShop, cached_file, expect_decided, ten_percent};
 
-/// The code of a number: drawn as all are, from bytes that follow from the number.
+/// The code with this number, drawn from bytes derived from it.
 fn code(number: u64) -> Code {
     let half = |salt: u64| {
         // SplitMix64.
@@ -38,7 +39,7 @@ fn code(number: u64) -> Code {
     Code::generate("", [half(1), half(1 << 32)].concat().try_into().unwrap()).unwrap()
 }
 
-/// A shop with so many codes of one rule, from the file of last time where there is one.
+/// A shop with this number of codes of one rule, from a cached file if there is one.
 fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file = cached_file(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
@@ -48,34 +49,37 @@ fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
 }
 
 fn fill(store: &SqliteStore, codes: u64) {
-    let desk = TestShop::new(store);
-    let rule = desk.create_rule(ten_percent());
+    let shop = TestShop::new(store);
+    let rule = shop.create_rule(ten_percent());
     let texts: Vec<_> = (0..codes).map(|number| code(number).to_string()).collect();
     let batches: Vec<_> = texts.chunks(DiscountAction::MAX_BATCH).collect();
-    for some in batches.chunks(100) {
+
+    for group in batches.chunks(100) {
         let add = |texts: &&[String]| {
             let action = DiscountAction::AddCodes { rule, texts: texts.to_vec() };
-            store.execute(desk.request(Action::Discount(action)))
+            store.execute(shop.request(Action::Discount(action)))
         };
-        let pending: Vec<_> = some.iter().map(add).collect();
+        let pending: Vec<_> = group.iter().map(add).collect();
         for each in pending {
             expect_decided(each.wait()).unwrap();
         }
     }
-    assert_eq!(store.count_codes(desk.id, rule), Ok(codes));
+    assert_eq!(store.count_codes(shop.id, rule), Ok(codes));
 }
 
 fn look_up(criterion: &mut Criterion) {
-    let measured = std::env::args().any(|argument| argument == "--bench");
+    let is_bench = std::env::args().any(|argument| argument == "--bench");
     let mut group = criterion.benchmark_group("a code by its text");
-    for codes in if measured { [1_000, 1_000_000] } else { [100, 1_000] } {
+    for codes in if is_bench { [1_000, 1_000_000] } else { [100, 1_000] } {
         let (store, shop) = shop_with(codes);
         let mut turn = 0_u64;
-        // Far apart one after the other, and all of them in turn: the factor and the number are coprime.
+
+        // Far apart, and all of them in turn: the factor and the number are coprime.
         let mut next = || {
             turn += 1;
             turn % codes * 611_953 % codes
         };
+
         group.bench_function(BenchmarkId::new("known, among", codes), |bencher| {
             bencher.iter_batched(
                 || code(next()),
@@ -83,11 +87,12 @@ fn look_up(criterion: &mut Criterion) {
                     store
                         .code_by_text(shop, black_box(&text))
                         .unwrap()
-                        .expect("it was made")
+                        .expect("it exists")
                 },
                 criterion::BatchSize::SmallInput,
             );
         });
+
         group.bench_function(BenchmarkId::new("unknown, among", codes), |bencher| {
             bencher.iter_batched(
                 || code(codes + next()),

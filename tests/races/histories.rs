@@ -166,14 +166,8 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut clients: Vec
             for (number, client) in clients.iter_mut().enumerate() {
                 let (customer, recorder) =
                     (&customer, HistoryRecorder { clock: &clock, history: &shared });
-                scope.spawn(move || {
-                    run_client(
-                        client,
-                        customer,
-                        &recorder,
-                        &mut SplitMix64::new(round * CLIENTS + number),
-                    );
-                });
+                let mut random = SplitMix64::new(round * CLIENTS + number);
+                scope.spawn(move || run_client(client, customer, &recorder, &mut random));
             }
         });
 

@@ -126,7 +126,7 @@ fn an_order_earns_under_the_program_in_force() {
                 scope.spawn(move || push_orders(&mut client, number, published, added))
             })
             .collect();
-        let publishing = scope.spawn(|| {
+        let merchant = scope.spawn(|| {
             for version in (2..).take_while(|_| !finished.load(Ordering::SeqCst)) {
                 let document = document(version);
                 published.newest_started.store(version, Ordering::SeqCst);
@@ -142,7 +142,7 @@ fn an_order_earns_under_the_program_in_force() {
 
         let recorded: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
         finished.store(true, Ordering::SeqCst);
-        publishing.join().unwrap();
+        merchant.join().unwrap();
         recorded.into_iter().flat_map(Result::unwrap).collect()
     });
 

@@ -110,11 +110,8 @@ impl ObservedResponses {
         assert_eq!(response.status, expected_effect(key).status, "key {key}: {}", response.body);
         match response.header("idempotency-replayed") {
             None => {
-                assert_eq!(
-                    self.non_replays.fetch_add(1, Ordering::SeqCst),
-                    0,
-                    "key {key} happened twice"
-                );
+                let earlier = self.non_replays.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(earlier, 0, "key {key} happened twice");
             }
             Some(replayed) => assert_eq!(replayed, "true"),
         }

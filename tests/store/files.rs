@@ -32,16 +32,16 @@ fn customer_ref(number: i64) -> CustomerRef {
 /// Runs `then` while threads add a point to each of the customers in turn. Passes it the
 /// number of acknowledged additions of each customer.
 fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
-    let (stop_flag, acknowledged) = (
+    let (finished, acknowledged) = (
         StopFlag::default(),
         (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
     );
     std::thread::scope(|scope| {
         for start in 0..4 {
-            let (stop_flag, acknowledged) = (&stop_flag, &acknowledged);
+            let (finished, acknowledged) = (&finished, &acknowledged);
             scope.spawn(move || {
                 for (seconds, number) in (start..).map(|count| count % customers).enumerate() {
-                    if stop_flag.is_set() {
+                    if finished.is_set() {
                         return;
                     }
                     // A different instant for each, so that customers get segments of
@@ -54,7 +54,7 @@ fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[Atomic
                 }
             });
         }
-        let _over = stop_flag.set_on_drop();
+        let _guard = finished.set_on_drop();
         then(&acknowledged)
     })
 }
@@ -143,7 +143,7 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
 }
 
 #[test]
-fn one_busy_account_does_not_hold_the_checkpoint_back() {
+fn one_busy_account_does_not_delay_the_checkpoint() {
     let database = TempDatabase::new();
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 50;
@@ -725,7 +725,7 @@ fn a_panic_fails_only_its_own_request() {
 
 /// A crash loses no due instant, whether the journal contains its change or not.
 #[test]
-fn what_is_due_is_known_after_a_crash() {
+fn due_instants_survive_a_crash() {
     let mut settings = StoreSettings::default();
     settings.write_behind_threshold = 3;
     let database = TempDatabase::new();

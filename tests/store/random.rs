@@ -498,7 +498,7 @@ impl StorePair {
         Ok(())
     }
 
-    /// The action with real ids, and with the current `ETag` (`expected_current` is true)
+    /// The action with real ids, and with the current entity tag (`expected_current` is true)
     /// or a stale one.
     fn resolve_request(&self, request: &StepRequest) -> Action {
         let mut action = request.action.clone();

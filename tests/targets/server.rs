@@ -78,7 +78,7 @@ impl FuzzServer {
                     .into_body()
                     .collect()
                     .await
-                    .expect("a whole answer")
+                    .expect("a whole response")
                     .to_bytes();
 
                 assert!(

@@ -19,9 +19,9 @@ use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 ///
 /// # Example: a code is used once
 /// ```
-/// use loyalty_core::{CodeId, OrderId, Timestamp, discount::*, proptest::DiscountLedger};
+/// use loyalty_core::{CodeId, OrderId, discount::*, proptest::DiscountLedger};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let now: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+/// let now = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
 ///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(now)
 /// };

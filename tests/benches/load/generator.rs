@@ -1,5 +1,5 @@
-//! The load: raw sockets, requests made beforehand, and a reader of answers that looks at as little as it
-//! can. Each connection has one request in flight.
+//! The load generator: raw sockets, prepared requests, and a minimal reader of responses.
+//! Each connection has one request in flight.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,19 +12,20 @@ use tokio::task::JoinSet;
 
 use crate::requests::Template;
 
-/// Each with a runtime of its own, so that they share nothing.
+/// Each thread has its own runtime, so that they share nothing.
 pub(crate) const THREADS: usize = 2;
 
-/// Numbers the requests of the whole run: what has a number is never sent twice.
+/// Numbers the requests of the whole run, so that none is sent twice.
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
-/// The latency of every request that began within the window.
+/// The latency of each request that began within the window.
 pub(crate) struct Samples {
     pub(crate) window: Duration,
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// Sends over so many connections: for a while that does not count, then for the window.
+/// Sends over `connections` connections: during the warm-up, which is not measured, then
+/// for the window.
 pub(crate) fn run(
     server: SocketAddr,
     template: &Template,
@@ -33,6 +34,7 @@ pub(crate) fn run(
 ) -> Samples {
     let threads = THREADS.min(connections);
     let ready = Arc::new(Barrier::new(threads));
+
     let latencies = std::thread::scope(|scope| {
         let share = |thread| connections / threads + usize::from(thread < connections % threads);
         let started: Vec<_> = (0..threads)
@@ -68,8 +70,10 @@ fn drive_all(
             stream.set_nodelay(true).unwrap();
             streams.push(stream);
         }
+
         ready.wait();
         let from = Instant::now() + warm_up;
+
         let mut driven = JoinSet::new();
         for stream in streams {
             driven.spawn(drive(stream, template.clone(), from, from + window));
@@ -84,7 +88,7 @@ async fn drive(
     from: Instant,
     until: Instant,
 ) -> Vec<Duration> {
-    let (mut latencies, mut answer) = (Vec::new(), Vec::with_capacity(8 << 10));
+    let (mut latencies, mut response) = (Vec::new(), Vec::with_capacity(8 << 10));
     loop {
         let request = template.fill(SERIAL.fetch_add(1, Ordering::Relaxed));
         let begun = Instant::now();
@@ -92,36 +96,36 @@ async fn drive(
             return latencies;
         }
         stream.write_all(request).await.unwrap();
-        read_answer(&mut stream, &mut answer).await;
+        read_response(&mut stream, &mut response).await;
         if begun >= from {
             latencies.push(begun.elapsed());
         }
     }
 }
 
-/// Reads one whole answer and insists on a success.
-async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
-    answer.clear();
+/// Reads one whole response. Panics unless it is a success.
+async fn read_response(stream: &mut TcpStream, response: &mut Vec<u8>) {
+    response.clear();
     loop {
-        let read = stream.read_buf(answer).await.unwrap();
+        let read = stream.read_buf(response).await.unwrap();
         assert!(read > 0, "the server closed the connection");
-        let Some(head) = find(answer, b"\r\n\r\n") else { continue };
-        let length = content_length(&answer[..head]);
-        if answer.len() >= head + 4 + length {
-            assert!(answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(answer));
+        let Some(head) = find(response, b"\r\n\r\n") else { continue };
+        let length = content_length(&response[..head]);
+        if response.len() >= head + 4 + length {
+            assert!(response.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(response));
             return;
         }
     }
 }
 
-/// The length that hyper announces; it writes header names in small letters.
+/// The content length. Hyper writes header names in lower case.
 fn content_length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"\r\ncontent-length: ";
-    let at = find(head, NAME).expect("an answer with a length") + NAME.len();
+    let at = find(head, NAME).expect("a response with a length") + NAME.len();
     let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
 }
 
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).position(|window| window == what)
+fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
+    text.windows(pattern.len()).position(|window| window == pattern)
 }

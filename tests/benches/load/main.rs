@@ -1,16 +1,16 @@
-//! The load bench: what the server costs over bare hyper, side by side in one run.
+//! The cost of the server over bare hyper, side by side in one run.
 //!
 //! ```text
 //! cargo bench -p loyalty-tests --bench load -- --seconds 1 --connections 16,64,256
 //! ```
 //!
-//! Each kind of request goes, byte for byte, to the real server (App over SQLite with its usual settings,
-//! on the disk of the target directory) and to a hyper server that only reads the body and answers. The
-//! two take turns, so that a noisy machine disturbs both alike. With `--floor`, what takes turns with bare hyper is
-//! a server that does the least that must be done. Server and load generator share the
-//! machine; the ratios are what counts.
+//! Each kind of request goes, byte for byte, to the real server (App over SQLite with its
+//! default settings, on the disk of the target directory) and to a hyper server that only
+//! reads the body and responds. The two take turns, so that noise of the machine affects
+//! both. With `--floor`, a server that does the least takes the real server's place.
+//! Servers and load generator share the machine; the results are the ratios.
 //!
-//! Without `--bench`, as `cargo test --all-targets` runs it, each request is only tried for a moment.
+//! Without `--bench`, as in `cargo test --all-targets`, each request runs briefly.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -36,38 +36,39 @@ use clap::Parser;
 use crate::generator::Samples;
 use crate::servers::Servers;
 
-/// The allocator that the server's binary has; bare hyper gets it too.
+/// The allocator of the server's binary, also for bare hyper.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures the server against bare hyper.
+/// Measure the server against bare hyper
 #[derive(Parser)]
 struct Arguments {
-    /// Only requests whose names hold this.
+    /// Only requests whose names contain this
     filter: Option<String>,
-    /// How long each measurement lasts.
+    /// Length of each measurement
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// How long it works before the first measurement of each kind of request: as after its first
-    /// minutes, its caches are full and states are on their way to their tables.
+    /// Time to work before the first measurement of each kind of request, so that caches
+    /// are full and states are being written to their tables, as after the first minutes
+    /// of a server
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(0..=600))]
     fill: u64,
-    /// How many connections, each with one request in flight.
+    /// Numbers of connections, each with one request in flight
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256])]
     connections: Vec<usize>,
-    /// Measures the floor in our place.
+    /// Measure the floor instead of the real server
     #[arg(long)]
     floor: bool,
-    /// What cargo says when it benches.
+    /// Set by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How often the two sides of a row take turns. Often and briefly: from one second to the next a virtual
-/// machine is a third faster or slower.
+/// Number of turns of each side of a row. Many short turns, since a virtual machine can
+/// become a third faster or slower within a second.
 const ROUNDS: usize = 9;
 
-/// How long and how often.
+/// Times and number of the measurements.
 struct BenchPlan {
     fill: Duration,
     warm_up: Duration,
@@ -77,7 +78,7 @@ struct BenchPlan {
 }
 
 impl BenchPlan {
-    /// What of a run is not measured, and what is.
+    /// The warm-up and the measured window.
     fn time(&self) -> (Duration, Duration) {
         (self.warm_up, self.window)
     }
@@ -102,14 +103,17 @@ fn main() {
             connections: vec![4],
         }
     };
+
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
+
     let (side, name) =
         if arguments.floor { (servers.floor, "floor") } else { (servers.ours, "ours") };
     println!(
         "| request | connections | bare/s | {name}/s | ratio | bare p50 | bare p99 | {name} p50 | {name} p99 |"
     );
     println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
+
     let filter = arguments.filter.unwrap_or_default();
     for request in servers
         .requests()
@@ -131,7 +135,7 @@ fn main() {
     println!("\nTimes are in milliseconds. {}", servers.verify_store());
 }
 
-/// What one side of a row did.
+/// The measurements of one side of a row.
 #[derive(Default)]
 struct SideStats {
     rates: Vec<f64>,
@@ -164,13 +168,14 @@ fn median(numbers: Vec<f64>) -> f64 {
 }
 
 fn print_row(name: &str, connections: usize, bare: &mut SideStats, other: &mut SideStats) {
-    // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
+    // Ratios of each round: drift between rounds affects both sides of a round.
     let ratios = other
         .rates
         .iter()
         .zip(&bare.rates)
         .map(|(other, bare)| other / bare)
         .collect();
+
     let [low, ratio, high] = quartiles(ratios);
     println!(
         "| {name} | {connections} | {:.0} | {:.0} | {ratio:.3} ({low:.2} to {high:.2}) | {:.2} | {:.2} | {:.2} | {:.2} |",
@@ -198,17 +203,19 @@ fn print_conditions(plan: &BenchPlan, directory: &std::path::Path) {
     );
 }
 
-/// What an append of a page and its sync takes there: the median of some.
+/// The median time of an append of a page and its sync in the directory.
 fn sync_time(directory: &std::path::Path) -> Duration {
     use std::io::Write;
     let mut file = std::fs::File::create(directory.join("sync")).unwrap();
-    let mut once = || {
+
+    let mut append_page = || {
         let begun = Instant::now();
         file.write_all(&[7; 4096]).unwrap();
         file.sync_data().unwrap();
         begun.elapsed()
     };
-    let mut times: Vec<Duration> = (0..201).map(|_| once()).collect();
+
+    let mut times: Vec<Duration> = (0..201).map(|_| append_page()).collect();
     times.sort_unstable();
     times[times.len() / 2]
 }

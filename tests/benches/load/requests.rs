@@ -1,18 +1,19 @@
-//! The requests, as bytes with a few places to be filled in: a number of its own, a customer, a signature.
+//! The requests as templates of bytes, with places for a serial number, a customer and a
+//! signature.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// How many customers there are; requests go round among them.
+/// Number of customers, which the requests use in turn.
 pub(crate) const CUSTOMERS: u64 = 10_000;
 
-/// Stands for the number of a request.
+/// Placeholder of the serial number of a request.
 const SERIAL: &str = "SSSSSSSSSSSS";
-/// Stands for the number of a customer.
+/// Placeholder of the number of a customer.
 const CUSTOMER: &str = "CCCCCC";
-/// Stands for the signature of a plugin's body.
+/// Placeholder of the signature of a plugin's body.
 const SIGNATURE: &str = "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH";
 
 /// The id of a customer.
@@ -25,7 +26,7 @@ pub(crate) fn email(number: u64) -> String {
     format!("c{number:06}@example.com")
 }
 
-/// A request to be filled in.
+/// A request with placeholders.
 #[derive(Clone)]
 pub(crate) struct Template {
     pub(crate) name: &'static str,
@@ -35,12 +36,12 @@ pub(crate) struct Template {
     signature: Option<Signature>,
 }
 
-/// Where a plugin's signature goes, and what it is over.
+/// The position of a plugin's signature, and the bytes that it signs.
 #[derive(Clone)]
 struct Signature {
     at: usize,
     body_at: usize,
-    /// Where the body ends that is signed: what follows is the signature and the closing brace.
+    /// End of the signed body; the signature and the closing brace follow.
     end: usize,
     keyed: Hmac<Sha256>,
 }
@@ -52,9 +53,11 @@ impl Template {
         } else {
             format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())
         };
+
         let text = format!("{head}\r\nhost: localhost\r\n{length}\r\n{body}");
-        let places = |what: &str| text.match_indices(what).map(|(at, _)| at).collect();
-        let (serial_offsets, customer_offsets) = (places(SERIAL), places(CUSTOMER));
+        let offsets = |what: &str| text.match_indices(what).map(|(at, _)| at).collect();
+        let (serial_offsets, customer_offsets) = (offsets(SERIAL), offsets(CUSTOMER));
+
         Self {
             name,
             bytes: text.into_bytes(),
@@ -69,24 +72,26 @@ impl Template {
         for &at in &self.serial_offsets {
             write_number(&mut self.bytes[at..at + SERIAL.len()], serial);
         }
-        // Far apart one after the other, and all of them in turn: the factor and the number are coprime.
+
+        // Far apart, and all of them in turn: the factor and the number are coprime.
         let customer = serial % CUSTOMERS * 7_919 % CUSTOMERS;
         for &at in &self.customer_offsets {
             write_number(&mut self.bytes[at..at + CUSTOMER.len()], customer);
         }
+
         if let Some(Signature { at, body_at, end, keyed }) = &self.signature {
             let mut mac = keyed.clone();
             mac.update(&self.bytes[*body_at..*end]);
             mac.update(b"}");
-            let place = &mut self.bytes[*at..*at + SIGNATURE.len()];
-            STANDARD.encode_slice(mac.finalize().into_bytes(), place).unwrap();
+            let signature = &mut self.bytes[*at..*at + SIGNATURE.len()];
+            STANDARD.encode_slice(mac.finalize().into_bytes(), signature).unwrap();
         }
         &self.bytes
     }
 }
 
-fn write_number(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
+fn write_number(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
         *digit = b'0' + u8::try_from(number % 10).unwrap();
         number /= 10;
     }
@@ -97,10 +102,10 @@ pub(crate) fn all(key: &str, secret: &str) -> Vec<Template> {
     vec![points_add(key), order(key), webhook(key, secret), redemption(key), balance(key)]
 }
 
-/// A program with the reward that redemptions are for; nobody runs out of points for it.
+/// A program with the reward to redeem, so cheap that no customer runs out of points.
 pub(crate) const PROGRAM: &str = r#"{"rewards": [{"id": "five", "name": "$5 off", "cost": 1, "gives": {"fixed_amount": "5.00"}, "valid_for": "P90D"}]}"#;
 
-/// A redemption with its price rule and its code, each time another one.
+/// A redemption, which creates a price rule and a code. Each is a new one.
 fn redemption(key: &str) -> Template {
     let head = format!(
         "POST /v1/redemptions HTTP/1.1\r\nauthorization: Bearer {key}\r\nidempotency-key: reward-{SERIAL}"
@@ -125,7 +130,7 @@ fn balance(key: &str) -> Template {
     Template::new("balance", &head, "")
 }
 
-/// An order of five lines, each time another one.
+/// An order of five lines, each time a new one.
 fn order(key: &str) -> Template {
     let head = format!("PUT /v1/orders/{SERIAL} HTTP/1.1\r\nauthorization: Bearer {key}");
     let line = |product: u32, category: &str, amount: &str| {
@@ -147,7 +152,8 @@ fn order(key: &str) -> Template {
     Template::new("order of 5 lines, durable", &head, &body)
 }
 
-/// The same order as a store plugin sends it, signed. Its members are in the order of the signature.
+/// The same order as a store plugin sends it, signed. Its members are in the order that
+/// is signed.
 fn webhook(key: &str, secret: &str) -> Template {
     let head = "POST /integrations/webhooks/woocommerce/orders-completed HTTP/1.1";
     let product = |product: u32, name: &str, price: &str, category: &str| {

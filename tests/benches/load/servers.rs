@@ -1,5 +1,5 @@
-//! The three sides: the real server, hyper with nothing behind it, and the floor. All on one runtime, as the
-//! server's binary makes it.
+//! The three servers: the real one, bare hyper, and the floor, all on one runtime
+//! configured as in the server's binary.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,7 +29,7 @@ use tracing::level_filters::LevelFilter;
 use crate::floor;
 use crate::requests::{self, CUSTOMERS, Template};
 
-/// All servers, running.
+/// The running servers.
 pub(crate) struct Servers {
     pub(crate) bare: SocketAddr,
     pub(crate) ours: SocketAddr,
@@ -38,18 +38,19 @@ pub(crate) struct Servers {
     secret: String,
     store: Arc<dyn Store>,
     _runtime: Runtime,
-    /// Dropped last, when nobody has the file open any more.
+    /// Dropped last, when the store has closed the file.
     directory: TempDir,
 }
 
 impl Servers {
-    /// Starts them, ours with a shop and its customers.
+    /// Starts the servers, the real one with a shop and its customers.
     pub(crate) fn start() -> Self {
         log::init(log::Format::Text, LevelFilter::INFO).unwrap();
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let store = SqliteStore::open(&directory.path().join("load.db"), &StoreSettings::default())
             .unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
+
         let now = Clock::system().now();
         let shop = NewShop {
             name: "Load".to_owned(),
@@ -57,8 +58,10 @@ impl Servers {
             zone: Zone::UTC,
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
+
         let (record, key) = auth::random_key().unwrap();
         store.add_api_key(shop, &record, now).unwrap();
+
         publish(&*store, shop);
         add_customers(&*store, shop);
 
@@ -84,28 +87,28 @@ impl Servers {
         }
     }
 
-    /// The requests that our server takes.
+    /// The requests of the bench for our shop.
     pub(crate) fn requests(&self) -> Vec<Template> {
         requests::all(&self.key, &self.secret)
     }
 
-    /// Where the database is.
+    /// The directory of the database files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// That all of it really happened: the books add up.
+    /// Verifies the store, so that all requests provably took effect. Returns a summary.
     pub(crate) fn verify_store(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert!(verified.differences.is_empty(), "{:?}", verified.differences);
         format!(
-            "Afterwards {} journal rows of {} accounts add up.",
+            "Afterwards {} journal rows of {} accounts are consistent.",
             verified.rows, verified.accounts
         )
     }
 }
 
-/// As the server's binary does it.
+/// Runs the real server as its binary does.
 async fn serve_ours(listener: TcpListener, store: Arc<dyn Store>) {
     let app = Arc::new(App::new(store, Clock::system()));
     let service = move |request, id| {
@@ -128,7 +131,7 @@ fn expect_success(pending: Pending) {
     assert!(matches!(pending.wait(), Ok(Reply::Decided(Ok(_)))));
 }
 
-/// The program, and that no account is left to be looked through under it.
+/// Publishes the program and completes its reschedule.
 fn publish(store: &dyn Store, shop: ShopId) {
     let program = Box::new(Program::from_json(requests::PROGRAM).unwrap());
     expect_success(execute(store, shop, Action::PublishProgram { program, replaces: None }));
@@ -136,13 +139,15 @@ fn publish(store: &dyn Store, shop: ShopId) {
     assert!(store.shops_to_reschedule().unwrap().is_empty());
 }
 
-/// Customers as the requests tell of them, so that no request has anything new to say of one.
+/// Adds customers with the profiles that the requests contain, so that no request changes
+/// one.
 fn add_customers(store: &dyn Store, shop: ShopId) {
     let set = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let points = Points::new(1_000_000_000).unwrap();
     let add = |number| {
         let (id, email) = (requests::customer_id(number), requests::email(number));
-        let who = CustomerRef::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
+        let customer = CustomerRef::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
+
         let change = ProfileChange {
             first_name: set("Ada"),
             last_name: set("Lovelace"),
@@ -150,37 +155,39 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
             country: set("DE"),
             ..ProfileChange::default()
         };
+
         let commands = vec![Command::AddPoints { points, reason: AdjustmentReason::default() }];
-        let (presence, conflict) = (Existence::Absent, EmailConflict::Reject);
+        let (existence, email_conflict) = (Existence::Absent, EmailConflict::Reject);
         let action = Action::Customer {
-            customer: who,
-            existence: presence,
+            customer,
+            existence,
             change,
-            email_conflict: conflict,
+            email_conflict,
             if_match: None,
             commands,
         };
         execute(store, shop, action)
     };
+
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();
-    for some in numbers.chunks(1_000) {
-        let pending: Vec<_> = some.iter().map(|number| add(*number)).collect();
+    for batch in numbers.chunks(1_000) {
+        let pending: Vec<_> = batch.iter().map(|number| add(*number)).collect();
         pending.into_iter().for_each(expect_success);
     }
 }
 
-/// Reads the body and answers: nothing that hyper itself would not do.
+/// Reads the body and responds: the cost of hyper itself.
 async fn serve_bare(listener: TcpListener) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         tokio::spawn(
-            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond)),
         );
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let _body = request.into_body().collect().await.unwrap().to_bytes();
     Ok(Response::new(Full::new(Bytes::from_static(
         br#"{"customer_id":"000000","point_balance":0}"#,

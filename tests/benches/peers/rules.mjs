@@ -1,13 +1,13 @@
 // Decisions a second of rules engines on the case of `loyalty-core/benches/entitlement.rs`: an order of five
-// lines under five rules. Prints them beside ours, with which each takes turns: `rules.mjs ROOT ZEN`, the
-// repository and the program in `zen`.
+// lines under five rules. Each engine takes turns with ours, and the table shows both. Usage: `rules.mjs ROOT ZEN`,
+// the repository and the program in `zen`.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ZenEngine } from '@gorules/zen-engine';
 import { Engine } from 'json-rules-engine';
 
-// The bytes that we are measured with, and beside them what those engines would rather be given: amounts as
-// numbers, and no more of an order than the rules look at.
+// The bytes of our bench, and the same order in a form that suits the other engines: amounts as numbers, and only
+// the members that the rules use.
 const bytes = readFileSync('order.json');
 const { lines } = JSON.parse(bytes);
 const order = {
@@ -20,11 +20,11 @@ const sum = (lines) => lines.reduce((total, { amount }) => total + amount, 0);
 const counted = (lines) => lines.filter(({ product }) => product !== 'sneaker');
 const launch = { from: Date.UTC(2026, 0, 1), until: Date.UTC(2027, 0, 1) };
 
-// Rules of json-rules-engine as documents, as ours are: what they look at is a fact with parameters, and what
-// they bring is told by their events.
+// Rules of json-rules-engine as documents, like ours: conditions on a fact with parameters, and events with what
+// the rule earns.
 function jsonRulesEngine() {
-  const holds = (fact, operator, value, params) => ({ fact, operator, value, params });
-  const spends = (of) => holds('spent', 'greaterThan', 0, of);
+  const condition = (fact, operator, value, params) => ({ fact, operator, value, params });
+  const spends = (of) => condition('spent', 'greaterThan', 0, of);
   const rule = (earn, ...all) => ({ conditions: { all }, event: { type: 'earn', params: earn } });
   const rest = { unless: 'sneaker' };
   const shoes = { category: 'shoes' };
@@ -33,14 +33,14 @@ function jsonRulesEngine() {
     rule({ per_unit: 1, of: rest }, spends(rest)),
     rule({ per_unit: 1.5, of: shoes }, spends(shoes)),
     rule({ per_increment: 10, points: 3, of: sneakers }, spends(sneakers),
-      holds('placed_at', 'greaterThanInclusive', launch.from), holds('placed_at', 'lessThan', launch.until)),
-    rule({ per_order: 50 }, holds('spent', 'greaterThanInclusive', 100, {})),
-    rule({ per_unit: 0.25, of: rest }, spends(rest), holds('tags', 'contains', 'vip')),
+      condition('placed_at', 'greaterThanInclusive', launch.from), condition('placed_at', 'lessThan', launch.until)),
+    rule({ per_order: 50 }, condition('spent', 'greaterThanInclusive', 100, {})),
+    rule({ per_unit: 0.25, of: rest }, spends(rest), condition('tags', 'contains', 'vip')),
   ]);
   engine.addFact('spent', async ({ product, category, unless }, almanac) => {
-    const looksAt = (line) => (!product || line.product === product) && (!category || line.category === category)
+    const applies = (line) => (!product || line.product === product) && (!category || line.category === category)
       && line.product !== unless;
-    return sum((await almanac.factValue('lines')).filter(looksAt));
+    return sum((await almanac.factValue('lines')).filter(applies));
   });
   const points = async ({ per_unit, per_increment, points, per_order, of }, almanac) => {
     if (per_order) return per_order;
@@ -55,8 +55,7 @@ function jsonRulesEngine() {
   };
 }
 
-// The least that the same engine can be asked: the lines are added up by hand before, what a rule brings is code,
-// and there is no date.
+// The least work for the same engine: the sums are computed before, earning is code, and there is no date.
 function jsonRulesEngineByHand() {
   const rule = (fact, operator, value, points) =>
     ({ conditions: { all: [{ fact, operator, value }] }, event: { type: 'earn', params: { points } } });
@@ -79,10 +78,10 @@ function jsonRulesEngineByHand() {
   };
 }
 
-// The same as one expression of a decision of zen-engine. The customer's tags are not the order's: where they are
-// not in what it is given, they are in the expression.
+// The same rules as one expression of a zen-engine decision. The customer's tags are not part of the order: if the
+// input lacks them, they are constants of the expression.
 function zenDecision({ amount, shoes, tags }) {
-  const spent = (looksAt) => `sum(map(filter(lines, ${looksAt}), ${amount}))`;
+  const spent = (applies) => `sum(map(filter(lines, ${applies}), ${amount}))`;
   const counted = spent('#.product != "sneaker"');
   const rules = [
     counted, `1.5 * ${spent(shoes)}`, `3 * floor(${spent('#.product == "sneaker"')} / 10)`,
@@ -108,7 +107,7 @@ function zenEngine(context) {
   return async () => (await decision.evaluate(context())).result.points;
 }
 
-// Compiled, by the program in `zen`.
+// Runs the compiled decision in the program in `zen`.
 function zenInRust(program, decision, order) {
   writeFileSync('zen-decision.json', JSON.stringify(decision));
   writeFileSync('zen-order.json', order);

@@ -10,11 +10,12 @@ use zen_engine::{Decision, DecisionEngine, Variable};
 
 async fn points(decision: &Decision, order: &[u8]) -> Result<Variable, Box<dyn Error>> {
     let order: Variable = serde_json::from_slice(black_box(order))?;
-    decision.evaluate(order).await.map(|answer| answer.result).map_err(|failure| failure.to_string().into())
+    decision.evaluate(order).await.map(|response| response.result).map_err(|failure| failure.to_string().into())
 }
 
 async fn rate(decision: &Decision, order: &[u8], time: Duration) -> Result<f64, Box<dyn Error>> {
     let (mut count, begun) = (0_u32, Instant::now());
+
     while begun.elapsed() < time {
         black_box(points(decision, order).await?);
         count += 1;
@@ -27,9 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut files = std::env::args().skip(1);
     let mut file = || files.next().ok_or("zen-peer DECISION ORDER").map(std::fs::read);
     let (decision, order) = (file()??, file()??);
+
     let content: DecisionContent = serde_json::from_slice(&decision)?;
     let mut decision = DecisionEngine::default().create_decision(content.into())?;
     decision.compile();
+
     let points = points(&decision, &order).await?.to_value()["points"].clone();
     rate(&decision, &order, Duration::from_millis(300)).await?;
     let rate = rate(&decision, &order, Duration::from_secs(1)).await?;
