@@ -30,7 +30,6 @@ fn main() -> ExitCode {
     cli::run(check_out)
 }
 
-#[expect(clippy::too_many_lines, reason = "the steps of one story")]
 async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
     let mut transcript = Transcript::start(arguments.server).await?;
     sell_reward(&mut transcript).await?;
