@@ -35,8 +35,8 @@ def whole(value):
 
 
 def renew(case):
-    """Most of the keys that are well-formed are made new: otherwise all but the first request are told that theirs
-    was used for another one."""
+    """Makes most well-formed idempotency keys unique. Otherwise all requests but the first are rejected, because
+    another request has used their key."""
     headers = case.headers or {}
     key, number = headers.get("Idempotency-Key"), next(numbers)
     if isinstance(key, str) and 0 < len(key) < 200 and key.isascii() and key.isprintable() and number % 8:
@@ -45,9 +45,8 @@ def renew(case):
 
 
 def sign(case):
-    """A body that brings a key and a signature gets the right ones, so that what stands behind the signature is
-    reached, and the present time, where it brings one. One that lacks them, or brings something else in their place,
-    stays as it is."""
+    """Signs a body that has a key and a signature, and sets its time to now if it has one, so that requests get past
+    the signature. A body that lacks them, or has another type in their place, stays unchanged."""
     body = case.body
     if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in ("key", "hmac")):
         return
