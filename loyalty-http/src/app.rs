@@ -29,6 +29,7 @@ use crate::problem::Problem;
 use crate::request_id::RequestId;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
+use crate::server::ReservedPlace;
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
 
@@ -130,6 +131,10 @@ impl App {
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
+            }
+            // All places for connections are taken: only health checks are answered.
+            _ if head.extensions.get::<ReservedPlace>().is_some() => {
+                return Err(Problem::unavailable(1, "all connections are in use"));
             }
             RouteHandler::Document => {
                 let query = Query::parse(head.uri.query(), route.query)?;

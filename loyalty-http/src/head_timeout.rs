@@ -11,13 +11,17 @@ use tokio::time::{Instant, sleep};
 
 /// The phase of one connection. Clones share it: the socket, the service and the timer.
 #[derive(Clone, Debug)]
-pub(crate) struct HeadTimeout(Arc<Mutex<ConnectionPhase>>);
+pub(crate) struct HeadTimeout {
+    phase: Arc<Mutex<ConnectionPhase>>,
+    /// The time limit for a further head, which is also that for an idle connection.
+    idle_limit: Duration,
+}
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug)]
 enum ConnectionPhase {
-    /// A head is awaited since this instant.
-    AwaitingHead(Instant),
+    /// A head is awaited.
+    AwaitingHead { since: Instant, limit: Duration },
     /// A request is being served.
     Serving,
     /// A response waits for the client to read it.
@@ -25,9 +29,10 @@ enum ConnectionPhase {
 }
 
 impl HeadTimeout {
-    /// The phase of a connection that was just opened.
-    pub(crate) fn start() -> Self {
-        Self(Arc::new(Mutex::new(ConnectionPhase::AwaitingHead(Instant::now()))))
+    /// The phase of a connection that was just opened, with the limits for its first head and for further ones.
+    pub(crate) fn start(first_limit: Duration, idle_limit: Duration) -> Self {
+        let phase = ConnectionPhase::AwaitingHead { since: Instant::now(), limit: first_limit };
+        Self { phase: Arc::new(Mutex::new(phase)), idle_limit }
     }
 
     /// Records that a whole head has arrived.
@@ -37,7 +42,7 @@ impl HeadTimeout {
 
     /// Records that the response is complete and about to be written.
     pub(crate) fn response_ready(&self) {
-        *self.phase() = ConnectionPhase::AwaitingHead(Instant::now());
+        *self.phase() = self.awaiting_next_head();
     }
 
     /// Records a write to the client: accepted, or still waiting.
@@ -46,19 +51,27 @@ impl HeadTimeout {
         match *phase {
             // A "100 Continue", which asks for the body and is no response.
             ConnectionPhase::Serving => {}
-            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding if accepted => {
-                *phase = ConnectionPhase::AwaitingHead(Instant::now());
+            ConnectionPhase::AwaitingHead { .. } | ConnectionPhase::Responding if accepted => {
+                *phase = self.awaiting_next_head();
             }
-            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding => {
+            ConnectionPhase::AwaitingHead { .. } | ConnectionPhase::Responding => {
                 *phase = ConnectionPhase::Responding;
             }
         }
     }
 
-    /// Resolves once a head has been awaited for `limit`.
-    pub(crate) async fn wait_until_expired(self, limit: Duration) {
+    /// The time since when a head is awaited; `None` while a request is served.
+    pub(crate) fn idle_time(&self) -> Option<Duration> {
+        match *self.phase() {
+            ConnectionPhase::AwaitingHead { since, .. } => Some(since.elapsed()),
+            ConnectionPhase::Serving | ConnectionPhase::Responding => None,
+        }
+    }
+
+    /// Resolves once a head has been awaited for longer than its limit.
+    pub(crate) async fn wait_until_expired(self) {
         loop {
-            match self.remaining(limit) {
+            match self.remaining() {
                 Duration::ZERO => return,
                 remaining => sleep(remaining).await,
             }
@@ -66,16 +79,20 @@ impl HeadTimeout {
     }
 
     /// The shortest time in which the limit can expire; zero if it has expired.
-    fn remaining(&self, limit: Duration) -> Duration {
+    fn remaining(&self) -> Duration {
         match *self.phase() {
-            ConnectionPhase::AwaitingHead(since) => limit.saturating_sub(since.elapsed()),
-            ConnectionPhase::Serving | ConnectionPhase::Responding => limit,
+            ConnectionPhase::AwaitingHead { since, limit } => limit.saturating_sub(since.elapsed()),
+            ConnectionPhase::Serving | ConnectionPhase::Responding => self.idle_limit,
         }
+    }
+
+    fn awaiting_next_head(&self) -> ConnectionPhase {
+        ConnectionPhase::AwaitingHead { since: Instant::now(), limit: self.idle_limit }
     }
 
     fn phase(&self) -> MutexGuard<'_, ConnectionPhase> {
         // Nothing panics while the lock is held, so a poisoned one is consistent.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,10 +102,11 @@ mod tests {
 
     #[test]
     fn only_waiting_for_a_head_uses_up_the_timeout() {
-        let (timeout, limit) = (HeadTimeout::start(), Duration::from_mins(1));
+        let limit = Duration::from_mins(1);
+        let timeout = HeadTimeout::start(limit, limit);
         let is_running = || {
             std::thread::sleep(Duration::from_millis(1));
-            timeout.remaining(limit) < limit
+            timeout.remaining() < limit && timeout.idle_time().is_some()
         };
         assert!(is_running());
 

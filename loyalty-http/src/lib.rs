@@ -38,6 +38,7 @@
 //! # }
 //! ```
 
+mod connections;
 mod head_timeout;
 mod request_id;
 pub mod server;

@@ -57,8 +57,8 @@ struct Serve {
     /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     tick: u64,
-    /// Maximum number of open connections; further ones wait. Each can use up to 2.5 MiB
-    /// while it sends.
+    /// Maximum number of open connections. A further one takes the place of an idle one.
+    /// Each can use up to 2.5 MiB while it sends.
     #[arg(long, env = "LOYALTY_CONNECTIONS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
     /// Number of records of each kind (accounts, customers, orders, codes, responses) to

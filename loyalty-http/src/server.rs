@@ -12,6 +12,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -30,10 +31,10 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, sleep};
 
+pub use crate::connections::ReservedPlace;
+use crate::connections::{Connections, Place, Places};
 use crate::head_timeout::HeadTimeout;
 use crate::problem::Problem;
 use crate::request_id::{RequestId, RequestIds};
@@ -46,6 +47,9 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// The pause after a failed accept, for example when the process has no file descriptors
 /// left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// The pause between two attempts to close an idle connection while all places are taken.
+const FULL_RETRY: Duration = Duration::from_millis(100);
 
 /// The time for which we still read from a connection that we close; see
 /// [`Socket::poll_shutdown`].
@@ -62,13 +66,23 @@ type ResponseFuture =
 pub struct Limits {
     /// The most bytes of a head: request line and headers. At most 64 KiB.
     pub max_head_bytes: usize,
-    /// The time from the start of a connection, or from the last response, until a whole
-    /// head has arrived. It also limits how long a connection may be idle.
+    /// The time from the start of a connection until a whole head has arrived.
     pub head_timeout: Duration,
+    /// The time from a response until the next whole head has arrived. Longer than that of
+    /// common proxies, which would otherwise send a request on a connection that is about to
+    /// be closed.
+    pub idle_timeout: Duration,
     /// The time in which a client must read some bytes of a response.
     pub write_timeout: Duration,
-    /// The most open connections. Further ones wait in the system's queue.
+    /// The most open connections. A further one takes the place of a connection that has
+    /// been idle for [`min_idle`](Limits::min_idle), or one of the reserved places. If
+    /// there is none, it waits in the system's queue.
     pub max_connections: usize,
+    /// The number of connections beyond these that get answers to health checks; to other
+    /// requests they get 503.
+    pub reserved_connections: usize,
+    /// The time after which an idle connection may be closed for a new one.
+    pub min_idle: Duration,
     /// The time that a shutdown waits for requests in flight.
     pub grace_period: Duration,
 }
@@ -77,10 +91,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_head_bytes: 16 << 10,
-            head_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             // The usual limit of 1,024 open files, less those of the database.
             max_connections: 768,
+            reserved_connections: 16,
+            min_idle: Duration::from_secs(1),
             grace_period: Duration::from_secs(20),
         }
     }
@@ -90,7 +107,8 @@ impl Default for Limits {
 /// idle ones, and returns when all requests in flight are answered or
 /// [`Limits::grace_period`] is over.
 ///
-/// `service` answers each request. Every response gets an `x-request-id`, and the type
+/// `service` answers each request. A request with the extension [`ReservedPlace`] should be
+/// refused unless it is a health check. Every response gets an `x-request-id`, and the type
 /// `application/json` if it has a body and no type. A panic of the service becomes a 500.
 ///
 /// Needs a tokio runtime with time and I/O.
@@ -123,28 +141,35 @@ pub async fn run<S, F>(
 {
     let http = http_builder(&limits);
     let ids = Arc::new(RequestIds::new());
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::new(Places {
+        regular: limits.max_connections,
+        reserved: limits.reserved_connections,
+        min_idle: limits.min_idle,
+    });
     let mut shutdown = pin!(shutdown);
 
     loop {
-        let (slot, stream) = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            // Takes finished connections out of the set.
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &slots) => accepted,
+            Some(()) = connections.next_ended() => continue,
+            () = sleep(FULL_RETRY), if !connections.has_place() => {
+                connections.close_idle();
+                continue;
+            }
+            accepted = accept(&listener), if connections.has_place() => accepted,
         };
 
-        let head_timeout = HeadTimeout::start();
+        let place = connections.find_place();
+        let head_timeout = HeadTimeout::start(limits.head_timeout, limits.idle_timeout);
         let socket = Socket::new(stream, limits.write_timeout, head_timeout.clone());
-        let service = connection_service(service.clone(), Arc::clone(&ids), head_timeout.clone());
+        let service =
+            connection_service(service.clone(), Arc::clone(&ids), head_timeout.clone(), place);
         let connection = graceful.watch(http.serve_connection(socket, service_fn(service)));
-        let expired = head_timeout.wait_until_expired(limits.head_timeout);
+        let expired = head_timeout.clone().wait_until_expired();
 
-        connections.spawn(async move {
-            let _slot = slot;
+        connections.spawn((address, place), head_timeout, async move {
             tokio::select! {
                 biased;
                 ended = connection => if let Err(error) = ended {
@@ -164,12 +189,12 @@ pub async fn run<S, F>(
 /// `grace_period`.
 async fn shut_down(
     graceful: GracefulShutdown,
-    mut connections: JoinSet<()>,
+    mut connections: Connections,
     grace_period: Duration,
 ) {
     let finished = async {
         graceful.shutdown().await;
-        while connections.join_next().await.is_some() {}
+        while connections.next_ended().await.is_some() {}
     };
 
     if tokio::time::timeout(grace_period, finished).await.is_err() {
@@ -178,7 +203,7 @@ async fn shut_down(
             connections = open,
             "closed open connections at the end of the grace period"
         );
-        connections.shutdown().await;
+        connections.close_all().await;
     }
 }
 
@@ -188,29 +213,23 @@ fn http_builder(limits: &Limits) -> http1::Builder {
     http
 }
 
-/// The next connection, once one of the `slots` is free.
+/// The next connection and its client's address.
 ///
 /// The listener survives all errors. They concern one connection that has gone, or a
 /// temporary lack of file descriptors or memory.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (Option<OwnedSemaphorePermit>, TcpStream) {
-    // The semaphore is never closed, so there is always a permit.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
-
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "setting TCP_NODELAY failed");
                 }
-                return (slot, stream);
+                return (stream, address.ip());
             }
             Err(error) if is_connection_error(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "accepting a connection failed");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -248,20 +267,29 @@ fn connection_service<S, F>(
     service: S,
     ids: Arc<RequestIds>,
     head_timeout: HeadTimeout,
+    place: Place,
 ) -> impl Fn(Request<Incoming>) -> ResponseFuture
 where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    move |request| {
+    move |mut request| {
         head_timeout.head_received();
+        if place == Place::Reserved {
+            request.extensions_mut().insert(ReservedPlace);
+        }
         let (service, id, head_timeout) = (service.clone(), ids.next(), head_timeout.clone());
 
         Box::pin(async move {
             let response = async move {
                 if has_host(&request) { service(request, id).await } else { invalid_host(id) }
             };
-            let response = respond(pin!(response), id).await;
+            let mut response = respond(pin!(response), id).await;
+            if place == Place::Reserved {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             head_timeout.response_ready();
             Ok(response)
         })
@@ -336,7 +364,7 @@ impl Socket {
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>, time: Duration) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(time)));
         timer.as_mut().poll(context)
     }
 

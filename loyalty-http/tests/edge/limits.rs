@@ -8,8 +8,8 @@ use crate::support::{SECOND, Server};
 
 #[test]
 fn a_slow_head_closes_the_connection() {
-    let server =
-        Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
+    let time = Duration::from_millis(200);
+    let server = Server::with(|limits| Limits { head_timeout: time, idle_timeout: time, ..limits });
     let begun = Instant::now();
     // Single bytes must not prolong the timeout.
     let mut client = server.connect();
@@ -42,7 +42,7 @@ fn a_slow_head_closes_the_connection() {
 #[test]
 fn the_head_timeout_begins_after_the_response_is_read() {
     let time = Duration::from_millis(200);
-    let server = Server::with(|limits| Limits { head_timeout: time, ..limits });
+    let server = Server::with(|limits| Limits { idle_timeout: time, ..limits });
     let mut client = server.connect();
     client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
     // The response is larger than the buffers of the system.
@@ -149,27 +149,70 @@ fn bodies_have_a_timeout() {
     }
 }
 
+const PAGE: &str = "GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
+
 #[test]
 fn connections_beyond_the_cap_wait() {
-    let server = Server::with(|limits| Limits { max_connections: 2, ..limits });
+    let limits = |limits| Limits { max_connections: 2, reserved_connections: 0, ..limits };
+    let server = Server::with(limits);
     let mut first = server.connect();
     let mut second = server.connect();
     for client in [&mut first, &mut second] {
-        client.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+        client.send(PAGE);
         assert_eq!(client.answer().unwrap().status, 200);
     }
     let mut third = server.connect();
-    third.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+    third.send(PAGE);
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(server.served(), 2);
     drop(first);
     assert_eq!(third.answer().unwrap().status, 200);
 }
 
+/// Clients that open connections and send nothing used to shut out all others until the head timeout.
+#[test]
+fn an_idle_connection_makes_room_for_a_new_one() {
+    let min_idle = Duration::from_millis(50);
+    let server = Server::with(|limits| Limits {
+        max_connections: 8,
+        head_timeout: 60 * SECOND,
+        min_idle,
+        ..limits
+    });
+    let mut idle: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    std::thread::sleep(2 * min_idle);
+
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(server.send_once(PAGE).status, 200);
+    }
+    assert!(begun.elapsed() < 2 * SECOND, "{:?}", begun.elapsed());
+    assert!(idle[0].answer().is_none(), "the longest idle one was closed");
+}
+
+/// The service of these tests answers everywhere; the application answers health checks only.
+#[test]
+fn reserved_places_are_used_once() {
+    let limits = |limits| Limits { max_connections: 1, reserved_connections: 1, ..limits };
+    let server = Server::with(limits);
+    let mut busy = server.connect();
+    busy.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(100));
+
+    let mut client = server.connect();
+    client.send(PAGE);
+    let answer = client.answer().unwrap();
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.text(), "reserved");
+    assert!(client.answer().is_none());
+    assert_eq!(busy.answer().unwrap().status, 200);
+}
+
 #[test]
 fn a_client_that_does_not_read_is_dropped() {
     let server = Server::with(|limits| Limits {
         max_connections: 1,
+        reserved_connections: 0,
         write_timeout: Duration::from_millis(200),
         ..limits
     });

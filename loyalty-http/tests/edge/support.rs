@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use loyalty_http::RequestId;
 use loyalty_http::body::{self, AcceptedMedia, BodyLimits};
-use loyalty_http::server::{self, Limits};
+use loyalty_http::server::{self, Limits, ReservedPlace};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -39,6 +39,7 @@ impl Server {
         let limits = change(Limits {
             max_head_bytes: 4096,
             head_timeout: 5 * SECOND,
+            idle_timeout: 5 * SECOND,
             grace_period: 2 * SECOND,
             ..Limits::default()
         });
@@ -95,6 +96,9 @@ impl Server {
 
 /// Echoes bodies, except for some paths.
 async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Bytes>> {
+    if request.extensions().get::<ReservedPlace>().is_some() {
+        return Response::new(Full::from("reserved"));
+    }
     let path = request.uri().path().to_owned();
     let limits = BodyLimits { max_bytes: 1000, timeout: Duration::from_millis(200) };
     match path.as_str() {
