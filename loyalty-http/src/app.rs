@@ -27,6 +27,7 @@ use crate::log::{RequestLog, Stopwatch};
 use crate::openapi;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
+use crate::response_budget::ResponseBudget;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::ReservedPlace;
@@ -58,6 +59,7 @@ pub struct App {
     config: Config,
     router: Router,
     throttle: Arc<Throttle>,
+    response_budget: ResponseBudget,
 }
 
 /// The facts about a request that its log line needs, as far as they are known.
@@ -80,19 +82,22 @@ struct RequestContext {
 impl App {
     /// An application on a store, with the default limits.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        let config = Config::default();
         Self {
             store,
             clock,
-            config: Config::default(),
+            config,
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
+            response_budget: ResponseBudget::new(config.response_bytes),
         }
     }
 
     /// The same application with other limits.
     #[must_use]
     pub fn with_config(self, config: Config) -> Self {
-        Self { config, ..self }
+        let response_budget = ResponseBudget::new(config.response_bytes);
+        Self { config, response_budget, ..self }
     }
 
     /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
@@ -234,11 +239,31 @@ impl App {
         context: RequestContext,
     ) -> Result<Response<Full<Bytes>>, Problem> {
         match plan {
-            HandlerPlan::Respond(response) => Ok(response.into_response()),
+            HandlerPlan::Respond(response) => {
+                self.within_budget(context.shop, response.into_response())
+            }
             // Boxed, to keep the future of a finished read small.
-            HandlerPlan::Read(read) => Box::pin(self.run_read(read)).await,
+            HandlerPlan::Read(read) => {
+                let response = Box::pin(self.run_read(read)).await?;
+                self.within_budget(context.shop, response)
+            }
+            // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
         }
+    }
+
+    /// Counts a read's response against the memory budget of its shop.
+    fn within_budget(
+        &self,
+        shop: ShopId,
+        response: Response<Full<Bytes>>,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let (head, body) = response.into_parts();
+        let body = body.into_inner().unwrap_or_default();
+        let body = self.response_budget.admit(shop, body);
+        let body =
+            body.ok_or_else(|| Problem::unavailable(5, "many responses wait for clients"))?;
+        Ok(Response::from_parts(head, Full::new(body)))
     }
 
     /// Reads on a separate thread. After the timeout the read still runs to its end, but

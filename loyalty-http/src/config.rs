@@ -17,7 +17,7 @@ use crate::body::BodyLimits;
 /// use loyalty_store::MemoryStore;
 ///
 /// let body = BodyLimits { max_bytes: 64 << 10, ..BodyLimits::default() };
-/// let config = Config { body, store_timeout: Duration::from_secs(5) };
+/// let config = Config { body, store_timeout: Duration::from_secs(5), ..Config::default() };
 /// let app = App::new(Arc::new(MemoryStore::default()), Clock::system()).with_config(config);
 /// # drop(app);
 /// assert_eq!(Config::default().store_timeout, Duration::from_secs(30));
@@ -29,14 +29,19 @@ pub struct Config {
     /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
     /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
     pub store_timeout: Duration,
+    /// The memory in bytes of large responses that clients have not read yet. A shop has a
+    /// quarter of it. A response beyond it gets 503 `unavailable`; one at a time is always
+    /// possible.
+    pub response_bytes: usize,
 }
 
 impl Default for Config {
-    /// The default [`BodyLimits`], and 30 seconds.
+    /// The default [`BodyLimits`], 30 seconds, and 64 MiB.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
             store_timeout: Duration::from_secs(30),
+            response_bytes: 64 << 20,
         }
     }
 }

@@ -153,7 +153,10 @@ mod tests {
 
     use super::*;
 
-    const PLACES: Places = Places { regular: 4, reserved: 2, min_idle: Duration::from_secs(10) };
+    /// Four regular places and two reserved ones.
+    fn places(min_idle: Duration) -> Connections {
+        Connections::new(Places { regular: 4, reserved: 2, min_idle })
+    }
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([127, 0, 0, last])
@@ -172,15 +175,14 @@ mod tests {
         open.filter(|connection| connection.address == address(last)).count()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_address_with_most_connections_makes_room() {
-        let mut connections = Connections::new(PLACES);
+        let mut connections = places(Duration::ZERO);
         open(&mut connections, 1);
         for _ in 0..3 {
             open(&mut connections, 2);
         }
 
-        tokio::time::advance(PLACES.min_idle).await;
         assert_eq!(open(&mut connections, 3).0, Place::Regular);
         assert_eq!((count(&connections, 1), count(&connections, 2)), (1, 2));
         while connections.open.len() < connections.tasks.len() {
@@ -189,20 +191,24 @@ mod tests {
         assert_eq!(connections.regular, 4);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn active_connections_stay_and_new_ones_get_reserved_places() {
-        let mut connections = Connections::new(PLACES);
-        let first: Vec<_> = (0..4).map(|_| open(&mut connections, 1)).collect();
-        // Not idle for long enough.
-        assert_eq!(open(&mut connections, 2).0, Place::Reserved);
-
-        for (_, timeout) in &first {
-            timeout.head_received();
+        let mut connections = places(Duration::ZERO);
+        for _ in 0..4 {
+            open(&mut connections, 1).1.head_received();
         }
-        tokio::time::advance(PLACES.min_idle).await;
+
         assert!(connections.has_place());
         assert_eq!(open(&mut connections, 2).0, Place::Reserved);
+        assert_eq!(open(&mut connections, 2).0, Place::Reserved);
         assert!(!connections.has_place());
-        assert!(!connections.close_idle());
+        assert!(!connections.close_idle(), "a reserved place is not made free");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_closed_before_it_is_idle_for_long_enough() {
+        let mut connections = places(Duration::from_hours(1));
+        let opened: Vec<_> = (0..6).map(|_| open(&mut connections, 1).0).collect();
+        assert_eq!(opened.iter().filter(|place| **place == Place::Reserved).count(), 2);
     }
 }

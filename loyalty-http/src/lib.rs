@@ -41,6 +41,7 @@
 mod connections;
 mod head_timeout;
 mod request_id;
+mod response_budget;
 pub mod server;
 
 pub mod app;
