@@ -116,6 +116,16 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             EarningFormula::PerIncrement { amount, points } => {
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
+            EarningFormula::PerItem(points) => {
+                let paid = own_lines.iter().filter(|line| !line.amount.is_zero());
+                let units: i64 = paid
+                    .map(|line| {
+                        (line.quantity.thousandths() - returned_units(&line.id, refunds)).max(0)
+                    })
+                    .sum();
+                let each = BigRational::from_integer(points.get().into());
+                each * BigRational::from_integer((units / 1_000).into()) * &share
+            }
             EarningFormula::PerOrder(points) => {
                 let is_entitled =
                     !scoped || own_lines.iter().any(|line| !is_fully_returned(line, refunds));

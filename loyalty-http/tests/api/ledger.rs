@@ -117,7 +117,9 @@ fn entries_written_down_late_have_the_instant_at_which_they_were_due() {
     let (late, first) = ("2026-06-15T08:30:00Z", "2026-03-01T12:00:00Z");
     let instants: Vec<_> = entries(&server, "/v1/customers/1/ledger")
         .iter()
-        .map(|entry| ["kind", "at", "recorded_at"].map(|name| entry[name].as_str().unwrap().to_owned()))
+        .map(|entry| {
+            ["kind", "at", "recorded_at"].map(|name| entry[name].as_str().unwrap().to_owned())
+        })
         .collect();
     let expected = [
         ["points_added", late, late],
