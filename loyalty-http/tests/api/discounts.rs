@@ -650,33 +650,3 @@ fn a_reservation_becomes_a_use_of_the_order() {
         "/until",
     );
 }
-
-#[test]
-fn only_the_guessing_subject_is_throttled() {
-    let server = TestServer::new();
-    code(&server, &rule(&server, TEN), "REAL");
-    let ask = |code: &str, customer: &str| {
-        server.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={customer}"))
-    };
-    for guess in 0..10 {
-        ask(&format!("G{guess}"), "eve").assert_problem(404, "code_not_found", "code");
-        // The allowance of the key recovers within a second.
-        server.set_time(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
-    }
-    let slowed = ask("REAL", "eve");
-    slowed.assert_problem(429, "too_many_requests", "");
-    assert_eq!(slowed.header("retry-after"), Some("20"));
-    ask("REAL", "ada").expect(200);
-    let body = cart(&["REAL"], &json!({"customer": {"customer_id": "eve"}}));
-    server
-        .post("/v1/carts/evaluate", &body)
-        .assert_problem(429, "too_many_requests", "");
-    server.set_time("2026-03-01T12:00:30Z");
-    server.post("/v1/carts/evaluate", body).expect(200);
-    // A key that guesses for many customers is throttled, too.
-    for guess in 0..10 {
-        ask("NONE", &format!("m{guess}"));
-    }
-    ask("REAL", "ada").assert_problem(429, "too_many_requests", "");
-    server.request("GET", "/v1/customers").send().expect(200);
-}
