@@ -1,7 +1,7 @@
 //! Converts a plugin's order, refund or customer to the core's types.
 //!
 //! The subtotal (net of discounts and tax) is the basis of points, and the total is the
-//! amount paid. Shipping is the total less subtotal and tax. Each amount is rounded half
+//! amount paid. A subtotal beyond the total was not paid, and counts as the total. Shipping is the total less subtotal and tax. Each amount is rounded half
 //! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
@@ -19,11 +19,11 @@ impl wire::Order {
     /// give equal snapshots.
     pub(super) fn to_snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
-        let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
         let (tax, total) = (
             rounded(self.total_tax, "/total_tax")?,
             rounded(self.total_price, "/total_price")?,
         );
+        let subtotal = rounded(self.subtotal_price, "/subtotal_price")?.min(total);
         let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
 
         Ok(Order {
