@@ -85,7 +85,8 @@ where
         return Err(too_large(limits));
     }
 
-    let collected = tokio::time::timeout(limits.timeout, collect(body, announced, limits, check)).await;
+    let collected =
+        tokio::time::timeout(limits.timeout, collect(body, announced, limits, check)).await;
     let bytes = collected.map_err(|_| too_slow(limits))??;
     if !bytes.is_empty() {
         check_media(headers, media)?;

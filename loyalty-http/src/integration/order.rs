@@ -19,11 +19,12 @@ impl wire::Order {
     /// give equal snapshots.
     pub(super) fn to_snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
+        let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
         let (tax, total) = (
             rounded(self.total_tax, "/total_tax")?,
             rounded(self.total_price, "/total_price")?,
         );
-        let subtotal = rounded(self.subtotal_price, "/subtotal_price")?.min(total);
+        let subtotal = subtotal.min(total);
         let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
 
         Ok(Order {

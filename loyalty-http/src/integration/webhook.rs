@@ -154,7 +154,9 @@ fn authenticate<'b>(
 
 /// Admits a body whose first `MAX_UNKNOWN_BODY` bytes have arrived: they have a valid key.
 pub(crate) fn admit_prefix(store: &dyn Store, prefix: &[u8]) -> Result<(), Problem> {
-    let key = find_key(prefix).map(|text| auth::verify_key(store, &text)).transpose()?;
+    let key = find_key(prefix)
+        .map(|text| auth::verify_key(store, &text))
+        .transpose()?;
     key.flatten().map(drop).ok_or_else(not_authentic)
 }
 
