@@ -12,13 +12,16 @@ use crate::tokens::{Token, tree_end};
 pub(crate) struct Item {
     path: Vec<String>,
     pub(crate) tokens: Range<usize>,
+    /// The body with its braces, of a function that may hold a switch.
+    pub(crate) body: Option<Range<usize>>,
 }
 
 impl Item {
-    pub(crate) fn new(path: &[&str], tokens: Range<usize>) -> Self {
+    pub(crate) fn new(path: &[&str], tokens: Range<usize>, body: Option<Range<usize>>) -> Self {
         Self {
             path: path.iter().map(|&part| part.to_owned()).collect(),
             tokens,
+            body,
         }
     }
 
@@ -62,11 +65,21 @@ fn walk(path: &[&str], tokens: &[Token], within: Range<usize>, found: &mut Vec<I
             if matches!(kind, "impl" | "trait" | "mod") {
                 walk(&path, tokens, body, found);
             } else if !matches!(kind, "use" | "extern") {
-                found.push(Item::new(&path, start..end));
+                let before = tokens.get(head..keyword).unwrap_or_default();
+                let switch = kind == "fn" && may_switch(before, header) && !body.is_empty();
+                let body = switch.then(|| body.start.saturating_sub(1)..end);
+                found.push(Item::new(&path, start..end, body));
             }
         }
         start = end.max(start.saturating_add(1));
     }
+}
+
+/// A constant function cannot read a switch. One that returns `impl Trait` has a single type for all branches.
+fn may_switch(before: &[Token], header: &[Token]) -> bool {
+    let is_const = before.iter().any(|token| token.is("const"));
+    let mut result = header.iter().skip_while(|token| !token.is("->"));
+    !is_const && !result.any(|token| token.is("impl"))
 }
 
 /// Past the attributes, and whether one of them is `cfg(test)`.

@@ -26,6 +26,7 @@
 
 mod items;
 mod pattern;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -153,6 +154,7 @@ struct Source {
 #[derive(Debug)]
 struct Place<'s> {
     source: &'s Source,
+    item: &'s Item,
     range: Range<usize>,
     text: String,
 }
@@ -177,9 +179,10 @@ impl Sources {
             breakage.edit.iter().map(|edit| self.locate(edit)).collect();
         let mut places = places?;
         places.sort_by_key(|place| (&place.source.path, place.range.start));
-        places
-            .chunk_by(|one, other| one.source.path == other.source.path)
-            .map(replace)
+        let files = places.chunk_by(|one, other| one.source.path == other.source.path);
+        let files = files.filter_map(|places| Some((places.first()?.source, places)));
+        files
+            .map(|(source, places)| Ok((source.path.as_path(), replace(&source.text, places)?)))
             .collect()
     }
 
@@ -206,7 +209,7 @@ impl Sources {
                                 find: edit.find.clone(),
                                 name: name.to_owned(),
                             })?;
-                    places.push(Place { source, range: found.range(), text });
+                    places.push(Place { source, item, range: found.range(), text });
                 }
             }
         }
@@ -222,19 +225,17 @@ impl Sources {
 }
 
 /// Returns the text with each place replaced. The places are of one file, in order.
-fn replace<'s>(places: &[Place<'s>]) -> Result<(&'s Path, String), Error> {
-    let [Place { source, .. }, ..] = places else {
-        return Ok((Path::new(""), String::new()));
-    };
+fn replace(text: &str, places: &[Place<'_>]) -> Result<String, Error> {
     if !places.is_sorted_by(|one, other| one.range.end <= other.range.start) {
-        return Err(Error::Overlap(source.path.clone()));
+        let path = places.first().map(|place| place.source.path.clone());
+        return Err(Error::Overlap(path.unwrap_or_default()));
     }
 
-    let mut text = source.text.clone();
+    let mut text = text.to_owned();
     for place in places.iter().rev() {
         text.replace_range(place.range.clone(), &place.text);
     }
-    Ok((&source.path, text))
+    Ok(text)
 }
 
 impl Source {

@@ -3,7 +3,9 @@
 //! - `list` prints each breakage in a line: name, command that must fail, guard, what is broken, between tabs.
 //!   Neighbours break the same crate and run the same tests, so that they share what is compiled.
 //! - `plant NAME TREE` changes the source in the folder `TREE`.
+//! - `switch TREE` plants all breakages that can share a build, each behind a switch, and prints their names.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
@@ -16,7 +18,8 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["list"] => list(),
         ["plant", name, tree] => plant(name, Path::new(tree)),
-        _ => Err("usage: list | plant NAME TREE".into()),
+        ["switch", tree] => switch(Path::new(tree)),
+        _ => Err("usage: list | plant NAME TREE | switch TREE".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,8 +33,7 @@ fn main() -> ExitCode {
 type Done = Result<(), Box<dyn std::error::Error>>;
 
 fn list() -> Done {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = folder.join("../..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let sources = Sources::read(&root)?;
     let broken_crate = |breakage: &Breakage| {
         let files = sources.plant(breakage).unwrap_or_default();
@@ -40,7 +42,7 @@ fn list() -> Done {
     };
 
     let mut lines = Vec::new();
-    for (name, breakage) in loyalty_guards::read(&folder.join("breakages"))? {
+    for (name, breakage) in breakages()? {
         let line = [&name, &breakage.fails, &breakage.guard, &breakage.broken]
             .map(String::as_str)
             .join("\t");
@@ -54,10 +56,24 @@ fn list() -> Done {
 }
 
 fn plant(name: &str, tree: &Path) -> Done {
-    let breakages = loyalty_guards::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("breakages"))?;
+    let breakages = breakages()?;
     let breakage = breakages.get(name).ok_or("no breakage has that name")?;
     for (path, text) in Sources::read(tree)?.plant(breakage)? {
         fs::write(path, text)?;
     }
     Ok(())
+}
+
+fn switch(tree: &Path) -> Done {
+    let sources = Sources::read(tree)?;
+    let (names, files) = sources.plant_switched(&breakages()?)?;
+    for (path, text) in files {
+        fs::write(path, text)?;
+    }
+    println!("{}", names.join("\n"));
+    Ok(())
+}
+
+fn breakages() -> Result<BTreeMap<String, Breakage>, loyalty_guards::Error> {
+    loyalty_guards::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("breakages"))
 }

@@ -209,3 +209,36 @@ fn edits_are_of_the_source_before() {
         Err(Error::Overlap(_))
     ));
 }
+
+#[test]
+fn breakages_of_functions_share_a_build() {
+    let sources = sources(&[("loyalty-core/src/tree.rs", SOURCE)]);
+    let edits = [
+        ("bound", vec![edit("add", "self.len() >= LIMIT", "self.len() > LIMIT")]),
+        ("constant", vec![edit("LIMIT", "8", "9")]),
+        ("constant-function", vec![edit("limit", "LIMIT", "1")]),
+        ("count", vec![edit("add", "+= 1", "+= 2"), edit("from", "two($t)", "2")]),
+        ("partly", vec![edit("helper", "a.first", "a.last"), edit("LIMIT", "8", "9")]),
+        ("signature", vec![edit("helper", "helper()", "helper(a: A)")]),
+    ];
+    let breakages = edits.map(|(name, edits)| (name.to_owned(), breakage(edits))).into();
+
+    let (names, files) = sources.plant_switched(&breakages).unwrap();
+    assert_eq!(names, ["bound", "count"]);
+    let [(_, text)] = files.try_into().unwrap();
+    for (once, times) in [
+        ("self.len() > LIMIT", 1),
+        ("self.len() >= LIMIT", 2),
+        ("+= 2", 1),
+        ("+= 1", 2),
+        ("{ one(text, 2) }", 1),
+        ("{ one(text, two(text)) }", 1),
+        ("{ 8 }", 1),
+        ("Some(\"bound\") =>", 1),
+        ("Some(\"count\") =>", 2),
+    ] {
+        assert_eq!(text.matches(once).count(), times, "{once}: {text}");
+    }
+    let parsed: proc_macro2::TokenStream = text.parse().unwrap();
+    assert!(!parsed.is_empty());
+}
