@@ -43,6 +43,7 @@ mod head_timeout;
 mod request_id;
 mod response_budget;
 pub mod server;
+mod sliced_body;
 
 pub mod app;
 pub mod clock;

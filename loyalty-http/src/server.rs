@@ -38,6 +38,7 @@ use crate::connections::{Connections, Place, Places};
 use crate::head_timeout::HeadTimeout;
 use crate::problem::Problem;
 use crate::request_id::{RequestId, RequestIds};
+use crate::sliced_body::SlicedBody;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -58,7 +59,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The future of a response. Boxed, because it is some kilobytes and hyper moves it
 /// several times.
 type ResponseFuture =
-    Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+    Pin<Box<dyn Future<Output = Result<Response<SlicedBody>, Infallible>> + Send>>;
 
 /// The limits of connections. A head also has at most 100 headers: hyper's default, which
 /// costs nothing as long as it is not set.
@@ -291,7 +292,7 @@ where
                     .insert(CONNECTION, HeaderValue::from_static("close"));
             }
             head_timeout.response_ready();
-            Ok(response)
+            Ok(response.map(SlicedBody::from))
         })
     }
 }

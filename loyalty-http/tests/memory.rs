@@ -30,12 +30,17 @@ const BASE: usize = 16 << 20;
 struct Server {
     process: Child,
     address: String,
+    key: String,
     before: usize,
     _directory: tempfile::TempDir,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::with_connections(CONNECTIONS)
+    }
+
+    fn with_connections(connections: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
             .current_dir(&directory)
@@ -48,17 +53,24 @@ impl Server {
                 "--log",
                 "error",
                 "--connections",
-                &CONNECTIONS.to_string(),
+                &connections.to_string(),
             ])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let listening = |line: String| line.strip_prefix("Listening on http://").map(str::to_owned);
-        let address = lines.find_map(listening).unwrap();
-        let mut server = Self { process, address, before: 0, _directory: directory };
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (mut key, mut address) = (String::new(), None);
+        for line in lines.map(Result::unwrap) {
+            if let Some(printed) = line.trim().strip_prefix("key ") {
+                printed.trim().clone_into(&mut key);
+            }
+            address = line.strip_prefix("Listening on http://").map(str::to_owned);
+            if address.is_some() {
+                break;
+            }
+        }
+        let address = address.unwrap();
+        let mut server = Self { process, address, key, before: 0, _directory: directory };
         assert!(server.is_alive());
         server.before = server.memory_bytes("VmRSS:");
         server
@@ -77,6 +89,24 @@ impl Server {
         stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> String {
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            self.key,
+            body.len()
+        )
+    }
+
+    /// Sends a request and returns the status of its response.
+    fn send(&self, method: &str, path: &str, body: &str) -> u16 {
+        let mut stream = self.connect();
+        stream.write_all(self.request(method, path, body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer[9..12].parse().unwrap()
     }
 
     fn is_alive(&self) -> bool {
@@ -163,4 +193,35 @@ fn heads_use_memory_up_to_their_limit() {
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", 15 << 10);
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", FLOOD);
     server.assert_peak_below(BASE);
+}
+
+/// Clients that ask for a page of 6 MiB, more than the system buffers, and do not read it.
+#[test]
+fn unread_responses_share_a_budget() {
+    const READERS: usize = 60;
+    let server = Server::with_connections(2 * READERS);
+    let tags: Vec<String> = (0..100)
+        .map(|number| format!("{number}{}", "x".repeat(250)))
+        .collect();
+    for number in 0..250 {
+        let body = serde_json::json!({"customer_id": format!("c{number}"), "tags": tags});
+        assert_eq!(server.send("POST", "/v1/customers", &body.to_string()), 201);
+    }
+
+    let before = server.memory_bytes("VmHWM:");
+    let mut unread = Vec::new();
+    for _ in 0..READERS {
+        let mut stream = server.connect();
+        let request = server.request("GET", "/v1/customers?limit=250", "");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        unread.push((stream, first));
+    }
+
+    let refused = unread.iter().filter(|(_, first)| first.ends_with(b"503")).count();
+    assert!((1..READERS).contains(&refused), "{refused} of {READERS} were refused");
+    let used = server.memory_bytes("VmHWM:").saturating_sub(before);
+    println!("{} KiB for {READERS} readers, {refused} of them refused", used >> 10);
+    assert!(used < 64 << 20, "{used} bytes for {READERS} readers");
 }
