@@ -223,5 +223,5 @@ fn unread_responses_share_a_budget() {
     assert!((1..READERS).contains(&refused), "{refused} of {READERS} were refused");
     let used = server.memory_bytes("VmHWM:").saturating_sub(before);
     println!("{} KiB for {READERS} readers, {refused} of them refused", used >> 10);
-    assert!(used < 64 << 20, "{used} bytes for {READERS} readers");
+    assert!(used < 100 << 20, "{used} bytes for {READERS} readers");
 }
