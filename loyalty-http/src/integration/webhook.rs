@@ -244,6 +244,7 @@ fn redeem_reward(
         customer,
         reward: reward_id,
         amount,
+        subtotal: None,
         entropy: draw_entropy()?,
     };
     let body = |receipt: &Receipt| {
