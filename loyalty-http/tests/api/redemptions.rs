@@ -63,7 +63,7 @@ fn points_pay_a_share_of_an_order_at_most() {
         {"id": "fifth", "name": "A fifth", "cost": 100, "gives": {"percentage": {"rate": "20", "maximum": "15.00"}}}]});
     server.put("/v1/program", program.to_string()).expect(201);
     assert_eq!(
-        server.get("/v1/program").expect(200).json()["program"]["rewards"][1]["gives"],
+        server.get("/v1/rewards").expect(200).json()["rewards"][1]["gives"],
         program["rewards"][1]["gives"]
     );
     server.customer("1", 1_000);
