@@ -604,43 +604,29 @@ fn offers_explain_why_a_reward_is_unavailable() {
     }
 }
 
+fn faults(rewards: &str) -> Vec<(String, &'static str)> {
+    let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
+    faults.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
+}
+
+/// Checks the faults of one reward, by their fields.
+fn check_faults(reward: &str, expected: &[(&str, &'static str)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
+        .collect();
+    assert_eq!(faults(reward), expected, "{reward}");
+}
+
 #[test]
-fn every_fault_of_a_reward_has_its_pointer() {
-    let faults = |rewards: &str| {
-        let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
-        faults
-            .into_iter()
-            .map(|fault| (fault.pointer, fault.code))
-            .collect::<Vec<_>>()
-    };
-
+fn faults_of_limited_benefits_have_their_pointers() {
     let base = r#""id": "a", "name": "A""#;
-
     for (reward, expected) in [
-        (
-            "{}".to_owned(),
-            &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..],
-        ),
-        (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
-        (
-            format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#),
-            &[("gives", "invalid_value")],
-        ),
-        (
-            format!(
-                r#"{{{base}, "gives": {{"percentage": "1", "fixed_amount": "1"}}, "cost": 1}}"#
-            ),
-            &[("gives", "invalid_value")],
-        ),
-        (
-            format!(r#"{{{base}, "gives": {{"percentage": "100.5"}}, "cost": 0}}"#),
-            &[("cost", "out_of_range"), ("gives/percentage", "out_of_range")],
-        ),
         (
             format!(
                 r#"{{{base}, "gives": {{"percentage": {{"rate": "0", "maximum": "0"}}}}, "cost": 1}}"#
             ),
-            &[("gives/percentage", "out_of_range")],
+            &[("gives/percentage", "out_of_range")][..],
         ),
         (
             format!(
@@ -677,6 +663,35 @@ fn every_fault_of_a_reward_has_its_pointer() {
                 r#"{{{base}, "gives": {{"fixed_amount": "1"}}, "cost": 1, "maximum_share": "101"}}"#
             ),
             &[("maximum_share", "out_of_range")],
+        ),
+    ] {
+        check_faults(&reward, expected);
+    }
+}
+
+#[test]
+fn every_fault_of_a_reward_has_its_pointer() {
+    let base = r#""id": "a", "name": "A""#;
+
+    for (reward, expected) in [
+        (
+            "{}".to_owned(),
+            &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..],
+        ),
+        (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
+        (
+            format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#),
+            &[("gives", "invalid_value")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"percentage": "1", "fixed_amount": "1"}}, "cost": 1}}"#
+            ),
+            &[("gives", "invalid_value")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"percentage": "100.5"}}, "cost": 0}}"#),
+            &[("cost", "out_of_range"), ("gives/percentage", "out_of_range")],
         ),
         (
             format!(r#"{{{base}, "gives": {{"fixed_amount": "0"}}, "cost": 1}}"#),
@@ -734,11 +749,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
             &[("valid_for", "invalid_value")],
         ),
     ] {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
-            .collect();
-        assert_eq!(faults(&reward), expected, "{reward}");
+        check_faults(&reward, expected);
     }
 
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
