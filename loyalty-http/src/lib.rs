@@ -45,6 +45,8 @@ mod response_budget;
 pub mod server;
 mod sliced_body;
 
+pub mod network;
+
 pub mod app;
 pub mod clock;
 pub mod config;
