@@ -260,6 +260,9 @@ impl App {
         let Some(IdempotencyRecord { key, fingerprint }) = record else {
             let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
+                Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
+                    Err(error::from_rejection(&rejection, None))
+                }
                 Reply::Decided(outcome) => into_http(builder.build(&outcome, id), false),
                 Reply::Stored { response, replayed } => into_http(response, replayed),
             };
@@ -274,6 +277,9 @@ impl App {
             .await?
         {
             Reply::Stored { response, replayed } => into_http(response, replayed),
+            Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
+                Err(error::from_rejection(&rejection, None))
+            }
             // Nothing was decided, because another request has used the key.
             Reply::Decided(Err(rejection)) => {
                 Err(error::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))

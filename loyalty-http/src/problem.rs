@@ -40,6 +40,8 @@ impl ErrorStatus {
     /// 422: the request is well-formed, but its values are invalid or the rules reject
     /// it.
     pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
+    /// 429: too many requests; the response says when to try again.
+    pub const TOO_MANY_REQUESTS: Self = Self(StatusCode::TOO_MANY_REQUESTS);
     /// 503: temporarily unavailable.
     pub const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE);
 

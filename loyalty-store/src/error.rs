@@ -86,6 +86,14 @@ pub enum Rejection {
         /// The largest number of codes allowed.
         limit: usize,
     },
+    /// More versions of the program than can be published in a day.
+    #[error("only {limit} versions of the program can be published in a day")]
+    TooManyVersions {
+        /// The largest number of versions in a day.
+        limit: usize,
+        /// The number of seconds after which another one can be published.
+        retry_after: u32,
+    },
 }
 
 impl Rejection {
@@ -96,6 +104,12 @@ impl Rejection {
         } else {
             None
         }
+    }
+
+    /// Returns the number of seconds after which the same request can be accepted, if time
+    /// alone changes the decision. Such a rejection is not stored under an idempotency key.
+    pub fn retry_after(&self) -> Option<u32> {
+        if let Self::TooManyVersions { retry_after, .. } = self { Some(*retry_after) } else { None }
     }
 
     /// Returns the stable code that clients can rely on.
@@ -121,6 +135,7 @@ impl Rejection {
             Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
             Self::TooManyCodes { .. } => "too_many_codes",
+            Self::TooManyVersions { .. } => "too_many_versions",
         }
     }
 }

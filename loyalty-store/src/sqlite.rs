@@ -31,6 +31,9 @@ pub use store::SqliteStore;
 pub struct StoreSettings {
     /// The number of records of each kind that are kept in memory.
     pub cached_records: usize,
+    /// About how many bytes of programs are kept in memory, over all shops and versions. The
+    /// histories of programs take as much again.
+    pub cached_program_bytes: usize,
     /// The number of requests that may await the next commit, besides those of the commit in
     /// flight. More of them fail with [`Failure::Busy`](crate::Failure::Busy).
     pub queued_requests: usize,
@@ -45,6 +48,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             cached_records: 100_000,
+            cached_program_bytes: 64 << 20,
             queued_requests: 4_096,
             write_behind_threshold: 32_768,
             checkpoint_pages: 8_000,

@@ -19,7 +19,7 @@ use crate::discount::index::IndexChange;
 use crate::error::Failure;
 use crate::record::{CustomerRecord, JournalRow, Seq, to_json};
 use crate::request::Reply;
-use crate::timeline::{ProgramTimeline, PublishedProgram};
+use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress};
 use crate::transact::{AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange};
 
 /// A reply, and where to send it.
@@ -68,8 +68,9 @@ pub(crate) struct BatchWrites {
     pub(crate) journal: Vec<(Arc<JournalRow>, String)>,
     pub(crate) customers: Vec<CustomerChange>,
     pub(crate) index_changes: Vec<(ShopId, IndexChange)>,
-    pub(crate) programs: Vec<(ShopId, PublishedProgram)>,
-    pub(crate) reschedule_cursors: Vec<(ShopId, Option<AccountId>)>,
+    /// Each with [`TimelineVersion::keeps_schedule`](crate::timeline::TimelineVersion).
+    pub(crate) programs: Vec<(ShopId, PublishedProgram, bool)>,
+    pub(crate) reschedule_progress: Vec<(ShopId, Option<RescheduleProgress>)>,
     pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
     pub(crate) claims: Vec<(ShopId, CodeClaim, AccountId)>,
     pub(crate) catalogue_changes: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
@@ -83,7 +84,7 @@ impl BatchWrites {
             customers,
             index_changes,
             programs,
-            reschedule_cursors,
+            reschedule_progress,
             due_changes,
             claims,
             catalogue_changes,
@@ -94,7 +95,7 @@ impl BatchWrites {
             && customers.is_empty()
             && index_changes.is_empty()
             && programs.is_empty()
-            && reschedule_cursors.is_empty()
+            && reschedule_progress.is_empty()
             && due_changes.is_empty()
             && claims.is_empty()
             && catalogue_changes.is_empty()
@@ -182,10 +183,14 @@ impl BatchState {
                 let program = (version, Arc::clone(&published.program));
                 self.programs.insert((shop, key), program);
             }
-            writes.programs.push((shop, published));
+            let timeline = changes.timeline.as_ref();
+            let keeps_schedule = timeline.is_some_and(|timeline| timeline.keeps_schedule());
+            writes.programs.push((shop, published, keeps_schedule));
         }
         if let Some(timeline) = changes.timeline {
-            writes.reschedule_cursors.push((shop, timeline.reschedule_cursor()));
+            writes
+                .reschedule_progress
+                .push((shop, timeline.reschedule_progress()));
             self.timelines.insert(shop, timeline);
         }
         writes.due_changes.extend(changes.due_changes);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::{Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
 use super::schema;
@@ -16,6 +16,7 @@ use crate::engine::Rescheduler;
 use crate::error::Failure;
 use crate::query::VerificationReport;
 use crate::shop::{Integration, NewApiKey, NewShop, Shop};
+use crate::timeline::PublishedProgram;
 use crate::verify::{JournalVerifier, StoredStates};
 
 /// The operator's access to a database file: it creates shops and API keys and verifies all states,
@@ -89,8 +90,12 @@ impl SqliteAdmin {
         };
         shop::insert_shop(&transaction, &shop)?;
 
-        let program = Program::default();
-        program::insert_program(&transaction, shop.id, ProgramVersion(1), &program, now)?;
+        let first = PublishedProgram {
+            version: ProgramVersion(1),
+            program: Arc::default(),
+            in_force_from: now,
+        };
+        program::insert_program(&transaction, shop.id, &first, false)?;
         transaction.commit()?;
         Ok(Arc::new(shop))
     }

@@ -31,7 +31,7 @@ use crate::record::{
     AccountRecord, CustomerRecord, JournalRow, OrderRecord, PersistedSegments, Seq,
 };
 use crate::shop::{ApiKeyRecord, Shop};
-use crate::timeline::{ProgramTimeline, PublishedProgram};
+use crate::timeline::ProgramTimeline;
 use crate::transact::{CodeClaim, StoredResponse};
 
 /// A database file that is served, for its readers.
@@ -135,12 +135,11 @@ impl WriteTransaction for SqliteTransaction<'_> {
         for (shop, change) in &writes.index_changes {
             discount_index::write_index_change(db, *shop, change)?;
         }
-        for (shop, published) in &writes.programs {
-            let PublishedProgram { version, program, in_force_from } = published;
-            program::insert_program(db, *shop, *version, program, *in_force_from)?;
+        for (shop, published, keeps_schedule) in &writes.programs {
+            program::insert_program(db, *shop, published, *keeps_schedule)?;
         }
-        for (shop, cursor) in &writes.reschedule_cursors {
-            program::write_reschedule_cursor(db, *shop, *cursor)?;
+        for (shop, progress) in &writes.reschedule_progress {
+            program::write_reschedule_progress(db, *shop, *progress)?;
         }
         for (shop, changes, numbers) in &writes.catalogue_changes {
             catalogue::write_changes(db, *shop, changes, numbers)?;

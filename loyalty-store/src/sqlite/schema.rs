@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
 
@@ -19,6 +20,9 @@ const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The format since which responses are found by slots, which SQL cannot compute.
 const RESPONSE_SLOTS_FORMAT: i64 = 8;
+
+/// The format since which versions of programs are compared, which SQL cannot do.
+const SCHEDULES_FORMAT: i64 = 13;
 
 /// One step for each format. Once released it never changes: comments and names in it are those of
 /// its time.
@@ -306,6 +310,12 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE journal RENAME COLUMN previous TO previous_seq;
     ALTER TABLE customer RENAME COLUMN steady_since TO attributes_changed_at;
 ",
+    "
+    -- Versions of a program that agree with the one before in all that time brings about, and for shops whose accounts
+    -- are being rescheduled the instant up to which due dates are right.
+    ALTER TABLE program ADD COLUMN keeps_schedule INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE reschedule ADD COLUMN known_until INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =
@@ -400,9 +410,12 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
         transaction.execute_batch(step)?;
     }
 
-    // After all steps, since it uses the newest names.
+    // After all steps, since they use the newest names.
     if found < RESPONSE_SLOTS_FORMAT {
         rebuild_slots(&transaction)?;
+    }
+    if found < SCHEDULES_FORMAT {
+        compare_schedules(&transaction)?;
     }
 
     transaction.pragma_update(None, "user_version", FORMAT)?;

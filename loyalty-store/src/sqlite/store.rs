@@ -89,7 +89,11 @@ impl SqliteStore {
         let admin = SqliteAdmin::open(path)?;
 
         let file = SqliteFile(path.to_owned());
-        let committed = Arc::new(CommittedState::new(file, settings.cached_records));
+        let committed = Arc::new(CommittedState::new(
+            file,
+            settings.cached_records,
+            settings.cached_program_bytes,
+        ));
         let executor = Arc::new(Executor::new(Arc::clone(&committed), settings.queued_requests));
 
         let (trigger, checkpointer) = checkpointer(settings.checkpoint_pages);

@@ -303,7 +303,7 @@ fn the_filter_is_loaded_once_the_store_is_available() {
     assert!(store.execute(known).wait().is_ok());
     drop(store);
     let file = SqliteFile(directory.path().join("loyalty.db"));
-    let committed = CommittedState::new(file, 100_000);
+    let committed = CommittedState::new(file, 100_000, 1 << 20);
     committed.set_failure(Some(Failure::Busy));
     std::thread::scope(|scope| {
         let loader = scope.spawn(|| load_filter(&committed));
