@@ -17,7 +17,7 @@ use crate::body::BodyLimits;
 /// use loyalty_store::MemoryStore;
 ///
 /// let body = BodyLimits { max_bytes: 64 << 10, ..BodyLimits::default() };
-/// let config = Config { body, store_timeout: Duration::from_secs(5) };
+/// let config = Config { body, store_timeout: Duration::from_secs(5), ..Config::default() };
 /// let app = App::new(Arc::new(MemoryStore::default()), Clock::system()).with_config(config);
 /// # drop(app);
 /// assert_eq!(Config::default().store_timeout, Duration::from_secs(30));
@@ -26,17 +26,21 @@ use crate::body::BodyLimits;
 pub struct Config {
     /// The size and time limits of a request body.
     pub body: BodyLimits,
-    /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
-    /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
+    /// The longest wait for the store. After it, a read gets 503 `unavailable` and is
+    /// cancelled. A write gets 503 `outcome_unknown`; the store still completes what it
+    /// has begun.
     pub store_timeout: Duration,
+    /// The longest wait for a report, which reads all that a shop has.
+    pub report_timeout: Duration,
 }
 
 impl Default for Config {
-    /// The default [`BodyLimits`], and 30 seconds.
+    /// The default [`BodyLimits`], 30 seconds, and two minutes for a report.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
             store_timeout: Duration::from_secs(30),
+            report_timeout: Duration::from_mins(2),
         }
     }
 }

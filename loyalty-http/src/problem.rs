@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use self::code::FaultCode;
+use crate::log::LineLimit;
 use crate::request_id::RequestId;
 
 /// The status of an error: 4xx or 5xx only.
@@ -332,10 +333,12 @@ impl Problem {
 
 /// Rendering.
 impl Problem {
-    /// The response to the request `id`. Logs the cause, if any.
+    /// The response to the request `id`. Logs the cause, if any; of 503 one a second.
     pub fn into_response(self, id: RequestId) -> Response<Full<Bytes>> {
+        static UNAVAILABLE: LineLimit = LineLimit::new();
         let status = self.0.status.status();
-        if let Some(cause) = &self.0.cause {
+        let is_logged = status != StatusCode::SERVICE_UNAVAILABLE || UNAVAILABLE.admits();
+        if let Some(cause) = self.0.cause.as_ref().filter(|_| is_logged) {
             tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
         }
 

@@ -37,6 +37,10 @@ pub struct StoreSettings {
     /// The number of requests that may await the next commit, besides those of the commit in
     /// flight. More of them fail with [`Failure::Busy`](crate::Failure::Busy).
     pub queued_requests: usize,
+    /// The estimated work from which on a request is decided by a thread of its own, so that other
+    /// shops do not wait for it: lines of an order with their categories, times refunds, and more
+    /// where there are many rules.
+    pub long_request_work: usize,
     /// The number of states that may await their tables. A start after a crash folds up to twice as
     /// many journal rows.
     pub write_behind_threshold: usize,
@@ -50,6 +54,7 @@ impl Default for StoreSettings {
             cached_records: 100_000,
             cached_program_bytes: 64 << 20,
             queued_requests: 4_096,
+            long_request_work: 500,
             write_behind_threshold: 32_768,
             checkpoint_pages: 8_000,
         }

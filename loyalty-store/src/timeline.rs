@@ -401,7 +401,11 @@ impl CustomerRecord {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::arithmetic_side_effects,
+        reason = "a test may stop at what it did not expect"
+    )]
     use super::*;
     use chrono::TimeDelta;
     use loyalty_core::Currency;

@@ -86,6 +86,11 @@ pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
 pub(crate) trait TransactionView: StateView {
     /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
+    /// Returns false if other shops' rows may come before those of this transaction, so that
+    /// their positions will be others.
+    fn is_place_known(&self) -> bool {
+        true
+    }
 }
 
 /// A response stored under an idempotency key.
@@ -139,6 +144,39 @@ pub(crate) struct ChangeSet {
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
+impl ChangeSet {
+    /// Returns `true` if there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            journal,
+            accounts,
+            orders,
+            customers,
+            program,
+            timeline,
+            due_changes,
+            claims,
+            projections,
+            index_changes,
+            catalogue_changes,
+            assigned_numbers: _,
+            stored_response,
+        } = self;
+        journal.is_empty()
+            && accounts.is_empty()
+            && orders.is_empty()
+            && customers.is_empty()
+            && program.is_none()
+            && timeline.is_none()
+            && due_changes.is_empty()
+            && claims.is_empty()
+            && projections.is_empty()
+            && index_changes.is_empty()
+            && catalogue_changes.is_empty()
+            && stored_response.is_none()
+    }
+}
+
 /// A customer's record before and after a transaction. `before` is `None` for a new
 /// customer, `after` for one that was merged into another.
 #[derive(Clone, Debug)]
@@ -175,7 +213,12 @@ pub(crate) fn transact(
     }
 
     // The response is stored with the effect, and for a rejection without one.
-    let (mut changes, outcome) = run_action(view, shop, now, action)?;
+    let (mut changes, mut outcome) = run_action(view, shop, now, action)?;
+    if let Ok(receipt) = &mut outcome
+        && !view.is_place_known()
+    {
+        receipt.seq = None;
+    }
     if outcome
         .as_ref()
         .is_err_and(|rejection| rejection.retry_after().is_some())

@@ -11,9 +11,13 @@ use crate::wire::price_rule;
 /// can help.
 pub(crate) fn from_failure(failure: Failure) -> Problem {
     match failure {
-        Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
+        Failure::Busy | Failure::Cancelled | Failure::Unavailable(_) | Failure::Unwritable(_) => {
+            Problem::unavailable(1, failure)
+        }
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
-        Failure::Corrupt(_) | Failure::NewerFormat { .. } => Problem::internal(failure),
+        Failure::Corrupt(_) | Failure::NewerFormat { .. } | Failure::OlderFormat { .. } => {
+            Problem::internal(failure)
+        }
         // `Failure` is non-exhaustive.
         other => Problem::internal(other),
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::endpoint::customers::parse_search;
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::reads::ReadCost;
 use crate::wire::value::prefix_pointer;
 
 /// `POST customers.json`
@@ -152,7 +153,8 @@ pub(super) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
             .map(|customer| customer.record().account);
         let link = last.and_then(|last| next.link(&last));
         Ok(render_page(&page.items, shop.currency, now, &fields).with_header(link))
-    }))
+    })
+    .costing(ReadCost::Search))
 }
 
 fn render_page(

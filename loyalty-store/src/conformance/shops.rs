@@ -44,7 +44,7 @@ pub fn publishing_checks_the_replaced_version(store: &dyn Store) {
 fn birthday_program(points: u32, rate: u32) -> String {
     format!(
         r#"{{"earning": [{{"id": "base", "earn": {{"per_unit": "{rate}"}}}}],
-        "actions": [{{"id": "cake", "kind": "birthday", "points": {points}}}]}}"#
+        "actions": [{{"id": "cake", "kind": {{"birthday": {{"notice_days": 0}}}}, "points": {points}}}]}}"#
     )
 }
 

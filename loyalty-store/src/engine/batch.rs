@@ -12,7 +12,7 @@ use loyalty_core::{
 use tokio::sync::oneshot;
 
 use self::catalogue::StagedCatalogue;
-use super::map::Map;
+use super::map::{Map, Set};
 use super::response_slot::NumberedResponse;
 use super::states::StateChanges;
 use crate::discount::index::IndexChange;
@@ -27,7 +27,7 @@ pub(super) type QueuedReply = (oneshot::Sender<Result<Reply, Failure>>, Result<R
 
 /// The last numbers in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sequences {
+pub(crate) struct Sequences {
     pub(super) seq: Seq,
     pub(super) account: i64,
     pub(super) response: i64,
@@ -102,9 +102,68 @@ impl BatchWrites {
     }
 }
 
+/// The changes of one request, with the events of each row as JSON.
+pub(super) struct SerializedChanges {
+    changes: ChangeSet,
+    events: Vec<String>,
+}
+
+impl ChangeSet {
+    /// Serializes the rows.
+    ///
+    /// # Errors
+    /// Fails if one cannot be. That concerns this request only.
+    pub(super) fn serialize(self) -> Result<SerializedChanges, Failure> {
+        let events = self.journal.iter().map(|row| to_json(&*row.events));
+        Ok(SerializedChanges { events: events.collect::<Result<_, _>>()?, changes: self })
+    }
+}
+
+impl SerializedChanges {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Returns `true` if there is a new customer.
+    pub(super) fn adds_customer(&self) -> bool {
+        self.changes.customers.iter().any(|change| change.before.is_none())
+    }
+
+    /// Moves the rows by some places in the journal, since others have come before them: those
+    /// after the row `base`.
+    pub(super) fn move_rows(&mut self, base: Seq, places: Seq) {
+        let moved = |seq: &mut Seq| {
+            if *seq > base {
+                *seq = seq.saturating_add(places);
+            }
+        };
+        for row in &mut self.changes.journal {
+            let row = Arc::make_mut(row);
+            moved(&mut row.seq);
+            row.previous.as_mut().map(moved);
+        }
+        for (_, record) in &mut self.changes.accounts {
+            if record.seq > base {
+                moved(&mut Arc::make_mut(record).seq);
+            }
+        }
+        for (_, record) in &mut self.changes.orders {
+            let record = Arc::make_mut(record);
+            moved(&mut record.seq);
+            record.snapshot.as_mut().map(moved);
+        }
+        for (_, record) in &mut self.changes.projections {
+            if record.seq > base {
+                moved(&mut Arc::make_mut(record).seq);
+            }
+        }
+    }
+}
+
 /// What the requests of a batch have changed, for the decisions after them.
 pub(super) struct BatchState {
     pub(super) sequences: Sequences,
+    shops: Set<ShopId>,
     pub(super) states: StateChanges,
     pub(super) index_changes: Vec<(ShopId, IndexChange)>,
     codes_by_key: Map<(ShopId, String), Option<CodeId>>,
@@ -121,9 +180,10 @@ pub(super) struct BatchState {
 }
 
 impl BatchState {
-    fn new(sequences: Sequences) -> Self {
+    pub(super) fn new(sequences: Sequences) -> Self {
         Self {
             sequences,
+            shops: Set::default(),
             states: StateChanges::default(),
             index_changes: Vec::new(),
             codes_by_key: Map::default(),
@@ -139,19 +199,22 @@ impl BatchState {
         }
     }
 
+    /// Returns `true` if the batch has a change of the shop.
+    pub(super) fn contains_shop(&self, shop: ShopId) -> bool {
+        self.shops.contains(&shop)
+    }
+
     /// Adds the changes of one request.
-    ///
-    /// # Errors
-    /// Fails if a row cannot be serialized. Nothing is changed then.
     pub(super) fn apply(
         &mut self,
         writes: &mut BatchWrites,
         shop: ShopId,
-        changes: ChangeSet,
-    ) -> Result<(), Failure> {
-        // All rows before anything changes: a failure concerns this request only.
-        let events = changes.journal.iter().map(|row| to_json(&*row.events));
-        let events = events.collect::<Result<Vec<_>, _>>()?;
+        SerializedChanges { changes, events }: SerializedChanges,
+    ) {
+        // A request without changes may be answered without a commit.
+        if !changes.is_empty() {
+            self.shops.insert(shop);
+        }
         for (row, events) in changes.journal.into_iter().zip(events) {
             self.sequences.seq = row.seq;
             writes.journal.push((row, events));
@@ -210,7 +273,6 @@ impl BatchState {
             .map(|(key, record)| ((shop, key), record));
         self.states.projections.extend(in_shop);
         self.states.accounts.extend(changes.accounts);
-        Ok(())
     }
 
     fn apply_index_change(&mut self, shop: ShopId, change: &IndexChange) {

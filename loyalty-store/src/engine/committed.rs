@@ -154,7 +154,7 @@ impl<B: Backend> CommittedState<B> {
         failure.clone().map_or(Ok(()), Err)
     }
 
-    pub(super) fn set_write_failure(&self, failure: Option<Failure>) {
+    pub(crate) fn set_write_failure(&self, failure: Option<Failure>) {
         *self.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 

@@ -1,17 +1,17 @@
 //! The operator's access: shops, API keys and verification, on a file that another process may be
 //! serving.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::schema;
 use super::tables::{
     account, checkpoint, code_claim, discount_index, journal, order, program, projection, query,
     shop,
 };
+use super::{file, schema};
 use crate::engine::Rescheduler;
 use crate::error::Failure;
 use crate::query::VerificationReport;
@@ -42,14 +42,22 @@ pub struct SqliteAdmin {
 
 impl SqliteAdmin {
     /// Opens the file, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As of [`SqliteAdmin::open_existing`].
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        Ok(Self { db: Mutex::new(schema::open(path)?) })
+        Ok(Self::new(schema::open_unmigrated(path, true)?))
+    }
+
+    pub(super) fn new(db: Connection) -> Self {
+        Self { db: Mutex::new(db) }
     }
 
     /// Opens an existing file.
     ///
     /// # Errors
-    /// Fails if there is no file, it was written by a newer program, or it cannot be read.
+    /// Fails if there is no file, it was written by another version of this program, its log is
+    /// another file's, or it cannot be read. It is never moved to another format.
     ///
     /// # Example: a wrong path creates no file
     /// ```
@@ -63,10 +71,39 @@ impl SqliteAdmin {
     /// # Ok(()) }
     /// ```
     pub fn open_existing(path: &Path) -> Result<Self, Failure> {
-        if !path.exists() {
-            return Err(Failure::Unavailable(format!("there is no file {}", path.display())));
-        }
-        Ok(Self { db: Mutex::new(schema::open_existing(path)?) })
+        ensure_exists(path)?;
+        Ok(Self::new(schema::open_unmigrated(path, false)?))
+    }
+
+    /// Opens an existing file to list its shops and to verify it. Neither the file nor its log is
+    /// changed, and nothing is made beside it that stays.
+    ///
+    /// # Errors
+    /// Fails if there is no file, it was written by a newer version of this program, its log is
+    /// another file's, or it cannot be read.
+    ///
+    /// # Example: a file is verified as it is
+    /// ```
+    /// use loyalty_store::SqliteAdmin;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("loyalty.db");
+    /// drop(SqliteAdmin::open(&file)?);
+    /// let before = std::fs::read(&file)?;
+    ///
+    /// assert!(SqliteAdmin::open_unchanged(&file)?.verify()?.differences.is_empty());
+    /// assert_eq!(std::fs::read(&file)?, before);
+    /// # Ok(()) }
+    /// ```
+    pub fn open_unchanged(path: &Path) -> Result<Self, Failure> {
+        ensure_exists(path)?;
+        Ok(Self::new(schema::open_unchanged(path)?))
+    }
+
+    /// Returns the file that says that a store with shops was at this path, if there is no
+    /// database file now: its log or its lock.
+    pub fn trace_of_store(path: &Path) -> Option<PathBuf> {
+        file::trace_of_store(path)
     }
 
     fn lock_db(&self) -> MutexGuard<'_, Connection> {
@@ -129,8 +166,16 @@ impl SqliteAdmin {
     }
 }
 
+fn ensure_exists(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Failure::Unavailable(format!("there is no file {}", path.display())))
+}
+
 /// Verifies in one read transaction, concurrently with a writer.
 pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
+    schema::ensure_current_format(db)?;
     db.execute_batch("BEGIN")?;
     let verified = verify_in_transaction(db);
     db.execute_batch("ROLLBACK")?;
