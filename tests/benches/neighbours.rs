@@ -128,7 +128,7 @@ impl Bench {
                     })
                 })
                 .collect();
-            let timed =
+            let repeat =
                 |mut client: Client, method: &'static str, path: &'static str, body: String| {
                     move || {
                         let mut times = Vec::new();
@@ -149,10 +149,10 @@ impl Bench {
                         "/v1/customers",
                         &format!(r#"{{"customer_id":"n{number}"}}"#),
                     );
-                    scope.spawn(timed(self.client(&key), "POST", "/v1/points-add", body))
+                    scope.spawn(repeat(self.client(&key), "POST", "/v1/points-add", body))
                 })
                 .collect();
-            let livez = scope.spawn(timed(self.client(&key), "GET", "/livez", String::new()));
+            let livez = scope.spawn(repeat(self.client(&key), "GET", "/livez", String::new()));
 
             std::thread::sleep(self.time);
             stopped.store(true, Ordering::Relaxed);

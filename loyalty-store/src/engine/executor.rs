@@ -13,7 +13,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use loyalty_core::ShopId;
 
@@ -24,7 +24,7 @@ use super::batch::view::BatchView;
 use super::batch::{Batch, BatchState, Sequences};
 use super::committed::CommittedState;
 use super::fair_queue::FairQueue;
-use super::long_decisions::{ApartRequest, SLOW_DECISION, SlowShops};
+use super::long_decisions::ApartRequest;
 use super::work_estimate::estimate_work;
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
@@ -71,7 +71,6 @@ pub(super) struct ExecutorState {
     pub(super) waiting: FairQueue<ApartRequest>,
     /// The shop of which a request is being decided apart. Nothing else of it is decided.
     pub(super) decided_apart: Option<ShopId>,
-    pub(super) slow_shops: SlowShops,
     /// The number of times that decisions were discarded.
     pub(super) discarded: u64,
     writer_state: WriterState,
@@ -108,7 +107,6 @@ impl<B: Backend> Executor<B> {
             deferred: Vec::new(),
             waiting: FairQueue::default(),
             decided_apart: None,
-            slow_shops: SlowShops::default(),
             discarded: 0,
             writer_state: WriterState::Working,
             closed: false,
@@ -172,9 +170,7 @@ impl<B: Backend> Executor<B> {
         work: Option<usize>,
     ) {
         let shop = request.request.shop;
-        let is_apart = work.is_some_and(|work| {
-            work >= self.long_work || (work > 0 && state.slow_shops.contains(shop))
-        });
+        let is_apart = work.is_some_and(|work| work >= self.long_work);
         let is_behind = state.decided_apart == Some(shop) || state.waiting.len_of(shop) > 0;
 
         if is_apart || is_behind {
@@ -192,11 +188,7 @@ impl<B: Backend> Executor<B> {
     ) {
         // The guard is held to the end, so that memory is not discarded during a decision.
         if let Ok(_available) = self.committed.ensure_available() {
-            let (shop, began) = (request.shop, Instant::now());
             let result = state.decide(&self.committed, request);
-            if began.elapsed() >= SLOW_DECISION {
-                state.slow_shops.insert(shop);
-            }
 
             // A reply that depends on nothing uncommitted needs no commit.
             if state.is_idle() {

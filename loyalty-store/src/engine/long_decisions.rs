@@ -12,7 +12,6 @@
 //! - If a commit fails meanwhile, the decision may rest on what did not happen. It is discarded.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
 
 use loyalty_core::ShopId;
 
@@ -20,38 +19,16 @@ use super::backend::Backend;
 use super::batch::view::BatchView;
 use super::batch::{BatchState, Sequences, SerializedChanges};
 use super::executor::{Executor, ExecutorState, QueuedRequest, catch_panic};
-use super::map::Map;
 use crate::error::Failure;
 use crate::record::Seq;
 use crate::request::{Action, Receipt, Reply, Request};
 use crate::transact::transact;
-
-/// A decision under the lock that takes so long makes its shop slow.
-pub(super) const SLOW_DECISION: Duration = Duration::from_millis(2);
-
-/// The time for which a shop is slow.
-const SLOW_FOR: Duration = Duration::from_secs(2);
 
 /// A request that waits for its turn.
 pub(super) struct ApartRequest {
     pub(super) request: QueuedRequest,
     /// False if it only waits for requests of its shop before it.
     pub(super) is_apart: bool,
-}
-
-/// Shops with decisions that lately took long, although they were not estimated so.
-#[derive(Default)]
-pub(super) struct SlowShops(Map<ShopId, Instant>);
-
-impl SlowShops {
-    pub(super) fn insert(&mut self, shop: ShopId) {
-        self.0.retain(|_, since| since.elapsed() < SLOW_FOR);
-        self.0.insert(shop, Instant::now());
-    }
-
-    pub(super) fn contains(&self, shop: ShopId) -> bool {
-        !self.0.is_empty() && self.0.get(&shop).is_some_and(|since| since.elapsed() < SLOW_FOR)
-    }
 }
 
 /// A request whose decision apart begins, and what it rests on.

@@ -199,9 +199,11 @@ impl WriteTransaction for SqliteTransaction<'_> {
     }
 
     fn commit(self) -> Result<(), Failure> {
-        self.db.commit().map_err(|error| match Failure::from(error) {
-            failure @ Failure::Unwritable(_) => failure,
-            failure => Failure::UnknownOutcome(failure.to_string()),
+        self.db.commit().map_err(|error| {
+            let text = error.to_string();
+            let failure = Failure::from(error);
+            let did_not_happen = matches!(failure, Failure::Unwritable(_));
+            if did_not_happen { failure } else { Failure::UnknownOutcome(text) }
         })?;
         for (persisted, segments) in self.written_segments {
             *persisted.lock() = segments;

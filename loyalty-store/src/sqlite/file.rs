@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
-use std::io::{Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -136,6 +136,50 @@ pub(super) fn ensure_own_log(path: &Path) -> Result<(), Failure> {
         Some(notes) if notes.file != found.inode() => Err(foreign_log(path, &log)),
         _ => Ok(()),
     }
+}
+
+/// Returns `true` if neither a file nor its log has pages that the file had when the log began.
+///
+/// The first commit of a log tells the length of the file after it. Pages beyond the file that this
+/// commit has not written must have been there before.
+pub(super) fn lacks_pages(path: &Path, log: &Path) -> std::io::Result<bool> {
+    /// Pages that a commit can add and free again, without writing them.
+    const MAX_UNWRITTEN: usize = 4;
+    let file_length = std::fs::metadata(path)?.len();
+    let mut log = std::io::BufReader::new(File::open(log)?);
+    let mut header = [0; 32];
+    log.read_exact(&mut header)?;
+    let [_, _, page_size, _, salt_1, salt_2, ..] = numbers(&header);
+    if page_size == 0 {
+        return Ok(false);
+    }
+
+    let mut written = BTreeSet::new();
+    let mut frame = [0; 24];
+    loop {
+        log.read_exact(&mut frame)?;
+        let [page, pages_after_commit, frame_salt_1, frame_salt_2, ..] = numbers(&frame);
+        if (frame_salt_1, frame_salt_2) != (salt_1, salt_2) {
+            return Ok(false);
+        }
+        written.insert(u64::from(page));
+        if pages_after_commit > 0 {
+            let in_file = file_length / u64::from(page_size);
+            let beyond = in_file.saturating_add(1)..=u64::from(pages_after_commit);
+            let lacking = beyond.filter(|page| !written.contains(page));
+            return Ok(lacking.take(MAX_UNWRITTEN + 1).count() > MAX_UNWRITTEN);
+        }
+        log.seek_relative(i64::from(page_size))?;
+    }
+}
+
+/// Reads the first numbers of a header, which are big-endian.
+fn numbers(bytes: &[u8]) -> [u32; 6] {
+    let mut numbers = [0; 6];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(4)) {
+        *number = bytes.try_into().map_or(0, u32::from_be_bytes);
+    }
+    numbers
 }
 
 /// Returns the failure of a file beside a log that is not its own.

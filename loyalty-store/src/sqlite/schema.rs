@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::file::{ensure_own_log, foreign_log, unmoved_log};
+use super::file::{ensure_own_log, foreign_log, lacks_pages, unmoved_log};
 use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
@@ -381,6 +381,9 @@ fn keep_log(db: &Connection) -> Result<(), Failure> {
 fn check_log(path: &Path) -> Result<(), Failure> {
     let Some(log) = unmoved_log(path) else { return Ok(()) };
     ensure_own_log(path)?;
+    if lacks_pages(path, &log).unwrap_or(false) {
+        return Err(foreign_log(path, &log));
+    }
 
     // Together they may still be damaged, or busy: who opens the file is told.
     let Ok(db) = Connection::open_with_flags(path, WRITE_FLAGS) else {
@@ -427,7 +430,9 @@ fn is_journal_complete(db: &Connection, after: Option<i64>) -> rusqlite::Result<
     let after = after.unwrap_or_else(|| last.saturating_sub(MANY_ROWS).max(0));
     let sql = "SELECT count(*) FROM journal WHERE seq > ?";
     let rows: i64 = db.query_row(sql, [after], |row| row.get(0))?;
-    Ok(rows == last.saturating_sub(after))
+    // All tables are complete up to the checkpoint, which is no newer than the journal.
+    let checkpoint: i64 = db.query_row("SELECT seq FROM checkpoint", [], |row| row.get(0))?;
+    Ok(rows == last.saturating_sub(after) && checkpoint <= last)
 }
 
 fn has_tables(db: &Connection) -> Result<bool, Failure> {

@@ -56,7 +56,7 @@ pub struct SqliteStore {
     path: PathBuf,
     pub(super) committed: Arc<CommittedState<SqliteFile>>,
     admin: SqliteAdmin,
-    executor: Arc<Executor<SqliteFile>>,
+    pub(super) executor: Arc<Executor<SqliteFile>>,
     /// The writer, the checkpointer, and the thread of long decisions.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Ends once all keys are loaded.
