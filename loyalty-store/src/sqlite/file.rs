@@ -164,7 +164,7 @@ pub(super) fn lacks_pages(path: &Path, log: &Path) -> std::io::Result<bool> {
         }
         written.insert(u64::from(page));
         if pages_after_commit > 0 {
-            let in_file = file_length / u64::from(page_size);
+            let in_file = file_length.checked_div(u64::from(page_size)).unwrap_or(0);
             let beyond = in_file.saturating_add(1)..=u64::from(pages_after_commit);
             let lacking = beyond.filter(|page| !written.contains(page));
             return Ok(lacking.take(MAX_UNWRITTEN + 1).count() > MAX_UNWRITTEN);
