@@ -1,6 +1,6 @@
 //! Rejections: the results of commands that the rules do not allow.
 
-use crate::amount::{Amount, Points};
+use crate::amount::{Amount, Points, Rate};
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
@@ -59,6 +59,14 @@ pub enum Rejection {
         action: ActionId,
         /// The limit.
         limit: Limit,
+    },
+    /// The reward would pay more of the order than its share.
+    #[error("at most {share}% of the goods, {maximum}, can be paid with points")]
+    MaximumShareExceeded {
+        /// The share in percent.
+        share: Rate,
+        /// The same as an amount of the shop's currency.
+        maximum: Amount,
     },
     /// The action does not allow another number of points than the program's.
     #[error("action {action} does not accept a number of points")]
@@ -157,7 +165,8 @@ pub enum Rejection {
         /// The action.
         action: ActionId,
     },
-    /// The customer cannot use the code. The reason is not disclosed.
+    /// No action of the program has the code. Its text and its code are those of
+    /// [`Rejection::UnusableCode`], so that nobody learns which codes exist.
     #[error("this code cannot be used")]
     UnknownCode,
     /// The order has no such line.
@@ -181,6 +190,9 @@ pub enum Rejection {
         /// The tier.
         tier: TierId,
     },
+    /// The customer cannot use the code of an action. The reason is not disclosed.
+    #[error("this code cannot be used")]
+    UnusableCode,
 }
 
 impl Rejection {
@@ -196,6 +208,7 @@ impl Rejection {
             Self::InvalidOrder(OrderError::TotalsDisagree { .. }) => "totals_disagree",
             Self::InvalidPoints { .. } => "invalid_points",
             Self::LimitReached { .. } => "limit_reached",
+            Self::MaximumShareExceeded { .. } => "maximum_share_exceeded",
             Self::NoPointsOverride { .. } => "no_points_override",
             Self::OrderMismatch { .. } => "order_mismatch",
             Self::OutOfRange => "out_of_range",
@@ -212,7 +225,7 @@ impl Rejection {
             Self::RewardSoldOut { .. } => "reward_sold_out",
             Self::RewardTooFine { .. } => "reward_too_fine",
             Self::UnknownAction { .. } => "unknown_action",
-            Self::UnknownCode => "unknown_code",
+            Self::UnknownCode | Self::UnusableCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",
             Self::UnknownRedemption => "unknown_redemption",
             Self::UnknownReward { .. } => "unknown_reward",
