@@ -38,12 +38,11 @@ impl StoreFault {
     fn failure(self) -> Failure {
         let text = || "page 7 of /var/lib/loyalty.db".to_owned();
         match self {
-            Self::Busy => Failure::Busy,
+            Self::Busy | Self::Scans => Failure::Busy,
             Self::Corrupt => Failure::Corrupt(text()),
             Self::Unavailable => Failure::Unavailable(text()),
             Self::Unknown => Failure::UnknownOutcome(text()),
             Self::Panics => panic!("on purpose"),
-            Self::Scans => Failure::Busy,
             Self::Hangs => {
                 std::thread::sleep(Duration::from_millis(700));
                 Failure::Busy
