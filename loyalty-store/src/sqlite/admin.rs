@@ -137,9 +137,13 @@ impl SqliteAdmin {
         Ok(Arc::new(shop))
     }
 
-    /// All shops, oldest first.
+    /// All shops, oldest first. An empty file has none.
     pub fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
-        Ok(shop::read_shops(&self.lock_db())?.into_iter().map(Arc::new).collect())
+        let db = self.lock_db();
+        if !schema::has_tables(&db)? {
+            return Ok(Vec::new());
+        }
+        Ok(shop::read_shops(&db)?.into_iter().map(Arc::new).collect())
     }
 
     /// Adds an API key to a shop and revokes all before it but the newest.

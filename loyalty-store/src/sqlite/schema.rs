@@ -435,7 +435,8 @@ fn is_journal_complete(db: &Connection, after: Option<i64>) -> rusqlite::Result<
     Ok(rows == last.saturating_sub(after) && checkpoint <= last)
 }
 
-fn has_tables(db: &Connection) -> Result<bool, Failure> {
+/// Returns `false` for an empty file.
+pub(super) fn has_tables(db: &Connection) -> Result<bool, Failure> {
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(tables > 0)
 }
