@@ -2,11 +2,13 @@
 //!
 //! [`Limits`]: crate::server::Limits
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::BodyLimits;
+use crate::network::{Network, PublicUrl};
 
-/// The limits of an [`App`](crate::app::App).
+/// The settings of an [`App`](crate::app::App).
 ///
 /// # Example: a server for small requests
 /// ```
@@ -22,7 +24,7 @@ use crate::body::BodyLimits;
 /// # drop(app);
 /// assert_eq!(Config::default().store_timeout, Duration::from_secs(30));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The size and time limits of a request body.
     pub body: BodyLimits,
@@ -32,15 +34,22 @@ pub struct Config {
     pub store_timeout: Duration,
     /// The longest wait for a report, which reads all that a shop has.
     pub report_timeout: Duration,
+    /// The URL under which clients reach the server, for absolute links. By default it is
+    /// taken from each request.
+    pub public_url: Option<PublicUrl>,
+    /// Private networks whose addresses a store may give as its endpoint.
+    pub allowed_networks: Arc<[Network]>,
 }
 
 impl Default for Config {
-    /// The default [`BodyLimits`], 30 seconds, and two minutes for a report.
+    /// The default [`BodyLimits`], 30 seconds, two minutes for a report, and no private networks.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
             store_timeout: Duration::from_secs(30),
             report_timeout: Duration::from_mins(2),
+            public_url: None,
+            allowed_networks: Arc::default(),
         }
     }
 }
