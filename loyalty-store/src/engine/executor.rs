@@ -24,7 +24,6 @@ use super::batch::view::BatchView;
 use super::batch::{Batch, BatchState, Sequences};
 use super::committed::CommittedState;
 use super::fair_queue::FairQueue;
-use super::long_decisions::ApartRequest;
 use super::work_estimate::estimate_work;
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
@@ -45,6 +44,13 @@ impl QueuedRequest {
         // The caller may have gone.
         let _ = self.reply.send(Err(failure));
     }
+}
+
+/// A request that waits for its turn to be decided apart.
+pub(super) struct ApartRequest {
+    pub(super) request: QueuedRequest,
+    /// False if it only waits for requests of its shop before it.
+    pub(super) is_apart: bool,
 }
 
 /// Decides requests and hands them to the writer in batches.

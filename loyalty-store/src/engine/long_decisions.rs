@@ -18,18 +18,11 @@ use loyalty_core::ShopId;
 use super::backend::Backend;
 use super::batch::view::BatchView;
 use super::batch::{BatchState, Sequences, SerializedChanges};
-use super::executor::{Executor, ExecutorState, QueuedRequest, catch_panic};
+use super::executor::{ApartRequest, Executor, ExecutorState, QueuedRequest, catch_panic};
 use crate::error::Failure;
 use crate::record::Seq;
 use crate::request::{Action, Receipt, Reply, Request};
 use crate::transact::transact;
-
-/// A request that waits for its turn.
-pub(super) struct ApartRequest {
-    pub(super) request: QueuedRequest,
-    /// False if it only waits for requests of its shop before it.
-    pub(super) is_apart: bool,
-}
 
 /// A request whose decision apart begins, and what it rests on.
 struct LongDecision {
