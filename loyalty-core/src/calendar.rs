@@ -442,7 +442,13 @@ mod tests {
             ("UTC", "2026-01-31T10:00:00Z", "P1M1D", Boundary::Month, "2026-04-01T00:00:00Z"),
             // An instant on the boundary whose day exists lasts to the end of that month.
             ("UTC", "2026-02-01T00:00:00Z", "P1M", Boundary::Month, "2026-04-01T00:00:00Z"),
-            ("Europe/Berlin", "2026-01-30T23:30:00Z", "P1M", Boundary::Month, "2026-02-28T23:00:00Z"),
+            (
+                "Europe/Berlin",
+                "2026-01-30T23:30:00Z",
+                "P1M",
+                Boundary::Month,
+                "2026-02-28T23:00:00Z",
+            ),
         ] {
             let zone: Zone = zone.parse().unwrap();
             assert_eq!(

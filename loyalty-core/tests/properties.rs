@@ -146,7 +146,7 @@ proptest! {
         let mut cuts: Vec<i64> = cuts.iter().map(|cut| i64::try_from(cut.index(usize::try_from(whole + 1).unwrap())).unwrap()).collect();
         cuts.extend([0, whole]);
         cuts.sort_unstable();
-        let amount = |parts: i64| RefundContent::Amount(Amount::from_ten_thousandths(parts).unwrap());
+        let amount = |parts: i64| RefundContent::Amount(Amount::from_ten_thousandths(parts).unwrap().into());
         let slices: Vec<_> = cuts.windows(2).enumerate().map(|(index, cut)| {
             let [from, to] = cut else { unreachable!() };
             refund(&format!("slice{index}"), amount(to - from))
@@ -186,7 +186,7 @@ proptest! {
         let end = if cancels || keeps || order.total.is_zero() {
             Command::CancelOrder { order: id(), at: None }
         } else {
-            refund_command(refund("all", RefundContent::Amount(order.total)))
+            refund_command(refund("all", RefundContent::Amount(order.total.into())))
         };
         ledger.execute(&end, now()).unwrap();
         prop_assert_eq!(ledger.balance(now()), Points::ZERO);
@@ -219,7 +219,7 @@ proptest! {
 
         let state = ledger.orders().get(&id()).unwrap();
         let actual = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: None, refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
         let (exact, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(model::rational(&actual.exact.to_string()), exact, "{}", actual);
         prop_assert_eq!(actual.points.get(), points, "{}", actual);
@@ -251,7 +251,7 @@ proptest! {
         let refunds = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
         ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
         ledger.execute(&refund_command(refunds[0].clone()), now()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: None, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(ledger.balance(now()).get(), points);
 
@@ -403,9 +403,10 @@ fn extreme_refunds() -> impl Strategy<Value = RefundContent> {
     let line = (0..6_u8, extreme_quantities())
         .prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
     prop_oneof![
-        extreme_amounts().prop_map(RefundContent::Amount),
-        (vec(line, 0..4), proptest::option::of(extreme_amounts()))
-            .prop_map(|(lines, amount)| RefundContent::Lines { lines, amount }),
+        extreme_amounts().prop_map(|amount| RefundContent::Amount(amount.into())),
+        (vec(line, 0..4), proptest::option::of(extreme_amounts())).prop_map(|(lines, amount)| {
+            RefundContent::Lines { lines, amount: amount.map(Into::into) }
+        }),
     ]
 }
 

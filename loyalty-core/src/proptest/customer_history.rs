@@ -450,9 +450,9 @@ impl<'a> CommandBuilder<'a> {
                 let amount =
                     percent_of(order.total, percent)?.min(order.total.checked_sub(*refunded)?);
                 *refunded = refunded.checked_add(amount)?;
-                RefundContent::Amount(amount)
+                RefundContent::Amount(amount.into())
             }
-            (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?)),
+            (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?).into()),
         };
 
         let refund = Refund {

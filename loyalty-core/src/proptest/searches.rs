@@ -221,7 +221,8 @@ fn build_refunded(
     units: Option<&(Index, Quantity)>,
 ) -> Option<RefundContent> {
     let Some((pick, units)) = units else {
-        return customer_history::percent_of(order.total, percent).map(RefundContent::Amount);
+        return customer_history::percent_of(order.total, percent)
+            .map(|amount| RefundContent::Amount(amount.into()));
     };
     let line = pick_from(&order.lines, *pick)?;
     Some(RefundContent::Lines {
@@ -323,12 +324,13 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
         let total = RefundContent::Amount(
             slices
                 .iter()
-                .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?,
+                .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?
+                .into(),
         );
         let refund = |(number, part): &(usize, Amount)| {
             Some(Refund {
                 id: RefundId::new(format!("r{number}")).ok()?,
-                refunded: RefundContent::Amount(*part),
+                refunded: RefundContent::Amount((*part).into()),
             })
         };
 

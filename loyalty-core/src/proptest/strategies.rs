@@ -388,11 +388,11 @@ fn build_refunded(order: &Order, template: (i64, Option<(Index, bool)>)) -> Opti
         Amount::from_ten_thousandths(amount.ten_thousandths().checked_div(parts)?).ok()
     };
     let (parts, Some((index, has_amount))) = template else {
-        return part_of(order.total, template.0).map(RefundContent::Amount);
+        return part_of(order.total, template.0).map(|amount| RefundContent::Amount(amount.into()));
     };
     let line = order.lines.get(index.index(order.lines.len().max(1)))?;
     let units = rust_decimal::Decimal::new(line.quantity.thousandths().checked_div(parts)?, 3);
-    let amount = if has_amount { Some(part_of(line.amount, parts)?) } else { None };
+    let amount = if has_amount { Some(part_of(line.amount, parts)?.into()) } else { None };
     Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), Quantity::new(units).ok()?)],
         amount,

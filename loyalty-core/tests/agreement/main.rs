@@ -318,7 +318,7 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
         }
         ModelCommand::Refund(order, number, amount) => {
             let id = RefundId::new(number.to_string()).unwrap();
-            let refund = Refund { id, refunded: RefundContent::Amount(money(amount)) };
+            let refund = Refund { id, refunded: RefundContent::Amount(money(amount).into()) };
             Command::RefundOrder {
                 order: order_id(order),
                 refund,

@@ -253,7 +253,7 @@ pub fn record_paid(order: &str, total: &str) -> Command {
 
 /// Refunds an amount of an order.
 pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
-    let refunded = RefundContent::Amount(amount.parse().unwrap());
+    let refunded = RefundContent::Amount(amount.parse::<Amount>().unwrap().into());
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
     Command::RefundOrder {
         order: order_id(order),
