@@ -99,7 +99,7 @@ impl Quantity {
 
     /// The difference; zero if it would be negative.
     #[must_use]
-    pub(crate) fn saturating_sub(self, other: Self) -> Self {
+    pub fn saturating_sub(self, other: Self) -> Self {
         Self {
             thousandths: self.thousandths.saturating_sub(other.thousandths).max(0),
         }

@@ -27,7 +27,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// (`"kept": true`) and applied when the order arrives.
 pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
-    let (refund, at) = call.body::<RefundBody>()?.parse()?;
+    let (refund, at) = call.body::<RefundBody>()?.parse(&*call.shop()?)?;
     let pointer = refund::error_pointer(&refund);
     let command = Command::RefundOrder {
         order: id.clone(),
