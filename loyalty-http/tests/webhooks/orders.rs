@@ -117,8 +117,10 @@ fn refunds_add_up_to_the_total_at_most() {
 #[test]
 fn products_of_a_refund_are_its_lines() {
     // 60 for two robes and 40 for socks, and 10 for shipping.
-    let products = r#"[{"product_id":"88","product_price":"30.0000","quantity":"2.0000"},
-        {"product_id":"89","product_price":"40.0000","quantity":"1.0000"}]"#;
+    let products = concat!(
+        r#"[{"product_id":"88","product_price":"30.0000","quantity":"2.0000"},"#,
+        r#"{"product_id":"89","product_price":"40.0000","quantity":"1.0000"}]"#
+    );
     for (returned, amount, left) in [
         (
             r#"[{"product_id":"88","quantity":1},{"product_id":"89","quantity":0}]"#,
