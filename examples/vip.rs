@@ -168,7 +168,7 @@ impl YearSimulation {
     }
 
     fn refund(&mut self, order: &str, refund: &str, amount: &str) -> ExampleResult {
-        let refund = Refund::of_amount(RefundId::new(refund)?, amount.parse::<Amount>()?);
+        let refund = Refund::of_amount(RefundId::new(refund)?, amount.parse()?);
         let (order, excess) = (OrderId::new(order)?, loyalty_core::OverRefund::Reject);
         let command = Command::RefundOrder { order, refund, over_refund: excess, at: None };
         self.execute(Action::Order { command, customer: None, change: ProfileChange::default() })?;

@@ -28,7 +28,7 @@ use crate::rules::work::DecisionBuilder;
 /// let paid = Command::RecordOrder {
 ///     order: id.clone(), snapshot: order.into(), status: Status::Paid, at: None, origin: Origin::Shop,
 /// };
-/// let refund = Refund::of_amount(RefundId::new("R1")?, "20.00".parse::<Amount>()?);
+/// let refund = Refund::of_amount(RefundId::new("R1")?, "20.00".parse()?);
 /// let refunded = Command::RefundOrder {
 ///     order: id.clone(), refund, over_refund: OverRefund::Reject, at: None,
 /// };

@@ -26,13 +26,18 @@ impl Refund {
     /// let order = Order::new([tea])?.with_shipping("5".parse()?)?;
     /// ledger.record_order(&id, order, Status::Paid, now)?;
     ///
-    /// let refund = Refund::of_amount("R1".parse()?, "49.95".parse::<Amount>()?);
+    /// let refund = Refund::of_amount("R1".parse()?, "49.95".parse()?);
     /// ledger.refund(&id, refund, now)?;
     /// assert_eq!(ledger.balance(now), Points::ZERO);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn of_amount(id: RefundId, amount: impl Into<RefundAmount>) -> Self {
-        Self { id, refunded: RefundContent::Amount(amount.into()) }
+    pub const fn of_amount(id: RefundId, amount: Amount) -> Self {
+        Self::of_money(id, RefundAmount::new(amount))
+    }
+
+    /// A refund of money as [`Refund::of_amount`], which says its parts or its currency.
+    pub const fn of_money(id: RefundId, money: RefundAmount) -> Self {
+        Self { id, refunded: RefundContent::Amount(money) }
     }
 
     /// A refund of units of lines, at the share of each line that they are.
@@ -67,15 +72,15 @@ impl Refund {
     /// ledger.record_order(&id, Order::new([tea])?, Status::Paid, now)?;
     ///
     /// let refund = Refund::of_lines("R1".parse()?, [("1".parse()?, 1.into())]);
-    /// ledger.refund(&id, refund.with_amount("15".parse::<Amount>()?), now)?;
+    /// ledger.refund(&id, refund.with_amount(RefundAmount::new("15".parse()?)), now)?;
     /// assert_eq!(ledger.balance(now), Points::from(25));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_amount(mut self, amount: impl Into<RefundAmount>) -> Self {
+    pub fn with_amount(mut self, amount: RefundAmount) -> Self {
         match &mut self.refunded {
-            RefundContent::Amount(known) => *known = amount.into(),
-            RefundContent::Lines { amount: known, .. } => *known = Some(amount.into()),
+            RefundContent::Amount(known) => *known = amount,
+            RefundContent::Lines { amount: known, .. } => *known = Some(amount),
         }
         self
     }
@@ -132,7 +137,7 @@ impl RefundContent {
 ///
 /// let postage: Amount = "95".parse()?;
 /// let refunded = RefundAmount::new(postage).with_shipping(postage)?;
-/// ledger.refund(&id, Refund::of_amount("R1".parse()?, refunded), now)?;
+/// ledger.refund(&id, Refund::of_money("R1".parse()?, refunded), now)?;
 /// assert_eq!(ledger.balance(now), Points::from(415));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -214,11 +219,11 @@ impl RefundAmount {
     /// ledger.record_order(&id, order, Status::Paid, now)?;
     ///
     /// let fifty = RefundAmount::new("50".parse()?);
-    /// let unnamed = ledger.refund(&id, Refund::of_amount("R1".parse()?, fifty), now);
+    /// let unnamed = ledger.refund(&id, Refund::of_money("R1".parse()?, fifty), now);
     /// assert_eq!(unnamed.unwrap_err().code(), "currency_required");
     ///
     /// let fifty = fifty.in_currency(RefundCurrency::Order(rand));
-    /// ledger.refund(&id, Refund::of_amount("R1".parse()?, fifty), now)?;
+    /// ledger.refund(&id, Refund::of_money("R1".parse()?, fifty), now)?;
     /// assert_eq!(ledger.balance(now), Points::from(47)); // of 47.50
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
