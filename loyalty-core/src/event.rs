@@ -149,16 +149,10 @@ pub enum Event {
         at: Timestamp,
         /// The source of the report.
         origin: Origin,
-        /// What reports as paid had more of than the snapshot that is now the latest.
-        #[cfg_attr(
-            feature = "json",
-            serde(default, skip_serializing_if = "HighestPaid::is_empty")
-        )]
-        paid: HighestPaid,
-        /// True if the latest snapshot was reported below `paid` only, false if it was so
-        /// until this report. `None` changes nothing: a new snapshot is one as paid.
+        /// What the order was reported with as paid beyond its latest snapshot, if this
+        /// report changes that.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        unpaid: Option<bool>,
+        paid: Option<HighestPaid>,
         /// The time is the shop's own.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
         dated: bool,

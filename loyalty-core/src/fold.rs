@@ -227,7 +227,7 @@ impl OrderState {
     /// let at = |text: &str| text.parse::<Timestamp>().unwrap();
     /// let report = |status, text| Event::OrderRecorded {
     ///     order: id.clone(), snapshot: None, status, at: at(text), origin: Origin::Shop,
-    ///     paid: Default::default(), unpaid: None, dated: true,
+    ///     paid: None, dated: true,
     /// };
     /// let mut order = OrderState::new(id.clone());
     /// order.evolve(&report(Status::Fulfilled, "2026-01-01T00:00:00Z"));
@@ -249,14 +249,16 @@ impl OrderState {
             Event::OrderCancelled { at, .. } => self.cancel(*at),
             Event::OrderCounted { counted, .. } => self.add_counts(counted),
             Event::OrderPinned { pin, .. } => self.set_pin(pin),
-            Event::OrderRecorded { snapshot, status, at, origin, paid, unpaid, dated, .. } => {
+            Event::OrderRecorded { snapshot, status, at, origin, paid, dated, .. } => {
                 if let Some(order) = snapshot {
-                    let (order, unpaid) = (Arc::clone(order), unpaid.unwrap_or_default());
-                    let (at, origin, dated) = (*at, *origin, *dated);
-                    self.set_snapshot(RecordedSnapshot { order, at, origin, unpaid, dated });
+                    let (order, at) = (Arc::clone(order), *at);
+                    let (origin, dated) = (*origin, *dated);
+                    self.set_snapshot(RecordedSnapshot { order, at, origin, dated });
                 }
-                self.record_status(*status, *at, *unpaid);
-                self.raise_paid(paid);
+                self.record_status(*status, *at);
+                if let Some(paid) = paid {
+                    self.set_highest_paid(paid);
+                }
             }
             Event::OrderRefunded { refund, .. } => self.add_refund(refund),
             Event::PointsAwarded { points, lot, counted, at, .. } => {

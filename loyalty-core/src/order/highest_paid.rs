@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Order, Quantity};
+use super::{Line, Order, Quantity};
 use crate::amount::Amount;
 use crate::id::LineId;
 
@@ -21,6 +21,10 @@ pub struct HighestPaid {
     /// Lines that the latest snapshot lacks, or has less of.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub lines: BTreeMap<LineId, PaidLine>,
+    /// The latest snapshot has more than was ever reported as paid. Then all that was is
+    /// here.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub is_exceeded: bool,
 }
 
 /// The most of one line.
@@ -45,33 +49,49 @@ impl PaidLine {
 }
 
 impl HighestPaid {
-    /// Returns true if nothing exceeds the latest snapshot.
-    pub fn is_empty(&self) -> bool {
+    /// Returns true if the latest snapshot is all that was reported as paid.
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What a report as paid had more of than the latest snapshot, and than is known
-    /// already. `latest` is `None` if the latest snapshot was not reported as paid.
-    pub(crate) fn excess_of(&self, report: &Order, latest: Option<&Order>) -> Self {
-        let total = latest.map_or(Amount::ZERO, |latest| latest.total).max(self.total);
-        let excess = report.lines.iter().filter_map(|line| {
-            let known = latest.and_then(|latest| latest.line(&line.id));
-            let known = known.map(super::Line::as_paid).unwrap_or_default();
-            let known = known.max(self.lines.get(&line.id).copied().unwrap_or_default());
-            (line.as_paid().max(known) != known).then(|| (line.id.clone(), line.as_paid()))
-        });
-        Self {
-            total: if report.total > total { report.total } else { Amount::ZERO },
-            lines: excess.collect(),
+    /// The same after a report. `known` is the latest snapshot before it, `latest` the one
+    /// after it. A report that is not of a paid order raises nothing.
+    pub(crate) fn after_report(
+        &self,
+        known: Option<&Order>,
+        (report, is_paid): (&Order, bool),
+        latest: &Order,
+    ) -> Self {
+        let mut all = self.clone();
+        if let Some(known) = known.filter(|_| !self.is_exceeded) {
+            all.raise(known);
         }
+        if is_paid {
+            all.raise(report);
+        }
+
+        let most = |id: &LineId| all.lines.get(id).copied().unwrap_or_default();
+        let is_within = |line: &Line| most(&line.id).max(line.as_paid()) == most(&line.id);
+        all.is_exceeded = latest.total > all.total || !latest.lines.iter().all(is_within);
+        if !all.is_exceeded {
+            for line in &latest.lines {
+                if all.lines.get(&line.id) == Some(&line.as_paid()) {
+                    all.lines.remove(&line.id);
+                }
+            }
+            if all.total == latest.total {
+                all.total = Amount::ZERO;
+            }
+        }
+        all
     }
 
     /// Takes the greater of each number.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.total = self.total.max(other.total);
-        for (id, line) in &other.lines {
-            let known = self.lines.entry(id.clone()).or_default();
-            *known = known.max(*line);
+    fn raise(&mut self, order: &Order) {
+        self.total = self.total.max(order.total);
+        for line in &order.lines {
+            let known = self.lines.entry(line.id.clone()).or_default();
+            *known = known.max(line.as_paid());
         }
     }
 }

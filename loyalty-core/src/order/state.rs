@@ -78,9 +78,6 @@ pub struct RecordedSnapshot {
     pub at: Timestamp,
     /// Its source.
     pub origin: Origin,
-    /// It was reported with a status below `paid` only.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
-    pub unpaid: bool,
     /// Its time is the shop's own. An older report can still come.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub dated: bool,
@@ -347,12 +344,11 @@ impl OrderState {
         self.snapshot = Some(recorded);
     }
 
-    /// Records the status of a report. `unpaid` is what it changes of the latest snapshot.
-    pub(crate) fn record_status(&mut self, status: Status, at: Timestamp, unpaid: Option<bool>) {
+    /// Records the status of a report.
+    pub(crate) fn record_status(&mut self, status: Status, at: Timestamp) {
         if let Some(recorded) = &mut self.snapshot {
             // The same content again, later: only its time moves.
             recorded.at = recorded.at.max(at);
-            recorded.unpaid = unpaid.unwrap_or(recorded.unpaid);
         }
 
         let times = self
@@ -363,9 +359,9 @@ impl OrderState {
         times.last = times.last.max(at);
     }
 
-    /// Records what reports as paid had more of than the latest snapshot.
-    pub(crate) fn raise_paid(&mut self, paid: &HighestPaid) {
-        self.highest_paid.merge(paid);
+    /// Sets what reports as paid had more of than the latest snapshot.
+    pub(crate) fn set_highest_paid(&mut self, paid: &HighestPaid) {
+        self.highest_paid = paid.clone();
     }
 
     /// Records a cancellation.

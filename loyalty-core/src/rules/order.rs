@@ -59,9 +59,8 @@ impl DecisionBuilder<'_> {
             .or(cancelled_before)
             .unwrap_or_else(|| self.order.next_report_time(self.context.now));
         let is_newer = self.order.is_superseded_by(snapshot, origin, at);
-        let (paid, unpaid) = self.compare_paid(snapshot, status, origin, is_newer);
-        let changes_paid = !paid.is_empty() || unpaid == Some(false);
-        if is_newer || changes_paid || !self.order.has_report(status, at) {
+        let paid = self.compare_paid(snapshot, status, origin, is_newer);
+        if is_newer || paid.is_some() || !self.order.has_report(status, at) {
             // An unchanged snapshot is not written again.
             let snapshot = (is_newer && !is_unchanged).then(|| Arc::clone(snapshot));
             let dated = is_dated && snapshot.is_some();
@@ -72,15 +71,14 @@ impl DecisionBuilder<'_> {
                 at,
                 origin,
                 paid,
-                unpaid,
                 dated,
             });
         }
         self.reconcile(id, at)
     }
 
-    /// What a report changes of what the order was reported with as paid: what the latest
-    /// snapshot lacks of it, and whether the latest snapshot itself is unpaid.
+    /// What a report changes of what the order was reported with as paid, beyond its latest
+    /// snapshot. `None` if nothing.
     ///
     /// A plugin reports an order when its merchant counts it as paid.
     fn compare_paid(
@@ -89,28 +87,17 @@ impl DecisionBuilder<'_> {
         status: Status,
         origin: Origin,
         is_newer: bool,
-    ) -> (HighestPaid, Option<bool>) {
+    ) -> Option<HighestPaid> {
         let is_paid = status >= Status::Paid || origin == Origin::Plugin;
         let highest = self.order.highest_paid();
-        let Some(known) = self.order.snapshot() else {
-            return (HighestPaid::default(), (!is_paid).then_some(true));
-        };
-
-        if *known.order == *report {
-            let unpaid = known.unpaid && !is_paid;
-            return (HighestPaid::default(), (unpaid != known.unpaid || unpaid).then_some(unpaid));
+        let known = self.order.snapshot().map(|known| &*known.order);
+        if known == Some(report) && highest.is_empty() {
+            return None;
         }
-        let (older, older_is_paid, latest, latest_is_paid) = if is_newer {
-            (&*known.order, !known.unpaid, report, is_paid)
-        } else {
-            (report, is_paid, &*known.order, !known.unpaid)
-        };
-        let paid = if older_is_paid {
-            highest.excess_of(older, latest_is_paid.then_some(latest))
-        } else {
-            HighestPaid::default()
-        };
-        (paid, (is_newer && !is_paid).then_some(true))
+
+        let latest = known.filter(|_| !is_newer).unwrap_or(report);
+        let changed = highest.after_report(known, (report, is_paid), latest);
+        (changed != *highest).then_some(changed)
     }
 
     /// Cancels an order. A cancellation that is known already changes nothing.

@@ -40,7 +40,7 @@ pub(crate) struct ReturnedGoods<'a> {
 /// What came back of one line.
 #[derive(Clone)]
 pub(crate) struct ReturnedLine {
-    /// All units that refunds name.
+    /// The units that came back, beyond those that edits had removed.
     pub(crate) units: Quantity,
     /// The share of the line by units that came back without money.
     share: Fraction,
@@ -392,17 +392,13 @@ impl LineSums {
         worth_of_units: &mut Fraction,
     ) -> Result<ReturnedLine, Overflow> {
         let units = self.unpriced.saturating_add(self.priced);
-        let removed = most
-            .quantity
-            .thousandths()
-            .saturating_sub(latest.quantity.thousandths())
-            .min(units.thousandths());
+        let removed = most.quantity.saturating_sub(latest.quantity).min(units);
 
         // Of units that an edit removed, none is left to take its share of the line.
         let mut share = Fraction::new(self.unpriced.thousandths(), latest.quantity.thousandths());
         let mut worth = Fraction::ZERO;
-        if removed > 0 {
-            let part = Fraction::new(removed, units.thousandths());
+        if !removed.is_zero() {
+            let part = Fraction::new(removed.thousandths(), units.thousandths());
             share = share.times(&Fraction::ONE.minus(&part)?)?;
             worth = Fraction::new(self.unpriced.thousandths(), most.quantity.thousandths())
                 .times(&part)?
@@ -417,6 +413,7 @@ impl LineSums {
             .minus(&worth)?;
         let money = self.money.clone().minus(&reduced)?;
         add(settled, &self.money.minus(&money)?)?;
+        let units = units.saturating_sub(removed);
         Ok(ReturnedLine { units, share: at_most_one(share), money })
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loyalty_core::program::{EarningConditions, EarningFormula, ProgramDefinition, RefundPolicy};
 use loyalty_core::{
-    Amount, Line, LineId, Order, Rate, Refund, RefundCurrency, Rounding, Tag, TierId, Timestamp,
+    Amount, Line, LineId, Order, Rate, Refund, RefundAmount, RefundCurrency, Rounding, Tag, TierId,
+    Timestamp,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -36,26 +37,8 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
         return BigRational::zero();
     }
 
-    let is_counted = |line: &&Line| {
-        let product = line
-            .product
-            .as_ref()
-            .is_some_and(|id| parts.basis.excluded_products.contains(id));
-        let category = line
-            .categories
-            .iter()
-            .any(|id| parts.basis.excluded_categories.contains(id));
-        !line.gift_card && !product && !category
-    };
-
-    let lines: Vec<&Line> = order.lines.iter().filter(is_counted).collect();
-
-    let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
-    let untaxed = if order.taxes_included && !parts.basis.tax && !order.tax.is_zero() {
-        positive(ratio(positive(gross.clone() - money(order.tax)), gross))
-    } else {
-        BigRational::one()
-    };
+    let lines: Vec<&Line> = order.lines.iter().filter(|line| is_counted(line, parts)).collect();
+    let untaxed = untaxed_share(order, parts);
 
     let mut tax = BigRational::zero();
     if parts.basis.tax && !order.taxes_included {
@@ -120,17 +103,18 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             EarningFormula::PerIncrement { amount, points } => {
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
+            EarningFormula::PerItem(points) => {
+                let items =
+                    own_lines.iter().map(|line| kept_units(line, refunds)).sum::<i64>() / 1_000;
+                BigRational::from_integer((points.get() * items).into()) * &share
+            }
             EarningFormula::PerOrder(points) => {
                 // Something must be left that counts, whichever rule its points go by.
                 let own = |line: &&&Line| !scoped || covers(&rule.when, line);
                 let is_left = |line: &&Line| {
-                    if line.amount.is_zero() {
-                        let returned = returned_units(&line.id, refunds);
-                        returned == 0 && !names(&line.id, refunds)
-                            || returned < line.quantity.thousandths()
-                    } else {
-                        !kept(line).is_zero() || untaxed.is_zero()
-                    }
+                    let has_price = !line.amount.is_zero();
+                    let is_kept = !kept(line).is_zero() || untaxed.is_zero();
+                    if has_price { is_kept } else { has_units(line, refunds) }
                 };
                 let is_entitled = !share.is_zero() && lines.iter().filter(own).any(is_left);
                 BigRational::from_integer(if is_entitled {
@@ -148,9 +132,43 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     sum * tier.map_or_else(BigRational::one, |tier| rate_factor(tier.multiplier))
 }
 
+fn is_counted(line: &Line, parts: &ProgramDefinition) -> bool {
+    let product = line
+        .product
+        .as_ref()
+        .is_some_and(|id| parts.basis.excluded_products.contains(id));
+    let category = line
+        .categories
+        .iter()
+        .any(|id| parts.basis.excluded_categories.contains(id));
+    !line.gift_card && !product && !category
+}
+
+fn untaxed_share(order: &Order, parts: &ProgramDefinition) -> BigRational {
+    let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
+    if order.taxes_included && !parts.basis.tax && !order.tax.is_zero() {
+        positive(ratio(positive(gross.clone() - money(order.tax)), gross))
+    } else {
+        BigRational::one()
+    }
+}
+
 fn covers(when: &EarningConditions, line: &Line) -> bool {
     line.product.as_ref().is_some_and(|id| when.products.contains(id))
         || line.categories.iter().any(|id| when.categories.contains(id))
+}
+
+/// The factor from a refund's currency to the shop's, if it is known.
+fn rate(order: &Order, amount: &RefundAmount) -> Option<BigRational> {
+    let named = match amount.currency() {
+        RefundCurrency::Shop => return Some(BigRational::one()),
+        RefundCurrency::Unnamed if order.presentment.is_none() => return Some(BigRational::one()),
+        RefundCurrency::Unnamed => None,
+        RefundCurrency::Order(named) => Some(named),
+    };
+    let paid = order.presentment?;
+    let is_known = named.is_none_or(|named| named == paid.currency());
+    is_known.then(|| ratio(money(order.total), money(paid.amount())))
 }
 
 /// What came back of the order, by the rules of refunds.
@@ -183,13 +201,9 @@ impl<'a> Returned<'a> {
         for refund in refunds {
             let amount = refund.refunded.amount();
             let mut borne = None;
-            if let Some(amount) = amount {
-                let rate = match (amount.currency(), order.presentment) {
-                    (RefundCurrency::Order(_), Some(paid)) => {
-                        ratio(money(order.total), money(paid.amount()))
-                    }
-                    _ => BigRational::one(),
-                };
+            if let Some((amount, rate)) =
+                amount.and_then(|amount| Some((amount, rate(order, amount)?)))
+            {
                 all += money(amount.amount()) * &rate;
                 shipping += money(amount.shipping()) * &rate;
                 let mut rest = (money(amount.amount()) - money(amount.shipping())) * &rate;
@@ -343,10 +357,17 @@ fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
         .sum()
 }
 
-fn names(line: &LineId, refunds: &[Refund]) -> bool {
-    refunds
-        .iter()
-        .any(|refund| refund.refunded.lines().iter().any(|(id, _)| id == line))
+/// Units that cost something and were not returned, in thousandths.
+fn kept_units(line: &Line, refunds: &[Refund]) -> i64 {
+    let kept = line.quantity.thousandths() - returned_units(&line.id, refunds);
+    if line.amount.is_zero() { 0 } else { kept.max(0) }
+}
+
+/// Returns true if no refund names the line, or units of it are left.
+fn has_units(line: &Line, refunds: &[Refund]) -> bool {
+    let mut named = refunds.iter().flat_map(|refund| refund.refunded.lines());
+    named.all(|(id, _)| *id != line.id)
+        || returned_units(&line.id, refunds) < line.quantity.thousandths()
 }
 
 /// Returns true if nothing is left of the goods, nor of shipping that counts.
