@@ -226,7 +226,7 @@ proptest! {
         // Perhaps a line was edited away after the order was paid.
         let as_paid = gone.map(|amount| with_line_gone(&order, amount));
         let reports: Vec<_> = as_paid.iter().chain([&order]).collect();
-        let mut report = |ledger: &mut Ledger| {
+        let report = |ledger: &mut Ledger| {
             for order in &reports {
                 ledger.execute(&record((*order).clone(), Status::Completed), now()).unwrap();
             }

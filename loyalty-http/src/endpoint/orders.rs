@@ -12,11 +12,14 @@ use crate::problem::{ErrorStatus, Problem};
 use crate::throttle::ThrottleSubject;
 use crate::wire::order::{OrderBody, OrderResponse};
 use crate::wire::refund::{self, RefundBody};
+use crate::wire::value::check_not_ahead;
 
 /// `PUT /v1/orders/{order_id}`
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
-    let report = call.body::<OrderBody>()?.parse(id.clone(), &*call.shop()?)?;
+    let report = call
+        .body::<OrderBody>()?
+        .parse(id.clone(), &*call.shop()?, call.now)?;
     let pointer = report.error_pointer();
 
     // An order is a fact, whatever codes it lists. A dry run of it tells only which of them
@@ -51,6 +54,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
     let (refund, at) = call.body::<RefundBody>()?.parse(&*call.shop()?)?;
+    check_not_ahead(at, call.now, "/refunded_at")?;
     let pointer = refund::error_pointer(&refund);
     let command = Command::RefundOrder {
         order: id.clone(),

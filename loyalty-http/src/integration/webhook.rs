@@ -22,7 +22,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_core::program::{Reward, RewardPricing};
 use loyalty_core::{
-    Amount, Command, Origin, OverRefund, Points, Refund, RefundId, ShopId, Status, Timestamp,
+    Amount, Command, Origin, OverRefund, Points, Program, Refund, RefundId, ShopId, Status,
+    Timestamp,
 };
 use loyalty_store::{
     Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
@@ -40,6 +41,7 @@ use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
+use crate::network::{Network, check_endpoint};
 use crate::problem::{Problem, to_sentence};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardResponse};
@@ -73,6 +75,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) id: &'a str,
     /// The time of receipt.
     pub(crate) now: Timestamp,
+    /// The private networks whose addresses may be endpoints.
+    pub(crate) allowed_networks: &'a [Network],
 }
 
 /// The event of a delivery.
@@ -118,10 +122,10 @@ pub(crate) fn receive(
         WebhookEvent::RedeemReward => redeem_reward(delivery, body, &mut idempotency),
         WebhookEvent::OrderCancelled => cancel_order(body),
         WebhookEvent::OrderClosed => close_order(body),
-        WebhookEvent::CustomerChanged => save_customer(body),
-        WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery.now, body),
+        WebhookEvent::CustomerChanged => save_customer(delivery.now, body),
+        WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery, body),
         WebhookEvent::KeyVerify => verify_key(&*shop()?, delivery.now, body),
-        WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, body),
+        WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, delivery.now, body),
         WebhookEvent::RefundCreated => refund_order(store, &*shop()?, delivery.id, body),
     };
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
@@ -227,9 +231,10 @@ fn list_rewards(
     let program = store.program(shop, None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("the shop has no program"))?;
     let rewards = program.definition().rewards.iter();
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
-        data: rewards.map(StoreRewardResponse::new).collect::<Vec<_>>(),
-    })))
+    let data: Vec<_> = rewards
+        .map(|reward| StoreRewardResponse::new(reward, &program))
+        .collect();
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data })))
 }
 
 /// A customer's balance, and the rewards that they can redeem.
@@ -279,6 +284,7 @@ fn redeem_reward(
         customer,
         reward: reward_id,
         amount,
+        subtotal: None,
         entropy: draw_entropy()?,
     };
     let body = |receipt: &Receipt| {
@@ -308,10 +314,19 @@ fn missing_customer(pointer: &str) -> Problem {
 fn record_installation(
     platform: &str,
     shop: ShopId,
-    now: Timestamp,
+    Delivery { now, allowed_networks, .. }: Delivery<'_>,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
+    let checked = api_endpoint
+        .iter()
+        .try_for_each(|url| check_endpoint(url, allowed_networks));
+    checked.map_err(|error| {
+        wire_problem(WireError {
+            pointer: "/api_endpoint".to_owned(),
+            reason: error.to_string(),
+        })
+    })?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
 
     // No transaction, but it writes to the store, so it runs on a separate thread.
@@ -326,6 +341,7 @@ fn record_installation(
 fn record_order(
     shop: &Shop,
     status: Status,
+    now: Timestamp,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
     let body: wire::Order = read(body)?;
@@ -339,7 +355,7 @@ fn record_order(
     };
     let (customer, change) = body
         .customer
-        .map(wire::Customer::into_profile_change)
+        .map(|customer| customer.into_profile_change(now))
         .unwrap_or_default();
     Ok(write_action(Action::Order { command, customer, change }))
 }
@@ -385,8 +401,8 @@ fn refund_order(
     }))
 }
 
-fn save_customer(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
-    let (customer, change) = read::<wire::Customer>(body)?.into_profile_change();
+fn save_customer(now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
+    let (customer, change) = read::<wire::Customer>(body)?.into_profile_change(now);
     let customer = customer.ok_or_else(|| missing_customer("/id"))?;
     Ok(write_action(Action::Customer {
         customer,
@@ -456,13 +472,13 @@ pub(crate) struct StoreRewardResponse<'a> {
 }
 
 impl<'a> StoreRewardResponse<'a> {
-    fn new(reward: &'a Reward) -> Self {
+    fn new(reward: &'a Reward, program: &Program) -> Self {
         let cost = match &reward.offer {
             RewardPricing::Fixed { cost, .. } => *cost,
             RewardPricing::Variable(_) => Points::ZERO,
         };
         Self {
-            reward: RewardResponse::new(reward),
+            reward: RewardResponse::new(reward, program),
             reward_name: &reward.name,
             points_required: cost,
             minimum_order_amount: to_json_number(reward.minimum_subtotal.unwrap_or_default()),

@@ -68,6 +68,7 @@ codes! {
     INVALID_SEARCH "invalid_search": "The search query is invalid.";
     INVALID_VALUE "invalid_value": "The value has the right type and is not allowed.";
     LIMIT_REACHED "limit_reached": "The customer has reached the limit of the action.";
+    MAXIMUM_SHARE_EXCEEDED "maximum_share_exceeded": "The reward would pay more of the order than its share.";
     MALFORMED_HEADER "malformed_header": "A header is not ASCII.";
     MALFORMED_JSON "malformed_json": "The body is not valid JSON.";
     MALFORMED_PATH "malformed_path": "The path is not percent-encoded UTF-8.";
@@ -127,6 +128,7 @@ codes! {
     UNKNOWN_PRICE_RULE "unknown_price_rule": "The code's price rule was deleted.";
     UNKNOWN_REWARD "unknown_reward": "The program has no such reward.";
     UNKNOWN_TIER "unknown_tier": "The program has no such tier.";
+    UNKNOWN_TRANSFER_CODING "unknown_transfer_coding": "The body has a Transfer-Encoding other than one chunked.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type": "The media type or encoding of the body is not supported.";
     USED_UP "used_up": "The uses and reservations of the code have reached its limit.";
     VERSION_NOT_FOUND "version_not_found": "The program has no such version.";

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::json::BodyErrorCode;
 use super::json::field::TimeField;
 use super::schema;
-use super::value::{ParsedField, QuantityField};
+use super::value::{ParsedField, QuantityField, check_decimals};
 use crate::problem::{Problem, to_sentence};
 
 /// A refund by amount, by lines or both.
@@ -113,16 +113,21 @@ impl RefundBody {
         };
 
         let refunded = with_parts(amount, shipping, tax, "")?;
+        let digits = shop.minor_digits();
         let currency = match &self.currency {
             None => RefundCurrency::Unnamed,
             Some(ParsedField(currency)) if *currency == shop.currency => RefundCurrency::Shop,
             Some(ParsedField(currency)) => RefundCurrency::Order(*currency),
         };
         let Some(money) = shop_money else {
+            if !matches!(currency, RefundCurrency::Order(_)) {
+                check_parts(&refunded, digits, "")?;
+            }
             return Ok(Some(refunded.in_currency(currency)));
         };
         let RefundShopMoney { amount: ParsedField(amount), shipping, tax } = money;
         let refunded = with_parts(amount, value(shipping), value(tax), "/shop_money")?;
+        check_parts(&refunded, digits, "/shop_money")?;
         Ok(Some(refunded.in_currency(RefundCurrency::Shop)))
     }
 }
@@ -152,6 +157,16 @@ fn with_parts(
         refunded = refunded.with_tax(tax).map_err(|error| problem(&error, "tax"))?;
     }
     Ok(refunded)
+}
+
+/// Checks that no amount has more decimals than the shop's currency.
+fn check_parts(refunded: &RefundAmount, digits: u32, pointer: &str) -> Result<(), Problem> {
+    let tax = refunded.tax().unwrap_or_default();
+    [("amount", refunded.amount()), ("shipping", refunded.shipping()), ("tax", tax)]
+        .into_iter()
+        .try_for_each(|(name, amount)| {
+            check_decimals(amount, digits, || format!("{pointer}/{name}"))
+        })
 }
 
 /// Returns a function from a rejection to the pointer of its cause in the body.
