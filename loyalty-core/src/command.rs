@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::event::AdjustmentReason;
+use crate::exact::Fraction;
 use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
+#[cfg(doc)]
+use crate::order::OrderState;
 use crate::order::{Order, Origin, Refund, Status};
 use crate::referral::ReferralParty;
 use crate::tier::ManualTier;
@@ -99,6 +102,16 @@ pub enum Command {
         over_refund: OverRefund,
         /// Time of the change in the shop. `None` for now.
         at: Option<Timestamp>,
+    },
+    /// Goods of an order that had used a redemption came back. A fact, which is never
+    /// rejected.
+    RefundRedemption {
+        /// Id of the redemption.
+        redemption: RedemptionId,
+        /// Id of the order.
+        order: OrderId,
+        /// Share of the order's goods that came back: [`OrderState::returned_share`].
+        returned: Fraction,
     },
     /// The customer exchanges points for a reward.
     RedeemReward {
@@ -201,6 +214,7 @@ impl Command {
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
             | Self::RedeemReward { .. }
+            | Self::RefundRedemption { .. }
             | Self::ReleaseRedemption { .. }
             | Self::RewardReferral { .. }
             | Self::SetBalance { .. }
@@ -222,6 +236,7 @@ impl Command {
         if let Self::CancelRedemption { redemption }
         | Self::ClaimRedemption { redemption, .. }
         | Self::RedeemReward { redemption, .. }
+        | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }
         | Self::UseRedemption { redemption, .. } = self
         {

@@ -68,6 +68,9 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::RedeemReward { redemption, reward, amount, subtotal, entropy } => {
             work.redeem(*redemption, reward, *amount, *subtotal, *entropy)?;
         }
+        Command::RefundRedemption { order, returned, .. } => {
+            work.refund_redemption(order, returned)?;
+        }
         Command::ReleaseRedemption { order, .. } => work.release_redemption(order)?,
         Command::RefundOrder { order, refund, over_refund, at } => {
             work.refund_order(order, refund, *over_refund, *at)?;

@@ -312,6 +312,21 @@ pub enum Event {
         /// The instant of its end.
         at: Timestamp,
     },
+    /// Goods of the order that had used a redemption came back, and with them their part of
+    /// its points.
+    RedemptionRefunded {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// The order.
+        order: OrderId,
+        /// The points returned.
+        returned: Arc<RedemptionReturn>,
+        /// The usage to take off limits, with the last points.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        counted_usage: Option<CountedUsage>,
+        /// The instant.
+        at: Timestamp,
+    },
     /// The order that had used a redemption was cancelled: it can be used again.
     RedemptionReopened {
         /// The new state of the redemption.
@@ -332,6 +347,9 @@ pub enum Event {
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         #[cfg_attr(feature = "json", serde(rename = "taken"))]
         payment: Option<Arc<RedemptionPayment>>,
+        /// The shop said so by itself, not by a code of the order.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        by_shop: bool,
         /// The instant.
         at: Timestamp,
     },

@@ -131,6 +131,10 @@ impl Account {
                     None => self.touch(Some(*at)),
                 }
             }
+            Event::RedemptionRefunded { returned, at, .. } => {
+                self.record_reward_usage(event);
+                self.return_payment(returned, *at);
+            }
             Event::RedemptionReopened { redemption, at, .. } => {
                 self.reopen_redemption(redemption);
                 self.touch(Some(*at));
@@ -208,7 +212,8 @@ impl Usage {
                 .get_or_insert_with(|| Self::new(issue.day))
                 .add(issue.day, issue.points);
         } else if let Event::RedemptionCancelled { counted_usage: Some(counted), .. }
-        | Event::RedemptionExpired { counted_usage: Some(counted), .. } = event
+        | Event::RedemptionExpired { counted_usage: Some(counted), .. }
+        | Event::RedemptionRefunded { counted_usage: Some(counted), .. } = event
             && let Some(usage) = &mut usage
         {
             usage.release(counted.day, counted.points);
@@ -277,6 +282,7 @@ impl OrderState {
                     self.add_counts(counted);
                 }
             }
+            Event::RedemptionUsed { redemption, .. } => self.add_redemption(*redemption),
             Event::AccountAbsorbed { .. }
             | Event::AccountMerged { .. }
             | Event::AwardGiven { .. }
@@ -288,8 +294,8 @@ impl OrderState {
             | Event::PointsSubtracted { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
+            | Event::RedemptionRefunded { .. }
             | Event::RedemptionReopened { .. }
-            | Event::RedemptionUsed { .. }
             | Event::ReferralCodeIssued { .. }
             | Event::ReferralCompleted { .. }
             | Event::ReferralJoined { .. }
@@ -310,6 +316,8 @@ impl Redemption {
             self.cancel(order.as_ref(), *at);
         } else if let Event::RedemptionExpired { returned, at, .. } = event {
             self.expire(returned.is_some(), *at);
+        } else if let Event::RedemptionRefunded { returned, counted_usage, .. } = event {
+            self.refund(returned.points(), counted_usage.is_some());
         } else if let Event::RedemptionReopened { redemption, .. } = event {
             *self = (**redemption).clone();
         } else if let Event::RedemptionUsed { order, payment, at, .. } = event {

@@ -209,6 +209,7 @@ pub fn check_points_or_code(ledger: &Ledger, now: Timestamp) -> TestCaseResult {
 
     for (id, redemption) in ledger.redemptions() {
         let (paid, price) = (redemption.payment().points(), redemption.issue().points);
+        let refunded = redemption.refunded();
         // The account is caught up to `now`, the redemption is not.
         let is_open = account.redemptions().iter().any(|open| open.issue().id == *id);
         let can_expire =
@@ -230,7 +231,14 @@ pub fn check_points_or_code(ledger: &Ledger, now: Timestamp) -> TestCaseResult {
             is_late_use && event.redemption() == Some(*id)
         });
         sum = sum.saturating_add(if is_active { paid } else { Points::ZERO });
-        prop_assert!(!is_active || paid == price || (forgiven && paid < price), "{:?}", redemption);
+        let spent = paid.saturating_add(refunded);
+        prop_assert!(
+            !is_active || spent == price || (forgiven && spent < price),
+            "{:?}",
+            redemption
+        );
+        let is_used = matches!(redemption.state(), RedemptionState::Used { .. });
+        prop_assert!(is_used || refunded.is_zero(), "{:?}", redemption);
     }
 
     let totals = account.totals();

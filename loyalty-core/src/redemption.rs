@@ -24,7 +24,9 @@ use crate::discount::{
 use crate::fault::Fault;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
 use crate::lot::Lot;
-use crate::program::{Benefit, FreeShipping, OrderCancelledPolicy, Percentage, Reward};
+use crate::program::{
+    Benefit, FreeShipping, OrderCancelledPolicy, OrderRefundedPolicy, Percentage, Reward,
+};
 
 /// The terms of a redemption, fixed at its issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,12 @@ pub struct Issuance {
     pub points_back_when_expired: bool,
     /// What the cancellation of the order that used it returns.
     pub order_cancelled: OrderCancelledPolicy,
+    /// What refunds of the order that used it return.
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "OrderRefundedPolicy::is_default")
+    )]
+    pub order_refunded: OrderRefundedPolicy,
     /// The largest share of an order's goods that it pays, in percent.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub maximum_share: Option<Rate>,
@@ -162,6 +170,9 @@ pub struct Redemption {
     /// The points that are taken for it now.
     #[cfg_attr(feature = "json", serde(rename = "taken"))]
     payment: RedemptionPayment,
+    /// Points that refunds of the order that used it returned.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
+    refunded: Points,
     /// It counts for the limits of its reward.
     #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts_toward_limits: bool,
@@ -231,6 +242,28 @@ impl RedemptionPayment {
             .iter()
             .fold(self.debt, |sum, part| sum.saturating_add(part.points))
     }
+
+    /// Splits off the last points: what stays taken, and what returns. The last part that
+    /// was spent returns first, so that any slices return the same parts in the end.
+    pub(crate) fn split_last(&self, points: Points) -> (Self, Self) {
+        let none = || Self { parts: Vec::new(), debt: Points::ZERO, at: self.at };
+        let (mut kept, mut returned) = (none(), none());
+        returned.debt = self.debt.min(points);
+        kept.debt = self.debt.saturating_sub(returned.debt);
+
+        let mut left = points.saturating_sub(returned.debt);
+        for part in self.parts.iter().rev() {
+            let back = part.points.min(left);
+            left = left.saturating_sub(back);
+            let stays = part.points.saturating_sub(back);
+            for (half, points) in [(&mut returned, back), (&mut kept, stays)] {
+                if points.is_positive() {
+                    half.parts.insert(0, Lot { points, ..part.clone() });
+                }
+            }
+        }
+        (kept, returned)
+    }
 }
 
 /// Points that a redemption returned.
@@ -295,6 +328,7 @@ impl Redemption {
             state: RedemptionState::Issued,
             ends_at: issue.ends_at,
             payment,
+            refunded: Points::ZERO,
             counts_toward_limits: true,
             issue,
         }
@@ -320,6 +354,12 @@ impl Redemption {
     /// The points taken for it now. None of them if they were returned.
     pub fn payment(&self) -> &RedemptionPayment {
         &self.payment
+    }
+
+    /// The points that refunds of the order that used it returned. They are no longer part
+    /// of the payment.
+    pub fn refunded(&self) -> Points {
+        self.refunded
     }
 
     /// The state at `now`. A redemption whose end has passed is expired, even without an
@@ -359,7 +399,16 @@ impl Redemption {
         self.state = RedemptionState::Used { order: order.cloned(), at };
         if let Some(payment) = payment {
             self.payment = payment.clone();
+            self.refunded = Points::ZERO;
         }
+    }
+
+    /// Returns points for goods that came back. `releases_limits` is true with the last of
+    /// them.
+    pub(crate) fn refund(&mut self, points: Points, releases_limits: bool) {
+        (self.payment, _) = self.payment.split_last(points);
+        self.refunded = self.refunded.saturating_add(points);
+        self.counts_toward_limits &= !releases_limits;
     }
 
     /// Cancels it and returns its points.

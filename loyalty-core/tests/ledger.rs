@@ -321,6 +321,93 @@ fn a_cancelled_order_gives_back_what_the_shop_said_it_used() {
 }
 
 #[test]
+fn refunds_return_the_points_that_the_order_was_paid_with() {
+    // The order of 30 was paid with 100 points. Each row is a policy, refunds by amount, and
+    // the points of the redemption that came back after each.
+    for (policies, refunds, expected) in [
+        ("", &["15", "15"][..], &[0, 0][..]),
+        (r#""order_refunded": "keep""#, &["30"], &[0]),
+        (r#""order_refunded": "points""#, &["30"], &[100]),
+        (r#""order_refunded": "points""#, &["15", "15"], &[50, 100]),
+        (r#""order_refunded": "points""#, &["10", "10", "10"], &[33, 66, 100]),
+        (r#""order_refunded": "points""#, &["0.01", "29.99"], &[0, 100]),
+        (r#""order_refunded": "points", "order_cancelled": "points""#, &["10"], &[33]),
+    ] {
+        let terms = format!(r#"{{"redemption": {{{policies}}}, "#);
+        let document = FIVE_OFF.replacen('{', &terms, 1);
+        for by_code in [true, false] {
+            let mut ledger = Ledger::new(program(&document));
+            ledger.add(Points::from(150), "welcome", at("01-01")).unwrap();
+            let redemption = ledger.redeem(&five(), [7; 16], at("01-02")).unwrap();
+            let number = redemption.issue().id;
+            let codes = by_code.then(|| code(&redemption));
+            let paid = order("30").with_codes(codes);
+            ledger
+                .record_order(&id("1001"), paid.clone(), Status::Paid, at("01-03"))
+                .unwrap();
+            if !by_code {
+                ledger.use_redemption(number, Some(&id("1001")), at("01-03")).unwrap();
+            }
+            assert_eq!(ledger.balance(at("01-03")), Points::from(80));
+
+            let refunded = |ledger: &Ledger| ledger.redemption(number).unwrap().refunded().get();
+            for (index, (cost, back)) in refunds.iter().zip(expected).enumerate() {
+                let refund = refund(&format!("R{index}"), cost);
+                // Twice: once however often it is told.
+                ledger.refund(&id("1001"), refund.clone(), at("01-04")).unwrap();
+                ledger.refund(&id("1001"), refund, at("01-04")).unwrap();
+                assert_eq!(refunded(&ledger), *back, "{policies} {refunds:?} {by_code}");
+            }
+            assert_eq!(ledger.redemption(number).unwrap().state().name(), "used");
+
+            // The cancellation returns the rest, as points once some came back, never both.
+            let back = *expected.last().unwrap();
+            ledger.cancel_order(&id("1001"), at("01-05")).unwrap();
+            let state = ledger.redemption(number).unwrap().state().name();
+            let balance = ledger.balance(at("01-05")).get();
+            let expected = if back > 0 { ("cancelled", 150) } else { ("issued", 50) };
+            assert_eq!((state, balance), expected, "{policies} {refunds:?} {by_code}");
+
+            let stored = replay(&ledger, program(&document));
+            assert_eq!(stored.redemption(number), ledger.redemption(number));
+            assert_eq!(stored.account(), ledger.account());
+        }
+    }
+}
+
+#[test]
+fn returned_points_go_to_their_lots() {
+    let document = FIVE_OFF.replacen(
+        '{',
+        r#"{"redemption": {"order_refunded": "points"}, "expiry": {"per_lot": {"after": "P6M"}}, "#,
+        1,
+    );
+    let mut ledger = Ledger::new(program(&document));
+    for (points, day) in [(60, "01-01"), (90, "01-02")] {
+        ledger.add(Points::from(points), "", at(day)).unwrap();
+    }
+    let before: Vec<_> = ledger.account().lots().iter().cloned().collect();
+    let redemption = ledger.redeem(&five(), [7; 16], at("01-03")).unwrap();
+    let earn_nothing = order("30")
+        .with_redeemed(amount("30"))
+        .with_codes([code(&redemption)]);
+    ledger
+        .record_order(&id("1001"), earn_nothing, Status::Paid, at("01-03"))
+        .unwrap();
+
+    // What was spent last returns first; in the end all is where it was.
+    let half =
+        Refund::of_lines("R1".parse().unwrap(), [("1".parse().unwrap(), "0.5".parse().unwrap())]);
+    ledger.refund(&id("1001"), half, at("01-04")).unwrap();
+    let points: Vec<i64> = ledger.account().lots().iter().map(|lot| lot.points.get()).collect();
+    assert_eq!(points, [10, 90]);
+    let half =
+        Refund::of_lines("R2".parse().unwrap(), [("1".parse().unwrap(), "0.5".parse().unwrap())]);
+    ledger.refund(&id("1001"), half, at("01-05")).unwrap();
+    assert_eq!(ledger.account().lots().iter().cloned().collect::<Vec<_>>(), before);
+}
+
+#[test]
 fn a_redemption_belongs_to_one_ledger() {
     let (_, redemption) = ledger_with_code();
     let mut other = Ledger::new(program(FIVE_OFF));

@@ -158,6 +158,8 @@ macro_rules! conformance {
                 a_cancelled_redemption_returns_points_and_disables_its_code
                 a_cancelled_order_returns_its_redemption
                 a_cancelled_order_returns_points_if_configured
+                a_cancelled_order_returns_what_the_shop_said_it_used
+                refunds_of_an_order_return_points_if_configured
                 a_redemption_expires_without_a_command
                 a_reward_without_a_code_is_marked_used
                 redemptions_are_read_in_pages_through_a_merge

@@ -138,8 +138,11 @@ impl OrderRecord {
 
     /// Folds an event about this order from a journal row.
     pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
-        // Events may arrive before the customer of the order is known.
-        self.account = row.account.or(self.account);
+        // Events may arrive before the customer of the order is known. Who used a redemption
+        // with it need not be the one who ordered.
+        if !matches!(event, Event::RedemptionUsed { .. }) {
+            self.account = row.account.or(self.account);
+        }
         self.state.evolve(event);
         if let Event::OrderRecorded { snapshot: Some(_), .. } = event {
             self.snapshot = Some(row.seq);

@@ -164,6 +164,7 @@ impl ProgramReport {
             Event::PointsSubtracted { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
+            | Event::RedemptionRefunded { .. }
             | Event::RedemptionUsed { .. }
             | Event::RewardRedeemed { .. } => add_to(&mut self.redeemed, event.points().negated()),
             Event::PointsExpired { points, .. } => add_to(&mut self.expired, *points),

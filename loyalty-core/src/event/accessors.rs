@@ -6,7 +6,8 @@ use crate::calendar::Timestamp;
 use crate::id::{OrderId, RedemptionId, RewardId};
 
 impl Event {
-    /// The order that the event is about.
+    /// The order that the event is about. A use of a redemption is about one if nothing
+    /// else says that they belong together.
     pub fn order(&self) -> Option<&OrderId> {
         match self {
             Self::OrderCancelled { order, .. }
@@ -17,9 +18,9 @@ impl Event {
             | Self::OrderRefunded { order, .. }
             | Self::PointsAwarded { order, .. }
             | Self::PointsTakenBack { order, .. } => Some(order),
-            Self::PointsExpired { order, .. } | Self::PointsReleased { order, .. } => {
-                order.as_ref()
-            }
+            Self::PointsExpired { order, .. }
+            | Self::PointsReleased { order, .. }
+            | Self::RedemptionUsed { order, by_shop: true, .. } => order.as_ref(),
             Self::AccountAbsorbed { .. }
             | Self::AccountMerged { .. }
             | Self::AwardGiven { .. }
@@ -30,6 +31,7 @@ impl Event {
             | Self::PointsSubtracted { .. }
             | Self::RedemptionCancelled { .. }
             | Self::RedemptionExpired { .. }
+            | Self::RedemptionRefunded { .. }
             | Self::RedemptionReopened { .. }
             | Self::RedemptionUsed { .. }
             | Self::ReferralCodeIssued { .. }
@@ -54,6 +56,7 @@ impl Event {
         }
         if let Self::RedemptionCancelled { redemption, .. }
         | Self::RedemptionExpired { redemption, .. }
+        | Self::RedemptionRefunded { redemption, .. }
         | Self::RedemptionUsed { redemption, .. } = self
         {
             return Some(*redemption);
@@ -67,7 +70,8 @@ impl Event {
             return Some(&issue.reward);
         }
         if let Self::RedemptionCancelled { counted_usage, .. }
-        | Self::RedemptionExpired { counted_usage, .. } = self
+        | Self::RedemptionExpired { counted_usage, .. }
+        | Self::RedemptionRefunded { counted_usage, .. } = self
         {
             return counted_usage.as_ref().map(|usage| &usage.reward);
         }
@@ -115,7 +119,10 @@ impl Event {
                 lots.iter()
                     .fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points)),
             ),
-            Self::RedemptionCancelled { returned, .. } => PointsDelta::available(returned.points()),
+            Self::RedemptionCancelled { returned, .. }
+            | Self::RedemptionRefunded { returned, .. } => {
+                PointsDelta::available(returned.points())
+            }
             Self::RedemptionExpired { returned, .. } => PointsDelta::available(
                 returned.as_ref().map_or(Points::ZERO, |returned| returned.points()),
             ),
@@ -159,6 +166,7 @@ impl Event {
             | Self::AwardTakenBack { at, .. }
             | Self::RedemptionCancelled { at, .. }
             | Self::RedemptionExpired { at, .. }
+            | Self::RedemptionRefunded { at, .. }
             | Self::RedemptionReopened { at, .. }
             | Self::RedemptionUsed { at, .. }
             | Self::ReferralCodeIssued { at, .. }

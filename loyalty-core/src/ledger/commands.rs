@@ -127,7 +127,8 @@ impl Ledger {
         self.execute_with_redemptions(id, &command, now)
     }
 
-    /// Records a refund of an order and takes back its share of the points.
+    /// Records a refund of an order and takes back its share of the points. Where the program
+    /// says so (`order_refunded`), points that the order was paid with come back.
     ///
     /// A repeated refund of one id moves nothing. A refund that comes before its order is kept, and
     /// counts as soon as the order is recorded.
@@ -157,8 +158,9 @@ impl Ledger {
         refund: Refund,
         now: Timestamp,
     ) -> Result<Decision, Rejection> {
-        let (order, over_refund) = (order.clone(), OverRefund::Reject);
-        self.execute(&Command::RefundOrder { order, refund, over_refund, at: None }, now)
+        let over_refund = OverRefund::Reject;
+        let command = Command::RefundOrder { order: order.clone(), refund, over_refund, at: None };
+        self.execute_with_redemptions(order, &command, now)
     }
 
     /// Exchanges points for a reward, and returns the redemption with its code.
@@ -469,6 +471,9 @@ impl Ledger {
             })
         };
 
+        let returned = state.map(OrderState::returned_share);
+        let returned = returned.and_then(Result::ok).filter(|share| !share.is_zero());
+
         let mut commands = Vec::new();
         for (number, redemption) in &self.redemptions {
             let used = matches!(
@@ -479,6 +484,13 @@ impl Ledger {
                 commands.push(Command::ClaimRedemption { redemption: redemption_id, order });
             } else if used && (cancelled || has_code(before, redemption)) {
                 commands.push(Command::ReleaseRedemption { redemption: redemption_id, order });
+                continue;
+            } else if !used {
+                continue;
+            }
+            if let Some(returned) = returned.clone() {
+                let (redemption, order) = (redemption_id, id.clone());
+                commands.push(Command::RefundRedemption { redemption, order, returned });
             }
         }
         commands

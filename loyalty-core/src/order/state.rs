@@ -9,8 +9,10 @@ use super::{HighestPaid, Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::counts::{Counts, CountsDelta};
-use crate::id::{OrderId, ProgramVersion, RefundId, RuleId, Tag, TierId};
+use crate::exact::{Fraction, Overflow};
+use crate::id::{OrderId, ProgramVersion, RedemptionId, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
+use crate::rules::refund;
 use chrono::NaiveDate;
 
 /// All facts of one order, in a form that does not depend on the sequence in which they
@@ -55,6 +57,9 @@ pub struct OrderState {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "HighestPaid::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "paid"))]
     highest_paid: HighestPaid,
+    /// Redemptions that the shop marked as used with the order.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
+    redemptions: BTreeSet<RedemptionId>,
     pin: Option<Pin>,
     posted: PostedPoints,
     /// Points credited to the account's non-expiring lot, by instant, less clawbacks.
@@ -193,6 +198,7 @@ impl OrderState {
             cancelled_at: None,
             refunds: BTreeMap::new(),
             highest_paid: HighestPaid::default(),
+            redemptions: BTreeSet::new(),
             pin: None,
             posted: PostedPoints::default(),
             non_expiring: BTreeMap::new(),
@@ -251,6 +257,20 @@ impl OrderState {
     /// The refunds by their ids.
     pub fn refunds(&self) -> &BTreeMap<RefundId, RefundContent> {
         &self.refunds
+    }
+
+    /// The redemptions that the shop marked as used with the order. Those whose codes the
+    /// order lists are not among them.
+    pub fn redemptions(&self) -> &BTreeSet<RedemptionId> {
+        &self.redemptions
+    }
+
+    /// The share of the goods that refunds gave back: 1 if nothing is left of them.
+    ///
+    /// # Errors
+    /// [`Overflow`] if amounts are too large for fractions of 256 bits.
+    pub fn returned_share(&self) -> Result<Fraction, Overflow> {
+        refund::returned_share(self)
     }
 
     /// What it was reported with as paid, as far as the latest snapshot has less.
@@ -372,6 +392,11 @@ impl OrderState {
     /// Records a refund.
     pub(crate) fn add_refund(&mut self, refund: &Refund) {
         self.refunds.insert(refund.id.clone(), refund.refunded.clone());
+    }
+
+    /// Notes a redemption that the shop marked as used with the order.
+    pub(crate) fn add_redemption(&mut self, redemption: RedemptionId) {
+        self.redemptions.insert(redemption);
     }
 
     /// Pins what the order earns under.

@@ -208,10 +208,34 @@ pub struct RedemptionTerms {
     pub grace: Period,
     /// Effect of the cancellation of the order that used a redemption.
     pub order_cancelled: OrderCancelledPolicy,
+    /// Effect of refunds of the order that used a redemption.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "OrderRefundedPolicy::is_default"))]
+    pub order_refunded: OrderRefundedPolicy,
     /// The largest share of the price of an order's goods that rewards off the price pay
     /// together, in percent. `None` for no limit.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub maximum_share: Option<Rate>,
+}
+
+/// The effect of refunds of the order that used a redemption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum OrderRefundedPolicy {
+    /// The points stay spent. The default.
+    #[default]
+    Keep,
+    /// The points come back to their lots in proportion to the goods that came back, all of
+    /// them with the last.
+    Points,
+}
+
+#[cfg(feature = "json")]
+impl OrderRefundedPolicy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The effect of the cancellation of the order that used a redemption.
@@ -240,6 +264,7 @@ impl Default for RedemptionTerms {
         Self {
             grace: Period::THIRTY_DAYS,
             order_cancelled: OrderCancelledPolicy::default(),
+            order_refunded: OrderRefundedPolicy::default(),
             maximum_share: None,
         }
     }

@@ -25,7 +25,7 @@ use crate::id::{
     AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId,
     VariantId,
 };
-use crate::program::{OrderCancelledPolicy, Program, Reward, RewardPricing};
+use crate::program::{OrderCancelledPolicy, OrderRefundedPolicy, Program, Reward, RewardPricing};
 use crate::redemption::Issuance;
 
 fn numbered_texts(prefix: &'static str) -> impl Strategy<Value = String> {
@@ -216,6 +216,7 @@ fn reward_price_rule(program: &Program, reward: &Reward) -> Option<PriceRule> {
         ends_at: None,
         points_back_when_expired: false,
         order_cancelled: OrderCancelledPolicy::Code,
+        order_refunded: OrderRefundedPolicy::Keep,
         maximum_share: reward.share_of_order(&program.definition().redemption),
         grace: Period::THIRTY_DAYS,
     };

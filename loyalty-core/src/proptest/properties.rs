@@ -82,6 +82,7 @@ pub fn check_idempotency(ledger: &Ledger, fact: &Command, now: Timestamp) -> Tes
             | Command::CancelOrder { .. }
             | Command::CancelRedemption { .. }
             | Command::ClaimRedemption { .. }
+            | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }
             | Command::UseRedemption { .. }
             | Command::SetBalance { .. }

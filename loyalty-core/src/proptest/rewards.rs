@@ -9,11 +9,13 @@ use super::values::{amounts, categories, ids, products};
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Period;
 use crate::command::Command;
+use crate::exact::Fraction;
 use crate::id::{OrderId, RedemptionId, RewardId};
 use crate::limit::{Limit, Quota, Span};
 use crate::program::{
-    Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, Percentage,
-    PointPrice, ProductScope, RedemptionTerms, Reward, RewardPricing, VariableAmount,
+    Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy,
+    OrderRefundedPolicy, Percentage, PointPrice, ProductScope, RedemptionTerms, Reward,
+    RewardPricing, VariableAmount,
 };
 
 /// Generates rewards of every kind.
@@ -108,10 +110,12 @@ fn percents() -> impl Strategy<Value = Rate> {
 pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
     let grace = (1..40_u32).prop_filter_map("a period", Period::from_days);
     let policies = select(&[OrderCancelledPolicy::Code, OrderCancelledPolicy::Points][..]);
-    (grace, policies, weighted(0.2, percents())).prop_map(
-        |(grace, order_cancelled, maximum_share)| RedemptionTerms {
+    let refunded = select(&[OrderRefundedPolicy::Keep, OrderRefundedPolicy::Points][..]);
+    (grace, policies, refunded, weighted(0.2, percents())).prop_map(
+        |(grace, order_cancelled, order_refunded, maximum_share)| RedemptionTerms {
             grace,
             order_cancelled,
+            order_refunded,
             maximum_share,
         },
     )
@@ -137,6 +141,10 @@ pub(super) fn redemption_commands() -> impl Strategy<Value = Command> {
         4 => redeem,
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
+        1 => (id(), order(), 0..=4_i64).prop_map(|(redemption, order, quarters)| {
+            let returned = Fraction::new(quarters, 4);
+            Command::RefundRedemption { redemption, order, returned }
+        }),
         1 => id().prop_map(|redemption| Command::CancelRedemption { redemption }),
         1 => id().prop_map(|redemption| Command::UseRedemption { redemption, order: None }),
     ]

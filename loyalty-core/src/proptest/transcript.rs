@@ -115,6 +115,9 @@ fn describe_command(command: &Command) -> String {
         Command::RefundOrder { order, refund, at, .. } => {
             format!("{}{}", describe_refund(order, refund), dated(at))
         }
+        Command::RefundRedemption { redemption, order, returned } => {
+            format!("{returned} of the goods of order {order} came back to redemption {redemption}")
+        }
         Command::ReleaseRedemption { redemption, order } => {
             format!("order {order} releases redemption {redemption}")
         }

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use crate::account::Usage;
-use crate::amount::{Amount, Points, Rate};
-use crate::calendar::Timestamp;
+use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::calendar::{Period, Timestamp};
 use crate::code::Code;
 use crate::context::ProgramPeriod;
 use crate::event::Event;
+use crate::exact::Fraction;
 use crate::id::{LotId, OrderId, RedemptionId, RewardId};
 use crate::lot::Lot;
 use crate::program::{
-    Benefit, DebtPolicy, OrderCancelledPolicy, Percentage, Reward, RewardPricing,
+    Benefit, DebtPolicy, OrderCancelledPolicy, OrderRefundedPolicy, Percentage, Reward,
+    RewardPricing,
 };
 use crate::redemption::{
     Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState,
@@ -220,6 +222,7 @@ impl DecisionBuilder<'_> {
             ends_at,
             points_back_when_expired: reward.points_back_when_expired,
             order_cancelled: program.definition().redemption.order_cancelled,
+            order_refunded: program.definition().redemption.order_refunded,
             maximum_share,
             grace: program.definition().redemption.grace,
         };
@@ -264,7 +267,7 @@ impl DecisionBuilder<'_> {
     ) -> Result<(), Rejection> {
         let (at, period) = (self.context.now, self.context.period);
         let returned = self
-            .compute_return(redemption, at, &period)
+            .compute_return(redemption.payment(), redemption.issue().grace, at, &period)
             .ok_or(Rejection::PointsOutOfRange)?;
         let (returned, counted_usage) = (Arc::new(returned), redemption.counted_usage());
         self.emit(Event::RedemptionCancelled {
@@ -282,7 +285,7 @@ impl DecisionBuilder<'_> {
         let redemption = self.require_redemption()?;
         match redemption.state() {
             RedemptionState::Issued => {
-                self.record_use(&redemption, order.cloned(), None);
+                self.record_use(&redemption, order.cloned(), None, order.is_some());
                 Ok(())
             }
             RedemptionState::Used { order: known, .. } if known.as_ref() == order => Ok(()),
@@ -305,7 +308,7 @@ impl DecisionBuilder<'_> {
             RedemptionState::Expired { points_back, .. } => *points_back,
         };
         let payment = is_returned.then(|| Arc::new(self.charge_again(redemption.issue().points)));
-        self.record_use(&redemption, Some(order.clone()), payment);
+        self.record_use(&redemption, Some(order.clone()), payment, false);
     }
 
     fn charge_again(&self, points: Points) -> RedemptionPayment {
@@ -324,9 +327,10 @@ impl DecisionBuilder<'_> {
         redemption: &Redemption,
         order: Option<OrderId>,
         payment: Option<Arc<RedemptionPayment>>,
+        by_shop: bool,
     ) {
         let (redemption, at) = (redemption.issue().id, self.context.now);
-        self.emit(Event::RedemptionUsed { redemption, order, payment, at });
+        self.emit(Event::RedemptionUsed { redemption, order, payment, by_shop, at });
     }
 
     /// Undoes the use by an order that was cancelled: the code can be used again, or the
@@ -342,7 +346,9 @@ impl DecisionBuilder<'_> {
         }
 
         let (issue, at) = (redemption.issue(), self.context.now);
-        if issue.order_cancelled == OrderCancelledPolicy::Points {
+        // Where points have come back already, the code must not.
+        let has_refunds = redemption.refunded().is_positive();
+        if issue.order_cancelled == OrderCancelledPolicy::Points || has_refunds {
             return self.return_points(&redemption, Some(order.clone()));
         }
 
@@ -350,6 +356,52 @@ impl DecisionBuilder<'_> {
         let ends_at = redemption.ends_at().map(|end| if end <= at { grace } else { end });
         let redemption = Arc::new(redemption.reopen(ends_at));
         self.emit(Event::RedemptionReopened { redemption, order: order.clone(), at });
+        Ok(())
+    }
+
+    /// Returns the points of goods that came back, of those that the redemption's order was
+    /// paid with, as the program was at the issue. `returned` is the share of all goods that
+    /// came back so far. Points that cannot be counted are not returned.
+    ///
+    /// What came back once stays, even if an edit of the order makes the share smaller.
+    pub(crate) fn refund_redemption(
+        &mut self,
+        order: &OrderId,
+        returned: &Fraction,
+    ) -> Result<(), Rejection> {
+        let Some(redemption) = self.redemption.clone() else { return Ok(()) };
+        let is_used = matches!(
+            redemption.state(), RedemptionState::Used { order: Some(user), .. } if user == order
+        );
+        let (issue, payment) = (redemption.issue(), redemption.payment());
+        if !is_used || issue.order_refunded == OrderRefundedPolicy::Keep {
+            return Ok(());
+        }
+
+        let spent = payment.points().saturating_add(redemption.refunded());
+        let due = if returned.is_at_least(&Fraction::ONE) {
+            spent
+        } else {
+            Fraction::from_points(spent).times(returned)?.round(Rounding::Down)?
+        };
+        let points = due.saturating_sub(redemption.refunded());
+        if !points.is_positive() {
+            return Ok(());
+        }
+
+        let (at, period) = (self.context.now, self.context.period);
+        let (kept, back) = payment.split_last(points);
+        let Some(returned) = self.compute_return(&back, issue.grace, at, &period) else {
+            return Ok(());
+        };
+        let counted_usage = redemption.counted_usage().filter(|_| !kept.points().is_positive());
+        self.emit(Event::RedemptionRefunded {
+            redemption: issue.id,
+            order: order.clone(),
+            returned: Arc::new(returned),
+            counted_usage,
+            at,
+        });
         Ok(())
     }
 
@@ -361,7 +413,8 @@ impl DecisionBuilder<'_> {
         let redemption = Arc::clone(redemption);
         let is_returned = redemption.issue().points_back_when_expired;
         let returned = if is_returned {
-            self.compute_return(&redemption, at, period).map(Arc::new)
+            self.compute_return(redemption.payment(), redemption.issue().grace, at, period)
+                .map(Arc::new)
         } else {
             None
         };
@@ -374,19 +427,18 @@ impl DecisionBuilder<'_> {
         });
     }
 
-    /// The points that a redemption returns at an instant. `None` if they cannot be
-    /// counted.
+    /// The return of points that were paid, at an instant. `None` if they cannot be counted.
     ///
     /// Parts keep their expiry. Parts that have expired, or whose balance has expired by
     /// inactivity since, can be used for the grace period. Returned points pay off debt
     /// first, those with the earliest expiry first.
     fn compute_return(
         &self,
-        redemption: &Redemption,
+        payment: &RedemptionPayment,
+        grace: Period,
         at: Timestamp,
         period: &ProgramPeriod<'_>,
     ) -> Option<RedemptionReturn> {
-        let payment = redemption.payment();
         let points = payment.points();
         let totals = self.account.totals();
         let balance = self.account.balance(at).checked_add(points)?;
@@ -394,7 +446,7 @@ impl DecisionBuilder<'_> {
         totals.returned.checked_add(points)?;
 
         let zone = self.context.zone;
-        let grace = zone.after(at, redemption.issue().grace).ok();
+        let grace = zone.after(at, grace).ok();
         let has_expired_idle = self
             .account
             .inactivity_expired_at()

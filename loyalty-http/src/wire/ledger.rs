@@ -67,7 +67,7 @@ pub(crate) struct EntryResponse<'a> {
     /// The instant at which it was written down. It is later than `at` where nothing happened to the
     /// account when points expired, a birthday came or a tier lapsed.
     recorded_at: TimeText,
-    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
+    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_refunded", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
     kind: &'static str,
     /// The change of the balance.
     #[schemars(with = "schema::Points")]
@@ -199,6 +199,10 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
             let details = EntryDetails::of_redemption(*redemption).with_text(returned.to_string());
             ("redemption_cancelled", EntryDetails { order_id: order.as_ref(), ..details })
+        }
+        Event::RedemptionRefunded { redemption, order, returned, .. } => {
+            let details = EntryDetails::of_redemption(*redemption).with_text(returned.to_string());
+            ("redemption_refunded", EntryDetails { order_id: Some(order), ..details })
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
             let text = returned.as_ref().map(ToString::to_string);

@@ -279,7 +279,7 @@ pub(crate) struct RedemptionResponse<'a> {
     /// The points paid.
     #[schemars(with = "schema::Points")]
     points: Points,
-    /// The points that were given back.
+    /// The points that were given back, also for goods of its order that came back.
     #[schemars(with = "schema::Points")]
     points_returned: Points,
     /// The benefit.
@@ -334,7 +334,7 @@ impl<'a> RedemptionResponse<'a> {
             name: &issue.name,
             status: state.name(),
             points: issue.points,
-            points_returned: if back { issue.points } else { Points::ZERO },
+            points_returned: if back { issue.points } else { view.redemption.refunded() },
             gives: &issue.benefit,
             code: issue.code.as_ref().map(loyalty_core::discount::Code::as_str),
             price_rule_id: ids.map(|(rule, _)| IdText(rule.0)),

@@ -225,6 +225,51 @@ pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
     assert_eq!((later.balance(&customer), state_name(&later, issued.id())), (170, "cancelled"));
 }
 
+pub fn a_cancelled_order_returns_what_the_shop_said_it_used(store: &dyn Store) {
+    let (customer, issued) = issue_first(store, REWARDS);
+    let shop = first_shop(store);
+    let use_with = |order: &str| {
+        let order = Some(order_id(order));
+        shop.execute(Action::Redemption(RedemptionAction::Use { id: issued.id(), order }))
+    };
+
+    // The order does not list the code. It need not be known yet, nor be of this customer.
+    use_with("o1").unwrap();
+    shop.execute_order(Some(&id("2")), record_paid("o1", "20")).unwrap();
+    assert_eq!(state_name(&shop, issued.id()), "used");
+    shop.execute_order(None, cancel("o1")).unwrap();
+    assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (50, "issued"));
+    assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Ok("15.00".to_owned()));
+
+    // Another order can use it, which the cancelled one does not take away.
+    use_with("o2").unwrap();
+    let again = shop.execute_order(None, cancel("o1"));
+    assert_eq!(again.unwrap().seq, None);
+    assert_eq!(state_name(&shop, issued.id()), "used");
+}
+
+pub fn refunds_of_an_order_return_points_if_configured(store: &dyn Store) {
+    let document = REWARDS.replacen('{', r#"{"redemption": {"order_refunded": "points"}, "#, 1);
+    let (customer, issued) = issue_first(store, &document);
+    let shop = first_shop(store);
+    let order = record_paid_with_codes("o1", "20", &[&code_text(&issued)]);
+    shop.execute_order(Some(&customer), order).unwrap();
+    assert_eq!(shop.balance(&customer), 70);
+
+    // Half of the goods: 10 points of the order less, 50 of the redemption back.
+    for _ in 0..2 {
+        shop.execute_order(None, refund("o1", "r1", "10")).unwrap();
+        assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (110, "used"));
+    }
+    shop.execute_order(None, refund("o1", "r2", "10")).unwrap();
+    assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (150, "used"));
+
+    // The points are back: the code must not be.
+    shop.execute_order(None, cancel("o1")).unwrap();
+    assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (150, "cancelled"));
+    assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Err("disabled"));
+}
+
 pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
     let (customer, issued) = issue_first(store, REWARDS);
     let shop = first_shop(store);

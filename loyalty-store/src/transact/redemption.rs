@@ -160,33 +160,50 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Marks the redemptions whose codes an order lists as used, and reopens those it no
-    /// longer lists. The order is a fact: it counts even if a code could not be used at
-    /// that time.
+    /// longer lists. If it is cancelled, so are those that the shop marked as used with it.
+    /// The order is a fact: it counts even if a code could not be used at that time.
+    ///
+    /// What came back of its goods returns points of the redemptions that it used.
     pub(super) fn update_order_redemptions(
         &mut self,
         order: &OrderId,
         before: &OrderState,
     ) -> Result<(), TransactionError> {
         let after = self.load_order(order)?;
+        let state = &after.state;
         let listed_before = self.find_order_redemptions(before)?;
-        let listed = self.find_order_redemptions(&after.state)?;
+        let listed = self.find_order_redemptions(state)?;
+        let returned = state
+            .returned_share()
+            .ok()
+            .filter(|share| *share != loyalty_core::Fraction::ZERO);
 
         // A cancelled order claims nothing, whatever it lists.
-        let claimed = if after.state.is_cancelled() { BTreeSet::new() } else { listed.clone() };
+        let cancelled = state.is_cancelled();
+        let all: BTreeSet<_> = [&listed_before, &listed, state.redemptions()]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
 
-        for id in listed_before.union(&listed) {
-            let Some(view) = redemption::find_redemption(self, self.shop.id, *id)? else {
+        for id in all {
+            let Some(view) = redemption::find_redemption(self, self.shop.id, id)? else {
                 continue;
             };
             let account = self.resolve_merged(view.account)?;
-            let (redemption, order) = (*id, order.clone());
-            let command = if claimed.contains(id) {
-                Command::ClaimRedemption { redemption, order }
-            } else {
-                Command::ReleaseRedemption { redemption, order }
-            };
-            self.run_command(Some(account), &command)?;
-            self.update_redemption_code(*id)?;
+            let (redemption, order) = (id, order.clone());
+            if listed.contains(&id) && !cancelled {
+                let order = order.clone();
+                self.run_command(Some(account), &Command::ClaimRedemption { redemption, order })?;
+            } else if cancelled || listed_before.contains(&id) {
+                let order = order.clone();
+                self.run_command(Some(account), &Command::ReleaseRedemption { redemption, order })?;
+            }
+            if let Some(returned) = returned.clone() {
+                let command = Command::RefundRedemption { redemption, order, returned };
+                self.run_command(Some(account), &command)?;
+            }
+            self.update_redemption_code(id)?;
         }
 
         Ok(())

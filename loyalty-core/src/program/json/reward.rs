@@ -4,8 +4,8 @@ use super::{Faults, NodeRef};
 use crate::amount::{Amount, Points};
 use crate::program::action::EligibilityConditions;
 use crate::program::reward::{
-    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, Percentage, PointPrice, ProductScope,
-    RedemptionTerms, Reward, RewardPricing, VariableAmount,
+    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, OrderRefundedPolicy, Percentage,
+    PointPrice, ProductScope, RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 
 impl NodeRef<'_> {
@@ -202,13 +202,16 @@ impl NodeRef<'_> {
     }
 
     pub(super) fn redemption_terms(&self, faults: &mut Faults) -> Option<RedemptionTerms> {
-        let members = self.members(&["grace", "order_cancelled", "maximum_share"], faults)?;
+        let known = ["grace", "order_cancelled", "order_refunded", "maximum_share"];
+        let members = self.members(&known, faults)?;
 
         let mut terms = RedemptionTerms::default();
         members.read("grace", &mut terms.grace, |at| at.parse(faults));
         let names =
             [("code", OrderCancelledPolicy::Code), ("points", OrderCancelledPolicy::Points)];
         members.read("order_cancelled", &mut terms.order_cancelled, |at| at.one_of(&names, faults));
+        let names = [("keep", OrderRefundedPolicy::Keep), ("points", OrderRefundedPolicy::Points)];
+        members.read("order_refunded", &mut terms.order_refunded, |at| at.one_of(&names, faults));
         terms.maximum_share = members.get("maximum_share").and_then(|at| at.decimal(faults));
         Some(terms)
     }

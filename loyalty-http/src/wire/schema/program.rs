@@ -217,8 +217,18 @@ enum Stacking {
 struct RedemptionPolicy {
     grace: Option<Period>,
     order_cancelled: Option<OrderCancelledPolicy>,
+    order_refunded: Option<OrderRefundedPolicy>,
     /// The largest share of the goods' price that rewards pay together, in percent.
     maximum_share: Option<Figure>,
+}
+
+/// What refunds of the order that used a redeemed reward give back: nothing, or its points in
+/// proportion to the goods that came back.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum OrderRefundedPolicy {
+    Keep,
+    Points,
 }
 
 /// The form in which a cancelled order returns a redeemed reward.
