@@ -28,7 +28,7 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
 use crate::transact::{
     ChangeSet, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView, transact,
 };
-use crate::verify::{JournalVerifier, StoredStates};
+use crate::verify::{StoredStates, verify_in_memory};
 use catalogue::CatalogueTables;
 
 /// A store in memory. Its data is lost when it is dropped.
@@ -492,19 +492,15 @@ impl Store for MemoryStore {
             .map(|(key, record)| (key.clone(), (**record).clone()))
             .collect();
 
-        let mut verifier = JournalVerifier::new(StoredStates {
+        let stored = StoredStates {
             accounts,
             orders,
             projections,
             index: tables.index.clone(),
             claims: tables.claims.clone(),
-            persisted_up_to: Seq::MAX,
-            ..StoredStates::default()
-        });
-        for row in &tables.journal {
-            verifier.fold_row(row);
-        }
-        verifier.finish(|id, record| tables.reschedule(id, record))
+        };
+        let rows = tables.journal.iter().map(|row| &**row);
+        verify_in_memory(stored, rows, |id, record| tables.reschedule(id, record))
     }
 
     fn check_ready(&self) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ mod file;
 mod schema;
 mod store;
 mod tables;
+mod verification;
 
 pub use admin::SqliteAdmin;
 pub use store::SqliteStore;

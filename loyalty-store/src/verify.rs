@@ -13,35 +13,40 @@ use crate::query::VerificationReport;
 use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
 use crate::transact::CodeClaim;
 
-/// The stored states to compare with the fold.
+/// All stored states of a store in memory.
 #[derive(Debug, Default)]
 pub(crate) struct StoredStates {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
-    /// Descriptions of accounts that cannot be read.
-    pub(crate) unreadable: Vec<String>,
-    /// The number of segments without an account.
-    pub(crate) orphan_segments: i64,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
     pub(crate) projections: HashMap<(ShopId, ProjectionKey), Projection>,
-    /// Written in the same transaction as the journal, so never behind it.
     pub(crate) index: DiscountIndex,
-    /// The account of each claimed code. Written in the same transaction as the journal.
+    /// The account of each claimed code.
     pub(crate) claims: HashMap<(ShopId, CodeClaim), AccountId>,
-    /// The row up to which every state must be written. After it a state may be behind
-    /// the journal.
-    pub(crate) persisted_up_to: Seq,
 }
 
-/// A fold of the journal that checks each row, and each stored state at the row it is of.
-pub(crate) struct JournalVerifier {
-    stored: StoredStates,
+/// A fold of some rows of the journal that checks each state at the row that it is of.
+///
+/// All rows of a state must be folded in order, together with the stored state.
+#[derive(Default)]
+pub(crate) struct PartVerifier {
+    stored_accounts: HashMap<AccountId, AccountRecord>,
+    unreadable: Vec<String>,
+    stored_orders: HashMap<(ShopId, OrderId), OrderRecord>,
+    stored_projections: HashMap<(ShopId, ProjectionKey), Projection>,
+    persisted_up_to: Seq,
     accounts: HashMap<AccountId, (StateCheck<AccountRecord>, Points)>,
     orders: HashMap<(ShopId, OrderId), StateCheck<OrderRecord>>,
     projections: HashMap<(ShopId, ProjectionKey), StateCheck<Projection>>,
-    index: DiscountIndex,
-    claims: HashMap<(ShopId, CodeClaim), AccountId>,
-    last: Seq,
+    /// What is wrong with accounts and projections.
     report: VerificationReport,
+    /// What is wrong with orders.
+    order_report: VerificationReport,
+}
+
+/// The index of rules and codes as the journal has it.
+#[derive(Default)]
+pub(crate) struct IndexVerifier {
+    changes: Vec<(Seq, ShopId, IndexChange)>,
 }
 
 /// A state folded so far, and the stored state.
@@ -54,48 +59,53 @@ struct StateCheck<T> {
     is_compared: bool,
 }
 
-impl JournalVerifier {
-    pub(crate) fn new(stored: StoredStates) -> Self {
-        Self {
-            stored,
-            accounts: HashMap::new(),
-            orders: HashMap::new(),
-            projections: HashMap::new(),
-            index: DiscountIndex::default(),
-            claims: HashMap::new(),
-            last: 0,
-            report: VerificationReport::default(),
-        }
+impl PartVerifier {
+    /// A verifier of states that must be stored up to a row.
+    pub(crate) fn new(persisted_up_to: Seq) -> Self {
+        Self { persisted_up_to, ..Self::default() }
     }
 
-    /// Folds the next row of the journal. Positions are consecutive.
-    pub(crate) fn fold_row(&mut self, row: &JournalRow) {
-        self.report.rows = self.report.rows.saturating_add(1);
-        self.report.newest = Some(row.at);
-        self.report.events = self.report.events.saturating_add(count(row.events.len()));
-
-        let next = self.last.saturating_add(1);
-        if row.seq != next {
-            self.report
-                .add_difference(format!("journal row {next} is missing before row {}", row.seq));
-        }
-        self.last = row.seq;
-
-        if let Some(account) = row.account {
-            self.fold_account(account, row);
-            for claim in row.events.iter().filter_map(CodeClaim::from_event) {
-                // A manual code that every customer may enter belongs to the first.
-                self.claims.entry((row.shop, claim)).or_insert(account);
+    /// Adds a stored account, or what is damaged of it.
+    pub(crate) fn add_stored_account(
+        &mut self,
+        id: AccountId,
+        record: Result<AccountRecord, String>,
+    ) {
+        match record {
+            Ok(record) => {
+                self.stored_accounts.insert(id, record);
             }
+            Err(what) => self.unreadable.push(what),
         }
-        self.fold_orders(row);
-        self.fold_projections(row);
     }
 
-    fn fold_account(&mut self, id: AccountId, row: &JournalRow) {
-        let Self { stored, accounts, report, .. } = self;
+    pub(crate) fn add_stored_order(&mut self, key: (ShopId, OrderId), record: Option<OrderRecord>) {
+        self.stored_orders.extend(record.map(|record| (key, record)));
+    }
+
+    pub(crate) fn add_stored_projection(
+        &mut self,
+        key: (ShopId, ProjectionKey),
+        record: Option<Projection>,
+    ) {
+        self.stored_projections.extend(record.map(|record| (key, record)));
+    }
+
+    /// Returns true if rows about a projection were folded.
+    pub(crate) fn has_projection(&self, key: &(ShopId, ProjectionKey)) -> bool {
+        self.projections.contains_key(key)
+    }
+
+    pub(crate) fn account_count(&self) -> u64 {
+        count(self.accounts.len())
+    }
+
+    /// Folds a row into its account.
+    pub(crate) fn fold_account(&mut self, row: &JournalRow) {
+        let Some(id) = row.account else { return };
+        let Self { stored_accounts, accounts, report, persisted_up_to, .. } = self;
         let (check, sum) = accounts.entry(id).or_insert_with(|| {
-            let stored = stored.accounts.remove(&id);
+            let stored = stored_accounts.remove(&id);
             (StateCheck::new(AccountRecord::new(row.shop), stored), Points::ZERO)
         });
         let record = &mut check.record;
@@ -138,7 +148,7 @@ impl JournalVerifier {
             ));
         }
 
-        if check.check_row(row.seq, stored.persisted_up_to) {
+        if check.check_row(row.seq, *persisted_up_to) {
             report.add_difference(format!(
                 "account {id} differs from its journal at row {}",
                 row.seq
@@ -146,52 +156,77 @@ impl JournalVerifier {
         }
     }
 
-    fn fold_orders(&mut self, row: &JournalRow) {
-        let Self { stored, orders, report, .. } = self;
-        for event in row.events.iter() {
-            let Some(order) = event.order() else { continue };
-            let check = orders.entry((row.shop, order.clone())).or_insert_with_key(|key| {
-                StateCheck::new(OrderRecord::new(key.1.clone()), stored.orders.remove(key))
+    /// Folds a row into those of its orders that are of this part.
+    pub(crate) fn fold_orders(
+        &mut self,
+        row: &JournalRow,
+        is_of_part: impl Fn(&(ShopId, OrderId)) -> bool,
+    ) {
+        let Self { stored_orders, orders, order_report, persisted_up_to, .. } = self;
+        let keys = row.events.iter().filter_map(|event| {
+            let key = (row.shop, event.order()?.clone());
+            is_of_part(&key).then_some((key, event))
+        });
+        let keys: Vec<_> = keys.collect();
+        for (key, event) in &keys {
+            let check = orders.entry(key.clone()).or_insert_with_key(|key| {
+                StateCheck::new(OrderRecord::new(key.1.clone()), stored_orders.remove(key))
             });
             check.record.fold(row, event);
         }
 
         // Compared after the whole row, as it is stored.
-        for order in row.events.iter().filter_map(Event::order) {
-            let check = orders.get_mut(&(row.shop, order.clone()));
-            if check.is_some_and(|check| check.check_row(row.seq, stored.persisted_up_to)) {
-                report.add_difference(format!(
-                    "order {order} of shop {} differs from its journal at row {}",
-                    row.shop, row.seq
+        for (key, _) in keys {
+            let check = orders.get_mut(&key);
+            if check.is_some_and(|check| check.check_row(row.seq, *persisted_up_to)) {
+                let (shop, order) = key;
+                order_report.add_difference(format!(
+                    "order {order} of shop {shop} differs from its journal at row {}",
+                    row.seq
                 ));
             }
         }
     }
 
-    fn fold_projections(&mut self, row: &JournalRow) {
-        let Self { stored, projections, index, report, .. } = self;
+    /// Folds a row into those of its projections that are of this part, and notes how it changes
+    /// the index.
+    pub(crate) fn fold_projections(
+        &mut self,
+        row: &JournalRow,
+        index: &mut IndexVerifier,
+        is_of_part: impl Fn(&(ShopId, ProjectionKey)) -> bool,
+    ) {
+        let Self { stored_projections, projections, report, persisted_up_to, .. } = self;
 
         // The index needs each code's key from before the row.
         for event in row.events.iter() {
             let Event::Discount(event) = event else { continue };
+            let mut is_of_other_part = false;
             let known = |code| {
                 let key = (row.shop, ProjectionKey::Code(code));
+                is_of_other_part = !is_of_part(&key);
                 let state = code_state(&projections.get(&key)?.record)?;
                 Some((state.rule()?, state.code()?.key().to_owned()))
             };
-            for change in IndexChange::from_event(event, known) {
-                index.apply(row.shop, change);
+            let changes = IndexChange::from_event(event, known);
+            if !is_of_other_part {
+                index
+                    .changes
+                    .extend(changes.into_iter().map(|change| (row.seq, row.shop, change)));
             }
         }
 
         for key in projections::affected_keys(row) {
             let entry = (row.shop, key);
+            if !is_of_part(&entry) {
+                continue;
+            }
             let check = projections.entry(entry.clone()).or_insert_with_key(|entry| {
-                StateCheck::new(Projection::new(&entry.1), stored.projections.remove(entry))
+                StateCheck::new(Projection::new(&entry.1), stored_projections.remove(entry))
             });
             check.record.fold(&entry.1, row);
 
-            if check.check_row(row.seq, stored.persisted_up_to) {
+            if check.check_row(row.seq, *persisted_up_to) {
                 let (shop, key) = entry;
                 report.add_difference(format!(
                     "{key:?} of shop {shop} differs from its journal at row {}",
@@ -201,54 +236,36 @@ impl JournalVerifier {
         }
     }
 
-    /// Checks the stored states that the fold has not reached, and returns the report.
-    ///
-    /// `reschedule` recomputes the due time of an account, or leaves it if it is not
-    /// known.
-    pub(crate) fn finish(
-        mut self,
-        reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
-    ) -> Result<VerificationReport, Failure> {
-        self.report.accounts = count(self.accounts.len());
-        self.report.orders = count(self.orders.len());
-        self.report.projections = count(self.projections.len());
-
-        self.finish_projections();
-        self.finish_accounts(reschedule)?;
-        self.finish_orders();
-
-        Ok(self.report)
-    }
-
-    fn finish_projections(&mut self) {
-        let Self { stored, projections, index, claims, report, .. } = self;
+    /// Checks the stored projections that the fold has not reached. Returns the number of
+    /// projections.
+    pub(crate) fn finish_projections(&mut self, report: &mut VerificationReport) -> u64 {
+        let Self { stored_projections, projections, .. } = self;
         for ((shop, key), check) in projections.iter() {
             if let Some(seq) = check.misplaced_at() {
                 let last = check.record.seq;
-                report.add_difference(format!(
+                self.report.add_difference(format!(
                     "{key:?} of shop {shop} is at row {seq}, its journal at {last}"
                 ));
             }
         }
-        for (shop, key) in stored.projections.keys() {
-            report.add_difference(format!("{key:?} of shop {shop} has no journal"));
+        for (shop, key) in stored_projections.keys() {
+            self.report
+                .add_difference(format!("{key:?} of shop {shop} has no journal"));
         }
-
-        if index.rules != stored.index.rules || index.codes_by_key != stored.index.codes_by_key {
-            report.add_difference(
-                "the listed price rules and codes differ from the journal".to_owned(),
-            );
-        }
-        if *claims != stored.claims {
-            report.add_difference("the claimed names differ from the journal".to_owned());
-        }
+        self.move_report(report);
+        count(self.projections.len())
     }
 
-    fn finish_accounts(
+    /// Checks the stored accounts that the fold has not reached.
+    ///
+    /// `reschedule` recomputes the due time of an account, or leaves it if it is not
+    /// known.
+    pub(crate) fn finish_accounts(
         &mut self,
+        report_of_all: &mut VerificationReport,
         mut reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Self { stored, accounts, report, .. } = self;
+        let Self { stored_accounts, unreadable, accounts, report, .. } = self;
         for (id, (check, _)) in accounts.iter() {
             let last = check.record.seq;
             if let Some(seq) = check.misplaced_at() {
@@ -275,36 +292,104 @@ impl JournalVerifier {
             }
         }
 
-        for description in stored.unreadable.drain(..) {
+        for description in unreadable.drain(..) {
             report.add_difference(description);
         }
-        for id in stored.accounts.keys() {
+        for id in stored_accounts.keys() {
             report.add_difference(format!("account {id} has no journal"));
         }
-        if stored.orphan_segments > 0 {
-            report.add_difference(format!(
-                "{} segments belong to accounts that do not exist",
-                stored.orphan_segments
-            ));
-        }
-
+        self.move_report(report_of_all);
         Ok(())
     }
 
-    fn finish_orders(&mut self) {
-        let Self { stored, orders, report, .. } = self;
+    /// Checks the stored orders that the fold has not reached. Returns the number of orders, and
+    /// what is wrong with them.
+    pub(crate) fn finish_orders(mut self) -> (u64, Vec<String>) {
+        let Self { stored_orders, orders, order_report, .. } = &mut self;
         for ((shop, id), check) in orders.iter() {
             if let Some(seq) = check.misplaced_at() {
                 let last = check.record.seq;
-                report.add_difference(format!(
+                order_report.add_difference(format!(
                     "order {id} of shop {shop} is at row {seq}, its journal at {last}"
                 ));
             }
         }
-        for (shop, id) in stored.orders.keys() {
-            report.add_difference(format!("order {id} of shop {shop} has no journal"));
+        for (shop, id) in stored_orders.keys() {
+            order_report.add_difference(format!("order {id} of shop {shop} has no journal"));
+        }
+        (count(self.orders.len()), self.order_report.differences)
+    }
+
+    fn move_report(&mut self, report: &mut VerificationReport) {
+        for difference in self.report.differences.drain(..) {
+            report.add_difference(difference);
         }
     }
+}
+
+impl IndexVerifier {
+    /// Compares the stored index and claims with the journal's.
+    pub(crate) fn finish(
+        mut self,
+        (stored_index, stored_claims): (&DiscountIndex, &HashMap<(ShopId, CodeClaim), AccountId>),
+        claims: &HashMap<(ShopId, CodeClaim), AccountId>,
+        report: &mut VerificationReport,
+    ) {
+        // Parts come one after the other, each in the order of its rows.
+        self.changes.sort_by_key(|(seq, _, _)| *seq);
+        let mut index = DiscountIndex::default();
+        for (_, shop, change) in self.changes {
+            index.apply(shop, change);
+        }
+        if index.rules != stored_index.rules || index.codes_by_key != stored_index.codes_by_key {
+            report.add_difference(
+                "the listed price rules and codes differ from the journal".to_owned(),
+            );
+        }
+        if claims != stored_claims {
+            report.add_difference("the claimed names differ from the journal".to_owned());
+        }
+    }
+}
+
+/// Verifies states that are all in memory, by all rows of their journal.
+pub(crate) fn verify_in_memory<'a>(
+    stored: StoredStates,
+    rows: impl Iterator<Item = &'a JournalRow>,
+    reschedule: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
+) -> Result<VerificationReport, Failure> {
+    let mut verifier = PartVerifier {
+        stored_accounts: stored.accounts,
+        stored_orders: stored.orders,
+        stored_projections: stored.projections,
+        ..PartVerifier::new(Seq::MAX)
+    };
+    let (mut report, mut index) = (VerificationReport::default(), IndexVerifier::default());
+    let mut claims = HashMap::new();
+    for row in rows {
+        report.rows = report.rows.saturating_add(1);
+        report.newest = Some(row.at);
+        report.events = report.events.saturating_add(count(row.events.len()));
+        if let Some(account) = row.account {
+            for claim in row.events.iter().filter_map(CodeClaim::from_event) {
+                claims.entry((row.shop, claim)).or_insert(account);
+            }
+        }
+        verifier.fold_account(row);
+        verifier.fold_orders(row, |_| true);
+        verifier.fold_projections(row, &mut index, |_| true);
+    }
+
+    report.projections = verifier.finish_projections(&mut report);
+    index.finish((&stored.index, &stored.claims), &claims, &mut report);
+    report.accounts = verifier.account_count();
+    verifier.finish_accounts(&mut report, reschedule)?;
+    let (orders, differences) = verifier.finish_orders();
+    report.orders = orders;
+    for difference in differences {
+        report.add_difference(difference);
+    }
+    Ok(report)
 }
 
 fn count(length: usize) -> u64 {

@@ -7,17 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::tables::{
-    account, checkpoint, code_claim, discount_index, journal, order, program, projection, query,
-    shop,
-};
-use super::{file, schema};
-use crate::engine::Rescheduler;
+use super::tables::{program, query, shop};
+use super::{file, schema, verification};
 use crate::error::Failure;
 use crate::query::VerificationReport;
 use crate::shop::{Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::PublishedProgram;
-use crate::verify::{JournalVerifier, StoredStates};
 
 /// The operator's access to a database file: it creates shops and API keys and verifies all states,
 /// also while a server is running on the same file.
@@ -164,7 +159,7 @@ impl SqliteAdmin {
     }
 
     /// Folds the whole journal and compares every state with it. Costs the whole file, and memory
-    /// for all states.
+    /// for some thousands of accounts at a time.
     pub fn verify(&self) -> Result<VerificationReport, Failure> {
         verify(&self.lock_db())
     }
@@ -181,47 +176,7 @@ fn ensure_exists(path: &Path) -> Result<(), Failure> {
 pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
     schema::ensure_current_format(db)?;
     db.execute_batch("BEGIN")?;
-    let verified = verify_in_transaction(db);
+    let verified = verification::verify(db);
     db.execute_batch("ROLLBACK")?;
     verified
-}
-
-fn verify_in_transaction(db: &Connection) -> Result<VerificationReport, Failure> {
-    let mut stored = StoredStates {
-        persisted_up_to: checkpoint::read_checkpoint(db)?.seq,
-        ..StoredStates::default()
-    };
-    let (accounts, unreadable) = (&mut stored.accounts, &mut stored.unreadable);
-    stored.orphan_segments = account::for_each_account(db, |id, record| match record {
-        Ok(record) => {
-            accounts.insert(id, record);
-        }
-        Err(what) => unreadable.push(what),
-    })?;
-    order::for_each_order(db, |key, record| {
-        stored.orders.insert(key, record);
-    })?;
-    projection::for_each_projection(db, |key, record| {
-        stored.projections.insert(key, record);
-    })?;
-    stored.index = discount_index::read_index(db)?;
-    code_claim::for_each_code_claim(db, |claim, account| {
-        stored.claims.insert(claim, account);
-    })?;
-
-    let mut verifier = JournalVerifier::new(stored);
-    journal::for_each_journal_row(db, 0, |row| {
-        verifier.fold_row(&row);
-        Ok(())
-    })?;
-
-    // Due dates of a shop with a new program may be those of the program before.
-    let mut rescheduler = Rescheduler::default();
-    verifier.finish(|id, record| {
-        if rescheduler.is_due_current(db, record.shop)? {
-            rescheduler.reschedule(db, id, record)
-        } else {
-            Ok(())
-        }
-    })
 }

@@ -4,6 +4,8 @@
 //! same for an account with ten thousand orders as for one with ten. The header row has the number
 //! of segments, so that a lost one is noticed.
 
+use std::ops::Range;
+
 use loyalty_core::account::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
 use loyalty_core::{AccountId, LotId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
@@ -102,21 +104,36 @@ impl AccountRow {
     }
 }
 
-/// Visits every account, or what is damaged of it. Returns the number of segments without an
-/// account.
+/// Visits the accounts with these numbers, or what is damaged of them.
 pub(crate) fn for_each_account(
     db: &Connection,
+    range: Range<AccountId>,
     mut visit: impl FnMut(AccountId, Result<AccountRecord, String>),
-) -> Result<i64, Failure> {
-    for_each_row(db, "SELECT id FROM account", [], |row| {
+) -> Result<(), Failure> {
+    let sql = "SELECT id FROM account WHERE id >= ? AND id < ?";
+    for_each_row(db, sql, [range.start.0, range.end.0], |row| {
         let id = AccountId(row.get(0)?);
         match read_account(db, id) {
             Err(Failure::Corrupt(what)) => visit(id, Err(what)),
             found => found?.into_iter().for_each(|record| visit(id, Ok(record))),
         }
         Ok(())
-    })?;
+    })
+}
 
+/// Visits the numbers of all accounts.
+pub(crate) fn for_each_account_id(
+    db: &Connection,
+    mut visit: impl FnMut(AccountId),
+) -> Result<(), Failure> {
+    for_each_row(db, "SELECT id FROM account", [], |row| {
+        visit(AccountId(row.get(0)?));
+        Ok(())
+    })
+}
+
+/// Returns the number of segments without an account.
+pub(crate) fn count_orphan_segments(db: &Connection) -> Result<i64, Failure> {
     let orphans = "
         SELECT (SELECT count(*) FROM activity_segment WHERE account NOT IN (SELECT id FROM account))
             + (SELECT count(*) FROM lot_segment WHERE account NOT IN (SELECT id FROM account))";

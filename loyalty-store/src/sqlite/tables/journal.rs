@@ -59,6 +59,17 @@ pub(crate) fn for_each_journal_row(
     })
 }
 
+/// Visits the position and the account of every row, without its events.
+pub(crate) fn for_each_position(
+    db: &Connection,
+    mut visit: impl FnMut(Seq, Option<AccountId>),
+) -> Result<(), Failure> {
+    for_each_row(db, "SELECT seq, account FROM journal ORDER BY seq", [], |row| {
+        visit(row.get(0)?, row.get::<_, Option<i64>>(1)?.map(AccountId));
+        Ok(())
+    })
+}
+
 /// Returns rows of one shop after a position, oldest first.
 pub(crate) fn read_shop_journal(
     db: &Connection,

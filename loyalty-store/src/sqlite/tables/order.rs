@@ -59,27 +59,32 @@ fn read_snapshot(db: &Connection, id: &OrderId, seq: Seq) -> Result<Option<Arc<O
     }))
 }
 
-/// Visits every order, for comparison with the journal. One whose snapshot is missing has no
-/// content.
-pub(crate) fn for_each_order(
+/// Reads an order for comparison with the journal. One whose snapshot is missing has no content.
+pub(crate) fn read_order_as_stored(
     db: &Connection,
-    mut visit: impl FnMut((ShopId, OrderId), OrderRecord),
+    shop: ShopId,
+    id: &OrderId,
+) -> Result<Option<OrderRecord>, Failure> {
+    let sql = "SELECT account, seq, snapshot, state FROM orders WHERE shop = ? AND order_id = ?";
+    let record = query_one(db, sql, params![shop.0, id.as_str()], |row| decode_order(row, 0, id))?;
+    let Some(record) = record else { return Ok(None) };
+
+    let snapshot = record.snapshot.map(|seq| read_snapshot(db, id, seq));
+    let snapshot = snapshot.transpose()?.flatten();
+    let state = snapshot.iter().fold(record.state, OrderState::with_snapshot);
+    Ok(Some(OrderRecord { state, ..record }))
+}
+
+/// Visits the key of every order, with the last row about it.
+pub(crate) fn for_each_order_position(
+    db: &Connection,
+    mut visit: impl FnMut(ShopId, OrderId, Seq) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    for_each_row(
-        db,
-        "SELECT shop, order_id, account, seq, snapshot, state FROM orders",
-        [],
-        |row| {
-            let id: String = row.get(1)?;
-            let id = OrderId::new(&id).map_err(|error| corrupt("an order's id", &error))?;
-            let mut record = decode_order(row, 2, &id)?;
-            let snapshot = record.snapshot.map(|seq| read_snapshot(db, &id, seq));
-            let snapshot = snapshot.transpose()?.flatten();
-            record.state = snapshot.iter().fold(record.state, OrderState::with_snapshot);
-            visit((ShopId(row.get(0)?), id), record);
-            Ok(())
-        },
-    )
+    for_each_row(db, "SELECT shop, order_id, seq FROM orders", [], |row| {
+        let id: String = row.get(1)?;
+        let id = OrderId::new(&id).map_err(|error| corrupt("an order's id", &error))?;
+        visit(ShopId(row.get(0)?), id, row.get(2)?)
+    })
 }
 
 pub(crate) const UPSERT_ORDER: &str =
