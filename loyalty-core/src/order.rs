@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use crate::amount::{Amount, AmountError, parse_decimal};
 use crate::calendar::Timestamp;
 use crate::code::Code;
-use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
+use crate::id::{CategoryId, CheckoutId, LineId, PriceRuleId, ProductId, RefundId};
 
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
 
@@ -261,6 +261,9 @@ pub struct Order {
     /// points.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub codes: Vec<Code>,
+    /// The automatic price rules that the shop applied.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub automatic_rules: Vec<PriceRuleId>,
     /// The checkout that became the order, if the shop names one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub checkout: Option<CheckoutId>,
@@ -299,7 +302,7 @@ pub enum OrderError {
 impl Order {
     /// The most lines that an order can have.
     pub const MAX_LINES: usize = 2_000;
-    /// The most discount codes that an order can have.
+    /// The most discount codes that an order can have, and the most automatic price rules.
     pub const MAX_CODES: usize = 100;
 
     /// An order of these lines, whose total is their sum: without tax and shipping.
@@ -557,6 +560,7 @@ mod tests {
             total: total.parse().unwrap(),
             redeemed: Amount::ZERO,
             codes: Vec::new(),
+            automatic_rules: Vec::new(),
             checkout: None,
         }
     }

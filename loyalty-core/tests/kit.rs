@@ -423,13 +423,23 @@ fn a_counterexample_is_readable() {
     let violation = ProgramCheck { engine, ..ProgramCheck::default() }
         .run(&program(DEFAULT))
         .unwrap_err();
+    let text = violation.to_string();
+    let [head, paid, step, reason] = text.lines().collect::<Vec<_>>()[..] else {
+        panic!("{text}")
+    };
+    // What takes the points away depends on the random numbers; one step is enough.
+    assert_eq!(head, "orders match their entitlement is broken:");
     assert_eq!(
-        violation.to_string(),
-        "orders match their entitlement is broken:
-  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
-  2. 2026-01-01 00:00  order 1001 is cancelled: balance 1
-  order 1001 has 1 points, but is entitled to 0; 0 expired and 0 were forgiven
-"
+        paid,
+        "  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1"
+    );
+    assert!(
+        step.starts_with("  2. 2026-01-01 00:00  ") && step.ends_with(": balance 1"),
+        "{text}"
+    );
+    assert_eq!(
+        reason,
+        "  order 1001 has 1 points, but is entitled to 0; 0 expired and 0 were forgiven"
     );
 }
 
