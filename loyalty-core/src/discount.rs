@@ -53,6 +53,9 @@
 //! Selected codes apply in the order of their [`DiscountClass`], then of their rule's id. Each
 //! discounts the amounts that remain after the codes before it.
 //!
+//! An automatic rule needs no code. It stacks as a code does that is entered behind all others
+//! ([`evaluate_with_automatic`]).
+//!
 //! # Rounding
 //! All sums are in minor units. Under `across`, the discount is calculated once on the sum,
 //! rounded half up, and divided by [`allocate`]. Under `each`, it is calculated for each line,
@@ -87,9 +90,10 @@ pub use code_rejection::CodeRejection;
 pub use decide::{
     CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,
 };
-pub use evaluate::{Stacking, evaluate};
+pub use evaluate::{Stacking, evaluate, evaluate_with_automatic};
 pub use evaluation::{
-    AppliedCode, CodeOutcome, DiscountMaximum, DiscountShare, Evaluation, LineTotal,
+    AppliedCode, AutomaticOutcome, CodeOutcome, DiscountMaximum, DiscountShare, Evaluation,
+    LineTotal, MissingCondition,
 };
 pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Reservation};
 pub use price_rule::PriceRule;

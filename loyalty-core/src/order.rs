@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use crate::amount::{Amount, AmountError, Money, parse_decimal};
 use crate::calendar::Timestamp;
 use crate::code::Code;
-use crate::id::{CategoryId, CheckoutId, LineId, ProductId};
+use crate::id::{CategoryId, CheckoutId, LineId, PriceRuleId, ProductId};
 
 pub use highest_paid::{HighestPaid, PaidLine};
 pub use refund::{Refund, RefundAmount, RefundContent, RefundCurrency, RefundError};
@@ -278,6 +278,9 @@ pub struct Order {
     /// points.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub codes: Vec<Code>,
+    /// The automatic price rules that the shop applied.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub automatic_rules: Vec<PriceRuleId>,
     /// The checkout that became the order, if the shop names one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub checkout: Option<CheckoutId>,
@@ -320,7 +323,7 @@ pub enum OrderError {
 impl Order {
     /// The most lines that an order can have.
     pub const MAX_LINES: usize = 2_000;
-    /// The most discount codes that an order can have.
+    /// The most discount codes that an order can have, and the most automatic price rules.
     pub const MAX_CODES: usize = 100;
 
     /// An order of these lines, whose total is their sum: without tax and shipping.
@@ -532,6 +535,7 @@ mod tests {
             total: total.parse().unwrap(),
             redeemed: Amount::ZERO,
             codes: Vec::new(),
+            automatic_rules: Vec::new(),
             checkout: None,
             presentment: None,
         }

@@ -87,7 +87,10 @@ use crate::redemption::RedemptionState;
 use crate::rules::entitle::entitlement;
 
 pub use crate::ledger::DecideFn;
-pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
+pub use carts::{
+    carts, carts_under, claims, discount_shops, price_rules, price_rules_and_automatic,
+    price_rules_under,
+};
 pub use check::{CheckReport, InvariantOutcome, Violation, check_program};
 pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
 pub use discounts::{

@@ -679,11 +679,16 @@ fn stored_events_keep_their_format() {
             r#"{"code_use_returned":{"code":1,"order":"1001","account":null,"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (
-            DiscountEvent::PriceRuleDeleted { rule: PriceRuleId(2) },
+            DiscountEvent::PriceRuleDeleted { rule: PriceRuleId(2), was_automatic: false },
             r#"{"price_rule_deleted":{"rule":2}}"#,
         ),
         (
-            DiscountEvent::PriceRuleSaved { rule: PriceRuleId(2), revision: 1, saved },
+            DiscountEvent::PriceRuleSaved {
+                rule: PriceRuleId(2),
+                revision: 1,
+                saved,
+                was_automatic: false,
+            },
             r#"{"price_rule_saved":{"rule":2,"revision":1,"saved":{"minor_digits":2,"rule":{"title":"Ten","value_type":"fixed_amount","value":"-10","target_type":"line_item","target_selection":"all","allocation_method":"across","customer_selection":"all","starts_at":"1970-01-01T00:00:00Z"}}}}"#,
         ),
     ] {

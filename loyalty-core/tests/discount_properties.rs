@@ -172,6 +172,47 @@ proptest! {
         check_rejected_codes(&ledger, &cart, stacking)?;
     }
 
+    /// An automatic rule is a code that everybody enters last.
+    #[test]
+    fn automatic_rules_stack_as_codes_entered_last(
+        rules in vec((price_rules(), any::<bool>()), 1..6), mut cart in carts(), stacking in stackings(),
+    ) {
+        let automatic = rules.iter().map(|(rule, automatic)| {
+            PriceRule::new(PriceRuleParts { automatic: *automatic, ..rule.parts().clone() }, 2).unwrap()
+        });
+        let by_themselves = DiscountLedger::new(automatic);
+        let by_code = DiscountLedger::new(rules.iter().map(|(rule, _)| rule.clone()));
+
+        let codes: Vec<_> = (1..).zip(&rules).filter(|(_, (_, automatic))| *automatic)
+            .map(|(number, _): (usize, _)| Code::new(&format!("code{number}")).unwrap()).collect();
+        cart.codes.retain(|code| !codes.contains(code));
+        let typed = Cart { codes: [cart.codes.clone(), codes].concat(), ..cart.clone() };
+
+        let (found, expected) =
+            (by_themselves.evaluate(&cart, stacking).unwrap(), by_code.evaluate(&typed, stacking).unwrap());
+        prop_assert_eq!((&found.lines, &found.shipping), (&expected.lines, &expected.shipping));
+        prop_assert_eq!(found.codes.len() + found.used_rules().count() <= expected.codes.len(), true);
+        check_exact_discounts(&cart, &found)?;
+        check_rejected_codes(&by_themselves, &cart, stacking)?;
+    }
+
+    /// Uses of an automatic rule are counted as those of a code are.
+    #[test]
+    fn claims_of_an_automatic_rule_satisfy_all_invariants(rule in price_rules(), claims in claims()) {
+        let parts = PriceRuleParts { automatic: true, ..rule.parts().clone() };
+        let mut ledger = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);
+        for (now, customer, command) in &claims {
+            if matches!(command, CodeCommand::Switch { .. }) {
+                continue;
+            }
+            let result = ledger.execute(CodeId(1), customer, command, *now);
+            check_claims(&ledger, *now)?;
+            if result.is_ok() {
+                prop_assert_eq!(ledger.execute(CodeId(1), customer, command, *now), Ok(None), "{:?} twice", command);
+            }
+        }
+    }
+
     #[test]
     fn equal_lines_are_discounted_alike_by_one_code(ledger in discount_shops(), mut cart in carts()) {
         cart.codes.truncate(1);

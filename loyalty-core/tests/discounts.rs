@@ -47,6 +47,22 @@ struct Case {
     codes: BTreeMap<String, KnownCode>,
     typed: Vec<String>,
     want: Vec<Expected>,
+    /// Number of uses of each automatic rule.
+    #[serde(default)]
+    used: BTreeMap<i64, u32>,
+    /// The automatic rules that are shown.
+    #[serde(default)]
+    want_automatic: Vec<ExpectedAutomatic>,
+}
+
+/// The expected outcome of one automatic rule: its discount, or its text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectedAutomatic {
+    rule: i64,
+    #[serde(default)]
+    off: BTreeMap<String, String>,
+    text: Option<String>,
 }
 
 fn default_digits() -> u32 {
@@ -230,7 +246,8 @@ impl Case {
         let rule = |rule: &Rule| {
             let emails = rule.emails.iter().map(|email| Email::new(email).unwrap()).collect();
             let parts = PriceRuleParts { prerequisite_emails: emails, ..rule.parts.clone() };
-            let parts = PriceRuleParts { title: "Case".to_owned(), ..parts };
+            let title = if parts.title.is_empty() { "Case".to_owned() } else { parts.title };
+            let parts = PriceRuleParts { title, ..parts };
             let created = PriceRule::new(parts.clone(), self.digits);
             if rule.stored {
                 assert!(created.is_err(), "{}: it could be created", self.name);
@@ -269,7 +286,38 @@ impl Case {
                 checkout_claim: None,
             })
         };
-        evaluate(&cart, self.digits, self.stacking, find)
+        let states: Vec<_> = rules
+            .iter()
+            .filter(|(_, rule)| rule.is_automatic())
+            .map(|(id, rule)| {
+                let mut state = CodeState::default();
+                for order in 0..self.used.get(id).copied().unwrap_or_default() {
+                    state.evolve(&DiscountEvent::CodeUsed {
+                        code: CodeId(*id),
+                        order: OrderId::new(order.to_string()).unwrap(),
+                        account: None,
+                        checkout: None,
+                        reservation: None,
+                        at: self.at,
+                    });
+                }
+                (PriceRuleId(*id), rule, state)
+            })
+            .collect();
+        let automatic: Vec<_> = states
+            .iter()
+            .map(|(id, rule, state)| {
+                let context = CodeContext {
+                    id: CodeId(id.0),
+                    state,
+                    rule: Some(rule),
+                    customer_usage: None,
+                    checkout_claim: None,
+                };
+                (*id, context)
+            })
+            .collect();
+        evaluate_with_automatic(&cart, self.digits, self.stacking, find, &automatic)
             .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
@@ -310,6 +358,31 @@ impl Case {
             }
         }
 
+        let shown: Vec<_> = evaluation.automatic.iter().map(|outcome| outcome.rule.0).collect();
+        let wanted: Vec<_> = self.want_automatic.iter().map(|expected| expected.rule).collect();
+        assert_eq!(shown, wanted, "{name}: {:?}", evaluation.automatic);
+        for (expected, actual) in self.want_automatic.iter().zip(&evaluation.automatic) {
+            let shares = actual.outcome.iter().flat_map(|applied| {
+                let of_shipping = applied.class == DiscountClass::Shipping;
+                applied.shares.iter().map(move |share| (of_shipping, share))
+            });
+            let mut off: BTreeMap<String, Amount> = BTreeMap::new();
+            for (of_shipping, share) in shares {
+                off.insert(share.line.to_string(), share.amount);
+                let sum = by_line.entry((of_shipping, share.line.as_str())).or_default();
+                *sum = sum.checked_add(share.amount).unwrap();
+            }
+            let wanted: BTreeMap<String, Amount> = expected
+                .off
+                .iter()
+                .map(|(line, amount)| (line.clone(), amount.parse().unwrap()))
+                .collect();
+            assert_eq!(off, wanted, "{name}: {actual}");
+            if let Some(text) = &expected.text {
+                assert_eq!(actual.to_string(), *text, "{name}");
+            }
+        }
+
         for (shipping, totals) in [(false, &evaluation.lines), (true, &evaluation.shipping)] {
             for total in totals {
                 let expected = by_line
@@ -329,8 +402,9 @@ impl Case {
 }
 
 /// The files of cases.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     include_str!("discounts/amounts.json"),
+    include_str!("discounts/automatic.json"),
     include_str!("discounts/bundles.json"),
     include_str!("discounts/conditions.json"),
     include_str!("discounts/shipping.json"),

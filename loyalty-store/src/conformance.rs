@@ -148,6 +148,7 @@ macro_rules! conformance {
                 a_checkout_becomes_an_order
                 codes_are_reserved_together_or_not_at_all
                 a_guest_keeps_the_reservation_when_they_log_in
+                an_automatic_rule_needs_no_code
                 a_cart_is_evaluated_with_stored_facts
                 a_saved_search_makes_customers_eligible
                 nothing_grows_with_use

@@ -72,6 +72,13 @@ pub trait Discounts {
 
     /// Returns the codes that an order has used, in the order of their ids.
     fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
+
+    /// Returns the automatic rules that an order has used, in the order of their ids.
+    fn rules_used_by_order(
+        &self,
+        shop: ShopId,
+        order: &OrderId,
+    ) -> Result<Vec<PriceRuleId>, Failure>;
 }
 
 /// A change of price rules, discount codes or reservations.
@@ -167,12 +174,14 @@ pub enum DiscountAction {
         /// The code.
         code: CodeId,
     },
-    /// Reserves a use of each code for a checkout: all of them, or none.
+    /// Reserves a use of each code and automatic rule for a checkout: all of them, or none.
     Reserve {
         /// The checkout.
         checkout: CheckoutId,
         /// The codes as typed, at most [`Cart::MAX_CODES`].
         codes: Vec<Code>,
+        /// The automatic rules. A rejection counts them behind the codes.
+        rules: Vec<PriceRuleId>,
         /// The buyer, if known. Created if new.
         customer: Option<CustomerRef>,
         /// The customer segments of the buyer.
@@ -214,6 +223,9 @@ impl fmt::Debug for RuleChange {
 impl DiscountAction {
     /// The largest number of codes in a batch.
     pub const MAX_BATCH: usize = 100;
+    /// The largest number of automatic rules of a shop: each cart is evaluated with all of
+    /// them.
+    pub const MAX_AUTOMATIC_RULES: usize = 50;
 }
 
 /// The outcome of a [`DiscountAction`].
@@ -321,6 +333,8 @@ pub struct CheckoutView {
     pub id: CheckoutId,
     /// The codes reserved, each with the end of its reservation.
     pub reservations: Vec<(CodeView, Timestamp)>,
+    /// The automatic rules reserved, each with the end of its reservation.
+    pub rules: Vec<(PriceRuleId, Timestamp)>,
 }
 
 /// A code that an order lists, and its use.
@@ -330,6 +344,15 @@ pub struct OrderCode {
     pub text: Code,
     /// The code that the order used, or the reason why it used none.
     pub outcome: Result<CodeId, CodeRejection>,
+}
+
+/// An automatic rule that an order lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderRule {
+    /// The rule.
+    pub rule: PriceRuleId,
+    /// The reason why no use was counted, if there is one.
+    pub rejection: Option<CodeRejection>,
 }
 
 /// A cart to evaluate.

@@ -80,6 +80,12 @@ pub enum Rejection {
     /// The rules rejected a command.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
+    /// More automatic price rules than a shop can have.
+    #[error("too many automatic price rules: at most {limit}")]
+    TooManyAutomaticRules {
+        /// The largest number of rules allowed.
+        limit: usize,
+    },
     /// More codes than a checkout or a batch can have.
     #[error("too many codes: at most {limit}")]
     TooManyCodes {
@@ -134,6 +140,7 @@ impl Rejection {
             Self::SavedSearchNameTaken => "saved_search_name_taken",
             Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
+            Self::TooManyAutomaticRules { .. } => "too_many_automatic_rules",
             Self::TooManyCodes { .. } => "too_many_codes",
             Self::TooManyVersions { .. } => "too_many_versions",
         }

@@ -75,7 +75,7 @@ pub use customer_ref::CustomerRef;
 pub use discount::lookup::CartFacts;
 pub use discount::{
     CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts,
-    OrderCode, PriceRuleView, RuleChange,
+    OrderCode, OrderRule, PriceRuleView, RuleChange,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;

@@ -11,11 +11,12 @@
 //! | redemption | the redemption and its account |
 //! | reward | the total usage by all customers |
 //! | account | the accounts merged into this one, whose uses count as its own |
+//! | none | the shop's automatic rules |
 //!
 //! A missing record is the default. A record's size does not grow with the number of
 //! uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loyalty_core::account::Usage;
@@ -41,6 +42,7 @@ pub(crate) enum ProjectionKey {
     MergedAccounts(AccountId),
     Redemption(RedemptionId),
     Reward(RewardId),
+    AutomaticRules,
 }
 
 /// The state of a projection. Its variant is that of the key.
@@ -54,6 +56,7 @@ pub(crate) enum ProjectionState {
     MergedAccounts(Vec<AccountId>),
     Redemption(Option<IssuedRedemption>),
     Reward(Option<Usage>),
+    AutomaticRules(BTreeSet<PriceRuleId>),
 }
 
 /// A redemption, and the account that it was issued to.
@@ -139,6 +142,7 @@ impl Projection {
             ProjectionKey::MergedAccounts(_) => ProjectionState::MergedAccounts(Vec::new()),
             ProjectionKey::Redemption(_) => ProjectionState::Redemption(None),
             ProjectionKey::Reward(_) => ProjectionState::Reward(None),
+            ProjectionKey::AutomaticRules => ProjectionState::AutomaticRules(BTreeSet::new()),
         };
 
         Self {
@@ -198,6 +202,13 @@ impl Projection {
                 if event.order() == Some(id) =>
             {
                 codes.evolve(event);
+            }
+            (ProjectionKey::AutomaticRules, ProjectionState::AutomaticRules(rules)) => {
+                match event.automatic_rule() {
+                    Some((rule, true)) => drop(rules.insert(rule)),
+                    Some((rule, false)) => drop(rules.remove(&rule)),
+                    None => {}
+                }
             }
             _ => {}
         }
@@ -270,10 +281,12 @@ fn discount_keys(event: &DiscountEvent) -> impl Iterator<Item = ProjectionKey> {
     });
     let checkout = event.checkout().cloned().map(ProjectionKey::Checkout);
     let order = event.order().cloned().map(ProjectionKey::Order);
+    let automatic = event.automatic_rule().map(|_| ProjectionKey::AutomaticRules);
 
     rule.into_iter()
         .chain(code.map(ProjectionKey::Code))
         .chain(tallies)
         .chain(checkout)
         .chain(order)
+        .chain(automatic)
 }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::catalogue::{CatalogueAction, CatalogueOutcome};
 use crate::customer_ref::CustomerRef;
-use crate::discount::{DiscountAction, DiscountOutcome, OrderCode};
+use crate::discount::{DiscountAction, DiscountOutcome, OrderCode, OrderRule};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -330,6 +330,8 @@ pub struct Receipt {
     pub program: Option<ProgramVersion>,
     /// The codes that the order lists, each with its use or the reason against it.
     pub codes: Vec<OrderCode>,
+    /// The automatic rules that the order lists, each with its use or the reason against it.
+    pub rules: Vec<OrderRule>,
     /// The outcome of a [`DiscountAction`].
     pub discount_outcome: Option<DiscountOutcome>,
     /// The redemption after the request.
@@ -373,6 +375,10 @@ impl Receipt {
 /// ```
 pub struct Pending(PendingState);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a reply is moved once; a box would be an allocation for each request"
+)]
 enum PendingState {
     Ready(Option<Result<Reply, Failure>>),
     Waiting(oneshot::Receiver<Result<Reply, Failure>>),

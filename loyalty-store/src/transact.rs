@@ -395,10 +395,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         let account = found.as_ref().map(|found| found.account);
 
         self.run_command(account, command)?;
-        let codes = self.update_order_codes(id, &before.state, account)?;
+        let (codes, rules) = self.update_order_codes(id, &before.state, account)?;
         self.update_order_redemptions(id, &before.state)?;
 
-        Ok(Receipt { codes, ..self.build_receipt(found.as_ref(), Some(id))? })
+        Ok(Receipt {
+            codes,
+            rules,
+            ..self.build_receipt(found.as_ref(), Some(id))?
+        })
     }
 
     fn publish_program(
@@ -461,6 +465,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             order: order.map(|order| self.load_order(order)).transpose()?,
             program: None,
             codes: Vec::new(),
+            rules: Vec::new(),
             discount_outcome: None,
             redemption: None,
             catalogue_outcome: None,

@@ -141,8 +141,15 @@ fn file_with_codes() -> TempDatabase {
 
     let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![discount_code("ONE")]);
     let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
-    shop.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
-        .unwrap();
+    shop.execute_discount(DiscountAction::Reserve {
+        checkout,
+        codes,
+        rules: Vec::new(),
+        customer,
+        segments,
+        until,
+    })
+    .unwrap();
 
     drop(store);
     database

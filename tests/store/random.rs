@@ -188,7 +188,14 @@ fn discount_actions() -> impl Strategy<Value = Action> {
     let reserve = (checkout_id(), codes(), of(customer_refs()), 0..90_i64).prop_map(
         |(checkout, codes, customer, minutes)| {
             let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
-            DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
+            DiscountAction::Reserve {
+                checkout,
+                codes,
+                rules: Vec::new(),
+                customer,
+                segments: Vec::new(),
+                until,
+            }
         },
     );
 

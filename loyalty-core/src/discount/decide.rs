@@ -144,6 +144,12 @@ pub struct CodeContext<'a> {
 }
 
 impl<'a> CodeContext<'a> {
+    /// Returns true if the uses are those of an automatic rule, which have no code. They are
+    /// counted under the rule's number.
+    fn is_of_rule(&self) -> bool {
+        self.state.rule().is_none()
+    }
+
     /// Returns the rule if the customer can use the code.
     ///
     /// The rule must be valid at `placed_at`, and its limits must allow a use at `now`. The
@@ -157,9 +163,10 @@ impl<'a> CodeContext<'a> {
         placed_at: Timestamp,
         now: Timestamp,
     ) -> Result<&'a PriceRule, CodeRejection> {
+        // An automatic rule needs no code that is switched on.
         let rule = self
             .rule
-            .filter(|_| self.state.is_on())
+            .filter(|rule| self.state.is_on() || (rule.is_automatic() && self.is_of_rule()))
             .ok_or(CodeRejection::Disabled)?;
 
         // A reservation stays valid for its customer, even after the rule's validity.
@@ -397,10 +404,18 @@ pub fn decide_rule_save(
         rule: id,
         revision: state.revision().saturating_add(1),
         saved: Arc::new(rule.without_emails()),
+        was_automatic: is_automatic(state),
     }))
 }
 
 /// Decides to delete a rule. Returns `None` if it does not exist.
 pub fn decide_rule_delete(state: &RuleState, id: PriceRuleId) -> Option<DiscountEvent> {
-    state.rule().map(|_| DiscountEvent::PriceRuleDeleted { rule: id })
+    let was_automatic = is_automatic(state);
+    state
+        .rule()
+        .map(|_| DiscountEvent::PriceRuleDeleted { rule: id, was_automatic })
+}
+
+fn is_automatic(state: &RuleState) -> bool {
+    state.rule().is_some_and(|rule| rule.is_automatic())
 }

@@ -1,12 +1,15 @@
 //! The evaluation of a cart: which codes apply under a stacking policy, and their discounts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::basket::{Basket, LineDiscounts};
 use super::cart::{Cart, CartError};
 use super::code_rejection::CodeRejection;
 use super::decide::CodeContext;
-use super::evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
+use super::evaluation::{
+    AppliedCode, AutomaticOutcome, CodeOutcome, DiscountShare, Evaluation, LineTotal,
+};
 use super::plan::{Plan, PlanError};
 use super::price_rule::PriceRule;
 use super::price_rule_parts::DiscountClass;
@@ -89,10 +92,12 @@ impl Stacking {
     }
 }
 
-/// A code whose rule the cart satisfies, before any policy.
+/// A code or automatic rule that the cart satisfies, before any policy.
 struct UsableCode<'a> {
+    /// The place among the entered codes; automatic rules follow them.
     index: usize,
-    code: &'a Code,
+    /// The code, or the title of an automatic rule.
+    code: Code,
     id: CodeId,
     rule: PriceRuleId,
     plan: Plan<'a>,
@@ -131,10 +136,56 @@ pub fn evaluate<'a>(
     stacking: Stacking,
     find: impl Fn(&Code) -> Option<CodeContext<'a>>,
 ) -> Result<Evaluation, CartError> {
+    evaluate_with_automatic(cart, minor_digits, stacking, find, &[])
+}
+
+/// Evaluates a cart as [`evaluate`] does, with the automatic rules of the shop.
+///
+/// An automatic rule stacks as a code does that is entered behind all others, in the order of
+/// `automatic`. Its context has the uses that are counted under the rule's own number.
+///
+/// # Errors
+/// Those of [`evaluate`].
+///
+/// # Example: free shipping from 50 on
+/// ```
+/// use loyalty_core::{CodeId, PriceRuleId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let now = "2026-03-01T12:00:00Z".parse()?;
+/// let parts = PriceRuleParts {
+///     title: "free shipping".into(), automatic: true,
+///     value_type: ValueType::Percentage, value: "-100".parse()?,
+///     target_type: TargetType::ShippingLine, allocation_method: AllocationMethod::Each,
+///     prerequisite_subtotal_range: Some("50".parse()?), ..PriceRuleParts::new(now)
+/// };
+/// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
+/// let state = CodeState::default();
+/// let automatic = [(PriceRuleId(1), CodeContext {
+///     id: CodeId(1), state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
+/// })];
+///
+/// let mut cart = Cart::new([CartLine::new("1".parse()?, "42.50".parse()?)], now);
+/// cart.shipping = vec![ShippingLine { id: "s".parse()?, price: "4.90".parse()? }];
+/// let found = evaluate_with_automatic(&cart, 2, Stacking::default(), |_| None, &automatic)?;
+/// assert_eq!(found.automatic[0].to_string(), "7.50 more for free shipping.");
+///
+/// cart.lines[0].price = "50.00".parse()?;
+/// let found = evaluate_with_automatic(&cart, 2, Stacking::default(), |_| None, &automatic)?;
+/// assert_eq!(found.total_discount(), "4.90".parse()?);
+/// # Ok(()) }
+/// ```
+pub fn evaluate_with_automatic<'a>(
+    cart: &'a Cart,
+    minor_digits: u32,
+    stacking: Stacking,
+    find: impl Fn(&Code) -> Option<CodeContext<'a>>,
+    automatic: &[(PriceRuleId, CodeContext<'a>)],
+) -> Result<Evaluation, CartError> {
     let mut basket = Basket::from_cart(cart, minor_digits)?;
     let original = basket.clone();
     let mut rejections = BTreeMap::new();
-    let usable = find_usable_codes(cart, &basket, find, &mut rejections)?;
+    let mut usable = find_usable_codes(cart, &basket, find, &mut rejections)?;
+    find_usable_rules(cart, &basket, automatic, &mut usable, &mut rejections)?;
 
     // Each code discounts the amounts that remain after the codes before it.
     let mut discounts_by_index = BTreeMap::new();
@@ -144,16 +195,27 @@ pub fn evaluate<'a>(
         discounts_by_index.insert(code.index, (code, discounts));
     }
 
-    let outcome = |(index, code): (usize, &Code)| CodeOutcome {
-        code: code.clone(),
-        outcome: match discounts_by_index.get(&index) {
-            Some((code, discounts)) => Ok(build_applied_code(code, discounts, cart, &basket)),
-            None => Err(rejections.remove(&index).unwrap_or(CodeRejection::Unknown)),
-        },
+    let mut outcome_at = |index: usize| match discounts_by_index.get(&index) {
+        Some((code, discounts)) => Ok(build_applied_code(code, discounts, cart, &basket)),
+        None => Err(rejections.remove(&index).unwrap_or(CodeRejection::Unknown)),
     };
-    let codes = cart.codes.iter().enumerate().map(outcome).collect();
+    let codes = cart
+        .codes
+        .iter()
+        .enumerate()
+        .map(|(index, code)| CodeOutcome { code: code.clone(), outcome: outcome_at(index) })
+        .collect();
+    let automatic = (cart.codes.len()..)
+        .zip(automatic)
+        .filter_map(|(index, (rule, context))| {
+            let title = Arc::from(context.rule?.parts().title.trim());
+            Some(AutomaticOutcome { rule: *rule, title, outcome: outcome_at(index) })
+        })
+        .filter(|outcome| !outcome.outcome.as_ref().is_err_and(CodeRejection::is_secret))
+        .collect();
+
     let (lines, shipping) = line_totals(cart, &original, &basket);
-    Ok(Evaluation { lines, shipping, codes })
+    Ok(Evaluation { lines, shipping, codes, automatic })
 }
 
 /// Returns the totals of the lines and of the shipping lines.
@@ -215,11 +277,54 @@ fn find_usable_codes<'a>(
             rejections.insert(index, CodeRejection::SameRule { with: (*first).clone() });
         } else {
             code_by_rule.insert(rule, code);
+            let code = code.clone();
             usable.push(UsableCode { index, code, id, rule, plan });
         }
     }
 
     Ok(usable)
+}
+
+/// Adds the automatic rules that could apply to `usable`, behind the codes, and the reasons
+/// of the others to `rejections`.
+fn find_usable_rules<'a>(
+    cart: &Cart,
+    basket: &Basket,
+    automatic: &[(PriceRuleId, CodeContext<'a>)],
+    usable: &mut Vec<UsableCode<'a>>,
+    rejections: &mut BTreeMap<usize, CodeRejection>,
+) -> Result<(), CartError> {
+    for (index, (rule, context)) in (cart.codes.len()..).zip(automatic) {
+        let with_code = usable.iter().find(|code| code.rule == *rule);
+        if let Some(UsableCode { code, .. }) = with_code {
+            rejections.insert(index, CodeRejection::SameRule { with: code.clone() });
+            continue;
+        }
+
+        // A title is a text that a code may have, and names the rule to the shop.
+        let title = context
+            .rule
+            .filter(|rule| rule.is_automatic())
+            .and_then(|rule| Code::new(&rule.parts().title).ok());
+        let Some(code) = title else {
+            rejections.insert(index, CodeRejection::Disabled);
+            continue;
+        };
+        let planned = context
+            .check_usable(&cart.customer, cart.at, cart.at)
+            .map_err(PlanError::from)
+            .and_then(|price_rule| Plan::new(price_rule, cart, basket));
+        match planned {
+            Ok(plan) => {
+                let (id, rule) = (context.id, *rule);
+                usable.push(UsableCode { index, code, id, rule, plan });
+            }
+            Err(PlanError::OtherCurrency) => return Err(CartError::OtherCurrency(code)),
+            Err(PlanError::Rejected(rejection)) => drop(rejections.insert(index, rejection)),
+        }
+    }
+
+    Ok(())
 }
 
 fn plan_code<'a>(

@@ -1,6 +1,7 @@
 //! The result of an evaluation, as data and as sentences for the shop and the customer.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
@@ -20,7 +21,7 @@ use crate::id::{CodeId, LineId, PriceRuleId};
 ///     line: "1".parse()?, amount: "20.00".parse()?, discount: "2.00".parse()?,
 ///     remaining: "18.00".parse()?,
 /// };
-/// let evaluation = Evaluation { lines: vec![line], shipping: vec![], codes: vec![] };
+/// let evaluation = Evaluation { lines: vec![line], shipping: vec![], codes: vec![], automatic: vec![] };
 /// assert_eq!(evaluation.total_discount(), "2.00".parse()?);
 /// assert_eq!(evaluation.used_codes().count(), 0);
 /// # Ok(()) }
@@ -33,6 +34,9 @@ pub struct Evaluation {
     pub shipping: Vec<LineTotal>,
     /// The codes, in the order in which they were entered.
     pub codes: Vec<CodeOutcome>,
+    /// The automatic rules that are for this customer now, in the order of their ids. Others
+    /// are left out.
+    pub automatic: Vec<AutomaticOutcome>,
 }
 
 impl Evaluation {
@@ -50,6 +54,117 @@ impl Evaluation {
         };
         let codes = self.codes.iter().filter(move |outcome| applied(outcome));
         codes.filter_map(|outcome| Some((&outcome.code, outcome.outcome.as_ref().ok()?)))
+    }
+
+    /// The automatic rules that an order of this cart uses: those with a discount above zero.
+    pub fn used_rules(&self) -> impl Iterator<Item = PriceRuleId> {
+        let applied = |outcome: &&AutomaticOutcome| {
+            outcome.outcome.as_ref().is_ok_and(AppliedCode::has_discount)
+        };
+        self.automatic.iter().filter(applied).map(|outcome| outcome.rule)
+    }
+}
+
+/// An automatic rule with its discount, or the reason why it does not apply.
+///
+/// # Example: what is missing
+/// ```
+/// use loyalty_core::{PriceRuleId, discount::*};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let rejection = CodeRejection::MinimumSubtotal { need: "50".parse()?, have: "42.50".parse()? };
+/// let outcome = AutomaticOutcome {
+///     rule: PriceRuleId(1), title: "free shipping".into(), outcome: Err(rejection),
+/// };
+/// assert_eq!(outcome.missing(), Some(MissingCondition::Subtotal { amount: "7.50".parse()? }));
+/// assert_eq!(outcome.to_string(), "7.50 more for free shipping.");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AutomaticOutcome {
+    /// The rule.
+    pub rule: PriceRuleId,
+    /// The title of the rule.
+    pub title: Arc<str>,
+    /// The discount or the rejection, none of which is secret.
+    pub outcome: Result<AppliedCode, CodeRejection>,
+}
+
+/// What a cart lacks for an automatic discount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MissingCondition {
+    /// The entitled lines cost too little.
+    Subtotal {
+        /// The amount that is missing.
+        amount: Amount,
+    },
+    /// The entitled lines have too few units.
+    Quantity {
+        /// The number of units that are missing.
+        units: u64,
+    },
+    /// The cart does not have the items of buy X get Y, or none that the rule discounts.
+    Items,
+}
+
+impl AutomaticOutcome {
+    /// What is missing; `None` if the rule applies, or if it is not for the cart to change.
+    pub fn missing(&self) -> Option<MissingCondition> {
+        match self.outcome.as_ref().err()? {
+            CodeRejection::MinimumSubtotal { need, have } => need
+                .checked_sub(*have)
+                .map(|amount| MissingCondition::Subtotal { amount }),
+            CodeRejection::MinimumQuantity { need, have } => {
+                Some(MissingCondition::Quantity { units: need.saturating_sub(*have) })
+            }
+            CodeRejection::NoEntitledLines | CodeRejection::PrerequisitesNotMet => {
+                Some(MissingCondition::Items)
+            }
+            CodeRejection::AlreadyUsed
+            | CodeRejection::CountryNotEntitled
+            | CodeRejection::CustomerNotEligible
+            | CodeRejection::CustomerRequired
+            | CodeRejection::Disabled
+            | CodeRejection::Duplicate
+            | CodeRejection::Expired { .. }
+            | CodeRejection::IndividualUse { .. }
+            | CodeRejection::NoShippingLines
+            | CodeRejection::NotCombined { .. }
+            | CodeRejection::NotYetValid { .. }
+            | CodeRejection::SameRule { .. }
+            | CodeRejection::ShippingPriceAboveMaximum { .. }
+            | CodeRejection::Unknown
+            | CodeRejection::UsedUp => None,
+        }
+    }
+}
+
+impl fmt::Display for AutomaticOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = &self.title;
+        match (&self.outcome, self.missing()) {
+            (Ok(applied), _) if applied.has_discount() => {
+                write!(f, "{title} takes {} off: {applied}.", applied.discount)
+            }
+            (Ok(_), _) => {
+                write!(f, "{title} applies, but there is nothing left to discount.")
+            }
+            (Err(_), Some(MissingCondition::Subtotal { amount })) => {
+                write!(f, "{amount} more for {title}.")
+            }
+            (Err(_), Some(MissingCondition::Quantity { units })) => {
+                let units = CountLabel(usize::try_from(units).unwrap_or(usize::MAX), "unit");
+                write!(f, "{units} more for {title}.")
+            }
+            (Err(CodeRejection::NoEntitledLines), _) => {
+                write!(f, "{title} does not apply: the cart has none of its items.")
+            }
+            (Err(CodeRejection::NotCombined { with }), _) => {
+                write!(f, "{title} does not combine with {with}, which applies instead.")
+            }
+            (Err(rejection), Some(MissingCondition::Items) | None) => {
+                write!(f, "{title} does not apply: {rejection}.")
+            }
+        }
     }
 }
 

@@ -122,6 +122,9 @@ pub enum DiscountEvent {
     PriceRuleDeleted {
         /// The rule.
         rule: PriceRuleId,
+        /// True if the rule was automatic.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        was_automatic: bool,
     },
     /// A rule was added or changed.
     PriceRuleSaved {
@@ -131,6 +134,9 @@ pub enum DiscountEvent {
         revision: u32,
         /// The new revision without its e-mails.
         saved: Arc<PriceRule>,
+        /// True if the revision before was automatic.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        was_automatic: bool,
     },
 }
 
@@ -190,8 +196,29 @@ impl DiscountEvent {
     /// The rule that the event is of.
     pub fn rule(&self) -> Option<PriceRuleId> {
         match self {
-            Self::PriceRuleDeleted { rule } | Self::PriceRuleSaved { rule, .. } => Some(*rule),
+            Self::PriceRuleDeleted { rule, .. } | Self::PriceRuleSaved { rule, .. } => Some(*rule),
             Self::CodeAdded { .. }
+            | Self::CodeRemoved { .. }
+            | Self::CodeReserved { .. }
+            | Self::CodeReleased { .. }
+            | Self::CodeRenamed { .. }
+            | Self::CodeSwitched { .. }
+            | Self::CodeUsed { .. }
+            | Self::CodeUseReturned { .. }
+            | Self::CodesBatched { .. } => None,
+        }
+    }
+
+    /// The rule that becomes or stops being automatic, or stays so, and whether it is now.
+    pub fn automatic_rule(&self) -> Option<(PriceRuleId, bool)> {
+        match self {
+            Self::PriceRuleDeleted { rule, was_automatic: true } => Some((*rule, false)),
+            Self::PriceRuleSaved { rule, saved, was_automatic, .. } => {
+                let is_automatic = saved.is_automatic();
+                (is_automatic || *was_automatic).then_some((*rule, is_automatic))
+            }
+            Self::PriceRuleDeleted { .. }
+            | Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }
             | Self::CodeReserved { .. }
             | Self::CodeReleased { .. }

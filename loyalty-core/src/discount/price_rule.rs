@@ -147,6 +147,11 @@ impl PriceRule {
         }
     }
 
+    /// Returns true if the rule applies by itself, without a code.
+    pub fn is_automatic(&self) -> bool {
+        self.parts.automatic
+    }
+
     /// Returns true from `starts_at`, inclusive, until `ends_at`, exclusive.
     ///
     /// # Example: the validity ends at its last instant

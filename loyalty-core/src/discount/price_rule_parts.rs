@@ -101,12 +101,15 @@ pub struct PriceRuleParts {
     /// The amount X of spend X get Y. Shopify's `prerequisite_amount`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_to_entitlement_purchase: Option<Amount>,
-    /// Maximum uses of each code of the rule.
+    /// Maximum uses of each code of the rule, or of an automatic rule by itself.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub usage_limit: Option<u64>,
     /// Each customer can use a code once.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub once_per_customer: bool,
+    /// The rule applies by itself to every cart that satisfies it, without a code.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub automatic: bool,
     /// The code does not combine with others, under any stacking policy.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub individual_use: bool,
@@ -150,6 +153,7 @@ impl PriceRuleParts {
             prerequisite_to_entitlement_purchase: None,
             usage_limit: None,
             once_per_customer: false,
+            automatic: false,
             individual_use: false,
             starts_at,
             ends_at: None,

@@ -164,6 +164,15 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
     parts.prop_filter_map("a valid rule", |parts| PriceRule::new(parts, 2).ok())
 }
 
+/// Generates rules of every kind. Those with a usage limit of 2 are automatic.
+pub fn price_rules_and_automatic() -> impl Strategy<Value = PriceRule> {
+    price_rules().prop_filter_map("a valid rule", |rule| {
+        let automatic = rule.parts().usage_limit == Some(2);
+        let parts = PriceRuleParts { automatic, ..rule.parts().clone() };
+        PriceRule::new(parts, rule.minor_digits()).ok()
+    })
+}
+
 /// Generates shops with a few rules, each with one code.
 pub fn discount_shops() -> impl Strategy<Value = DiscountLedger> {
     vec(price_rules(), 1..6).prop_map(DiscountLedger::new)
@@ -182,7 +191,7 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
         let picked = picks.iter().filter_map(|pick| pick_from(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
     });
-    (selected, vec(price_rules(), 0..4))
+    (selected, vec(price_rules_and_automatic(), 0..4))
         .prop_map(|(of_rewards, others)| [of_rewards, others].concat())
 }
 

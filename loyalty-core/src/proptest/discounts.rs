@@ -11,7 +11,7 @@ use crate::code::Code;
 use crate::discount::{
     Cart, CartError, CheckoutClaim, CodeCommand, CodeContext, CodeState, CodeUsage, Customer,
     DiscountClass, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
-    Stacking, decide_code, decide_rule_save, evaluate,
+    Stacking, decide_code, decide_rule_save, evaluate_with_automatic,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
@@ -47,10 +47,13 @@ pub struct DiscountLedger {
     pub orders: BTreeMap<(CodeId, OrderId), OrderClaim>,
     /// All events, in order.
     pub journal: Vec<DiscountEvent>,
+    /// The state of an automatic rule's uses before the first.
+    unused: CodeState,
 }
 
 impl DiscountLedger {
     /// Creates a shop with these rules, numbered from 1, each with a code `code1`, `code2`, …
+    /// An automatic rule has no code; its uses are counted under its number.
     pub fn new(rules: impl IntoIterator<Item = PriceRule>) -> Self {
         let mut ledger = Self::default();
         for (number, rule) in (1..).zip(rules) {
@@ -58,7 +61,9 @@ impl DiscountLedger {
             if let Ok(Some(saved)) = decide_rule_save(&RuleState::default(), id, &rule) {
                 ledger.apply(saved);
             }
-            if let Ok(text) = Code::new(&format!("code{number}")) {
+            if !rule.is_automatic()
+                && let Ok(text) = Code::new(&format!("code{number}"))
+            {
                 ledger.apply(DiscountEvent::CodeAdded { code: CodeId(number), rule: id, text });
             }
         }
@@ -93,15 +98,23 @@ impl DiscountLedger {
         self.journal.push(event);
     }
 
-    /// Returns the state of a code for one customer and one checkout; `None` if it does not exist.
+    /// Returns the rule of a code, or the automatic rule with its number.
+    fn rule_of(&self, id: CodeId) -> Option<&RuleState> {
+        let of_code = self.codes.get(&id).and_then(CodeState::rule);
+        self.rules.get(&of_code.unwrap_or(PriceRuleId(id.0)))
+    }
+
+    /// Returns the state of a code, or of an automatic rule's uses, for one customer and one
+    /// checkout; `None` if it does not exist.
     pub fn code_context(
         &self,
         id: CodeId,
         account: Option<AccountId>,
         checkout: Option<&CheckoutId>,
     ) -> Option<CodeContext<'_>> {
-        let state = self.codes.get(&id)?;
-        let rule = state.rule().and_then(|rule| self.rules.get(&rule));
+        let rule = self.rule_of(id);
+        let is_automatic = rule.and_then(RuleState::rule).is_some_and(|rule| rule.is_automatic());
+        let state = self.codes.get(&id).or(is_automatic.then_some(&self.unused))?;
         Some(CodeContext {
             id,
             state,
@@ -162,9 +175,18 @@ impl DiscountLedger {
             .iter()
             .filter_map(|(id, state)| Some((state.code()?, *id)))
             .collect();
-        evaluate(cart, 2, stacking, |code| {
-            self.code_context(*by_text.get(code)?, cart.customer.account, None)
-        })
+        let automatic: Vec<_> = self
+            .rules
+            .iter()
+            .filter(|(_, state)| state.rule().is_some_and(|rule| rule.is_automatic()))
+            .filter_map(|(rule, _)| {
+                let context = self.code_context(CodeId(rule.0), cart.customer.account, None)?;
+                Some((*rule, context))
+            })
+            .collect();
+        let find =
+            |code: &Code| self.code_context(*by_text.get(code)?, cart.customer.account, None);
+        evaluate_with_automatic(cart, 2, stacking, find, &automatic)
     }
 }
 
@@ -204,13 +226,18 @@ pub fn check_fair_allocation(total: u64, weights: &[u64], shares: &[u64]) -> Tes
     Ok(())
 }
 
-/// Checks that the shares of each code add up to its discount, and the shares of all codes to the
-/// discount of each line. No line falls below zero.
+/// Checks that the shares of each code and automatic rule add up to its discount, and the shares
+/// of all to the discount of each line. No line falls below zero.
 pub fn check_exact_discounts(cart: &Cart, evaluation: &Evaluation) -> TestCaseResult {
     prop_assert_eq!(evaluation.codes.len(), cart.codes.len());
     let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
-    for code in &evaluation.codes {
-        let Ok(applied) = &code.outcome else { continue };
+    let outcomes = evaluation.codes.iter().map(|code| (code.to_string(), &code.outcome));
+    let automatic = evaluation
+        .automatic
+        .iter()
+        .map(|rule| (rule.to_string(), &rule.outcome));
+    for (code, outcome) in outcomes.chain(automatic) {
+        let Ok(applied) = outcome else { continue };
         let mut sum = Amount::ZERO;
         let mut visited = BTreeSet::new();
         for share in &applied.shares {
@@ -377,7 +404,7 @@ pub fn check_claims(ledger: &DiscountLedger, now: Timestamp) -> TestCaseResult {
             );
         }
 
-        let rule = state.rule().and_then(|rule| ledger.rules.get(&rule)?.rule());
+        let rule = ledger.rule_of(*id).and_then(RuleState::rule);
         let Some(parts) = rule.map(|rule| rule.parts()) else { continue };
         prop_assert!(
             parts.usage_limit.is_none_or(|limit| usage.total(now) <= limit),

@@ -35,7 +35,9 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `POST /v1/checkouts/{checkout_id}/codes`: reserves all codes, or none.
 pub(crate) fn reserve(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let checkout = call.path::<CheckoutId>("checkout_id")?;
-    let (action, shopper) = call.body::<ReserveBody>()?.parse(checkout)?;
+    let body = call.body::<ReserveBody>()?;
+    let code_count = body.code_count();
+    let (action, shopper) = body.parse(checkout)?;
     let limiter = lookup_limiter(call, shopper);
     limiter.admit()?;
 
@@ -44,16 +46,19 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         StatusCode::OK,
         render_receipt,
         move |rejection| {
-            if rejection.refusal().is_some_and(CodeRejection::is_unknown) {
-                limiter.record_failures(1);
-            }
-
             if rejection.code() == "invalid_reservation_period" {
                 return Some("/until".to_owned());
             }
             let Rejection::CodeRejected { index, .. } = rejection else {
                 return Some("/codes".to_owned());
             };
+            if let Some(index) = index.checked_sub(code_count) {
+                return Some(format!("/automatic_discounts/{index}"));
+            }
+
+            if rejection.refusal().is_some_and(CodeRejection::is_unknown) {
+                limiter.record_failures(1);
+            }
             Some(format!("/codes/{index}"))
         },
     ))

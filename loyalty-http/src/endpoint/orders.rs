@@ -106,9 +106,21 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     } else {
         Vec::new()
     };
+    let has_rules = order
+        .state
+        .snapshot()
+        .is_some_and(|recorded| !recorded.order.automatic_rules.is_empty());
+    let used_rules = if has_rules {
+        call.store
+            .rules_used_by_order(shop, &id)
+            .map_err(error::from_failure)?
+    } else {
+        Vec::new()
+    };
 
     let response = OrderResponse::new(&id, &order.state, customer.as_ref(), call.now)
-        .with_codes(&order.state, &used_codes);
+        .with_codes(&order.state, &used_codes)
+        .with_automatic_rules(&order.state, &used_rules);
     let encode = || match &explanation {
         Some(explanation) => EncodedResponse::ok(&response.with_explanation(explanation)),
         None => EncodedResponse::ok(&response),

@@ -17,7 +17,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let parts = call.body::<PriceRuleBody>()?.apply(PriceRuleParts::new(call.now));
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
-    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |_| None))
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |rejection| {
+        Some(error_pointer(rejection).to_owned())
+    }))
 }
 
 /// `PUT /v1/price-rules/{price_rule_id}`: replaces the rule.
@@ -51,6 +53,7 @@ fn error_pointer(rejection: &Rejection) -> &'static str {
     match rejection.code() {
         "precondition_failed" => "If-Match",
         "invalid_price_rule" => "",
+        "too_many_automatic_rules" => "/automatic",
         _ => "price_rule_id",
     }
 }

@@ -39,6 +39,7 @@ impl wire::Order {
             total,
             redeemed: Amount::ZERO,
             codes: self.codes(),
+            automatic_rules: Vec::new(),
             checkout: None,
             presentment: None,
         })

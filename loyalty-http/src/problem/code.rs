@@ -112,6 +112,7 @@ codes! {
     SAVED_SEARCH_NOT_FOUND "saved_search_not_found": "The saved search does not exist.";
     STALE_REQUEST "stale_request": "The signature is too old, or from the future.";
     TOO_DEEP "too_deep": "The body is nested too deep.";
+    TOO_MANY_AUTOMATIC_RULES "too_many_automatic_rules": "More automatic price rules than a shop can have.";
     TOO_MANY_CODES "too_many_codes": "More codes than one cart, checkout or batch can have.";
     TOO_MANY_LINES "too_many_lines": "More lines than a cart can have.";
     TOO_MANY_READS "too_many_reads": "Too many long reads at once; `Retry-After` says when to try again.";

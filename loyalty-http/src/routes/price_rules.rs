@@ -24,7 +24,7 @@ pub(super) const ROUTES: &[Route] = &[
                 }"#,
             )
             .creates::<PriceRuleResponse<'_>>()
-            .rejects(&[(422, &[code::INVALID_PRICE_RULE])]),
+            .rejects(&[(422, &[code::INVALID_PRICE_RULE, code::TOO_MANY_AUTOMATIC_RULES])]),
     ),
     get(
         "/v1/price-rules",
@@ -66,7 +66,7 @@ pub(super) const ROUTES: &[Route] = &[
             .rejects(&[
                 (404, &[code::PRICE_RULE_NOT_FOUND]),
                 (412, &[code::PRECONDITION_FAILED]),
-                (422, &[code::INVALID_PRICE_RULE]),
+                (422, &[code::INVALID_PRICE_RULE, code::TOO_MANY_AUTOMATIC_RULES]),
             ]),
     ),
     dry_runnable(

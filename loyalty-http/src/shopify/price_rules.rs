@@ -116,6 +116,7 @@ fn write_rule(action: DiscountAction, status: StatusCode, numbers: IdMapping) ->
 
     let pointer = |rejection: &Rejection| match rejection.code() {
         "invalid_price_rule" => Some(BODY_POINTER.to_owned()),
+        "too_many_automatic_rules" => Some(format!("{BODY_POINTER}/automatic")),
         _ => Some("id".to_owned()),
     };
     HandlerPlan::write(Action::Discount(action), status, body, pointer).conflicts_as_unprocessable()

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use loyalty_core::discount::{
-    AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
-    DiscountClass, Evaluation, LineTotal, ShippingLine,
+    AppliedCode, AutomaticOutcome, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome,
+    CodeRejection, Customer, DiscountClass, Evaluation, LineTotal, MissingCondition, ShippingLine,
 };
 use loyalty_core::{
-    Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
-    SegmentId, Timestamp, VariantId,
+    Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, PriceRuleId,
+    ProductId, SegmentId, Timestamp, VariantId,
 };
-use loyalty_store::{CartQuery, CustomerRef, DiscountAction, Shop};
+use loyalty_store::{CartQuery, CustomerRef, DiscountAction, NumericId, Shop};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -200,6 +200,77 @@ pub(crate) struct CartResponse<'a> {
     lines: Vec<LineTotalResponse<'a>>,
     shipping: Vec<LineTotalResponse<'a>>,
     codes: Vec<CodeOutcomeResponse<'a>>,
+    /// The discounts without a code: those that apply, and those that the cart could get.
+    automatic: Vec<AutomaticResponse<'a>>,
+}
+
+/// A discount without a code. A shopper may see all of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AutomaticDiscount")]
+struct AutomaticResponse<'a> {
+    #[schemars(with = "schema::Numeral")]
+    price_rule_id: String,
+    title: &'a str,
+    applied: bool,
+    #[schemars(with = "schema::Amount")]
+    discount: Amount,
+    shares: Vec<LineShareResponse<'a>>,
+    /// The reason why it does not apply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<CodeRejectionCode>")]
+    reason: Option<&'static str>,
+    /// What the cart lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<MissingResponse>,
+    /// The discount, or what is missing, as a sentence.
+    text: String,
+}
+
+/// What a cart lacks for a discount.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(rename = "MissingCondition")]
+enum MissingResponse {
+    /// The entitled lines cost too little.
+    Subtotal {
+        /// The amount that is missing.
+        #[schemars(with = "schema::Amount")]
+        amount: Amount,
+    },
+    /// The entitled lines have too few units.
+    Quantity {
+        /// The number of units that are missing.
+        #[schemars(with = "schema::Count")]
+        units: u64,
+    },
+    /// The items to buy, or those that are discounted.
+    Items {},
+}
+
+impl From<MissingCondition> for MissingResponse {
+    fn from(missing: MissingCondition) -> Self {
+        match missing {
+            MissingCondition::Subtotal { amount } => Self::Subtotal { amount },
+            MissingCondition::Quantity { units } => Self::Quantity { units },
+            MissingCondition::Items => Self::Items {},
+        }
+    }
+}
+
+impl<'a> From<&'a AutomaticOutcome> for AutomaticResponse<'a> {
+    fn from(outcome: &'a AutomaticOutcome) -> Self {
+        let applied = outcome.outcome.as_ref();
+        Self {
+            price_rule_id: outcome.rule.to_string(),
+            title: &outcome.title,
+            applied: applied.is_ok(),
+            discount: applied.map_or(Amount::ZERO, |applied| applied.discount),
+            shares: applied.map(share_responses).unwrap_or_default(),
+            reason: applied.err().map(CodeRejection::code),
+            missing: outcome.missing().map(MissingResponse::from),
+            text: outcome.to_string(),
+        }
+    }
 }
 
 /// A line after its discounts.
@@ -333,6 +404,13 @@ struct LineShareResponse<'a> {
     amount: Amount,
 }
 
+fn share_responses(applied: &AppliedCode) -> Vec<LineShareResponse<'_>> {
+    let shares = applied.shares.iter();
+    shares
+        .map(|share| LineShareResponse { line_id: &share.line, amount: share.amount })
+        .collect()
+}
+
 impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
     fn from(outcome: &'a CodeOutcome) -> Self {
         let (code, text) = (outcome.code.as_str(), outcome.to_string());
@@ -361,11 +439,6 @@ impl<'a> AppliedCodeResponse<'a> {
             DiscountClass::Order => "order",
             DiscountClass::Shipping => "shipping",
         };
-        let shares = applied
-            .shares
-            .iter()
-            .map(|share| LineShareResponse { line_id: &share.line, amount: share.amount });
-
         Self {
             code,
             applied: true,
@@ -373,7 +446,7 @@ impl<'a> AppliedCodeResponse<'a> {
             price_rule_id: applied.rule.to_string(),
             class,
             discount: applied.discount,
-            shares: shares.collect(),
+            shares: share_responses(applied),
             text,
             public_text,
         }
@@ -391,6 +464,7 @@ impl<'a> CartResponse<'a> {
             lines: found.lines.iter().map(LineTotalResponse::from).collect(),
             shipping: found.shipping.iter().map(LineTotalResponse::from).collect(),
             codes: found.codes.iter().map(CodeOutcomeResponse::from).collect(),
+            automatic: found.automatic.iter().map(AutomaticResponse::from).collect(),
         }
     }
 }
@@ -400,8 +474,11 @@ impl<'a> CartResponse<'a> {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReservationRequest")]
 pub(crate) struct ReserveBody {
-    #[schemars(length(min = 1, max = Cart::MAX_CODES))]
+    #[schemars(length(max = Cart::MAX_CODES))]
     codes: Vec<ParsedField<DiscountCode>>,
+    /// The price rules without a code.
+    #[schemars(length(max = Cart::MAX_CODES))]
+    automatic_discounts: Option<Vec<AnyId<NumericId>>>,
     customer: Option<BuyerBody>,
     /// The end of the reservation, at most a day from now.
     until: TimeField,
@@ -410,12 +487,19 @@ pub(crate) struct ReserveBody {
 }
 
 impl ReserveBody {
+    /// The number of codes, behind which a rejection counts the rules.
+    pub(crate) fn code_count(&self) -> usize {
+        self.codes.len()
+    }
+
     /// Returns the action for the store, and the subject of the throttle.
     pub(crate) fn parse(
         self,
         checkout: CheckoutId,
     ) -> Result<(DiscountAction, ThrottleSubject), Problem> {
-        if !(1..=Cart::MAX_CODES).contains(&self.codes.len()) {
+        let rules = self.automatic_discounts.unwrap_or_default();
+        let count = self.codes.len().saturating_add(rules.len());
+        if !(1..=Cart::MAX_CODES).contains(&count) {
             let detail = format!("1 to {} codes can be reserved at once.", Cart::MAX_CODES);
             return Err(Problem::unprocessable("too_many_codes", detail).with_param("/codes"));
         }
@@ -424,11 +508,14 @@ impl ReserveBody {
         let subject = ThrottleSubject { customer: buyer.throttle_name(), address };
         let customer =
             CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
-        let codes = self.codes.into_iter().map(|code| code.0).collect();
-        let segments = segment_ids(buyer.segment_ids);
-        Ok((
-            DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 },
-            subject,
-        ))
+        let action = DiscountAction::Reserve {
+            checkout,
+            codes: self.codes.into_iter().map(|code| code.0).collect(),
+            rules: rules.into_iter().map(|rule| PriceRuleId(rule.0.get())).collect(),
+            customer,
+            segments: segment_ids(buyer.segment_ids),
+            until: self.until.0,
+        };
+        Ok((action, subject))
     }
 }

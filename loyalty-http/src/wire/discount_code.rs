@@ -242,6 +242,18 @@ pub(crate) struct CheckoutResponse<'a> {
     #[schemars(with = "schema::Id")]
     checkout_id: &'a str,
     reserved: Vec<ReservedResponse<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    automatic_discounts: Vec<ReservedRuleResponse>,
+}
+
+/// A reserved discount without a code.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AutomaticReservation")]
+struct ReservedRuleResponse {
+    #[schemars(with = "schema::Numeral")]
+    price_rule_id: String,
+    until: TimeText,
 }
 
 /// A reserved discount code.
@@ -268,6 +280,14 @@ impl<'a> From<&'a CheckoutView> for CheckoutResponse<'a> {
         Self {
             checkout_id: checkout.id.as_str(),
             reserved: reserved.collect(),
+            automatic_discounts: checkout
+                .rules
+                .iter()
+                .map(|(rule, until)| ReservedRuleResponse {
+                    price_rule_id: rule.to_string(),
+                    until: TimeText(*until),
+                })
+                .collect(),
         }
     }
 }

@@ -6,11 +6,12 @@ use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal}
 use loyalty_core::order::OrderError;
 use loyalty_core::{
     Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
-    Event, Explanation, Line, LineId, Money, Order, OrderId, OrderState, Origin, Points, ProductId,
-    Rejection as Refusal, Status, Timestamp,
+    Event, Explanation, Line, LineId, Money, Order, OrderId, OrderState, Origin, Points,
+    PriceRuleId, ProductId, Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
-    CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
+    CodeView, CustomerRef, CustomerView, NumericId, OrderCode, OrderRule, ProfileChange, Receipt,
+    Rejection, Shop,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use super::customer::{CustomerBody, check_birthday};
 use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
+use super::price_rule::AnyId;
 use super::schema;
 use super::value::{ParsedField, QuantityField, check_decimals, check_not_ahead, prefix_pointer};
 use crate::problem::{Problem, to_sentence};
@@ -63,6 +65,9 @@ pub(crate) struct OrderBody {
     shop_money: Option<ShopMoney>,
     #[schemars(length(max = Order::MAX_CODES))]
     discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
+    /// The price rules without a code that the shop applied.
+    #[schemars(length(max = Order::MAX_CODES))]
+    automatic_discounts: Option<Vec<AnyId<NumericId>>>,
     /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
 }
@@ -178,6 +183,12 @@ impl OrderBody {
             return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
                 .with_param("/discount_codes"));
         }
+        let rules = self.automatic_discounts.unwrap_or_default();
+        if rules.len() > Order::MAX_CODES {
+            let detail = format!("An order can have at most {} rules.", Order::MAX_CODES);
+            return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+                .with_param("/automatic_discounts"));
+        }
         let mut order = Order {
             placed_at: self.placed_at.map(|at| at.0),
             lines: lines
@@ -191,6 +202,7 @@ impl OrderBody {
             total,
             redeemed: amount_or_zero(self.redeemed),
             codes: codes.into_iter().map(|code| code.0).collect(),
+            automatic_rules: rules.into_iter().map(|rule| PriceRuleId(rule.0.get())).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
             presentment: None,
         };
@@ -357,6 +369,37 @@ pub(crate) struct OrderResponse<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    automatic_discounts: Vec<OrderRuleResponse>,
+}
+
+/// A discount of an order without a code.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OrderAutomaticDiscount")]
+struct OrderRuleResponse {
+    #[schemars(with = "schema::Numeral")]
+    price_rule_id: String,
+    /// True where the order counts among the uses of the rule.
+    used: bool,
+    /// The reason why it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<CodeRejectionCode>")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl From<&OrderRule> for OrderRuleResponse {
+    fn from(rule: &OrderRule) -> Self {
+        let refusal = rule.rejection.as_ref();
+        Self {
+            price_rule_id: rule.rule.to_string(),
+            used: refusal.is_none(),
+            reason: refusal.map(CodeRefusal::code),
+            detail: refusal.map(|refusal| to_sentence(&refusal.to_string())),
+        }
+    }
 }
 
 /// A discount code of an order.
@@ -428,6 +471,7 @@ impl<'a> OrderResponse<'a> {
             explanation: None,
             text: None,
             discount_codes: Vec::new(),
+            automatic_discounts: Vec::new(),
         }
     }
 
@@ -449,6 +493,21 @@ impl<'a> OrderResponse<'a> {
             }
         });
         Self { discount_codes: discount_codes.collect(), ..self }
+    }
+
+    /// Adds the automatic rules of the order, and marks those that it has used.
+    pub(crate) fn with_automatic_rules(self, state: &OrderState, used: &[PriceRuleId]) -> Self {
+        let listed = state
+            .snapshot()
+            .into_iter()
+            .flat_map(|recorded| &recorded.order.automatic_rules);
+        let automatic_discounts = listed.map(|rule| OrderRuleResponse {
+            price_rule_id: rule.to_string(),
+            used: used.contains(rule),
+            reason: None,
+            detail: None,
+        });
+        Self { automatic_discounts: automatic_discounts.collect(), ..self }
     }
 
     /// The order after a request, with the change of points and its explanation.
@@ -477,6 +536,7 @@ impl<'a> OrderResponse<'a> {
             explanation: why.map(ExplanationResponse::from_calculation),
             text: why.map(Calculation::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeResponse::from).collect(),
+            automatic_discounts: receipt.rules.iter().map(OrderRuleResponse::from).collect(),
             ..answer
         }
     }

@@ -66,6 +66,8 @@ pub(crate) struct PriceRuleBody {
     prerequisite_to_entitlement_purchase: PatchField<PurchaseBody>,
     usage_limit: PatchField<u64>,
     once_per_customer: PatchField<bool>,
+    /// True for a discount without a code: it applies by itself to every cart that satisfies it.
+    automatic: PatchField<bool>,
     individual_use: PatchField<bool>,
     starts_at: PatchField<TimeField>,
     ends_at: PatchField<TimeField>,
@@ -312,6 +314,7 @@ impl PriceRuleBody {
         apply_field(self.prerequisite_to_entitlement_quantity_ratio, ratio, None, RatioBody::parse);
         apply_field(self.usage_limit, &mut parts.usage_limit, None, Some);
         apply_field(self.once_per_customer, &mut parts.once_per_customer, false, |once| once);
+        apply_field(self.automatic, &mut parts.automatic, false, |automatic| automatic);
         apply_field(self.individual_use, &mut parts.individual_use, false, |alone| alone);
         apply_field(self.starts_at, &mut parts.starts_at, Timestamp::UNIX_EPOCH, |at| at.0);
         apply_field(self.ends_at, &mut parts.ends_at, None, |at| Some(at.0));
@@ -430,6 +433,8 @@ pub(crate) struct PriceRuleFields<'a> {
     prerequisite_to_entitlement_purchase: PurchaseResponse,
     usage_limit: Option<u64>,
     once_per_customer: bool,
+    /// True if the rule applies by itself, without a code.
+    automatic: bool,
     individual_use: bool,
     starts_at: TimeText,
     ends_at: Option<TimeText>,
@@ -527,6 +532,7 @@ impl<'a> PriceRuleFields<'a> {
             },
             usage_limit: parts.usage_limit,
             once_per_customer: parts.once_per_customer,
+            automatic: parts.automatic,
             individual_use: parts.individual_use,
             starts_at: TimeText(parts.starts_at),
             ends_at: parts.ends_at.map(TimeText),

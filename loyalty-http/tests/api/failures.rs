@@ -182,6 +182,10 @@ impl Discounts for FaultyStore {
     fn codes_used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
         Err(self.failure())
     }
+
+    fn rules_used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<PriceRuleId>, Failure> {
+        Err(self.failure())
+    }
 }
 
 impl Redemptions for FaultyStore {

@@ -123,6 +123,35 @@ fn ten_guesses_of_one_customer_slow_that_one() {
     }
 }
 
+/// The shop says from which address a shopper asks; another customer there is no other shopper.
+#[test]
+fn ten_guesses_from_one_address_slow_that_one() {
+    type Ask = fn(&TestServer, &str, &Value) -> TestResponse;
+    let places: [(&str, Ask); 3] = [
+        ("look-up", |server, code, shopper| {
+            let (customer, address) =
+                (shopper["customer"]["customer_id"].as_str().unwrap(), &shopper["address"]);
+            let address = address.as_str().unwrap();
+            look_up(server, code, &format!("&customer_id={customer}&address={address}"))
+        }),
+        ("cart", |server, code, shopper| cart(server, &[code], shopper)),
+        ("reservation", |server, code, shopper| reserve(server, "c1", code, shopper)),
+    ];
+    for (place, ask) in places {
+        let server = shop();
+        let shopper = |customer: &str, address: &str| json!({"customer": {"customer_id": customer}, "address": address});
+        for number in 0..10 {
+            let shopper = shopper(&format!("c{number}"), "192.0.2.1");
+            let answer = ask(&server, &format!("G{number}"), &shopper);
+            assert!(answer.status < 429, "{place} {number}: {}", answer.text());
+        }
+        let slowed = ask(&server, "REAL", &shopper("new", "192.0.2.1"));
+        slowed.assert_problem(429, "too_many_requests", "");
+        let elsewhere = ask(&server, "REAL", &shopper("new", "192.0.2.2"));
+        assert!(elsewhere.status < 429, "{place}: {}", elsewhere.text());
+    }
+}
+
 #[test]
 fn a_code_that_exists_is_no_guess() {
     let server = shop();

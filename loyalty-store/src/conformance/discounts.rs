@@ -58,6 +58,7 @@ fn reserve(
         checkout,
         codes,
         customer,
+        rules: Vec::new(),
         segments: Vec::new(),
         until,
     })
@@ -893,6 +894,67 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
         customer,
         ..Cart::new([line], at("2026-01-01T12:00:00Z"))
     }
+}
+
+pub fn an_automatic_rule_needs_no_code(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    let parts = PriceRuleParts { automatic: true, ..with_usage_limit(1) };
+    let rule = shop.create_rule(parts.clone());
+    let found = || {
+        let query = CartQuery { cart: cart(&[], Customer::default()), checkout: None };
+        let found = store.cart_facts(shop.id, query).unwrap().evaluate().unwrap();
+        found.used_rules().collect::<Vec<_>>()
+    };
+    let use_rule = |order: &str, rules: &[PriceRuleId]| {
+        let Command::RecordOrder { snapshot, .. } = record_paid_with_codes(order, "10", &[]) else {
+            panic!("no order")
+        };
+        let snapshot = Order { automatic_rules: rules.to_vec(), ..(*snapshot).clone() };
+        shop.execute_order(Some(&id("1")), record_snapshot(order, snapshot))
+            .unwrap()
+    };
+    let rejections = |receipt: &Receipt| {
+        let rules = receipt.rules.iter();
+        rules
+            .map(|rule| rule.rejection.as_ref().map(CodeRejection::code))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(), [rule]);
+
+    assert_eq!(rejections(&use_rule("o1", &[rule])), [None]);
+    assert_eq!(use_rule("o1", &[rule]).seq, None, "the same report");
+    assert_eq!(rejections(&use_rule("o2", &[rule])), [Some("used_up")]);
+    assert_eq!(found(), []);
+    assert_eq!(store.rules_used_by_order(shop.id, &order_id("o1")).unwrap(), [rule]);
+    assert_eq!(store.rules_used_by_order(shop.id, &order_id("o2")).unwrap(), []);
+
+    // An order that no longer lists the rule returns its use, and so does a cancelled one.
+    assert_eq!(rejections(&use_rule("o1", &[])), []);
+    assert_eq!(found(), [rule]);
+    assert_eq!(rejections(&use_rule("o3", &[rule])), [None]);
+    shop.execute_order(None, Command::CancelOrder { order: order_id("o3"), at: None })
+        .unwrap();
+    assert_eq!(found(), [rule]);
+
+    // It stops where it is saved otherwise, and where it is deleted.
+    let save = |automatic| {
+        let rule_parts = PriceRuleParts { automatic, ..parts.clone() };
+        let rule = boxed_rule(rule_parts);
+        DiscountAction::SaveRule { id: Some(all_rules(store, shop.id)[0]), rule, if_match: None }
+    };
+    shop.execute_discount(save(false)).unwrap();
+    assert_eq!(found(), []);
+    assert_eq!(rejections(&use_rule("o4", &[rule])), [Some("unknown_code")]);
+    shop.execute_discount(save(true)).unwrap();
+    assert_eq!(found(), [rule]);
+    shop.execute_discount(DiscountAction::DeleteRule { id: rule, if_match: None })
+        .unwrap();
+    assert_eq!(found(), []);
+
+    // A rule with codes is none, whatever its number.
+    let code = shop.create_code(shop.create_rule(ten_percent()), "TEN");
+    let listed = use_rule("o5", &[PriceRuleId(code.0), PriceRuleId(i64::MAX)]);
+    assert_eq!(rejections(&listed), [Some("unknown_code"), Some("unknown_code")]);
 }
 
 pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {

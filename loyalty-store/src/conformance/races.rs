@@ -120,6 +120,7 @@ pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
             checkout,
             codes,
             customer,
+            rules: Vec::new(),
             segments,
             until,
         })

@@ -44,7 +44,7 @@ impl IndexChange {
                 }
                 None => Vec::new(),
             },
-            DiscountEvent::PriceRuleDeleted { rule } => vec![Self::DeleteRule(*rule)],
+            DiscountEvent::PriceRuleDeleted { rule, .. } => vec![Self::DeleteRule(*rule)],
             DiscountEvent::PriceRuleSaved { rule, .. } => vec![Self::PutRule(*rule)],
             DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }

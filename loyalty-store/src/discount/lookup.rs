@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loyalty_core::discount::{
     Cart, CartError, CheckoutClaim, Code, CodeContext, CodeState, CodeUsage, Evaluation, PriceRule,
-    Reservation, Stacking, evaluate,
+    Reservation, Stacking, evaluate_with_automatic,
 };
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId,
@@ -191,11 +191,14 @@ pub(crate) fn load_checkout(
     id: &CheckoutId,
     now: Timestamp,
 ) -> Result<CheckoutView, Failure> {
-    let mut reservations = Vec::new();
+    let (mut reservations, mut rules) = (Vec::new(), Vec::new());
     for (code, until) in load_checkout_codes(view, shop, id)?.reservations(now) {
+        if is_of_rule(view, shop, code)? {
+            rules.push((PriceRuleId(code.0), until));
+        }
         reservations.extend(find_code(view, shop, code)?.map(|code| (code, until)));
     }
-    Ok(CheckoutView { id: id.clone(), reservations })
+    Ok(CheckoutView { id: id.clone(), reservations, rules })
 }
 
 /// Returns the claims of an order on codes.
@@ -222,6 +225,45 @@ pub(crate) fn list_codes_used_by_order(
     Ok(codes?.into_iter().flatten().collect())
 }
 
+/// Returns the ids of the shop's automatic rules, in ascending order.
+pub(crate) fn load_automatic_rules(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+) -> Result<Vec<PriceRuleId>, Failure> {
+    let record = view.projection(shop, &ProjectionKey::AutomaticRules)?;
+    Ok(match record.as_deref() {
+        Some(Projection { state: ProjectionState::AutomaticRules(rules), .. }) => {
+            rules.iter().copied().collect()
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// Returns the automatic rules that an order lists and has used.
+pub(crate) fn list_rules_used_by_order(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    order: &OrderId,
+) -> Result<Vec<PriceRuleId>, Failure> {
+    let used = load_order_codes(view, shop, order)?;
+    let mut rules = Vec::new();
+    for id in used.codes() {
+        rules.extend(is_of_rule(view, shop, id)?.then_some(PriceRuleId(id.0)));
+    }
+    Ok(rules)
+}
+
+/// Returns true if uses are those of a rule by itself, which have no code.
+pub(crate) fn is_of_rule(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    id: CodeId,
+) -> Result<bool, Failure> {
+    let record = view.projection(shop, &ProjectionKey::Code(id))?;
+    let of_code = record.as_deref().and_then(code_state).and_then(CodeState::rule);
+    Ok(of_code.is_none())
+}
+
 /// A code with everything that decides its use by a customer and a checkout.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeLookup {
@@ -233,8 +275,9 @@ pub(crate) struct CodeLookup {
 }
 
 impl CodeLookup {
-    /// Loads a code. Returns `None` if no code has this id. The uses of all `accounts` of
-    /// the customer are added up.
+    /// Loads a code, or the uses of an automatic rule, which are counted under the rule's
+    /// number. Returns `None` if there is neither. The uses of all `accounts` of the customer
+    /// are added up.
     pub(crate) fn load(
         view: &mut impl DiscountView,
         shop: ShopId,
@@ -242,13 +285,19 @@ impl CodeLookup {
         accounts: &[AccountId],
         checkout: Option<&CheckoutCodes>,
     ) -> Result<Option<Self>, Failure> {
-        let Some(record) = view.projection(shop, &ProjectionKey::Code(id))? else {
-            return Ok(None);
+        let key = ProjectionKey::Code(id);
+        let record = view.projection(shop, &key)?;
+        let of_code = record.as_deref().and_then(code_state).and_then(CodeState::rule);
+        let rule = find_rule(view, shop, of_code.unwrap_or(PriceRuleId(id.0)))?;
+        let rule = rule.map(|view| view.rule);
+
+        // Before its first use, an automatic rule has no record.
+        let is_automatic = rule.as_ref().is_some_and(|rule| rule.is_automatic());
+        let record = match record {
+            Some(record) => record,
+            None if is_automatic => Arc::new(Projection::new(&key)),
+            None => return Ok(None),
         };
-        let Some(of_rule) = code_state(&record).and_then(CodeState::rule) else {
-            return Ok(None);
-        };
-        let rule = find_rule(view, shop, of_rule)?.map(|view| view.rule);
 
         // Other rules do not limit uses per customer, so that their tallies need no
         // reads.
@@ -270,6 +319,12 @@ impl CodeLookup {
 
     pub(crate) fn rule(&self) -> Option<&PriceRule> {
         self.rule.as_deref()
+    }
+
+    /// Returns true if the uses are those of an automatic rule, not of a code.
+    pub(crate) fn is_of_automatic_rule(&self) -> bool {
+        let has_code = code_state(&self.record).is_some_and(|state| state.rule().is_some());
+        !has_code && self.rule().is_some_and(PriceRule::is_automatic)
     }
 
     /// Returns the input of the rules, or `None` if the projection is not of a code.
@@ -319,6 +374,8 @@ pub struct CartFacts {
     minor_digits: u32,
     stacking: Stacking,
     codes: HashMap<Code, CodeLookup>,
+    /// The uses of the automatic rules, in the order of their ids.
+    automatic: Vec<(PriceRuleId, CodeLookup)>,
 }
 
 /// Returns true if a customer found by the id or the e-mail of a cart is the cart's
@@ -379,18 +436,38 @@ impl CartFacts {
             codes.insert(text.clone(), code.with_reservation_account(account, &accounts, cart.at));
         }
 
+        let mut automatic = Vec::new();
+        for rule in load_automatic_rules(view, shop)? {
+            let uses = CodeLookup::load(view, shop, CodeId(rule.0), &accounts, claims.as_ref())?;
+            let Some(uses) = uses.filter(CodeLookup::is_of_automatic_rule) else {
+                continue;
+            };
+
+            let account = cart.customer.account;
+            let searches = matching_saved_searches(view, of, uses.rule(), (account, cart.at))?;
+            cart.customer.segments.extend(searches);
+            let uses = uses.with_reservation_account(account, &accounts, cart.at);
+            automatic.push((rule, uses));
+        }
+
         Ok(Self {
             cart,
             minor_digits: of.minor_digits(),
             stacking: program.definition().stacking,
             codes,
+            automatic,
         })
     }
 
-    /// Returns the discount of each code on each line, or the reason why the code does
-    /// not apply. Fails if the cart itself is invalid.
+    /// Returns the discount of each code and automatic rule on each line, or the reason why
+    /// it does not apply. Fails if the cart itself is invalid.
     pub fn evaluate(&self) -> Result<Evaluation, CartError> {
         let find = |code: &Code| self.codes.get(code).and_then(CodeLookup::facts);
-        evaluate(&self.cart, self.minor_digits, self.stacking, find)
+        let automatic: Vec<_> = self
+            .automatic
+            .iter()
+            .filter_map(|(rule, uses)| Some((*rule, uses.facts()?)))
+            .collect();
+        evaluate_with_automatic(&self.cart, self.minor_digits, self.stacking, find, &automatic)
     }
 }

@@ -181,4 +181,12 @@ impl Discounts for MemoryStore {
     fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
         lookup::list_codes_used_by_order(&mut *self.tables(), shop, order)
     }
+
+    fn rules_used_by_order(
+        &self,
+        shop: ShopId,
+        order: &OrderId,
+    ) -> Result<Vec<PriceRuleId>, Failure> {
+        lookup::list_rules_used_by_order(&mut *self.tables(), shop, order)
+    }
 }

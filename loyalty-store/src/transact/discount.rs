@@ -20,7 +20,8 @@ use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::{self, CodeLookup, DiscountView};
 use crate::discount::{
-    CodeBatch, CodeView, DiscountAction, DiscountOutcome, OrderCode, PriceRuleView, code_state,
+    CodeBatch, CodeView, DiscountAction, DiscountOutcome, OrderCode, OrderRule, PriceRuleView,
+    code_state,
 };
 use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
@@ -136,8 +137,9 @@ impl<V: TransactionView> Transaction<'_, V> {
                 self.run_code_command(code, &CodeCommand::Remove)?;
                 DiscountOutcome::Deleted
             }
-            DiscountAction::Reserve { checkout, codes, customer, segments, until } => {
-                return self.reserve(&checkout, &codes, customer.as_ref(), segments, until);
+            DiscountAction::Reserve { checkout, codes, rules, customer, segments, until } => {
+                let claimed = (codes.as_slice(), rules.as_slice());
+                return self.reserve(&checkout, claimed, customer.as_ref(), segments, until);
             }
             DiscountAction::Release { checkout, code } => {
                 self.release(&checkout, code.as_ref())?;
@@ -188,6 +190,10 @@ impl<V: TransactionView> Transaction<'_, V> {
         if before.as_ref().is_none_or(|before| *before.rule != *rule) {
             self.check_variants(rule)?;
         }
+        let was_automatic = before.as_ref().is_some_and(|before| before.rule.is_automatic());
+        if rule.is_automatic() && !was_automatic {
+            self.check_automatic_rules()?;
+        }
         self.put_rule(id.unwrap_or(PriceRuleId(self.next_seq())), before, rule)
     }
 
@@ -200,6 +206,15 @@ impl<V: TransactionView> Transaction<'_, V> {
             Ok::<_, Failure>(variants.map(|variant| variant.id.clone()).collect())
         })?;
         if faults.is_empty() { Ok(()) } else { Err(Rejection::InvalidPriceRule(faults).into()) }
+    }
+
+    /// Rejects one more automatic rule than a shop can have.
+    fn check_automatic_rules(&mut self) -> Result<(), TransactionError> {
+        let limit = DiscountAction::MAX_AUTOMATIC_RULES;
+        if lookup::load_automatic_rules(self, self.shop.id)?.len() < limit {
+            return Ok(());
+        }
+        Err(Rejection::TooManyAutomaticRules { limit }.into())
     }
 
     /// Creates or replaces a rule with a given id, without checks against the catalogue.
@@ -363,7 +378,7 @@ impl<V: TransactionView> Transaction<'_, V> {
     fn reserve(
         &mut self,
         checkout: &CheckoutId,
-        codes: &[Code],
+        (codes, rules): (&[Code], &[PriceRuleId]),
         customer: Option<&CustomerRef>,
         segments: Vec<SegmentId>,
         until: Timestamp,
@@ -375,14 +390,16 @@ impl<V: TransactionView> Transaction<'_, V> {
         let mut buyer = self.load_buyer(account)?;
         buyer.segments.extend(segments);
 
+        let command = CodeCommand::Reserve { checkout: checkout.clone(), until };
         for (index, text) in codes.iter().enumerate() {
-            let command = CodeCommand::Reserve { checkout: checkout.clone(), until };
-            let event = self.decide_for_buyer(text, &buyer, Some(checkout), None, &command)?;
-            let event = event.map_err(|reason| Rejection::CodeRejected { index, reason })?;
-            if let Some(reason) = self.check_stacking(checkout, text)? {
-                return Err(Rejection::CodeRejected { index, reason: reason.into() }.into());
-            }
-            self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
+            let id = self.code_by_key(self.shop.id, text.key())?;
+            self.reserve_claim(index, id, (checkout, &buyer), &command)?;
+        }
+        for (index, rule) in (codes.len()..).zip(rules) {
+            let id = CodeId(rule.0);
+            let uses = CodeLookup::load(self, self.shop.id, id, &[], None)?;
+            let id = uses.filter(CodeLookup::is_of_automatic_rule).map(|uses| uses.id);
+            self.reserve_claim(index, id, (checkout, &buyer), &command)?;
         }
 
         // Earlier reservations of the checkout count too.
@@ -397,30 +414,70 @@ impl<V: TransactionView> Transaction<'_, V> {
         })
     }
 
-    /// Returns the reason why a code cannot be combined with the reservations of its
-    /// checkout under the program's stacking policy.
+    /// Reserves a use of one code or automatic rule, the one at `index` of the request.
+    fn reserve_claim(
+        &mut self,
+        index: usize,
+        id: Option<CodeId>,
+        (checkout, buyer): (&CheckoutId, &Customer),
+        command: &CodeCommand,
+    ) -> Result<(), TransactionError> {
+        let reject = |reason: DiscountRejection| Rejection::CodeRejected { index, reason };
+        let id = id.ok_or_else(|| reject(CodeRejection::Unknown.into()))?;
+        let event = self
+            .decide_claim(id, buyer, Some(checkout), None, command)?
+            .map_err(reject)?;
+        if let Some(reason) = self.check_stacking(checkout, id)? {
+            return Err(reject(reason.into()).into());
+        }
+        self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
+        Ok(())
+    }
+
+    /// Returns the reason why a code or automatic rule cannot be combined with the
+    /// reservations of its checkout under the program's stacking policy.
     fn check_stacking(
         &mut self,
         checkout: &CheckoutId,
-        text: &Code,
+        id: CodeId,
     ) -> Result<Option<CodeRejection>, TransactionError> {
         let (shop, (_, program)) = (self.shop.id, self.load_program(None)?);
-        let Some(new) = lookup::find_code_by_text(self, shop, text)? else {
+        let Some((new_name, new_id, new_rule)) = self.find_claimed(id)? else {
             return Ok(None);
         };
-        let new_rule = self.load_rule(new.rule)?.rule;
 
-        let reservations = lookup::load_checkout(self, shop, checkout, self.now)?.reservations;
-        for (code, _) in reservations.iter().filter(|(code, _)| code.id != new.id) {
-            let rule = self.load_rule(code.rule)?.rule;
-            let (reserved, added) =
-                ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
+        let claims = lookup::load_checkout_codes(self, shop, checkout)?;
+        for (other, _) in claims.reservations(self.now).filter(|(other, _)| *other != id) {
+            let Some((name, rule_id, rule)) = self.find_claimed(other)? else {
+                continue;
+            };
+            let (reserved, added) = ((&name, rule_id, &*rule), (&new_name, new_id, &*new_rule));
             if let Some(reason) = program.definition().stacking.find_conflict(reserved, added) {
                 return Ok(Some(reason));
             }
         }
 
         Ok(None)
+    }
+
+    /// Returns a code with its rule, or an automatic rule with its title for a name.
+    fn find_claimed(
+        &mut self,
+        id: CodeId,
+    ) -> Result<Option<(Code, PriceRuleId, Arc<PriceRule>)>, TransactionError> {
+        let shop = self.shop.id;
+        if let Some(code) = lookup::find_code(self, shop, id)? {
+            let rule = self.load_rule(code.rule)?.rule;
+            return Ok(Some((code.text, code.rule, rule)));
+        }
+        if !lookup::is_of_rule(self, shop, id)? {
+            return Ok(None);
+        }
+        let rule = lookup::find_rule(self, shop, PriceRuleId(id.0))?;
+        Ok(rule.and_then(|view| {
+            let title = Code::new(&view.rule.parts().title).ok()?;
+            Some((title, view.id, view.rule))
+        }))
     }
 
     fn release(
@@ -468,11 +525,23 @@ impl<V: TransactionView> Transaction<'_, V> {
         order: Option<&OrderId>,
         command: &CodeCommand,
     ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
-        let (shop, unknown) =
-            (self.shop.id, DiscountRejection::CodeRejected(CodeRejection::Unknown));
-        let Some(id) = self.code_by_key(shop, text.key())? else {
-            return Ok(Err(unknown));
-        };
+        match self.code_by_key(self.shop.id, text.key())? {
+            Some(id) => self.decide_claim(id, buyer, checkout, order, command),
+            None => Ok(Err(CodeRejection::Unknown.into())),
+        }
+    }
+
+    /// Decides a command of a buyer with a code or an automatic rule, without appending the
+    /// event.
+    fn decide_claim(
+        &mut self,
+        id: CodeId,
+        buyer: &Customer,
+        checkout: Option<&CheckoutId>,
+        order: Option<&OrderId>,
+        command: &CodeCommand,
+    ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
+        let (shop, unknown) = (self.shop.id, CodeRejection::Unknown.into());
 
         // The code, with the claims of the buyer, the checkout and the order.
         let accounts = lookup::collect_merged_accounts(self, shop, buyer.account)?;
@@ -520,13 +589,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         id: &OrderId,
         before: &OrderState,
         account: Option<AccountId>,
-    ) -> Result<Vec<OrderCode>, TransactionError> {
+    ) -> Result<(Vec<OrderCode>, Vec<OrderRule>), TransactionError> {
         let after = self.load_order(id)?;
         let Some(recorded) = after.state.snapshot() else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         };
         if !has_codes(before) && !has_codes(&after.state) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
 
         // The texts that the order lists now, each once, and those it listed before.
@@ -545,6 +614,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         let claims = lookup::load_order_codes(self, self.shop.id, id)?;
         let mut unmatched: BTreeSet<CodeId> = claims.codes().collect();
         let (mut used, mut removed) = (BTreeMap::new(), BTreeSet::new());
+
+        // The automatic rules are known by their numbers.
+        let rules = AutomaticRules::of(before, &after.state);
+        for id in rules.listed.union(&rules.previous).map(|rule| CodeId(rule.0)) {
+            unmatched.remove(&id);
+        }
+        removed.extend(rules.previous.difference(&rules.listed).map(|rule| CodeId(rule.0)));
         for text in &previous {
             let code = self
                 .code_by_key(self.shop.id, text.key())?
@@ -572,8 +648,46 @@ impl<V: TransactionView> Transaction<'_, V> {
             codes.push(OrderCode { text: text.clone(), outcome });
         }
 
+        let mut order_rules = Vec::with_capacity(rules.listed.len());
+        for rule in rules.listed {
+            let is_used = claims.claim(CodeId(rule.0)).is_some();
+            let rejection = if is_used {
+                None
+            } else {
+                self.use_automatic_rule(rule, id, &after.state, &buyer, &mut events)?
+            };
+            order_rules.push(OrderRule { rule, rejection });
+        }
+
         self.append_events(None, events)?;
-        Ok(codes)
+        Ok((codes, order_rules))
+    }
+
+    /// Records the use of an automatic rule by an order. Returns the reason why it cannot be
+    /// used, if there is one.
+    fn use_automatic_rule(
+        &mut self,
+        rule: PriceRuleId,
+        id: &OrderId,
+        order: &OrderState,
+        buyer: &Customer,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<CodeRejection>, TransactionError> {
+        let code = CodeId(rule.0);
+        let known = CodeLookup::load(self, self.shop.id, code, &[], None)?;
+        if !known.is_some_and(|uses| uses.is_of_automatic_rule()) {
+            return Ok(Some(CodeRejection::Unknown));
+        }
+
+        let (checkout, command) = use_command(id, order);
+        Ok(match self.decide_claim(code, buyer, checkout.as_ref(), Some(id), &command)? {
+            Ok(event) => {
+                events.extend(event.map(Event::Discount));
+                None
+            }
+            Err(DiscountRejection::CodeRejected(reason)) => Some(reason),
+            Err(_) => Some(CodeRejection::Unknown),
+        })
     }
 
     /// Records the use of a code by an order. Returns the code, or the reason why it
@@ -586,13 +700,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         buyer: &Customer,
         events: &mut Vec<Event>,
     ) -> Result<Result<CodeId, CodeRejection>, TransactionError> {
-        let recorded = order.snapshot();
-        let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
-        let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
-        let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
-
-        let command =
-            CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
+        let (checkout, command) = use_command(id, order);
         Ok(
             match self.decide_for_buyer(text, buyer, checkout.as_ref(), Some(id), &command)? {
                 Ok(event) => {
@@ -651,10 +759,44 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 }
 
+/// Returns true if the order lists codes or automatic rules.
 fn has_codes(order: &OrderState) -> bool {
-    order
-        .snapshot()
-        .is_some_and(|recorded| !recorded.order.codes.is_empty())
+    order.snapshot().is_some_and(|recorded| {
+        !recorded.order.codes.is_empty() || !recorded.order.automatic_rules.is_empty()
+    })
+}
+
+/// Returns the command with which an order uses a code, and the order's checkout.
+fn use_command(id: &OrderId, order: &OrderState) -> (Option<CheckoutId>, CodeCommand) {
+    let recorded = order.snapshot();
+    let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
+    let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
+    let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
+
+    let command =
+        CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
+    (checkout, command)
+}
+
+/// The automatic rules that an order lists now, and those that it listed before. A cancelled
+/// order lists none.
+struct AutomaticRules {
+    listed: BTreeSet<PriceRuleId>,
+    previous: BTreeSet<PriceRuleId>,
+}
+
+impl AutomaticRules {
+    fn of(before: &OrderState, after: &OrderState) -> Self {
+        let rules = |order: &OrderState| -> BTreeSet<PriceRuleId> {
+            let recorded = order.snapshot().filter(|_| !order.is_cancelled());
+            recorded
+                .into_iter()
+                .flat_map(|recorded| &recorded.order.automatic_rules)
+                .copied()
+                .collect()
+        };
+        Self { listed: rules(after), previous: rules(before) }
+    }
 }
 
 /// Converts the rejection of a command that concerns a code alone.

@@ -27,7 +27,7 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
                 }"#,
             )
             .creates::<objects::PriceRuleObject>()
-            .rejects(&[(422, &[code::INVALID_PRICE_RULE])]),
+            .rejects(&[(422, &[code::INVALID_PRICE_RULE, code::TOO_MANY_AUTOMATIC_RULES])]),
     ),
     shopify(
         Method::GET,
@@ -84,7 +84,10 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
         )
         .accepts::<objects::PriceRuleRequest>(r#"{"price_rule": {"title": "Welcome back"}}"#)
         .returns::<objects::PriceRuleObject>()
-        .rejects(&[(404, &[code::PRICE_RULE_NOT_FOUND]), (422, &[code::INVALID_PRICE_RULE])]),
+        .rejects(&[
+            (404, &[code::PRICE_RULE_NOT_FOUND]),
+            (422, &[code::INVALID_PRICE_RULE, code::TOO_MANY_AUTOMATIC_RULES]),
+        ]),
     ),
     shopify(
         Method::DELETE,

@@ -139,4 +139,13 @@ impl Discounts for SqliteStore {
         let _available = self.committed.ensure_available()?;
         lookup::list_codes_used_by_order(&mut &*self.committed, shop, order)
     }
+
+    fn rules_used_by_order(
+        &self,
+        shop: ShopId,
+        order: &OrderId,
+    ) -> Result<Vec<PriceRuleId>, Failure> {
+        let _available = self.committed.ensure_available()?;
+        lookup::list_rules_used_by_order(&mut &*self.committed, shop, order)
+    }
 }

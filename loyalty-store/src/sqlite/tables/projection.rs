@@ -25,6 +25,7 @@ fn encode_key(key: &ProjectionKey) -> (i64, i64, String) {
         ProjectionKey::MergedAccounts(account) => (6, account.0, String::new()),
         ProjectionKey::Redemption(redemption) => (7, redemption.0, String::new()),
         ProjectionKey::Reward(reward) => (8, 0, reward.to_string()),
+        ProjectionKey::AutomaticRules => (9, 0, String::new()),
     }
 }
 
@@ -42,6 +43,7 @@ fn decode_key(kind: i64, id: i64, text: &str) -> Result<ProjectionKey, Failure> 
         6 => ProjectionKey::MergedAccounts(AccountId(id)),
         7 => ProjectionKey::Redemption(RedemptionId(id)),
         8 => ProjectionKey::Reward(RewardId::new(text).map_err(no_id)?),
+        9 => ProjectionKey::AutomaticRules,
         _ => return Err(corrupt("the kind of a record", &kind)),
     })
 }
@@ -56,6 +58,7 @@ fn encode_state(state: &ProjectionState) -> Result<String, Failure> {
         ProjectionState::MergedAccounts(state) => to_json(state),
         ProjectionState::Redemption(state) => to_json(state),
         ProjectionState::Reward(state) => to_json(state),
+        ProjectionState::AutomaticRules(state) => to_json(state),
     }
 }
 
@@ -69,6 +72,7 @@ fn decode_state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Fail
         ProjectionKey::MergedAccounts(_) => ProjectionState::MergedAccounts(from_json(text)?),
         ProjectionKey::Redemption(_) => ProjectionState::Redemption(from_json(text)?),
         ProjectionKey::Reward(_) => ProjectionState::Reward(from_json(text)?),
+        ProjectionKey::AutomaticRules => ProjectionState::AutomaticRules(from_json(text)?),
     })
 }
 
