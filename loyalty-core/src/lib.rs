@@ -28,7 +28,7 @@
 //! # Where to look
 //! The modules read down: each uses only those before it.
 //! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`],
-//!   [`lot`], [`limit`], [`tier`], [`customer`], [`award`], [`referral`].
+//!   [`lot`], [`limit`], [`tier`], [`attribute`], [`customer`], [`award`], [`referral`].
 //! - What a shop reports and a merchant configures: [`order`], [`discount`], [`program`].
 //! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold
 //!   of the one by the other.
@@ -38,6 +38,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod attribute;
 pub mod award;
 pub mod calendar;
 pub mod code;
@@ -73,6 +74,7 @@ mod tree;
 
 pub use account::Account;
 pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
+pub use attribute::{AttributeNumber, AttributeValue, Attributes};
 pub use award::{Award, AwardReason};
 pub use calendar::{Boundary, Period, Timestamp, Zone};
 pub use code::{Code, CodeError};
@@ -86,9 +88,9 @@ pub use exact::{Fraction, Overflow};
 pub use explain::{Calculation, Explanation};
 pub use fault::Fault;
 pub use id::{
-    AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
-    OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
-    SegmentId, ShopId, Tag, TierId, VariantId,
+    AccountId, ActionId, AttributeName, CategoryId, ChannelId, CheckoutId, CodeId, CountryId,
+    CustomerId, LineId, LotId, OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId,
+    RefundId, RewardId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
 };
 pub use ledger::{Ledger, ReplayError};
 pub use limit::Limit;

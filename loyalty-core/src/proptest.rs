@@ -107,7 +107,7 @@ pub use strategies::{
     redeeming_histories, refunds,
 };
 pub use transcript::Transcript;
-pub use values::{amounts, instants, tags, tier_ids};
+pub use values::{amounts, attributes, instants, tags, tier_ids};
 
 /// Fails with a message if two numbers of points differ.
 fn ensure_equal(subject: &str, actual: Points, expected: Points) -> TestCaseResult {

@@ -103,10 +103,11 @@ fn histories_reach_the_whole_program() {
         (customer_histories_under(&full_program, Zone::UTC), TestRunner::deterministic());
     let mut observed = BTreeSet::new();
     for _ in 0..400 {
-        let CustomerHistory { tags, birthday, steps } =
+        let CustomerHistory { tags, attributes, birthday, steps } =
             histories.new_tree(&mut runner).unwrap().current();
         let mut ledger = Ledger::new(full_program.clone());
         ledger.set_tags(tags);
+        ledger.set_attributes(attributes);
         ledger.set_birthday(birthday);
         for (now, command) in &steps {
             observed.insert(

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::amount::Amount;
+use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::command::Command;
 use crate::ledger::Ledger;
@@ -160,7 +161,19 @@ fn describe_order(order: &Order) -> String {
     add(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
     add("shipping", order.shipping);
     add("of which paid with a reward", order.redeemed);
+    if let Some(channel) = &order.channel {
+        let _ = write!(text, ", by channel {channel}");
+    }
+    text.push_str(&describe_attributes(&order.attributes));
     text
+}
+
+/// Describes attributes: `, gift = true`.
+fn describe_attributes(attributes: &Attributes) -> String {
+    attributes
+        .iter()
+        .map(|(name, value)| format!(", {name} = {value}"))
+        .collect()
 }
 
 fn describe_line(line: &Line) -> String {
@@ -184,7 +197,11 @@ fn describe_line(line: &Line) -> String {
     if !categories.is_empty() {
         categories = format!(" of {categories}");
     }
-    format!("{count}{item}{categories}{card} for {}", line.amount)
+    let mut attributes = describe_attributes(&line.attributes);
+    if !attributes.is_empty() {
+        attributes = format!(" ({})", attributes.trim_start_matches(", "));
+    }
+    format!("{count}{item}{categories}{card}{attributes} for {}", line.amount)
 }
 
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {

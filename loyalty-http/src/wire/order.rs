@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
-    Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId,
-    Rejection as Refusal, Status, Timestamp,
+    Amount, Attributes, Calculation, CategoryId, ChannelId, CheckoutId, CodeId, Command, Currency,
+    CustomerId, Email, Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin,
+    Points, ProductId, Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
@@ -65,6 +65,10 @@ pub(crate) struct OrderBody {
     discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
     /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
+    /// The channel by which the order came, such as `web` or `pos`.
+    channel: Option<ParsedField<ChannelId>>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// A line of an order.
@@ -80,6 +84,8 @@ struct OrderLineBody {
     /// The price of the whole line, net of its discounts.
     amount: ParsedField<Amount>,
     gift_card: Option<bool>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// The amounts of an order in the shop's currency, for an order in another one.
@@ -180,6 +186,8 @@ impl OrderBody {
             redeemed: amount_or_zero(self.redeemed),
             codes: codes.into_iter().map(|code| code.0).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
+            channel: self.channel.map(|channel| channel.0),
+            attributes: self.attributes.unwrap_or_default(),
         };
         match self.shop_money {
             Some(money) => {
@@ -227,6 +235,7 @@ impl OrderLineBody {
             quantity: line.quantity.0,
             amount: line.amount.0,
             gift_card: line.gift_card.unwrap_or_default(),
+            attributes: line.attributes.unwrap_or_default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use loyalty_core::{Attributes, Explanation, Points, Program, ProgramVersion, Tag, TierId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,6 +83,9 @@ pub(crate) struct DryRunBody<'a> {
     order: OrderBody,
     /// The tags of the customer.
     customer_tags: Option<Vec<ParsedField<Tag>>>,
+    /// The attributes of the customer.
+    #[schemars(with = "Option<schema::Attributes>")]
+    customer_attributes: Option<Attributes>,
     /// The tier of the customer.
     tier: Option<ParsedField<TierId>>,
 }
@@ -94,6 +97,7 @@ pub(crate) struct DryRun {
     pub(crate) program: Option<Program>,
     pub(crate) order: OrderBody,
     pub(crate) tags: BTreeSet<Tag>,
+    pub(crate) attributes: Attributes,
     pub(crate) tier: Option<TierId>,
 }
 
@@ -110,6 +114,7 @@ impl DryRunBody<'_> {
                 .into_iter()
                 .map(|tag| tag.0)
                 .collect(),
+            attributes: self.customer_attributes.unwrap_or_default(),
             tier: self.tier.map(|tier| tier.0),
         })
     }

@@ -8,9 +8,9 @@ use loyalty_core::amount::AmountError;
 use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
 use loyalty_core::{
-    ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId,
-    OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag,
-    TierId, Timestamp, VariantId,
+    ActionId, Amount, CategoryId, ChannelId, CheckoutId, CountryId, Currency, CustomerId, Email,
+    LineId, OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId,
+    Tag, TierId, Timestamp, VariantId,
 };
 use loyalty_store::{NumericId, ProductStatus};
 use rust_decimal::Decimal;
@@ -94,8 +94,8 @@ macro_rules! impl_from_text_for_ids {
 }
 
 impl_from_text_for_ids!(
-    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
-    RewardId, SegmentId, Tag, TierId, VariantId
+    ActionId, CategoryId, ChannelId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId,
+    RefundId, RewardId, SegmentId, Tag, TierId, VariantId
 );
 
 impl FromText for DiscountCode {
