@@ -125,14 +125,9 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
             EarningFormula::PerItem(points) => {
-                let paid = own_lines.iter().filter(|line| !line.amount.is_zero());
-                let units: i64 = paid
-                    .map(|line| {
-                        (line.quantity.thousandths() - returned_units(&line.id, refunds)).max(0)
-                    })
-                    .sum();
-                let each = BigRational::from_integer(points.get().into());
-                each * BigRational::from_integer((units / 1_000).into()) * &share
+                let items =
+                    own_lines.iter().map(|line| kept_units(line, refunds)).sum::<i64>() / 1_000;
+                BigRational::from_integer((points.get() * items).into()) * &share
             }
             EarningFormula::PerOrder(points) => {
                 let is_entitled =
@@ -240,6 +235,12 @@ fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
         }
     }
     sum
+}
+
+/// Units that cost something and were not returned, in thousandths.
+fn kept_units(line: &Line, refunds: &[Refund]) -> i64 {
+    let kept = line.quantity.thousandths() - returned_units(&line.id, refunds);
+    if line.amount.is_zero() { 0 } else { kept.max(0) }
 }
 
 fn is_fully_returned(line: &Line, refunds: &[Refund]) -> bool {
