@@ -40,18 +40,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
         return BigRational::zero();
     }
 
-    let is_counted = |line: &&Line| {
-        let product = line
-            .product
-            .as_ref()
-            .is_some_and(|id| parts.basis.excluded_products.contains(id));
-        let category = line
-            .categories
-            .iter()
-            .any(|id| parts.basis.excluded_categories.contains(id));
-        !line.gift_card && !product && !category
-    };
-
+    let is_counted = |line: &&Line| is_counted(line, parts);
     let lines: Vec<&Line> = order.lines.iter().filter(is_counted).collect();
 
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
@@ -145,6 +134,19 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
         .tier
         .and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
     sum * tier.map_or_else(BigRational::one, |tier| rate_factor(tier.multiplier))
+}
+
+fn is_counted(line: &Line, parts: &ProgramDefinition) -> bool {
+    let basis = &parts.basis;
+    let product = line
+        .product
+        .as_ref()
+        .is_some_and(|id| basis.excluded_products.contains(id));
+    let category = line
+        .categories
+        .iter()
+        .any(|id| basis.excluded_categories.contains(id));
+    !line.gift_card && !product && !category
 }
 
 fn is_scoped(when: &EarningConditions) -> bool {
