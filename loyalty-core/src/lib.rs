@@ -27,10 +27,10 @@
 //!
 //! # Where to look
 //! The modules read down: each uses only those before it.
-//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`],
+//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`figures`], [`counts`],
 //!   [`lot`], [`limit`], [`tier`], [`attribute`], [`customer`], [`award`], [`referral`].
 //! - What a shop reports and a merchant configures: [`order`], [`discount`], [`program`].
-//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold
+//! - State and events: [`explain`], [`redemption`], [`statement`], [`account`], [`event`], and the fold
 //!   of the one by the other.
 //! - Requests and results: [`rejection`], [`command`], [`context`].
 //! - The rules, one family a file; then [`decide`], which dispatches to them, and
@@ -54,6 +54,7 @@ pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
 pub mod fault;
+pub mod figures;
 mod fold;
 pub mod guide;
 pub mod id;
@@ -69,6 +70,7 @@ pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
+pub mod statement;
 pub mod tier;
 mod tree;
 
@@ -103,6 +105,7 @@ pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
+pub use statement::{Statement, Statements};
 pub use tier::{EarnedTier, ManualTier, TierChange, TierReason, TierStatus};
 
 /// The README's Rust, tried as it stands there.

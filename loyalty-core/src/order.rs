@@ -12,6 +12,7 @@ use crate::amount::{Amount, AmountError, parse_decimal};
 use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::code::Code;
+use crate::figures::Grouped;
 use crate::id::{CategoryId, ChannelId, CheckoutId, LineId, ProductId, RefundId};
 
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
@@ -294,13 +295,17 @@ pub enum OrderError {
     #[error("two lines have the id {0}")]
     DuplicateLine(LineId),
     /// The part paid with a reward exceeds the total.
-    #[error("the redeemed part is more than the total of {total}")]
+    #[error("the redeemed part is more than the total of {}", Grouped(total))]
     RedeemedBeyondTotal {
         /// The order's total.
         total: Amount,
     },
     /// The parts and the total differ by more than rounding explains.
-    #[error("the lines, tax and shipping add up to {sum}, but the total is {total}")]
+    #[error(
+        "the lines, tax and shipping add up to {}, but the total is {}",
+        Grouped(sum),
+        Grouped(total)
+    )]
     TotalsDisagree {
         /// The sum of the parts.
         sum: Amount,
@@ -310,8 +315,8 @@ pub enum OrderError {
     /// More lines than are accepted, or amounts that leave the range.
     #[error(
         "an order has at most {} lines and a total of at most {}",
-        Order::MAX_LINES,
-        Amount::MAX
+        Grouped(Order::MAX_LINES),
+        Grouped(Amount::MAX)
     )]
     TooLarge,
 }

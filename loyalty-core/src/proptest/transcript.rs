@@ -6,6 +6,7 @@ use crate::amount::Amount;
 use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::command::Command;
+use crate::figures::{Grouped, count_points};
 use crate::ledger::Ledger;
 use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
 
@@ -42,12 +43,18 @@ impl Transcript {
         } else {
             let moved = ledger.balance(now).saturating_sub(before);
             let sign = if moved.is_positive() { "+" } else { "" };
-            let change =
-                if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
+            let change = if moved.is_zero() {
+                String::new()
+            } else {
+                format!("{sign}{}, ", count_points(moved))
+            };
             let pending = ledger.as_of(now).pending(now);
-            let pending =
-                if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
-            format!("{change}balance {}{pending}", ledger.balance(now))
+            let pending = if pending.is_zero() {
+                String::new()
+            } else {
+                format!(", {} pending", Grouped(pending))
+            };
+            format!("{change}balance {}{pending}", Grouped(ledger.balance(now)))
         };
 
         self.steps
@@ -80,7 +87,9 @@ fn describe_command(command: &Command) -> String {
         at.map_or_else(String::new, |at| format!(" (dated {})", format_instant(at)))
     };
     match command {
-        Command::AddPoints { points, .. } => format!("the shop adds {points} points"),
+        Command::AddPoints { points, .. } => {
+            format!("the shop adds {}", count_points(*points))
+        }
         Command::CancelOrder { order, at } => format!("order {order} is cancelled{}", dated(at)),
         Command::CancelRedemption { redemption } => format!("redemption {redemption} is cancelled"),
         Command::CatchUp => "the account catches up".to_owned(),
@@ -95,7 +104,7 @@ fn describe_command(command: &Command) -> String {
             format!("the customer performs {action}")
         }
         Command::PerformAction { action, points: Some(points) } => {
-            format!("the customer performs {action} for {points} points")
+            format!("the customer performs {action} for {}", count_points(*points))
         }
         Command::RecordOrder { order, snapshot, status, at, .. } => {
             format!(
@@ -120,11 +129,15 @@ fn describe_command(command: &Command) -> String {
         Command::RewardReferral { order, .. } => {
             format!("a referred customer has placed order {order}")
         }
-        Command::SetBalance { to, .. } => format!("the shop sets the balance to {to}"),
+        Command::SetBalance { to, .. } => {
+            format!("the shop sets the balance to {}", Grouped(to))
+        }
         Command::SetTier(None) => "the shop ends the tier that it set".to_owned(),
         Command::SetTier(Some(tier)) => format!("the shop sets tier {}", tier.id),
         Command::SignUp => "the customer signs up".to_owned(),
-        Command::SubtractPoints { points, .. } => format!("the shop subtracts {points} points"),
+        Command::SubtractPoints { points, .. } => {
+            format!("the shop subtracts {}", count_points(*points))
+        }
         Command::UndoReferral { order, .. } => {
             format!("order {order} of a referred customer no longer qualifies")
         }
@@ -148,7 +161,7 @@ fn status_text(status: Status) -> &'static str {
 
 /// Describes an order: `total 49.95: 2 x tea for 29.90, 1 x cup for 20.05`.
 fn describe_order(order: &Order) -> String {
-    let mut text = format!("total {}: ", order.total);
+    let mut text = format!("total {}: ", Grouped(order.total));
     for (index, line) in order.lines.iter().enumerate() {
         text.push_str(if index == 0 { "" } else { ", " });
         text.push_str(&describe_line(line));
@@ -156,7 +169,8 @@ fn describe_order(order: &Order) -> String {
 
     // Writing to a string does not fail.
     let mut add = |name: &str, amount: Amount| {
-        let _ = if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {amount}") };
+        let _ =
+            if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {}", Grouped(amount)) };
     };
     add(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
     add("shipping", order.shipping);
@@ -201,13 +215,13 @@ fn describe_line(line: &Line) -> String {
     if !attributes.is_empty() {
         attributes = format!(" ({})", attributes.trim_start_matches(", "));
     }
-    format!("{count}{item}{categories}{card}{attributes} for {}", line.amount)
+    format!("{count}{item}{categories}{card}{attributes} for {}", Grouped(line.amount))
 }
 
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
     match &refund.refunded {
         RefundContent::Amount(amount) => {
-            format!("{amount} of order {order} is refunded (refund {})", refund.id)
+            format!("{} of order {order} is refunded (refund {})", Grouped(amount), refund.id)
         }
         RefundContent::Lines { lines, amount } => {
             let lines: Vec<_> = lines

@@ -7,7 +7,7 @@ use loyalty_core::order::OrderError;
 use loyalty_core::{
     Amount, Attributes, Calculation, CategoryId, ChannelId, CheckoutId, CodeId, Command, Currency,
     CustomerId, Email, Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin,
-    Points, ProductId, Rejection as Refusal, Status, Timestamp,
+    Points, ProductId, Rejection as Refusal, Statement, Statements, Status, Timestamp,
 };
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
@@ -313,6 +313,10 @@ pub(crate) struct OrderResponse<'a> {
     /// The explanation as sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What the sentences say, in no language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
@@ -386,6 +390,7 @@ impl<'a> OrderResponse<'a> {
             customer,
             explanation: None,
             text: None,
+            statements: Vec::new(),
             discount_codes: Vec::new(),
         }
     }
@@ -434,20 +439,22 @@ impl<'a> OrderResponse<'a> {
             points_changed: Some(changed),
             awards,
             explanation: why.map(ExplanationResponse::from_calculation),
-            text: why.map(Calculation::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeResponse::from).collect(),
-            ..answer
+            ..answer.with_statements(why.map(Calculation::statements).unwrap_or_default())
         }
     }
 
     /// Adds the explanation of the order's points.
     pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
-        let text = Some(explanation.to_string());
-        Self {
-            explanation: Some(ExplanationResponse::new(explanation)),
-            text,
-            ..self
-        }
+        let explained = self.with_statements(explanation.statements());
+        let explanation = Some(ExplanationResponse::new(explanation));
+        Self { explanation, ..explained }
+    }
+
+    /// Adds the statements, and the sentences that they make.
+    fn with_statements(self, statements: Vec<Statement>) -> Self {
+        let text = (!statements.is_empty()).then(|| Statements(&statements).to_string());
+        Self { text, statements, ..self }
     }
 }
 

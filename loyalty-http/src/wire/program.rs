@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{Attributes, Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use loyalty_core::{
+    Attributes, Explanation, Points, Program, ProgramVersion, Statement, Tag, TierId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -128,6 +130,9 @@ pub(crate) struct DryRunResponse<'a> {
     points: Points,
     explanation: ExplanationResponse<'a>,
     text: String,
+    /// What the text says, in no language.
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
 }
 
 impl<'a> DryRunResponse<'a> {
@@ -139,6 +144,7 @@ impl<'a> DryRunResponse<'a> {
             points,
             explanation: if published { answer } else { answer.without_version() },
             text,
+            statements: explanation.statements(),
         }
     }
 }

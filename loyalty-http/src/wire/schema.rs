@@ -4,6 +4,7 @@
 //! that says too little, names its schema here: `#[schemars(with = "schema::Points")]`.
 
 pub(crate) mod program;
+pub(crate) mod statement;
 
 use std::borrow::Cow;
 
