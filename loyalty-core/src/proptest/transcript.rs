@@ -6,6 +6,8 @@ use crate::amount::Amount;
 use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::command::Command;
+use crate::context::Decision;
+use crate::event::Event;
 use crate::figures::{Grouped, count_points};
 use crate::ledger::Ledger;
 use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
@@ -38,7 +40,11 @@ impl Transcript {
     pub(super) fn record(&mut self, ledger: &mut Ledger, command: &Command, now: Timestamp) {
         let before = ledger.balance(now);
         let description = describe_command(command);
-        let outcome = if let Err(rejection) = ledger.execute(command, now) {
+        let result = ledger.execute(command, now);
+        let due = result
+            .as_ref()
+            .map_or_else(|_| String::new(), |made| describe_due(made, now));
+        let outcome = if let Err(rejection) = result {
             format!("rejected: {rejection}")
         } else {
             let moved = ledger.balance(now).saturating_sub(before);
@@ -58,7 +64,7 @@ impl Transcript {
         };
 
         self.steps
-            .push(format!("{}  {description}: {outcome}", format_instant(now)));
+            .push(format!("{}  {due}{description}: {outcome}", format_instant(now)));
     }
 
     /// Adds a line that is not a command.
@@ -79,6 +85,43 @@ impl fmt::Display for Transcript {
 /// Formats an instant to the minute.
 pub(super) fn format_instant(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// Describes what was due before a command, each at its own instant: `after 5 points expired
+/// on 2026-02-14 10:00, `. Empty where nothing was.
+fn describe_due(decision: &Decision, now: Timestamp) -> String {
+    let late = decision.events.iter().filter_map(|event| {
+        let at = event.at().filter(|at| *at < now)?;
+        Some(format!("{} on {}", describe_late_event(event)?, format_instant(at)))
+    });
+    let late: Vec<_> = late.collect();
+    if late.is_empty() { String::new() } else { format!("after {}, ", late.join(" and ")) }
+}
+
+fn describe_late_event(event: &Event) -> Option<String> {
+    if let Event::PointsExpired { points, .. } = event {
+        return Some(format!("{} expired", count_points(*points)));
+    }
+    if let Event::PointsReleased { points, .. } = event {
+        return Some(format!("{} became usable", count_points(*points)));
+    }
+    if let Event::AwardGiven { points, award, .. } = event {
+        return Some(format!("{} {}", count_points(*points), award.reason));
+    }
+    if let Event::RedemptionExpired { redemption, .. } = event {
+        return Some(format!("redemption {redemption} expired"));
+    }
+    if let Event::TierLapsed { tier, .. } = event {
+        return Some(format!("tier {tier} lapsed"));
+    }
+    if let Event::TierChanged { change } = event {
+        let none = || "none".to_owned();
+        return Some(format!(
+            "the tier became {}",
+            change.to.as_ref().map_or_else(none, ToString::to_string)
+        ));
+    }
+    None
 }
 
 /// Describes a command in one sentence.
