@@ -14,8 +14,8 @@ mod scenario;
 
 use loyalty_core::proptest::{ProgramCheck, full_programs, histories};
 use loyalty_core::{
-    AttributeValue, Attributes, Event, Ledger, Line, Order, OrderState, Pin, Program, Status, Tag,
-    Zone,
+    AttributeValue, Attributes, Event, Ledger, Line, Order, OrderState, Pin, Profile, Program,
+    Status, Tag, Zone,
 };
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -358,7 +358,11 @@ fn states_and_events_survive_the_round_trip() {
         }
     }
 
-    // A pin and an order of before.
+    // A profile, a pin and an order of before.
+    let profile = r#"{"first_name":"Ada","last_name":null,"birthday":null,"zip":null,"country":null,"tags":["vip"]}"#;
+    let read: Profile = serde_json::from_str(profile).unwrap();
+    assert_eq!((read.tags.len(), read.attributes.is_empty()), (1, true));
+    assert_eq!(serde_json::to_string(&read).unwrap(), profile);
     let pin = r#"{"program":1,"at":"2026-01-01T00:00:00Z"}"#;
     let pin: Pin = serde_json::from_str(pin).unwrap();
     assert_eq!((pin.eligible_rules.len(), pin.zone), (0, None));
