@@ -33,6 +33,38 @@ pub(crate) struct Tier {
     pub(crate) entry: Option<(i64, bool, bool)>,
 }
 
+/// Points beside one for each unit of money, each with its conditions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extras {
+    /// Points for each whole item.
+    pub(crate) per_item: i64,
+    /// Points of a first order.
+    pub(crate) first: i64,
+    /// Points of orders on weekdays, counted from Monday, and then only in the afternoon.
+    pub(crate) time: (i64, [bool; 7], bool),
+    /// Points of orders of at most this much.
+    pub(crate) small: (i64, i64),
+    /// Points of orders by the app whose note is at least this.
+    pub(crate) noted: (i64, i64),
+    /// Points of customers whose level is at most this.
+    pub(crate) level: (i64, i64),
+}
+
+/// What the shop reports of an order: half items at a price each, a note, and its channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrderContent {
+    pub(crate) price: i64,
+    pub(crate) halves: i64,
+    pub(crate) note: i64,
+    pub(crate) by_app: bool,
+}
+
+impl OrderContent {
+    pub(crate) fn amount(self) -> i64 {
+        self.price * self.halves
+    }
+}
+
 /// A program, in numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -60,6 +92,7 @@ pub(crate) struct Rules {
     pub(crate) campaign: (i64, i64, i64),
     /// 0 multiply, 1 highest, 2 add.
     pub(crate) combine: usize,
+    pub(crate) extras: Option<Extras>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,8 +107,13 @@ pub(crate) struct Lot {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    amount: i64,
+    content: OrderContent,
     refunded: i64,
+    /// Half items that came back.
+    returned: i64,
+    extras: Option<Extras>,
+    /// Points whose conditions were judged when the order was new.
+    pinned_points: i64,
     cancelled: bool,
     factor: i64,
     gate: NaiveDateTime,
@@ -91,19 +129,38 @@ pub(crate) struct Order {
 
 impl Order {
     fn is_entitled(&self) -> bool {
-        !self.cancelled && self.refunded < self.amount
+        !self.cancelled && self.kept_amount() > self.refunded
+    }
+
+    /// The price of the items that did not come back.
+    fn kept_amount(&self) -> i64 {
+        (self.content.halves - self.returned) * self.content.price
     }
 
     fn remaining_amount(&self) -> i64 {
-        if self.is_entitled() { self.amount - self.refunded } else { 0 }
+        if self.is_entitled() { self.kept_amount() - self.refunded } else { 0 }
+    }
+
+    fn points(&self) -> i64 {
+        let (left, kept) = (self.remaining_amount(), self.kept_amount());
+        let Some(extras) = self.extras.filter(|_| left > 0) else {
+            return left * self.factor;
+        };
+
+        let mut whole = left + self.pinned_points;
+        if left <= extras.small.1 {
+            whole += extras.small.0;
+        }
+        if self.content.by_app && self.content.note >= extras.noted.1 {
+            whole += extras.noted.0;
+        }
+        // Money that came back takes its share of the items' points. All is rounded once.
+        let items = (self.content.halves - self.returned) / 2;
+        (whole * kept + extras.per_item * items * left) * self.factor / kept
     }
 
     fn counts(&self) -> [i64; 3] {
-        [
-            self.remaining_amount(),
-            self.remaining_amount() * self.factor,
-            i64::from(self.is_entitled()),
-        ]
+        [self.remaining_amount(), self.points(), i64::from(self.is_entitled())]
     }
 }
 
@@ -133,6 +190,8 @@ pub(crate) struct Model {
     anniversaries: Vec<u32>,
     goals: [bool; 2],
     pub(crate) granted_points: i64,
+    /// The customer's level.
+    pub(crate) level: i64,
 }
 
 impl Model {
@@ -157,6 +216,7 @@ impl Model {
             anniversaries: Vec::new(),
             goals: [false; 2],
             granted_points: 0,
+            level: 0,
         }
     }
 
@@ -623,12 +683,31 @@ impl Model {
         self.orders.get(order).map(|order| order.last_reported_at)
     }
 
-    pub(crate) fn amount(&self, order: usize) -> i64 {
-        self.orders.get(order).map_or(0, |order| order.amount)
+    pub(crate) fn content(&self, order: usize) -> Option<OrderContent> {
+        self.orders.get(order).map(|order| order.content)
     }
 
-    /// Records the next new order, or a known one with another amount, which reopens it.
-    pub(crate) fn record_order(&mut self, order: usize, amount: i64) {
+    /// The points of a new order whose conditions are judged now and never again.
+    fn pinned_points(&self) -> i64 {
+        let Some(extras) = self.rules.extras else { return 0 };
+        let mut points = 0;
+        if !self.orders.iter().any(Order::is_entitled) {
+            points += extras.first;
+        }
+
+        let (timed, days, afternoon) = extras.time;
+        let day = usize::try_from(self.now.weekday().num_days_from_monday()).unwrap();
+        if days[day] && (!afternoon || self.now.time() != NaiveTime::MIN) {
+            points += timed;
+        }
+        if self.level <= extras.level.1 {
+            points += extras.level.0;
+        }
+        points
+    }
+
+    /// Records the next new order, or a known one with other content, which reopens it.
+    pub(crate) fn record_order(&mut self, order: usize, content: OrderContent) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
@@ -643,8 +722,11 @@ impl Model {
             };
             let (gate, counts_until) = (self.now, self.counts_until());
             let zero = Order {
-                amount,
+                content,
                 refunded: 0,
+                returned: 0,
+                extras: self.rules.extras,
+                pinned_points: self.pinned_points(),
                 cancelled: false,
                 factor,
                 gate,
@@ -661,7 +743,7 @@ impl Model {
         } else {
             let old = self.orders[order].counts();
             let known = &mut self.orders[order];
-            (known.amount, known.cancelled, known.last_reported_at) = (amount, false, self.now);
+            (known.content, known.cancelled, known.last_reported_at) = (content, false, self.now);
             self.reconcile(order, before, old);
         }
     }
@@ -681,7 +763,7 @@ impl Model {
     pub(crate) fn refund(&mut self, order: usize, amount: i64) -> ModelResult {
         let (before, old) = (self.qualified(), self.orders[order].counts());
         let known = &mut self.orders[order];
-        if known.refunded + amount > known.amount {
+        if amount > known.kept_amount() - known.refunded {
             return Err("refund_exceeds_order");
         }
         known.refunded += amount;
@@ -689,10 +771,24 @@ impl Model {
         Ok(())
     }
 
+    /// Takes half items back.
+    pub(crate) fn take_back(&mut self, order: usize, halves: i64) -> ModelResult {
+        let (before, old) = (self.qualified(), self.orders[order].counts());
+        let known = &mut self.orders[order];
+        if known.returned + halves > known.content.halves {
+            return Err("refund_exceeds_line");
+        }
+        if halves * known.content.price > known.kept_amount() - known.refunded {
+            return Err("refund_exceeds_order");
+        }
+        known.returned += halves;
+        self.reconcile(order, before, old);
+        Ok(())
+    }
+
     fn reconcile(&mut self, index: usize, before: Option<usize>, old: [i64; 3]) {
         let order = self.orders[index].clone();
-        let (entitled, net_awarded) =
-            (order.remaining_amount() * order.factor, order.awarded - order.taken);
+        let (entitled, net_awarded) = (order.points(), order.awarded - order.taken);
 
         if entitled > net_awarded {
             let earned = if order.awarded == 0 { order.gate } else { self.now };

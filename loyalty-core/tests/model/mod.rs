@@ -3,9 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::program::{EarningConditions, EarningFormula, ProgramDefinition, RefundPolicy};
+use loyalty_core::program::{
+    AttributeOwner, AttributeTest, EarningConditions, EarningFormula, OrderConditions,
+    ProgramDefinition, RefundPolicy, Weekday,
+};
 use loyalty_core::{
-    Amount, Line, LineId, Order, Rate, Refund, RefundContent, Rounding, Tag, TierId, Timestamp,
+    Amount, AttributeValue, Attributes, Line, LineId, Order, Rate, Refund, RefundContent, Rounding,
+    Tag, TierId, Timestamp,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -16,6 +20,8 @@ pub(crate) struct OrderFacts<'a> {
     pub(crate) order: &'a Order,
     pub(crate) refunds: &'a [Refund],
     pub(crate) tags: &'a BTreeSet<Tag>,
+    /// Attributes of the customer, who has no other order.
+    pub(crate) attributes: &'a Attributes,
     pub(crate) tier: Option<&'a TierId>,
     pub(crate) at: Timestamp,
 }
@@ -34,18 +40,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
         return BigRational::zero();
     }
 
-    let is_counted = |line: &&Line| {
-        let product = line
-            .product
-            .as_ref()
-            .is_some_and(|id| parts.basis.excluded_products.contains(id));
-        let category = line
-            .categories
-            .iter()
-            .any(|id| parts.basis.excluded_categories.contains(id));
-        !line.gift_card && !product && !category
-    };
-
+    let is_counted = |line: &&Line| is_counted(line, parts);
     let lines: Vec<&Line> = order.lines.iter().filter(is_counted).collect();
 
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
@@ -88,9 +83,11 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     let at = order.placed_at.unwrap_or(facts.at);
     let applies = |when: &EarningConditions| {
         let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
-        let spent = when.minimum_spend.is_none_or(|minimum| basis_left >= money(minimum));
+        let spent = when.minimum_spend.is_none_or(|minimum| basis_left >= money(minimum))
+            && when.maximum_spend.is_none_or(|maximum| basis_left <= money(maximum));
         tagged
             && spent
+            && order_conditions_are_met(facts, &when.order, at)
             && when.from.is_none_or(|from| at >= from)
             && when.until.is_none_or(|until| at < until)
     };
@@ -98,7 +95,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     let rules: Vec<_> = parts.earning.iter().filter(|rule| applies(&rule.when)).collect();
     let mut sum = BigRational::zero();
     for rule in &rules {
-        let scoped = !rule.when.products.is_empty() || !rule.when.categories.is_empty();
+        let scoped = is_scoped(&rule.when);
         let replaced = |line: &&&Line| {
             rules
                 .iter()
@@ -139,9 +136,84 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     sum * tier.map_or_else(BigRational::one, |tier| rate_factor(tier.multiplier))
 }
 
+fn is_counted(line: &Line, parts: &ProgramDefinition) -> bool {
+    let basis = &parts.basis;
+    let product = line
+        .product
+        .as_ref()
+        .is_some_and(|id| basis.excluded_products.contains(id));
+    let category = line
+        .categories
+        .iter()
+        .any(|id| basis.excluded_categories.contains(id));
+    !line.gift_card && !product && !category
+}
+
+fn is_scoped(when: &EarningConditions) -> bool {
+    !when.products.is_empty()
+        || !when.categories.is_empty()
+        || when
+            .order
+            .attributes
+            .iter()
+            .any(|condition| condition.of == AttributeOwner::Line)
+}
+
 fn covers(when: &EarningConditions, line: &Line) -> bool {
-    line.product.as_ref().is_some_and(|id| when.products.contains(id))
-        || line.categories.iter().any(|id| when.categories.contains(id))
+    let any_product = when.products.is_empty() && when.categories.is_empty();
+    let named = any_product
+        || line.product.as_ref().is_some_and(|id| when.products.contains(id))
+        || line.categories.iter().any(|id| when.categories.contains(id));
+    named && has_attributes(&when.order, AttributeOwner::Line, &line.attributes)
+}
+
+/// Conditions on the order and the customer, in UTC.
+fn order_conditions_are_met(facts: &OrderFacts<'_>, when: &OrderConditions, at: Timestamp) -> bool {
+    let day = at.format("%A").to_string().to_lowercase();
+    let days: Vec<&str> = Weekday::NAMES
+        .iter()
+        .filter(|(_, day)| when.weekdays.contains(day))
+        .map(|(name, _)| *name)
+        .collect();
+    let time = at.format("%H:%M").to_string();
+    let in_hours = when.hours.is_none_or(|hours| {
+        let (from, until) = (hours.from.to_string(), hours.until.to_string());
+        let (after, before) = (from <= time, time < until);
+        if from < until { after && before } else { after || before }
+    });
+    let channel = facts.order.channel.as_ref();
+
+    (days.is_empty() || days.contains(&day.as_str()))
+        && in_hours
+        && (when.channels.is_empty() || channel.is_some_and(|id| when.channels.contains(id)))
+        && when.first_order != Some(false)
+        && has_attributes(when, AttributeOwner::Order, &facts.order.attributes)
+        && has_attributes(when, AttributeOwner::Customer, facts.attributes)
+}
+
+fn has_attributes(when: &OrderConditions, owner: AttributeOwner, attributes: &Attributes) -> bool {
+    when.attributes
+        .iter()
+        .filter(|condition| condition.of == owner)
+        .all(|condition| {
+            let Some(value) = attributes.get(&condition.name) else {
+                return false;
+            };
+            let number = match value {
+                AttributeValue::Number(number) => Some(rational(&number.to_string())),
+                AttributeValue::Bool(_) | AttributeValue::Text(_) => None,
+            };
+            match &condition.test {
+                AttributeTest::Equals(wanted) => value == wanted,
+                AttributeTest::In(wanted) => wanted.iter().any(|wanted| value == wanted),
+                AttributeTest::AtLeast(least) => {
+                    number.is_some_and(|number| number >= rational(&least.to_string()))
+                }
+                AttributeTest::AtMost(most) => {
+                    number.is_some_and(|number| number <= rational(&most.to_string()))
+                }
+            }
+        })
 }
 
 fn refunded_amount(refund: &Refund) -> BigRational {
@@ -262,7 +334,7 @@ fn positive(value: BigRational) -> BigRational {
     if value.is_negative() { BigRational::zero() } else { value }
 }
 
-/// Parses `123`, `1.23` and `1/3`.
+/// Parses `123`, `-1.23` and `1/3`.
 pub(crate) fn rational(text: &str) -> BigRational {
     if let Some((numerator, denominator)) = text.split_once('/') {
         return BigRational::new(numerator.parse().unwrap(), denominator.parse().unwrap());

@@ -5,7 +5,7 @@
 //! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
-use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
+use loyalty_core::{Amount, Attributes, CategoryId, Line, LineId, Order, RefundContent};
 use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -37,6 +37,8 @@ impl wire::Order {
             redeemed: Amount::ZERO,
             codes: self.codes(),
             checkout: None,
+            channel: None,
+            attributes: Attributes::EMPTY,
         })
     }
 
@@ -94,7 +96,16 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
     categories.dedup();
 
     let (product, quantity) = (product.product_id.clone(), product.quantity);
-    Ok(Line { id, product, categories, quantity, amount, gift_card: false })
+    let attributes = Attributes::EMPTY;
+    Ok(Line {
+        id,
+        product,
+        categories,
+        quantity,
+        amount,
+        gift_card: false,
+        attributes,
+    })
 }
 
 /// The weight of a line: its price times its quantity, in ten-thousandths, limited to the
@@ -147,6 +158,7 @@ impl wire::Customer {
             zip: set_if_sent(zip),
             country: set_if_sent(country),
             tags: None,
+            attributes: None,
             household: None,
         };
         (CustomerRef::new(self.id, self.email), change)

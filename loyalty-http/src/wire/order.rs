@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
-    Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId,
-    Rejection as Refusal, Status, Timestamp,
+    Amount, Attributes, Calculation, CategoryId, ChannelId, CheckoutId, CodeId, Command, Currency,
+    CustomerId, Email, Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin,
+    Points, ProductId, Rejection as Refusal, Statement, Statements, Status, Timestamp,
 };
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
@@ -65,6 +65,10 @@ pub(crate) struct OrderBody {
     discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
     /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
+    /// The channel by which the order came, such as `web` or `pos`.
+    channel: Option<ParsedField<ChannelId>>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// A line of an order.
@@ -80,6 +84,8 @@ struct OrderLineBody {
     /// The price of the whole line, net of its discounts.
     amount: ParsedField<Amount>,
     gift_card: Option<bool>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// The amounts of an order in the shop's currency, for an order in another one.
@@ -180,6 +186,8 @@ impl OrderBody {
             redeemed: amount_or_zero(self.redeemed),
             codes: codes.into_iter().map(|code| code.0).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
+            channel: self.channel.map(|channel| channel.0),
+            attributes: self.attributes.unwrap_or_default(),
         };
         match self.shop_money {
             Some(money) => {
@@ -227,6 +235,7 @@ impl OrderLineBody {
             quantity: line.quantity.0,
             amount: line.amount.0,
             gift_card: line.gift_card.unwrap_or_default(),
+            attributes: line.attributes.unwrap_or_default(),
         })
     }
 }
@@ -309,6 +318,10 @@ pub(crate) struct OrderResponse<'a> {
     /// The explanation as sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What the sentences say, in no language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
@@ -382,6 +395,7 @@ impl<'a> OrderResponse<'a> {
             customer,
             explanation: None,
             text: None,
+            statements: Vec::new(),
             discount_codes: Vec::new(),
         }
     }
@@ -430,20 +444,22 @@ impl<'a> OrderResponse<'a> {
             points_changed: Some(changed),
             awards,
             explanation: why.map(ExplanationResponse::from_calculation),
-            text: why.map(Calculation::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeResponse::from).collect(),
-            ..answer
+            ..answer.with_statements(why.map(Calculation::statements).unwrap_or_default())
         }
     }
 
     /// Adds the explanation of the order's points.
     pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
-        let text = Some(explanation.to_string());
-        Self {
-            explanation: Some(ExplanationResponse::new(explanation)),
-            text,
-            ..self
-        }
+        let explained = self.with_statements(explanation.statements());
+        let explanation = Some(ExplanationResponse::new(explanation));
+        Self { explanation, ..explained }
+    }
+
+    /// Adds the statements, and the sentences that they make.
+    fn with_statements(self, statements: Vec<Statement>) -> Self {
+        let text = (!statements.is_empty()).then(|| Statements(&statements).to_string());
+        Self { text, statements, ..self }
     }
 }
 
