@@ -338,12 +338,12 @@ mod json {
             let mut all = Attributes::default();
             while let Some(name) = members.next_key::<AttributeName>()? {
                 let value = members.next_value()?;
-                all.insert(name, value).map_err(|error| match error {
-                    // In serde's words for the members of a structure.
-                    AttributeError::Duplicate(name) => {
-                        A::Error::custom(format_args!("duplicate field `{name}`"))
+                all.insert(name, value).map_err(|error| {
+                    if let AttributeError::Duplicate(name) = error {
+                        // In serde's words for the members of a structure.
+                        return A::Error::custom(format_args!("duplicate field `{name}`"));
                     }
-                    other => A::Error::custom(other),
+                    A::Error::custom(error)
                 })?;
             }
             Ok(all)

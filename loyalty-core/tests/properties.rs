@@ -365,6 +365,7 @@ fn extreme_orders() -> impl Strategy<Value = Order> {
                 quantity,
                 amount,
                 gift_card,
+                attributes: Attributes::EMPTY,
             }
         };
         let lines = lines.into_iter().enumerate().map(line).collect();

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     unreachable_pub,
     dead_code,
@@ -13,9 +14,7 @@
 
 mod scenario;
 
-use loyalty_core::{
-    Event, Order, Points, Rejection, Statement, Statements, Status, TierChange, TierReason,
-};
+use loyalty_core::{Event, Order, Points, Rejection, Statement, Statements};
 use scenario::*;
 use serde_json::{Value, json};
 

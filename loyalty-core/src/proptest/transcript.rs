@@ -227,10 +227,12 @@ fn describe_order(order: &Order) -> String {
 
 /// Describes attributes: `, gift = true`.
 fn describe_attributes(attributes: &Attributes) -> String {
-    attributes
-        .iter()
-        .map(|(name, value)| format!(", {name} = {value}"))
-        .collect()
+    let mut text = String::new();
+    for (name, value) in attributes.iter() {
+        // Writing to a string does not fail.
+        let _ = write!(text, ", {name} = {value}");
+    }
+    text
 }
 
 fn describe_line(line: &Line) -> String {

@@ -139,8 +139,8 @@ impl VocabularyBuilder {
         // different weekdays.
         for day in 1..4 {
             let from = conditions.hours.map(|hours| hours.from.to_string());
-            let at = from.and_then(|from| format!("2026-01-0{day}T{from}:00Z").parse().ok());
-            self.instants.extend(at);
+            let at = from.map(|from| format!("2026-01-0{day}T{from}:00Z").parse::<Timestamp>());
+            self.instants.extend(at.and_then(Result::ok));
         }
     }
 

@@ -7,7 +7,7 @@ use crate::id::{ActionId, OrderId, TierId};
 
 /// A reason with the names and figures that customers may see.
 #[derive(Default, Serialize)]
-struct Reason<'a> {
+struct Members<'a> {
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a ActionId>,
@@ -27,23 +27,23 @@ pub(super) fn serialize_reason<S: serde::Serializer>(
     reason: &AwardReason,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    let named = Reason {
+    let named = Members {
         reason: reason.name(),
         action: reason.action(),
-        ..Reason::default()
+        ..Members::default()
     };
     let told = match reason {
         AwardReason::Action { .. }
         | AwardReason::Code { .. }
         | AwardReason::Goal { .. }
         | AwardReason::SignUp { .. } => named,
-        AwardReason::Anniversary { years, .. } => Reason { years: Some(*years), ..named },
-        AwardReason::Birthday { year, .. } => Reason { year: Some(*year), ..named },
-        AwardReason::ReferralMilestone { friends } => Reason { friends: Some(*friends), ..named },
+        AwardReason::Anniversary { years, .. } => Members { years: Some(*years), ..named },
+        AwardReason::Birthday { year, .. } => Members { year: Some(*year), ..named },
+        AwardReason::ReferralMilestone { friends } => Members { friends: Some(*friends), ..named },
         AwardReason::ReferralReceived { order } | AwardReason::ReferralSent { order, .. } => {
-            Reason { order: Some(order), ..named }
+            Members { order: Some(order), ..named }
         }
-        AwardReason::TierEntry { tier } => Reason { tier: Some(tier), ..named },
+        AwardReason::TierEntry { tier } => Members { tier: Some(tier), ..named },
     };
     told.serialize(to)
 }
