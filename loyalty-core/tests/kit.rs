@@ -543,10 +543,10 @@ fn a_finding_is_readable() {
 
 #[test]
 fn a_transcript_dates_what_was_due_before_a_command() {
-    // Returned goods keep their points: the transcript of the exploit passes the instants at which
-    // its points become usable.
+    // Spending needs points that are pending no more: the transcript of the exploit passes the
+    // instant at which they become usable.
     let keeping = program(
-        r#"{"refunds": "keep", "hold": "P3D",
+        r#"{"debt": "stop_at_zero", "hold": "P3D",
             "rewards": [{"id": "five", "name": "5 off", "cost": 50, "gives": {"fixed_amount": "5"}}]}"#,
     );
     let report = check_program(&keeping).unwrap_or_else(|violation| panic!("{violation}"));

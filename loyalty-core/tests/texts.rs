@@ -163,7 +163,8 @@ fn bonuses_say_their_reason_in_figures_and_names() {
             {"id": "review", "kind": "review", "points": 10, "limits": [{"points": 11, "per": "day", "partial": true}]},
             {"id": "birthday", "kind": "birthday", "points": 1}
         ],
-        "tiers": [{"id": "gold", "name": "Gold", "threshold": 0, "entry": {"points": 1500}}]
+        "tiers": [{"id": "gold", "name": "Gold", "threshold": 10, "entry": {"points": 1500}}],
+        "tiering": {"metric": "points_earned"}
     }"#;
     let review =
         || loyalty_core::Command::PerformAction { action: "review".parse().unwrap(), points: None };
@@ -183,16 +184,16 @@ fn bonuses_say_their_reason_in_figures_and_names() {
         .collect();
     let expected = [
         (
+            json!({"kind": "bonus_granted", "points": 10, "wanted": 10, "reason": "action", "action": "review"}),
+            "10 points for review.",
+        ),
+        (
             json!({"kind": "tier_changed", "to": "gold", "reason": "qualified"}),
             "Entered tier gold: what was done is enough for it.",
         ),
         (
             json!({"kind": "bonus_granted", "points": 1500, "wanted": 1500, "reason": "tier_entry", "tier": "gold"}),
             "1,500 points for entering tier gold.",
-        ),
-        (
-            json!({"kind": "bonus_granted", "points": 10, "wanted": 10, "reason": "action", "action": "review"}),
-            "10 points for review.",
         ),
         (
             json!({"kind": "bonus_granted", "points": 1, "wanted": 10, "reason": "action", "action": "review",

@@ -20,7 +20,7 @@ use crate::calendar::{Period, Timestamp, Zone};
 use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
 use crate::event::AdjustmentReason;
-use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
+use crate::id::{ChannelId, LineId, OrderId, RedemptionId, RefundId, Tag};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{AttributeOwner, Program};
 use crate::tier::ManualTier;
@@ -108,17 +108,27 @@ pub(super) fn tags(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeS
     })
 }
 
+/// Generates a channel that a program mentions, or none.
+fn channels(vocabulary: &Vocabulary) -> BoxedStrategy<Option<ChannelId>> {
+    if vocabulary.channels.is_empty() {
+        return Just(None).boxed();
+    }
+    weighted(0.8, select(vocabulary.channels.clone())).boxed()
+}
+
 /// Generates some of the attributes of orders, lines or customers that a program mentions.
-fn attributes(
-    vocabulary: &Arc<Vocabulary>,
-    owner: AttributeOwner,
-) -> impl Strategy<Value = Attributes> + use<> {
+/// Where it mentions none, nothing is drawn: its cases are those of a program without them.
+fn attributes(vocabulary: &Arc<Vocabulary>, owner: AttributeOwner) -> BoxedStrategy<Attributes> {
     let known = vocabulary.attributes.iter().filter(|(of, ..)| *of == owner);
     let known: Vec<_> = known.map(|(_, name, value)| (name.clone(), value.clone())).collect();
-    vec(any::<Index>(), 0..4).prop_map(move |picks| {
+    if known.is_empty() {
+        return Just(Attributes::EMPTY).boxed();
+    }
+    let picks = vec(any::<Index>(), 0..4).prop_map(move |picks| {
         let picked = picks.iter().filter_map(|pick| pick_from(&known, *pick)).cloned();
         Attributes::new(picked.collect::<BTreeMap<_, _>>()).unwrap_or_default()
-    })
+    });
+    picks.boxed()
 }
 
 /// Generates the beginning of 2026, or half an hour before an instant that the program mentions.
@@ -323,9 +333,7 @@ pub(super) fn orders(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Orde
         || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
     let lines = vec(lines(vocabulary), 1..4);
     let charges = (rare(), any::<bool>(), rare(), prop_oneof![6 => Just(0_i64), 1 => 1..=100_i64]);
-    let channels = vocabulary.channels.clone();
-    let channel =
-        weighted(0.8, any::<Index>()).prop_map(move |pick| pick_from(&channels, pick?).cloned());
+    let channel = channels(vocabulary);
     let facts = (channel, attributes(vocabulary, AttributeOwner::Order));
     (lines, charges, facts).prop_filter_map(
         "totals add up",
@@ -365,10 +373,14 @@ pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
 fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
     let known = Arc::clone(vocabulary);
     let items = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
-    let quantity = prop_oneof![
-        6 => (1..4_u16).prop_map(Quantity::from),
-        1 => select(&["0.4", "1.75"][..]).prop_map(|text| text.parse().unwrap_or_default()),
-    ];
+    let whole = || (1..4_u16).prop_map(Quantity::from);
+    let quantity = if vocabulary.counts_items {
+        let part = select(&["0.4", "1.75"][..]);
+        let part = part.prop_map(|text| text.parse().unwrap_or_default());
+        prop_oneof![6 => whole(), 1 => part].boxed()
+    } else {
+        whole().boxed()
+    };
     let line = (
         prices(vocabulary),
         items,

@@ -35,6 +35,8 @@ pub(super) struct Vocabulary {
     pub(super) periods: Vec<Period>,
     /// Instants at which rules begin or end to apply.
     pub(super) instants: Vec<Timestamp>,
+    /// A rule earns per item, so that fractions of units matter.
+    pub(super) counts_items: bool,
     /// The earning gate: the status at which an order earns.
     pub(super) gate: Status,
 }
@@ -98,6 +100,10 @@ impl Vocabulary {
             amounts: builder.amounts,
             periods: builder.periods,
             instants: builder.instants.into_iter().collect(),
+            counts_items: parts
+                .earning
+                .iter()
+                .any(|rule| matches!(rule.earn, EarningFormula::PerItem(_))),
             gate: program.gate(Origin::Shop),
         })
     }
