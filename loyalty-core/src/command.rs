@@ -108,6 +108,8 @@ pub enum Command {
         reward: RewardId,
         /// Amount that the customer chose, for a reward of variable amount.
         amount: Option<Amount>,
+        /// Price of the goods of the order that it is for, before any discount, if known.
+        subtotal: Option<Amount>,
         /// Random bits for a code. The store draws again if the code is taken.
         entropy: [u8; 16],
     },

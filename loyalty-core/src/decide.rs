@@ -67,8 +67,8 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::RecordOrder { order, snapshot, status, at, origin } => {
             work.record_order(order, snapshot, *status, *at, *origin)?;
         }
-        Command::RedeemReward { redemption, reward, amount, entropy } => {
-            work.redeem(*redemption, reward, *amount, *entropy)?;
+        Command::RedeemReward { redemption, reward, amount, subtotal, entropy } => {
+            work.redeem(*redemption, reward, *amount, *subtotal, *entropy)?;
         }
         Command::ReleaseRedemption { order, .. } => work.release_redemption(order)?,
         Command::RefundOrder { order, refund, over_refund, at } => {

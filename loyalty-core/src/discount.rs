@@ -88,7 +88,9 @@ pub use decide::{
     CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,
 };
 pub use evaluate::{Stacking, evaluate};
-pub use evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
+pub use evaluation::{
+    AppliedCode, CodeOutcome, DiscountMaximum, DiscountShare, Evaluation, LineTotal,
+};
 pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Reservation};
 pub use price_rule::PriceRule;
 pub use price_rule_parts::{

@@ -37,8 +37,8 @@ pub use earning::{EarningConditions, EarningFormula, EarningRule};
 pub use error::ProgramError;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
-    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
-    Reward, RewardPricing, VariableAmount,
+    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, Percentage, PointPrice, ProductScope,
+    RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 use rule_index::RuleIndex;
 pub(crate) use rule_index::RuleSet;

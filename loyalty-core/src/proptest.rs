@@ -93,7 +93,7 @@ pub use check::{CheckReport, InvariantOutcome, Violation, check_program};
 pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
 pub use discounts::{
     DiscountLedger, check_claims, check_equal_lines, check_exact_discounts, check_fair_allocation,
-    check_rejected_codes,
+    check_maxima, check_rejected_codes,
 };
 pub use exploits::{Finding, ProgramProperty};
 pub use invariant::Invariant;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
-use crate::amount::Points;
+use crate::amount::{Points, Rate};
 use crate::calendar::{Period, Timestamp};
 use crate::code::Code;
 use crate::customer::Email;
@@ -23,7 +23,7 @@ use crate::discount::{
 use crate::fault::Fault;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
 use crate::lot::Lot;
-use crate::program::{Benefit, FreeShipping, OrderCancelledPolicy, Reward};
+use crate::program::{Benefit, FreeShipping, OrderCancelledPolicy, Percentage, Reward};
 
 /// The terms of a redemption, fixed at its issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,9 @@ pub struct Issuance {
     pub points_back_when_expired: bool,
     /// What the cancellation of the order that used it returns.
     pub order_cancelled: OrderCancelledPolicy,
+    /// The largest share of an order's goods that it pays, in percent.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub maximum_share: Option<Rate>,
     /// The period for which returned points can be used at least.
     pub grace: Period,
 }
@@ -94,6 +97,7 @@ impl Issuance {
             prerequisite_customer_ids: id.cloned().into_iter().collect(),
             prerequisite_emails: email.cloned().into_iter().collect(),
             prerequisite_subtotal_range: reward.minimum_subtotal,
+            maximum_share: self.maximum_share,
             entitled: reward.only.items(),
             excluded: reward.excluded.items(),
             ends_at: self.ends_at,
@@ -110,7 +114,10 @@ impl Issuance {
         let all = (ValueType::Percentage, Decimal::ONE_HUNDRED);
         (parts.value_type, parts.value) = match &self.benefit {
             Benefit::FixedAmount(amount) => (ValueType::FixedAmount, amount.get()),
-            Benefit::Percentage(rate) => (ValueType::Percentage, rate.get()),
+            Benefit::Percentage(Percentage { rate, maximum }) => {
+                parts.maximum_discount = *maximum;
+                (ValueType::Percentage, rate.get())
+            }
             Benefit::FreeProduct(product) => {
                 parts.entitled = product.scope.items();
                 parts.allocation_method = AllocationMethod::Each;

@@ -1,6 +1,6 @@
 //! Rejections: the results of commands that the rules do not allow.
 
-use crate::amount::{Amount, Points};
+use crate::amount::{Amount, Points, Rate};
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::figures::{Counted, Grouped};
@@ -64,6 +64,14 @@ pub enum Rejection {
         action: ActionId,
         /// The limit.
         limit: Limit,
+    },
+    /// The reward would pay more of the order than its share.
+    #[error("at most {share}% of the goods, {maximum}, can be paid with points")]
+    MaximumShareExceeded {
+        /// The share in percent.
+        share: Rate,
+        /// The same as an amount of the shop's currency.
+        maximum: Amount,
     },
     /// The action does not allow another number of points than the program's.
     #[error("action {action} does not accept a number of points")]
@@ -213,6 +221,7 @@ impl Rejection {
             Self::InvalidOrder(OrderError::TotalsDisagree { .. }) => "totals_disagree",
             Self::InvalidPoints { .. } => "invalid_points",
             Self::LimitReached { .. } => "limit_reached",
+            Self::MaximumShareExceeded { .. } => "maximum_share_exceeded",
             Self::NoPointsOverride { .. } => "no_points_override",
             Self::OrderMismatch { .. } => "order_mismatch",
             Self::OutOfRange => "out_of_range",

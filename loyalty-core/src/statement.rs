@@ -146,6 +146,9 @@ pub enum Statement {
         name: Arc<str>,
         /// What it gives.
         benefit: Benefit,
+        /// Most of an order's goods that it takes off, in percent, if there is a limit.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        maximum_share: Option<Rate>,
         /// Instant from which it can no longer be used, if there is one.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         until: Option<Timestamp>,

@@ -12,7 +12,7 @@
 use loyalty_core::discount::*;
 use loyalty_core::proptest::{
     DiscountLedger, carts, check_claims, check_equal_lines, check_exact_discounts,
-    check_fair_allocation, check_rejected_codes, claims, discount_shops, price_rules,
+    check_fair_allocation, check_maxima, check_rejected_codes, claims, discount_shops, price_rules,
 };
 use loyalty_core::{Amount, CodeId, LineId, PriceRuleId, Timestamp};
 use proptest::collection::vec;
@@ -168,6 +168,7 @@ proptest! {
     fn evaluations_are_exact(ledger in discount_shops(), cart in carts(), stacking in stackings()) {
         let found = ledger.evaluate(&cart, stacking).unwrap();
         check_exact_discounts(&cart, &found)?;
+        check_maxima(&ledger, &cart, &found)?;
         check_rejected_codes(&ledger, &cart, stacking)?;
     }
 

@@ -43,6 +43,7 @@ fn redeem_amount(number: i64, reward: &str, amount: Option<&str>) -> Command {
         redemption: RedemptionId(number),
         reward: RewardId::new(reward).unwrap(),
         amount: amount.map(self::amount),
+        subtotal: None,
         entropy: number.to_be_bytes().repeat(2).try_into().unwrap(),
     }
 }
@@ -603,16 +604,73 @@ fn offers_explain_why_a_reward_is_unavailable() {
     }
 }
 
+fn faults(rewards: &str) -> Vec<(String, &'static str)> {
+    let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
+    faults.into_iter().map(|fault| (fault.pointer, fault.code)).collect()
+}
+
+/// Checks the faults of one reward, by their fields.
+fn check_faults(reward: &str, expected: &[(&str, &'static str)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
+        .collect();
+    assert_eq!(faults(reward), expected, "{reward}");
+}
+
+#[test]
+fn faults_of_limited_benefits_have_their_pointers() {
+    let base = r#""id": "a", "name": "A""#;
+    for (reward, expected) in [
+        (
+            format!(
+                r#"{{{base}, "gives": {{"percentage": {{"rate": "0", "maximum": "0"}}}}, "cost": 1}}"#
+            ),
+            &[("gives/percentage", "out_of_range")][..],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"percentage": {{"rate": "5", "maximum": "0"}}}}, "cost": 1}}"#
+            ),
+            &[("gives/percentage/maximum", "out_of_range")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"percentage": {{"maximum": "5"}}}}, "cost": 1}}"#),
+            &[("gives/percentage/rate", "missing_field")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 3, "point_value": "0.03"}}}}}}"#
+            ),
+            &[("gives/variable_amount/point_value", "contradiction")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"variable_amount": {{"point_value": "0"}}}}}}"#),
+            &[("gives/variable_amount/point_value", "out_of_range")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"variable_amount": {{"point_value": "0.03", "step": "0.05"}}}}}}"#
+            ),
+            &[("gives/variable_amount/step", "contradiction")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": "custom", "cost": 1, "maximum_share": "50"}}"#),
+            &[("maximum_share", "contradiction")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"fixed_amount": "1"}}, "cost": 1, "maximum_share": "101"}}"#
+            ),
+            &[("maximum_share", "out_of_range")],
+        ),
+    ] {
+        check_faults(&reward, expected);
+    }
+}
+
 #[test]
 fn every_fault_of_a_reward_has_its_pointer() {
-    let faults = |rewards: &str| {
-        let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
-        faults
-            .into_iter()
-            .map(|fault| (fault.pointer, fault.code))
-            .collect::<Vec<_>>()
-    };
-
     let base = r#""id": "a", "name": "A""#;
 
     for (reward, expected) in [
@@ -691,11 +749,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
             &[("valid_for", "invalid_value")],
         ),
     ] {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
-            .collect();
-        assert_eq!(faults(&reward), expected, "{reward}");
+        check_faults(&reward, expected);
     }
 
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
@@ -706,7 +760,111 @@ fn every_fault_of_a_reward_has_its_pointer() {
 }
 
 #[test]
+fn a_point_can_be_worth_less_than_a_unit() {
+    let program = |more: &str| {
+        parse_program(&format!(
+            r#"{{"rewards": [{{"id": "off", "name": "Off", "gives": {{"variable_amount": {{"point_value": "0.03"{more}}}}}}}]}}"#
+        ))
+    };
+    for (more, chosen, expected) in [
+        ("", "0.03", Ok(1)),
+        ("", "3", Ok(100)),
+        ("", "1", Err("invalid_amount")),
+        (r#", "step": "1.50", "maximum": "4.50""#, "4.50", Ok(150)),
+        (r#", "step": "1.50", "maximum": "4.50""#, "6", Err("invalid_amount")),
+        (r#", "step": "1.50""#, "0.03", Err("invalid_amount")),
+    ] {
+        let program = program(more);
+        assert_eq!(Program::from_json(&program.to_json()).unwrap(), program);
+        let reward = program.reward(&RewardId::new("off").unwrap()).unwrap();
+        let cost = reward.quote(Some(amount(chosen)), 2).map(|(points, _)| points.get());
+        assert_eq!(cost.map_err(|rejection| rejection.code()), expected, "{more} {chosen}");
+    }
+
+    let largest = |more: &str, points: u32| {
+        let program = program(more);
+        let reward = program.reward(&RewardId::new("off").unwrap()).unwrap();
+        reward.largest_amount(points.into()).map(|amount| amount.to_string())
+    };
+    assert_eq!(largest("", 7).as_deref(), Some("0.21"));
+    assert_eq!(largest(r#", "step": "1.50""#, 149).as_deref(), Some("3"));
+    assert_eq!(program("").check_currency(2), []);
+    assert_eq!(
+        program("").check_currency(0)[0].pointer,
+        "/rewards/0/gives/variable_amount/step"
+    );
+}
+
+#[test]
+fn points_pay_at_most_a_share_of_the_order() {
+    let off =
+        r#"{"id": "off", "name": "Off", "gives": {"variable_amount": {"points_per_unit": 10}}}"#;
+    let five = r#"{"id": "five", "name": "5 off", "cost": 50, "gives": {"fixed_amount": "5"}, "maximum_share": "20"}"#;
+    let tenth = r#"{"id": "tenth", "name": "A tenth", "cost": 50, "gives": {"percentage": {"rate": "60", "maximum": "8"}}}"#;
+    let mug = r#"{"id": "mug", "name": "Mug", "cost": 50, "gives": "custom"}"#;
+    let program = format!(
+        r#"{{"redemption": {{"maximum_share": "50"}}, "rewards": [{off}, {five}, {tenth}, {mug}]}}"#
+    );
+    let redeem_for = |reward, chosen, subtotal: Option<&str>| {
+        let mut command = redeem_amount(1, reward, chosen);
+        if let Command::RedeemReward { subtotal: known, .. } = &mut command {
+            *known = subtotal.map(amount);
+        }
+        command
+    };
+    let too_much = Err("maximum_share_exceeded");
+    for (reward, chosen, subtotal, expected) in [
+        // Without an order the code is issued: it takes off its share of any.
+        ("off", Some("9"), None, Ok(910)),
+        ("off", Some("5"), Some("10"), Ok(950)),
+        ("off", Some("6"), Some("10"), too_much),
+        ("off", Some("6"), Some("11.99"), too_much),
+        ("off", Some("6"), Some("12"), Ok(940)),
+        // A reward's own share counts before that of the program.
+        ("five", None, Some("25"), Ok(950)),
+        ("five", None, Some("24.99"), too_much),
+        // A percentage above the share is fine where its maximum is not.
+        ("tenth", None, Some("15"), too_much),
+        ("tenth", None, Some("16"), Ok(950)),
+        // What is not off the price of goods has no share of it.
+        ("mug", None, Some("0.01"), Ok(950)),
+    ] {
+        let command = redeem_for(reward, chosen, subtotal);
+        let ledger = run_scenario(
+            &program,
+            &[("01-01", add(1_000), Ok(1_000)), ("01-02", command, expected)],
+        );
+        let Ok(_) = expected else { continue };
+        let share = ledger.redemptions()[&RedemptionId(1)].issue().maximum_share;
+        let expected = match reward {
+            "five" => Some("20"),
+            "mug" => None,
+            _ => Some("50"),
+        };
+        assert_eq!(share.map(|share| share.to_string()).as_deref(), expected, "{reward}");
+    }
+
+    let mut ledger = Ledger::new(parse_program(&program));
+    ledger.execute(&add(1_000), at("01-01")).unwrap();
+    let rejection = ledger
+        .execute(&redeem_for("off", Some("9"), Some("11.99")), at("01-02"))
+        .unwrap_err();
+    assert_eq!(rejection.to_string(), "at most 50% of the goods, 5.99, can be paid with points");
+    ledger
+        .execute(&redeem_for("off", Some("9"), None), at("01-02"))
+        .unwrap();
+    assert_eq!(
+        ledger.redemptions()[&RedemptionId(1)].issue().to_string(),
+        "90 points for Off: 9 off, at most 50% of an order's goods."
+    );
+}
+
+#[test]
 fn reward_amounts_fit_the_currency() {
+    let limited = parse_program(
+        r#"{"rewards": [{"id": "a", "name": "A", "gives": {"percentage": {"rate": "5", "maximum": "1.50"}}, "cost": 1}]}"#,
+    );
+    assert_eq!(limited.check_currency(0)[0].pointer, "/rewards/0/gives/percentage/maximum");
     let yen = parse_program(
         r#"{"rewards": [{"id": "a", "name": "A", "gives": {"fixed_amount": "5.50"}, "cost": 1, "minimum_subtotal": "1.5"}]}"#,
     );
@@ -776,6 +934,11 @@ fn codes_are_backed_by_price_rules() {
         assert_eq!((parts.starts_at, parts.ends_at), (at("01-02"), Some(at("02-02"))));
         assert_eq!((parts.usage_limit, parts.prerequisite_emails.len()), (Some(1), 1));
     }
+
+    let limited =
+        rule(r#""gives": {"percentage": {"rate": "20", "maximum": "15"}}, "maximum_share": "30""#);
+    assert_eq!(limited.parts().maximum_discount, Some(amount("15")));
+    assert_eq!(limited.parts().maximum_share, Some("30".parse().unwrap()));
 }
 
 proptest! {

@@ -59,6 +59,7 @@ pub trait Redemptions {
 ///     customer: ada.clone(),
 ///     reward: "mug".parse()?,
 ///     amount: None,
+///     subtotal: None,
 ///     entropy: [7; 16], // from the system's random number generator
 /// };
 /// let earn = Action::for_customer(ada.clone(), Existence::Any, vec![add]);
@@ -80,6 +81,8 @@ pub enum RedemptionAction {
         reward: RewardId,
         /// The amount, for rewards whose amount the customer chooses.
         amount: Option<Amount>,
+        /// The price of the goods of the order that it is for, before any discount, if known.
+        subtotal: Option<Amount>,
         /// Random bits from the system, for the code.
         entropy: [u8; 16],
     },

@@ -259,6 +259,7 @@ impl AccountClient for StoreClient<'_> {
                     customer: customer_ref,
                     reward,
                     amount,
+                    subtotal: None,
                     entropy,
                 })
             }

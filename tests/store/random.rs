@@ -213,11 +213,13 @@ fn redemption_actions() -> impl Strategy<Value = Action> {
     let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
     let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
-    let issue = (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(
-        |(customer, reward, amount, entropy)| RedemptionAction::Issue {
+    let subtotal = weighted(0.2, (1..12_u32).prop_map(Amount::from));
+    let issue = (customer_refs(), reward, amount, subtotal, any::<[u8; 16]>()).prop_map(
+        |(customer, reward, amount, subtotal, entropy)| RedemptionAction::Issue {
             customer,
             reward,
             amount,
+            subtotal,
             entropy,
         },
     );

@@ -2,6 +2,7 @@
 
 use super::allocate::mul_div_half_up;
 use super::cart::{Cart, CartError};
+use super::evaluation::DiscountMaximum;
 use crate::amount::Amount;
 use crate::id::LineId;
 
@@ -12,6 +13,8 @@ pub(super) struct Basket {
     pub(super) lines: Vec<BasketLine>,
     /// Remaining price of each shipping line.
     pub(super) shipping: Vec<u64>,
+    /// The discounts of rules with a `maximum_share`, together.
+    pub(super) share_discounts: u64,
 }
 
 /// One line, with amounts in minor units.
@@ -39,6 +42,8 @@ pub(super) struct LineDiscounts {
     pub(super) applications: u64,
     /// Remaining amount that the discount was calculated on.
     pub(super) basis: u64,
+    /// The maximum of the rule that lowered the discount.
+    pub(super) limited_by: Option<DiscountMaximum>,
 }
 
 impl LineDiscounts {
@@ -81,7 +86,7 @@ impl Basket {
             .collect::<Result<Vec<_>, _>>()?;
 
         // If the total is in range, then so is every sum of lines and discounts.
-        let basket = Self { minor_digits, lines, shipping };
+        let basket = Self { minor_digits, lines, shipping, share_discounts: 0 };
         let amounts = basket
             .lines
             .iter()

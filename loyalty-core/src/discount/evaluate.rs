@@ -339,6 +339,7 @@ fn build_applied_code(
         required_spend: rule.parts().prerequisite_to_entitlement_purchase,
         applications: discounts.applications,
         basis: basket.to_amount(discounts.basis),
+        limited_by: discounts.limited_by,
         discount: basket.to_amount(discounts.total()),
         shares: discounts.shares.iter().filter_map(share).collect(),
     }

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::code_rejection::CodeRejection;
 use super::price_rule_parts::{AllocationMethod, DiscountClass, DiscountValue, QuantityRatio};
-use crate::amount::Amount;
+use crate::amount::{Amount, Rate};
 use crate::code::Code;
 use crate::figures::{Counted, Grouped};
 use crate::id::{CodeId, LineId, PriceRuleId};
@@ -97,6 +97,8 @@ pub struct AppliedCode {
     pub applications: u64,
     /// The price of the discounted lines or units after earlier discounts.
     pub basis: Amount,
+    /// The maximum of the rule that lowered the discount, if one did.
+    pub limited_by: Option<DiscountMaximum>,
     /// The discount.
     pub discount: Amount,
     /// The discount of each line, or of each shipping line if the class is shipping. Shares
@@ -110,6 +112,20 @@ impl AppliedCode {
     pub fn has_discount(&self) -> bool {
         !self.discount.is_zero()
     }
+}
+
+/// The most that a rule takes off a cart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscountMaximum {
+    /// An amount.
+    Amount(Amount),
+    /// A share of the price of the goods, for all rules with such a limit together.
+    Share {
+        /// The share in percent.
+        share: Rate,
+        /// The same as an amount.
+        amount: Amount,
+    },
 }
 
 /// The discount of one line.
@@ -143,11 +159,13 @@ impl fmt::Display for CodeOutcome {
             Ok(applied) if applied.has_discount() => {
                 write!(f, "{code} takes {} off: {applied}.", Grouped(applied.discount))
             }
-            Ok(_) => {
-                write!(
-                    f,
-                    "{code} is valid, but there is nothing left to discount; no use is counted."
-                )
+            Ok(applied) => {
+                write!(f, "{code} is valid, but ")?;
+                match applied.limited_by {
+                    Some(maximum) => write!(f, "{maximum} can be taken off with such codes")?,
+                    None => f.write_str("there is nothing left to discount")?,
+                }
+                f.write_str("; no use is counted.")
             }
             Err(rejection) => f.write_str(&format_not_applied(code, &rejection.to_string())),
         }
@@ -167,17 +185,30 @@ impl fmt::Display for AppliedCode {
 
         let lines = Counted::new(self.shares.len(), "line", "lines");
         match (self.method, value) {
-            (AllocationMethod::Across, DiscountValue::Percent(_)) => {
-                write!(f, "{value} of {basis}, shared over {lines}")
-            }
-            (AllocationMethod::Across, DiscountValue::Fixed(_)) => {
-                write!(f, "up to {value} of {basis}, shared over {lines}")
+            (AllocationMethod::Across, _) => {
+                let up_to = if let DiscountValue::Fixed(_) = value { "up to " } else { "" };
+                write!(f, "{up_to}{value} of {basis}, ")?;
+                if let Some(maximum) = self.limited_by {
+                    write!(f, "{maximum}, ")?;
+                }
+                write!(f, "shared over {lines}")
             }
             (AllocationMethod::Each, DiscountValue::Percent(_)) => {
                 write!(f, "{value} of {basis}, on each of {lines}")
             }
             (AllocationMethod::Each, DiscountValue::Fixed(_)) => {
                 write!(f, "up to {value} off each unit of {lines}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for DiscountMaximum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Amount(amount) => write!(f, "at most {amount}"),
+            Self::Share { share, amount } => {
+                write!(f, "at most {share}% of the goods ({amount})")
             }
         }
     }

@@ -8,17 +8,22 @@ use super::basket::{Basket, LineDiscounts};
 use super::bundle::{BundleRequirement, UnitGroup, match_bundle};
 use super::cart::{Cart, CartLine};
 use super::code_rejection::CodeRejection;
+use super::evaluation::DiscountMaximum;
 use super::price_rule::PriceRule;
 use super::price_rule_parts::{
     AllocationMethod, DiscountValue, QuantityRatio, TargetSelection, TargetType,
 };
-use crate::amount::Amount;
+use crate::amount::{Amount, Rate};
 
 /// A rule whose conditions the cart satisfies.
 pub(super) struct Plan<'a> {
     pub(super) rule: &'a PriceRule,
     value: MinorValue,
     target: Target,
+    /// The rule's `maximum_discount` in minor units.
+    maximum: Option<u64>,
+    /// The rule's `maximum_share` of the cart, in minor units.
+    maximum_share: Option<u64>,
 }
 
 /// The value of a rule: minor units, or millionths of a percent.
@@ -72,7 +77,16 @@ impl<'a> Plan<'a> {
             TargetType::LineItem => line_target(rule, cart, basket)?,
         };
 
-        let plan = Self { rule, value, target };
+        let parts = rule.parts();
+        let maximum = parts.maximum_discount.map(|maximum| minor_units(basket, maximum));
+        let maximum_share = parts.maximum_share.map(|share| share_of_goods(share, cart, basket));
+        let plan = Self {
+            rule,
+            value,
+            target,
+            maximum: maximum.transpose()?,
+            maximum_share,
+        };
         if matches!(plan.target, Target::Bundle { .. })
             && plan.line_discounts(basket).applications == 0
         {
@@ -96,6 +110,9 @@ impl<'a> Plan<'a> {
     }
 
     pub(super) fn apply(&self, discounts: &LineDiscounts, basket: &mut Basket) {
+        if self.maximum_share.is_some() {
+            basket.share_discounts = basket.share_discounts.saturating_add(discounts.total());
+        }
         match self.target {
             Target::Lines(_) | Target::Bundle { .. } => basket.apply_to_lines(discounts),
             Target::Shipping(_) => basket.apply_to_shipping(discounts),
@@ -117,6 +134,8 @@ impl<'a> Plan<'a> {
             }
         };
 
+        let (total, limited_by) = self.apply_maxima(total, basket);
+
         let shares = allocate(total, &weights).unwrap_or_default();
         let shares = indexes
             .iter()
@@ -124,7 +143,23 @@ impl<'a> Plan<'a> {
             .zip(shares)
             .filter(|(_, share)| *share > 0)
             .collect();
-        LineDiscounts { shares, basis, ..LineDiscounts::default() }
+        LineDiscounts { shares, basis, limited_by, ..LineDiscounts::default() }
+    }
+
+    /// The discount after the rule's maxima, and the one that lowered it most.
+    fn apply_maxima(&self, total: u64, basket: &Basket) -> (u64, Option<DiscountMaximum>) {
+        let parts = self.rule.parts();
+        let amount = self.maximum.zip(parts.maximum_discount.map(DiscountMaximum::Amount));
+        let share = self.maximum_share.zip(parts.maximum_share).map(|(whole, share)| {
+            let left = whole.saturating_sub(basket.share_discounts);
+            (left, DiscountMaximum::Share { share, amount: basket.to_amount(whole) })
+        });
+
+        let lowest = amount.into_iter().chain(share).min_by_key(|(maximum, _)| *maximum);
+        match lowest.filter(|(maximum, _)| *maximum < total) {
+            Some((maximum, limited_by)) => (maximum, Some(limited_by)),
+            None => (total, None),
+        }
     }
 
     /// Discounts each line. An allocation limit selects as many units, the most expensive
@@ -238,6 +273,16 @@ fn mul_div_floor(amount: u64, part: u64, whole: u64) -> u64 {
         .checked_div(u128::from(whole))
         .and_then(|part| u64::try_from(part).ok())
         .unwrap_or_default()
+}
+
+/// Returns the share of the price of a cart's goods, rounded down. Gift cards are no goods.
+fn share_of_goods(share: Rate, cart: &Cart, basket: &Basket) -> u64 {
+    let lines = cart.lines.iter().zip(&basket.lines);
+    let goods = lines
+        .filter(|(line, _)| !line.gift_card)
+        .fold(0_u64, |sum, (_, minor)| sum.saturating_add(minor.amount));
+    let millionths = u64::try_from(share.millionths()).unwrap_or_default();
+    mul_div_floor(goods, millionths, u64::from(DiscountValue::FULL_PERCENT))
 }
 
 fn minor_units(basket: &Basket, amount: Amount) -> Result<u64, PlanError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rust_decimal::Decimal;
 
 use super::cart::CartLine;
-use crate::amount::Amount;
+use crate::amount::{Amount, Rate};
 use crate::calendar::Timestamp;
 use crate::customer::Email;
 use crate::id::{CategoryId, CountryId, CustomerId, ProductId, SegmentId, VariantId};
@@ -47,6 +47,13 @@ pub struct PriceRuleParts {
     /// else in units, the most expensive first.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub allocation_limit: Option<u32>,
+    /// The largest discount of a percentage across all lines.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub maximum_discount: Option<Amount>,
+    /// The largest share of the price of the cart's goods before any discount, in percent,
+    /// that this rule and other rules with such a limit discount together.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub maximum_share: Option<Rate>,
     /// All customers, or only those listed in the next four fields.
     pub customer_selection: CustomerSelection,
     /// Customers who may use the rule.
@@ -125,6 +132,8 @@ impl PriceRuleParts {
             target_selection: TargetSelection::All,
             allocation_method: AllocationMethod::Across,
             allocation_limit: None,
+            maximum_discount: None,
+            maximum_share: None,
             customer_selection: CustomerSelection::All,
             prerequisite_customer_ids: BTreeSet::new(),
             customer_segment_prerequisite_ids: BTreeSet::new(),

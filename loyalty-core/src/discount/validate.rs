@@ -136,6 +136,7 @@ pub(super) fn find_faults(
 
     check_sizes(parts, &mut faults);
     check_allocation(parts, &mut faults);
+    check_maxima(parts, minor_digits, &mut faults);
     check_customers(parts, emails_stored_separately, &mut faults);
     check_items(parts, &mut faults);
     check_ranges(parts, minor_digits, &mut faults);
@@ -207,6 +208,35 @@ fn check_allocation(parts: &PriceRuleParts, faults: &mut FaultCollector) {
         "contradiction",
         "needs target_type line_item and allocation_method each",
     );
+}
+
+fn check_maxima(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCollector) {
+    let across = parts.target_type == TargetType::LineItem
+        && parts.allocation_method == AllocationMethod::Across;
+
+    if let Some(maximum) = parts.maximum_discount {
+        let field = "maximum_discount";
+        faults.add_if(maximum.is_zero(), field, "out_of_range", "must be more than zero");
+        faults.add_if(!is_whole_minor_units(maximum, minor_digits), field, "too_fine", TOO_FINE);
+        faults.add_if(
+            !across || parts.value_type != ValueType::Percentage,
+            field,
+            "contradiction",
+            "needs a percentage, target_type line_item and allocation_method across",
+        );
+    }
+
+    if let Some(share) = parts.maximum_share {
+        let field = "maximum_share";
+        let in_range = !share.get().is_zero() && share.get() <= Decimal::ONE_HUNDRED;
+        faults.add_if(!in_range, field, "out_of_range", "must be more than 0 and at most 100");
+        faults.add_if(
+            !across,
+            field,
+            "contradiction",
+            "needs target_type line_item and allocation_method across",
+        );
+    }
 }
 
 fn check_customers(

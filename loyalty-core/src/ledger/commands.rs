@@ -233,8 +233,9 @@ impl Ledger {
     ) -> Result<Redemption, Rejection> {
         let last = self.redemptions.last_key_value().map_or(0, |(id, _)| id.0);
         let redemption = RedemptionId(last.saturating_add(1));
-        let reward = reward.clone();
-        self.execute(&Command::RedeemReward { redemption, reward, amount, entropy }, now)?;
+        let (reward, subtotal) = (reward.clone(), None);
+        let command = Command::RedeemReward { redemption, reward, amount, subtotal, entropy };
+        self.execute(&command, now)?;
 
         self.redemptions
             .get(&redemption)

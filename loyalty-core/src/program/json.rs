@@ -152,6 +152,10 @@ impl<'a> NodeRef<'a> {
         self.as_text().is_some()
     }
 
+    fn is_object(&self) -> bool {
+        matches!(self.node, Node::Object(_))
+    }
+
     fn count(&self, faults: &mut Faults) -> Option<u32> {
         let count = if let Node::Number(number) = self.node { number.as_u64() } else { None };
         let count = count

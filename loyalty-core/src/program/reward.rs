@@ -14,6 +14,7 @@ use crate::calendar::Period;
 use crate::code::Code;
 use crate::discount::{ItemSelection, PriceRuleParts};
 use crate::fault::Fault;
+use crate::figures::Grouped;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
 use crate::limit::Limit;
 
@@ -53,6 +54,10 @@ pub struct Reward {
     /// Goods that it is never for.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "ProductScope::is_empty"))]
     pub excluded: ProductScope,
+    /// The largest share of the price of an order's goods that it pays, in percent.
+    /// `None` for that of [`RedemptionTerms::maximum_share`].
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub maximum_share: Option<Rate>,
     /// The time for which a redemption can be used. `None` for no end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub valid_for: Option<Period>,
@@ -95,11 +100,12 @@ pub enum RewardPricing {
 ///
 /// # Example: benefits in words, with or without a code
 /// ```
-/// use loyalty_core::{Amount, program::Benefit};
+/// use loyalty_core::{Amount, program::{Benefit, Percentage}};
 /// let credit = Benefit::StoreCredit(Amount::from(5));
 /// assert_eq!((credit.to_string().as_str(), credit.has_code()), ("5 of store credit", false));
-/// let tenth = Benefit::Percentage("10".parse().unwrap());
-/// assert_eq!((tenth.to_string().as_str(), tenth.has_code()), ("10% off", true));
+/// let rate = "10".parse().unwrap();
+/// let tenth = Benefit::Percentage(Percentage { rate, maximum: Some(Amount::from(25)) });
+/// assert_eq!((tenth.to_string().as_str(), tenth.has_code()), ("10% off, at most 25", true));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -113,10 +119,21 @@ pub enum Benefit {
     FreeProduct(FreeProduct),
     /// Free delivery.
     FreeShipping(FreeShipping),
-    /// A percentage off the goods that the reward is for: 10 is a tenth.
-    Percentage(Rate),
+    /// A percentage off the goods that the reward is for.
+    Percentage(Percentage),
     /// An amount that the shop credits to the customer. There is no code.
     StoreCredit(Amount),
+}
+
+/// A percentage, and the most that it takes off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(from = "json::PercentageForm", into = "json::PercentageForm"))]
+pub struct Percentage {
+    /// The percentage: 10 is a tenth. More than 0, at most 100.
+    pub rate: Rate,
+    /// The largest discount. `None` for no limit.
+    pub maximum: Option<Amount>,
 }
 
 /// Free units of a product.
@@ -145,8 +162,9 @@ pub struct FreeShipping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct VariableAmount {
-    /// Price in points of one unit of the currency.
-    pub points_per_unit: Points,
+    /// Price in points.
+    #[cfg_attr(feature = "json", serde(flatten))]
+    pub price: PointPrice,
     /// Smallest difference of two amounts. A step costs a whole number of points.
     pub step: Amount,
     /// Least amount.
@@ -154,6 +172,17 @@ pub struct VariableAmount {
     /// Largest amount. `None` for no limit.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub maximum: Option<Amount>,
+}
+
+/// The price in points of an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum PointPrice {
+    /// The points that one unit of the currency costs.
+    PointsPerUnit(Points),
+    /// The amount that one point buys, such as 0.03.
+    PointValue(Amount),
 }
 
 /// A set of goods: products, variants or categories.
@@ -180,6 +209,10 @@ pub struct RedemptionTerms {
     pub grace: Period,
     /// Effect of the cancellation of the order that used a redemption.
     pub order_cancelled: OrderCancelledPolicy,
+    /// The largest share of the price of an order's goods that rewards off the price pay
+    /// together, in percent. `None` for no limit.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub maximum_share: Option<Rate>,
 }
 
 /// The effect of the cancellation of the order that used a redemption.
@@ -208,6 +241,7 @@ impl Default for RedemptionTerms {
         Self {
             grace: Period::THIRTY_DAYS,
             order_cancelled: OrderCancelledPolicy::default(),
+            maximum_share: None,
         }
     }
 }
@@ -253,6 +287,23 @@ impl Reward {
         }
     }
 
+    /// Returns true if it takes an amount or a percentage off the price of goods.
+    pub fn is_off_price(&self) -> bool {
+        match &self.offer {
+            RewardPricing::Fixed { benefit, .. } => {
+                matches!(benefit, Benefit::FixedAmount(_) | Benefit::Percentage(_))
+            }
+            RewardPricing::Variable(_) => true,
+        }
+    }
+
+    /// The largest share of an order's goods that it pays under these terms, in percent.
+    pub fn share_of_order(&self, terms: &RedemptionTerms) -> Option<Rate> {
+        self.maximum_share
+            .or(terms.maximum_share)
+            .filter(|_| self.is_off_price())
+    }
+
     /// Returns true if no amount has more than `minor_digits` decimals.
     pub(crate) fn fits_currency(&self, minor_digits: u32) -> bool {
         self.fields_finer_than(minor_digits).next().is_none()
@@ -273,6 +324,12 @@ impl Reward {
                 ..
             } => {
                 vec![("gives/free_shipping/maximum", *maximum)]
+            }
+            RewardPricing::Fixed {
+                benefit: Benefit::Percentage(Percentage { maximum: Some(maximum), .. }),
+                ..
+            } => {
+                vec![("gives/percentage/maximum", *maximum)]
             }
             RewardPricing::Fixed { .. } => Vec::new(),
             // Minimum and maximum are multiples of the step, so that it has the most
@@ -319,17 +376,20 @@ impl fmt::Display for Benefit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custom => f.write_str("a reward handled by the shop"),
-            Self::FixedAmount(amount) => write!(f, "{amount} off"),
+            Self::FixedAmount(amount) => write!(f, "{} off", Grouped(amount)),
             Self::FreeProduct(FreeProduct { quantity: 1, .. }) => f.write_str("a free product"),
             Self::FreeProduct(FreeProduct { quantity, .. }) => {
-                write!(f, "{quantity} free units of a product")
+                write!(f, "{} free units of a product", Grouped(quantity))
             }
             Self::FreeShipping(FreeShipping { maximum: None }) => f.write_str("free shipping"),
             Self::FreeShipping(FreeShipping { maximum: Some(maximum) }) => {
-                write!(f, "free shipping of at most {maximum}")
+                write!(f, "free shipping of at most {}", Grouped(maximum))
             }
-            Self::Percentage(rate) => write!(f, "{rate}% off"),
-            Self::StoreCredit(amount) => write!(f, "{amount} of store credit"),
+            Self::Percentage(Percentage { rate, maximum: None }) => write!(f, "{rate}% off"),
+            Self::Percentage(Percentage { rate, maximum: Some(maximum) }) => {
+                write!(f, "{rate}% off, at most {maximum}")
+            }
+            Self::StoreCredit(amount) => write!(f, "{} of store credit", Grouped(amount)),
         }
     }
 }
@@ -349,11 +409,16 @@ impl VariableAmount {
     /// The price of an amount, on offer or not. `None` if it is no whole number of
     /// points.
     fn price(&self, amount: Amount) -> Option<Points> {
-        let ten_thousandths = i128::from(amount.ten_thousandths())
-            .checked_mul(i128::from(self.points_per_unit.get()))?;
-        let points = ten_thousandths
-            .checked_div(10_000)
-            .filter(|_| ten_thousandths.checked_rem(10_000) == Some(0))?;
+        let ten_thousandths = i128::from(amount.ten_thousandths());
+        let (product, divisor) = match self.price {
+            PointPrice::PointsPerUnit(points) => {
+                (ten_thousandths.checked_mul(i128::from(points.get()))?, 10_000)
+            }
+            PointPrice::PointValue(value) => (ten_thousandths, i128::from(value.ten_thousandths())),
+        };
+        let points = product
+            .checked_div(divisor)
+            .filter(|_| product.checked_rem(divisor) == Some(0))?;
         i64::try_from(points).ok().and_then(Points::new)
     }
 
@@ -402,6 +467,7 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
 
         check_offer(&reward.offer, &at, faults);
         check_product_scopes(reward, &at, faults);
+        check_share(reward, &at, faults);
         check_validity(reward.when.from, reward.when.until, &at("when"), faults);
         check_tiers(&reward.when.tiers, tiers, &at("when/tiers"), faults);
         check_reward_limits(&reward.limits, &at("limits"), faults);
@@ -433,14 +499,20 @@ fn check_offer(offer: &RewardPricing, at: &impl Fn(&str) -> String, faults: &mut
 }
 
 fn check_variable_amount(variable: &VariableAmount, pointer: &str, faults: &mut Vec<Fault>) {
-    let VariableAmount { points_per_unit, step, minimum, maximum } = *variable;
+    let VariableAmount { price, step, minimum, maximum } = *variable;
     let mut add = |field: &str, code, detail| {
         faults.push(Fault::new(format!("{pointer}/{field}"), code, detail));
     };
 
     // The bounds are compared with the step, which must be valid for that.
-    if !points_in_range(points_per_unit) {
-        return add("points_per_unit", "out_of_range", POINTS_RANGE);
+    match price {
+        PointPrice::PointsPerUnit(points) if !points_in_range(points) => {
+            return add("points_per_unit", "out_of_range", POINTS_RANGE);
+        }
+        PointPrice::PointValue(value) if value.is_zero() => {
+            return add("point_value", "out_of_range", "must be more than zero");
+        }
+        PointPrice::PointsPerUnit(_) | PointPrice::PointValue(_) => {}
     }
     if step.is_zero() {
         return add("step", "out_of_range", "must be more than zero");
@@ -469,8 +541,11 @@ fn check_benefit(benefit: &Benefit, at: &impl Fn(&str) -> String, faults: &mut V
         Benefit::StoreCredit(amount) if amount.is_zero() => {
             Some(("store_credit", "must be more than zero"))
         }
-        Benefit::Percentage(rate) if rate.get().is_zero() || rate.get() > Decimal::ONE_HUNDRED => {
+        Benefit::Percentage(percentage) if !is_percentage(percentage.rate) => {
             Some(("percentage", "must be more than 0 and at most 100"))
+        }
+        Benefit::Percentage(Percentage { maximum: Some(maximum), .. }) if maximum.is_zero() => {
+            Some(("percentage/maximum", "must be more than zero"))
         }
         Benefit::FreeProduct(product) if product.scope.is_empty() => {
             Some(("free_product", "must name products, variants or categories"))
@@ -497,13 +572,7 @@ fn check_benefit(benefit: &Benefit, at: &impl Fn(&str) -> String, faults: &mut V
 /// Checks the fields that only some benefits can have: goods, and the terms of codes.
 fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     // A free product has a scope of its own; delivery and credit are not for goods.
-    let (is_off_goods, has_code) = match &reward.offer {
-        RewardPricing::Variable(_) => (true, true),
-        RewardPricing::Fixed { benefit, .. } => (
-            matches!(benefit, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
-            benefit.has_code(),
-        ),
-    };
+    let (is_off_goods, has_code) = (reward.is_off_price(), reward.has_code());
 
     let named = [("only", !reward.only.is_empty()), ("excluded", !reward.excluded.is_empty())];
     for (field, _) in named.into_iter().filter(|(_, named)| *named && !is_off_goods) {
@@ -527,6 +596,28 @@ fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &
 
     check_product_scope(&reward.only, &at("only"), faults);
     check_sizes(&reward.excluded, &at("excluded"), faults);
+}
+
+fn is_percentage(rate: Rate) -> bool {
+    !rate.get().is_zero() && rate.get() <= Decimal::ONE_HUNDRED
+}
+
+fn check_share(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
+    check_percentage(reward.maximum_share, at("maximum_share"), faults);
+    if reward.maximum_share.is_some() && !reward.is_off_price() {
+        let detail = "only fixed_amount, percentage and variable_amount rewards pay a share";
+        faults.push(Fault::new(at("maximum_share"), "contradiction", detail));
+    }
+}
+
+fn check_percentage(share: Option<Rate>, pointer: String, faults: &mut Vec<Fault>) {
+    if share.is_some_and(|share| !is_percentage(share)) {
+        faults.push(Fault::new(pointer, "out_of_range", "must be more than 0 and at most 100"));
+    }
+}
+
+pub(super) fn check_terms(terms: &RedemptionTerms, faults: &mut Vec<Fault>) {
+    check_percentage(terms.maximum_share, "/redemption/maximum_share".to_owned(), faults);
 }
 
 /// Checks Shopify's constraint on the scope of a discount: categories, or products and
@@ -597,7 +688,34 @@ impl super::Program {
 mod json {
     use serde::ser::SerializeMap;
 
-    use super::{Benefit, RewardPricing, VariableAmount};
+    use super::{Benefit, Percentage, RewardPricing, VariableAmount};
+    use crate::amount::{Amount, Rate};
+
+    /// A percentage as it is stored: the rate alone where it has no maximum.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(untagged)]
+    pub(super) enum PercentageForm {
+        Rate(Rate),
+        Limited { rate: Rate, maximum: Option<Amount> },
+    }
+
+    impl From<PercentageForm> for Percentage {
+        fn from(form: PercentageForm) -> Self {
+            match form {
+                PercentageForm::Rate(rate) => Self { rate, maximum: None },
+                PercentageForm::Limited { rate, maximum } => Self { rate, maximum },
+            }
+        }
+    }
+
+    impl From<Percentage> for PercentageForm {
+        fn from(Percentage { rate, maximum }: Percentage) -> Self {
+            match maximum {
+                None => Self::Rate(rate),
+                Some(_) => Self::Limited { rate, maximum },
+            }
+        }
+    }
 
     #[derive(serde::Serialize)]
     #[serde(rename_all = "snake_case")]

@@ -22,6 +22,7 @@ pub(super) fn find_faults(program: &ProgramDefinition) -> Vec<Fault> {
         referral::check(referrals, &mut faults);
     }
     reward::check(&program.rewards, &tiers, &mut faults);
+    reward::check_terms(&program.redemption, &mut faults);
 
     if program.point_value.is_some_and(|value| value.is_zero()) {
         faults.push(Fault::new("/point_value", "out_of_range", "must be more than zero"));

@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use super::customer_history::pick_from;
 use super::discounts::DiscountLedger;
 use super::vocabulary::Vocabulary;
-use crate::amount::Amount;
+use crate::amount::{Amount, Rate};
 use crate::calendar::{Period, Timestamp};
 use crate::code::Code;
 use crate::discount::{
@@ -97,6 +97,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
         weighted(0.2, 0..5_u64),
         weighted(0.5, 1..4_u64),
         weighted(0.3, cents(0..1_500)),
+        (weighted(0.3, cents(1..1_500)), weighted(0.3, select(vec![10_u32, 50, 90]))),
     );
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.15));
     let parts = (values(), target, bundle, limits, flags).prop_map(
@@ -107,7 +108,8 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             limits,
             (individual_use, once_per_customer, shipping),
         )| {
-            let (allocation_limit, subtotal, quantity, usage_limit, shipping_price) = limits;
+            let (allocation_limit, subtotal, quantity, usage_limit, shipping_price, maxima) =
+                limits;
             let mut parts = PriceRuleParts {
                 title: "Rule".to_owned(),
                 value_type,
@@ -133,6 +135,10 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             if each || bundle.is_some() {
                 parts.allocation_method = AllocationMethod::Each;
                 parts.allocation_limit = allocation_limit;
+            } else {
+                let percentage = parts.value_type == ValueType::Percentage;
+                parts.maximum_discount = maxima.0.filter(|_| percentage);
+                parts.maximum_share = maxima.1.and_then(|share| Rate::new(share.into()).ok());
             }
             if entitled || bundle.is_some() {
                 parts.target_selection = TargetSelection::Entitled;
@@ -170,7 +176,7 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
         .definition()
         .rewards
         .iter()
-        .filter_map(reward_price_rule)
+        .filter_map(|reward| reward_price_rule(program, reward))
         .collect();
     let selected = vec(any::<Index>(), 0..4).prop_map(move |picks| {
         let picked = picks.iter().filter_map(|pick| pick_from(&of_rewards, *pick));
@@ -181,7 +187,7 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
 }
 
 /// Returns the price rule of the codes of a reward; `None` if it has no codes.
-fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
+fn reward_price_rule(program: &Program, reward: &Reward) -> Option<PriceRule> {
     let amount = if let RewardPricing::Variable(variable) = &reward.offer {
         Some(variable.minimum)
     } else {
@@ -210,6 +216,7 @@ fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
         ends_at: None,
         points_back_when_expired: false,
         order_cancelled: OrderCancelledPolicy::Code,
+        maximum_share: reward.share_of_order(&program.definition().redemption),
         grace: Period::THIRTY_DAYS,
     };
 

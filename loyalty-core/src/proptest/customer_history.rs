@@ -535,6 +535,6 @@ impl<'a> CommandBuilder<'a> {
 
         let entropy = [u8::try_from(self.redemptions).ok()?; 16];
         let (redemption, reward) = (RedemptionId(self.redemptions), reward.clone());
-        Some(Command::RedeemReward { redemption, reward, amount, entropy })
+        Some(Command::RedeemReward { redemption, reward, amount, subtotal: None, entropy })
     }
 }

@@ -244,6 +244,36 @@ pub fn check_exact_discounts(cart: &Cart, evaluation: &Evaluation) -> TestCaseRe
     Ok(())
 }
 
+/// Checks that no code takes off more than the `maximum_discount` of its rule, and that the codes
+/// with a `maximum_share` together take off at most the largest such share of the goods.
+pub fn check_maxima(
+    ledger: &DiscountLedger,
+    cart: &Cart,
+    evaluation: &Evaluation,
+) -> TestCaseResult {
+    let total = |amounts: &mut dyn Iterator<Item = Amount>| {
+        amounts.fold(0_i128, |sum, amount| sum.saturating_add(amount.ten_thousandths().into()))
+    };
+    let lines = cart.lines.iter().zip(&evaluation.lines);
+    let goods = total(&mut lines.filter(|(line, _)| !line.gift_card).map(|(_, line)| line.amount));
+
+    let (mut largest, mut discounts) = (0, Vec::new());
+    for (_, applied) in evaluation.used_codes() {
+        let rule = ledger.rules.get(&applied.rule).and_then(RuleState::rule);
+        let Some(parts) = rule.map(|rule| rule.parts()) else { continue };
+        let maximum = parts.maximum_discount.unwrap_or(Amount::MAX);
+        prop_assert!(applied.discount <= maximum, "{}", applied);
+        if let Some(share) = parts.maximum_share {
+            largest = i128::from(share.millionths()).max(largest);
+            discounts.push(applied.discount);
+        }
+    }
+
+    let taken = total(&mut discounts.into_iter()).saturating_mul(100_000_000);
+    prop_assert!(taken <= goods.saturating_mul(largest), "{:?}", evaluation);
+    Ok(())
+}
+
 /// Checks that of two equal lines the earlier one is discounted at least as much as the later
 /// one, if there is one code.
 pub fn check_equal_lines(cart: &Cart, evaluation: &Evaluation) -> TestCaseResult {

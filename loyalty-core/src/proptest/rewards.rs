@@ -12,8 +12,8 @@ use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
 use crate::limit::{Limit, Quota, Span};
 use crate::program::{
-    Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope,
-    RedemptionTerms, Reward, RewardPricing, VariableAmount,
+    Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, Percentage,
+    PointPrice, ProductScope, RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 
 /// Generates rewards of every kind.
@@ -29,7 +29,8 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
     };
     let benefits = prop_oneof![
         3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::FixedAmount),
-        1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Benefit::Percentage),
+        1 => (percents(), weighted(0.3, (1..500_u32).prop_filter_map("in range", dimes)))
+            .prop_map(|(rate, maximum)| Benefit::Percentage(Percentage { rate, maximum })),
         1 => weighted(0.5, amounts()).prop_map(|maximum| Benefit::FreeShipping(FreeShipping { maximum })),
         1 => (scopes(), 1..4_u32).prop_map(|(scope, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
         1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::StoreCredit),
@@ -38,18 +39,19 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
 
     let fixed = (1..150_u32, benefits)
         .prop_map(|(cost, benefit)| RewardPricing::Fixed { cost: cost.into(), benefit });
+    let prices = prop_oneof![
+        2 => (1..30_u32).prop_map(|points| PointPrice::PointsPerUnit(points.into())),
+        1 => select(&[50_i64, 100, 200, 250, 500][..])
+            .prop_filter_map("in range", |value| Amount::from_ten_thousandths(value).ok())
+            .prop_map(PointPrice::PointValue),
+    ];
     let variable =
-        (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
+        (prices, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(price, step, maximum)| {
             let (step, maximum) = (
                 Amount::from(step),
                 maximum.map(|steps| Amount::from(steps.saturating_mul(step))),
             );
-            RewardPricing::Variable(VariableAmount {
-                points_per_unit: per_unit.into(),
-                step,
-                minimum: step,
-                maximum,
-            })
+            RewardPricing::Variable(VariableAmount { price, step, minimum: step, maximum })
         });
 
     let offer = prop_oneof![4 => fixed, 1 => variable];
@@ -61,12 +63,17 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
     let limit = (spans, quota).prop_map(|(per, quota)| Limit { quota, per, partial: false });
 
     let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::from_days));
-    let scope = (weighted(0.3, scopes()), weighted(0.2, amounts()), any::<[bool; 2]>());
+    let scope = (
+        weighted(0.3, scopes()),
+        weighted(0.2, amounts()),
+        weighted(0.2, percents()),
+        any::<[bool; 2]>(),
+    );
     let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
     (offer, scope, valid_for, limits).prop_filter_map(
         "a valid reward",
         |(offer, scope, valid_for, limits)| {
-            let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
+            let (only, minimum_subtotal, maximum_share, [points_back_when_expired, individual_use]) = scope;
             let (has_code, discounts_goods) = match &offer {
                 RewardPricing::Fixed { benefit, .. } => (
                     benefit.has_code(),
@@ -81,6 +88,7 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
                 minimum_subtotal: minimum_subtotal.filter(|_| has_code),
                 only: only.filter(|_| discounts_goods).unwrap_or_default(),
                 excluded: ProductScope::default(),
+                maximum_share: maximum_share.filter(|_| discounts_goods),
                 valid_for,
                 points_back_when_expired,
                 when: EligibilityConditions::default(),
@@ -93,10 +101,20 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
     )
 }
 
+fn percents() -> impl Strategy<Value = Rate> {
+    (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok())
+}
+
 pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
     let grace = (1..40_u32).prop_filter_map("a period", Period::from_days);
-    (grace, select(&[OrderCancelledPolicy::Code, OrderCancelledPolicy::Points][..]))
-        .prop_map(|(grace, order_cancelled)| RedemptionTerms { grace, order_cancelled })
+    let policies = select(&[OrderCancelledPolicy::Code, OrderCancelledPolicy::Points][..]);
+    (grace, policies, weighted(0.2, percents())).prop_map(
+        |(grace, order_cancelled, maximum_share)| RedemptionTerms {
+            grace,
+            order_cancelled,
+            maximum_share,
+        },
+    )
 }
 
 /// Generates commands about three redemptions of rewards that a program may have.
@@ -105,11 +123,18 @@ pub(super) fn redemption_commands() -> impl Strategy<Value = Command> {
     let order = || ids("order", |text| OrderId::new(text).ok());
     let reward =
         (0..4_u8).prop_filter_map("an id", |index| RewardId::new(format!("reward{index}")).ok());
-    let amount = weighted(0.3, (1..8_u32).prop_map(Amount::from));
+    let amount = || weighted(0.3, (1..8_u32).prop_map(Amount::from));
+    let redeem = (id(), reward, amount(), amount(), any::<[u8; 16]>()).prop_map(
+        |(redemption, reward, amount, subtotal, entropy)| Command::RedeemReward {
+            redemption,
+            reward,
+            amount,
+            subtotal,
+            entropy,
+        },
+    );
     prop_oneof![
-        4 => (id(), reward, amount, any::<[u8; 16]>()).prop_map(|(redemption, reward, amount, entropy)| {
-            Command::RedeemReward { redemption, reward, amount, entropy }
-        }),
+        4 => redeem,
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
         1 => id().prop_map(|redemption| Command::CancelRedemption { redemption }),

@@ -91,35 +91,35 @@ pub(super) fn format_instant(at: Timestamp) -> String {
 /// on 2026-02-14 10:00, `. Empty where nothing was.
 fn describe_due(decision: &Decision, now: Timestamp) -> String {
     let late = decision.events.iter().filter_map(|event| {
-        let at = event.at().filter(|at| *at < now)?;
-        Some(format!("{} on {}", describe_late_event(event)?, format_instant(at)))
+        let (text, at) = (describe_due_event(event, now)?, event.at()?);
+        Some(format!("{text} on {}", format_instant(at)))
     });
     let late: Vec<_> = late.collect();
     if late.is_empty() { String::new() } else { format!("after {}, ", late.join(" and ")) }
 }
 
-fn describe_late_event(event: &Event) -> Option<String> {
+/// Describes an event that was due by `now`. Bonuses and tiers of that instant may be the
+/// command's own.
+fn describe_due_event(event: &Event, now: Timestamp) -> Option<String> {
+    let is_past = event.at().is_some_and(|at| at < now);
     if let Event::PointsExpired { points, .. } = event {
         return Some(format!("{} expired", count_points(*points)));
     }
     if let Event::PointsReleased { points, .. } = event {
         return Some(format!("{} became usable", count_points(*points)));
     }
-    if let Event::AwardGiven { points, award, .. } = event {
-        return Some(format!("{} {}", count_points(*points), award.reason));
-    }
     if let Event::RedemptionExpired { redemption, .. } = event {
         return Some(format!("redemption {redemption} expired"));
     }
+    if let Event::AwardGiven { points, award, .. } = event {
+        return is_past.then(|| format!("{} {}", count_points(*points), award.reason));
+    }
     if let Event::TierLapsed { tier, .. } = event {
-        return Some(format!("tier {tier} lapsed"));
+        return is_past.then(|| format!("tier {tier} lapsed"));
     }
     if let Event::TierChanged { change } = event {
-        let none = || "none".to_owned();
-        return Some(format!(
-            "the tier became {}",
-            change.to.as_ref().map_or_else(none, ToString::to_string)
-        ));
+        let tier = change.to.as_ref().map_or("none", |tier| tier.as_str());
+        return is_past.then(|| format!("the tier became {tier}"));
     }
     None
 }

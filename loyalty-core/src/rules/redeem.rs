@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use crate::account::Usage;
-use crate::amount::{Amount, Points};
+use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Timestamp;
 use crate::code::Code;
 use crate::context::ProgramPeriod;
 use crate::event::Event;
 use crate::id::{LotId, OrderId, RedemptionId, RewardId};
 use crate::lot::Lot;
-use crate::program::{Benefit, DebtPolicy, OrderCancelledPolicy, Reward, RewardPricing};
+use crate::program::{
+    Benefit, DebtPolicy, OrderCancelledPolicy, Percentage, Reward, RewardPricing,
+};
 use crate::redemption::{
     Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState,
 };
@@ -63,6 +65,47 @@ impl Reward {
             }
         }
     }
+}
+
+/// Checks that a benefit takes at most a share off the price of an order's goods.
+///
+/// # Errors
+/// [`Rejection::MaximumShareExceeded`] if the code would be worth less than was paid for.
+fn check_share(
+    benefit: &Benefit,
+    share: Rate,
+    subtotal: Amount,
+    minor_digits: u32,
+) -> Result<(), Rejection> {
+    let part = |rate: Rate| {
+        let product =
+            i128::from(subtotal.ten_thousandths()).saturating_mul(i128::from(rate.millionths()));
+        product.checked_div(100_000_000).unwrap_or_default()
+    };
+    let wanted = match benefit {
+        Benefit::FixedAmount(amount) => i128::from(amount.ten_thousandths()),
+        Benefit::Percentage(Percentage { rate, maximum }) => {
+            let maximum = maximum.unwrap_or(Amount::MAX).ten_thousandths();
+            part(*rate).min(i128::from(maximum))
+        }
+        Benefit::Custom
+        | Benefit::FreeProduct(_)
+        | Benefit::FreeShipping(_)
+        | Benefit::StoreCredit(_) => return Ok(()),
+    };
+    if wanted <= part(share) {
+        return Ok(());
+    }
+
+    // Whole minor units of the currency.
+    let unit = Amount::MAX_DECIMALS
+        .checked_sub(minor_digits)
+        .and_then(|digits| 10_i128.checked_pow(digits))
+        .unwrap_or(1);
+    let rest = part(share).checked_rem(unit).unwrap_or_default();
+    let maximum = i64::try_from(part(share).saturating_sub(rest)).unwrap_or(i64::MAX);
+    let maximum = Amount::from_ten_thousandths(maximum).unwrap_or(Amount::MAX);
+    Err(Rejection::MaximumShareExceeded { share, maximum })
 }
 
 impl DecisionBuilder<'_> {
@@ -121,6 +164,7 @@ impl DecisionBuilder<'_> {
         id: RedemptionId,
         reward: &RewardId,
         amount: Option<Amount>,
+        subtotal: Option<Amount>,
         entropy: [u8; 16],
     ) -> Result<(), Rejection> {
         let (context, program) = (self.context, self.context.program());
@@ -135,6 +179,10 @@ impl DecisionBuilder<'_> {
         }
 
         let (points, benefit) = reward.quote(amount, context.minor_digits)?;
+        let maximum_share = reward.share_of_order(&program.definition().redemption);
+        if let (Some(share), Some(subtotal)) = (maximum_share, subtotal) {
+            check_share(&benefit, share, subtotal, context.minor_digits)?;
+        }
         if let Some(obstacle) = self
             .rejections_for(reward, context.total_usage, points)
             .into_iter()
@@ -172,6 +220,7 @@ impl DecisionBuilder<'_> {
             ends_at,
             points_back_when_expired: reward.points_back_when_expired,
             order_cancelled: program.definition().redemption.order_cancelled,
+            maximum_share,
             grace: program.definition().redemption.grace,
         };
         self.emit(Event::RewardRedeemed { issue: Arc::new(issue) });

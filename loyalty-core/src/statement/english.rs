@@ -99,8 +99,11 @@ impl fmt::Display for Statement {
                 }
             },
             Self::BonusTakenBack { reason } => write!(f, "What was given {reason} is taken back"),
-            Self::RewardRedeemed { points, name, benefit, until } => {
+            Self::RewardRedeemed { points, name, benefit, maximum_share, until } => {
                 write!(f, "{} for {name}: {benefit}", count_points(*points))?;
+                if let Some(share) = maximum_share {
+                    write!(f, ", at most {share}% of an order's goods")?;
+                }
                 until.map_or(Ok(()), |end| write!(f, ", to be used before {end}"))
             }
             Self::PointsReturned { points } => write!(f, "{} came back", count_points(*points)),

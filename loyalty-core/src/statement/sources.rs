@@ -119,6 +119,7 @@ impl Issuance {
             points: self.points,
             name: Arc::clone(&self.name),
             benefit: self.benefit.clone(),
+            maximum_share: self.maximum_share,
             until: self.ends_at,
         }
     }

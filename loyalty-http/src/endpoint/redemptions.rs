@@ -43,9 +43,10 @@ pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> 
 
 /// `POST /v1/redemptions`
 pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (customer, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
-    let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
-    let action = RedemptionAction::Issue { customer, reward, amount, entropy: draw_entropy()? };
+    let action = call.body::<RedemptionBody>()?.parse(draw_entropy()?)?;
+    let by_id =
+        matches!(&action, RedemptionAction::Issue { customer, .. } if customer.id().is_some());
+    let customer_pointer = if by_id { "/customer_id" } else { "/email" };
 
     Ok(HandlerPlan::write(
         Action::Redemption(action),
@@ -55,6 +56,7 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             let param = match rejection.code() {
                 "customer_not_found" => customer_pointer,
                 "invalid_amount" => "/amount",
+                "maximum_share_exceeded" => "/subtotal",
                 _ => "/reward_id",
             };
             Some(param.to_owned())

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_core::program::{Reward, RewardPricing};
 use loyalty_core::{
-    Amount, Command, Origin, OverRefund, Points, Refund, RefundId, ShopId, Status, Timestamp,
+    Amount, Command, Origin, OverRefund, Points, Program, Refund, RefundId, ShopId, Status,
+    Timestamp,
 };
 use loyalty_store::{
     Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
@@ -227,9 +228,10 @@ fn list_rewards(
     let program = store.program(shop, None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("the shop has no program"))?;
     let rewards = program.definition().rewards.iter();
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
-        data: rewards.map(StoreRewardResponse::new).collect::<Vec<_>>(),
-    })))
+    let data: Vec<_> = rewards
+        .map(|reward| StoreRewardResponse::new(reward, &program))
+        .collect();
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data })))
 }
 
 /// A customer's balance, and the rewards that they can redeem.
@@ -279,6 +281,7 @@ fn redeem_reward(
         customer,
         reward: reward_id,
         amount,
+        subtotal: None,
         entropy: draw_entropy()?,
     };
     let body = |receipt: &Receipt| {
@@ -447,13 +450,13 @@ pub(crate) struct StoreRewardResponse<'a> {
 }
 
 impl<'a> StoreRewardResponse<'a> {
-    fn new(reward: &'a Reward) -> Self {
+    fn new(reward: &'a Reward, program: &Program) -> Self {
         let cost = match &reward.offer {
             RewardPricing::Fixed { cost, .. } => *cost,
             RewardPricing::Variable(_) => Points::ZERO,
         };
         Self {
-            reward: RewardResponse::new(reward),
+            reward: RewardResponse::new(reward, program),
             reward_name: &reward.name,
             points_required: cost,
             minimum_order_amount: to_json_number(reward.minimum_subtotal.unwrap_or_default()),

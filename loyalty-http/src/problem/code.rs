@@ -67,6 +67,7 @@ codes! {
     INVALID_SEARCH "invalid_search": "The search query is invalid.";
     INVALID_VALUE "invalid_value": "The value has the right type and is not allowed.";
     LIMIT_REACHED "limit_reached": "The customer has reached the limit of the action.";
+    MAXIMUM_SHARE_EXCEEDED "maximum_share_exceeded": "The reward would pay more of the order than its share.";
     MALFORMED_HEADER "malformed_header": "A header is not ASCII.";
     MALFORMED_JSON "malformed_json": "The body is not valid JSON.";
     MALFORMED_PATH "malformed_path": "The path is not percent-encoded UTF-8.";

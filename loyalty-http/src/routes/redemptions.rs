@@ -56,6 +56,7 @@ pub(super) const ROUTES: &[Route] = &[
                 &[
                     code::INSUFFICIENT_POINTS,
                     code::INVALID_AMOUNT,
+                    code::MAXIMUM_SHARE_EXCEEDED,
                     code::POINTS_OUT_OF_RANGE,
                     code::REWARD_LIMIT_REACHED,
                     code::REWARD_NOT_FOR_CUSTOMER,

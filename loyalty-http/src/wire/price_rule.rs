@@ -9,7 +9,8 @@ use loyalty_core::discount::{
     TargetSelection, TargetType, ValueType,
 };
 use loyalty_core::{
-    Amount, CategoryId, CountryId, CustomerId, Email, ProductId, SegmentId, Timestamp, VariantId,
+    Amount, CategoryId, CountryId, CustomerId, Email, ProductId, Rate, SegmentId, Timestamp,
+    VariantId,
 };
 use loyalty_store::{NumericId, PriceRuleView};
 use rust_decimal::Decimal;
@@ -38,6 +39,11 @@ pub(crate) struct PriceRuleBody {
     target_selection: PatchField<ParsedField<TargetSelection>>,
     allocation_method: PatchField<ParsedField<AllocationMethod>>,
     allocation_limit: PatchField<u32>,
+    /// The largest discount of a percentage across all lines.
+    maximum_discount: PatchField<ExactAmount>,
+    /// The largest share of the goods' price that codes with such a limit take off together, in
+    /// percent.
+    maximum_share: PatchField<ExactRate>,
     customer_selection: PatchField<ParsedField<CustomerSelection>>,
     prerequisite_customer_ids: PatchField<Vec<AnyId<CustomerId>>>,
     customer_segment_prerequisite_ids: PatchField<Vec<AnyId<SegmentId>>>,
@@ -151,6 +157,19 @@ impl<'de> De<'de> for ExactAmount {
     }
 }
 
+/// A percentage, read like [`ExactDecimal`].
+#[derive(Clone, Copy, Debug)]
+struct ExactRate(Rate);
+
+impl<'de> De<'de> for ExactRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ExactDecimal(value) = ExactDecimal::deserialize(deserializer)?;
+        Rate::new(value)
+            .map(Self)
+            .map_err(|error| field_error(BodyErrorCode::OutOfRange, format!("This {error}.")))
+    }
+}
+
 /// An id: a string, or a whole JSON number.
 #[derive(Clone, Debug)]
 pub(crate) struct AnyId<T>(pub(crate) T);
@@ -165,6 +184,7 @@ same_schema! {
     (T: FromText) AnyId<T> => schema::AnyId,
     () ExactDecimal => schema::Money,
     () ExactAmount => schema::Money,
+    () ExactRate => schema::Money,
     () IdValue<'_> => schema::AnyId,
 }
 
@@ -241,6 +261,10 @@ impl PriceRuleBody {
         apply_named(self.target_selection, &mut parts.target_selection);
         apply_named(self.allocation_method, &mut parts.allocation_method);
         apply_field(self.allocation_limit, &mut parts.allocation_limit, None, Some);
+        apply_field(self.maximum_discount, &mut parts.maximum_discount, None, |amount| {
+            Some(amount.0)
+        });
+        apply_field(self.maximum_share, &mut parts.maximum_share, None, |share| Some(share.0));
         apply_named(self.customer_selection, &mut parts.customer_selection);
         apply_ids(self.prerequisite_customer_ids, &mut parts.prerequisite_customer_ids);
         apply_ids(
@@ -376,6 +400,10 @@ pub(crate) struct PriceRuleFields<'a> {
     #[schemars(extend("enum" = ["across", "each"]))]
     allocation_method: &'static str,
     allocation_limit: Option<u32>,
+    #[schemars(with = "Option<schema::Amount>")]
+    maximum_discount: Option<Amount>,
+    #[schemars(with = "Option<schema::Decimal>")]
+    maximum_share: Option<Rate>,
     #[schemars(extend("enum" = ["all", "prerequisite"]))]
     customer_selection: &'static str,
     prerequisite_customer_ids: Vec<IdValue<'a>>,
@@ -462,6 +490,8 @@ impl<'a> PriceRuleFields<'a> {
             target_selection: parts.target_selection.name(),
             allocation_method: parts.allocation_method.name(),
             allocation_limit: parts.allocation_limit,
+            maximum_discount: parts.maximum_discount,
+            maximum_share: parts.maximum_share,
             customer_selection: parts.customer_selection.name(),
             prerequisite_customer_ids: ids
                 .format_all(parts.prerequisite_customer_ids.iter().map(CustomerId::as_str)),

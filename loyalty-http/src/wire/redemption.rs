@@ -5,10 +5,10 @@ use loyalty_core::program::{
 };
 use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{
-    Amount, CustomerId, Email, Limit, OrderId, Points, Program, Rejection, RewardId, RewardOffer,
-    Timestamp,
+    Amount, CustomerId, Email, Limit, OrderId, Points, Program, Rate, Rejection, RewardId,
+    RewardOffer, Timestamp,
 };
-use loyalty_store::{CustomerRef, CustomerView, Receipt, RedemptionView, RewardsView};
+use loyalty_store::{CustomerView, Receipt, RedemptionAction, RedemptionView, RewardsView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,13 +28,21 @@ pub(crate) struct RedemptionBody {
     reward_id: ParsedField<RewardId>,
     /// The amount, where the customer chooses it.
     amount: Option<ParsedField<Amount>>,
+    /// The price of the goods that the code is for, before any discount. Where the reward pays a
+    /// share of it at most, more is rejected.
+    subtotal: Option<ParsedField<Amount>>,
 }
 
 impl RedemptionBody {
-    /// Returns the customer, the reward and the chosen amount.
-    pub(crate) fn parse(self) -> Result<(CustomerRef, RewardId, Option<Amount>), Problem> {
-        let customer = parse_single_customer_ref(self.customer_id, self.email)?;
-        Ok((customer, self.reward_id.0, self.amount.map(|amount| amount.0)))
+    /// Returns the action for the store.
+    pub(crate) fn parse(self, entropy: [u8; 16]) -> Result<RedemptionAction, Problem> {
+        Ok(RedemptionAction::Issue {
+            customer: parse_single_customer_ref(self.customer_id, self.email)?,
+            reward: self.reward_id.0,
+            amount: self.amount.map(|amount| amount.0),
+            subtotal: self.subtotal.map(|subtotal| subtotal.0),
+            entropy,
+        })
     }
 }
 
@@ -70,8 +78,9 @@ pub(crate) struct RewardsResponse<'a> {
 impl<'a> RewardsResponse<'a> {
     /// In the order of the program.
     pub(crate) fn new(program: &'a Program) -> Self {
+        let rewards = program.definition().rewards.iter();
         Self {
-            rewards: program.definition().rewards.iter().map(RewardResponse::new).collect(),
+            rewards: rewards.map(|reward| RewardResponse::new(reward, program)).collect(),
         }
     }
 }
@@ -101,6 +110,10 @@ pub(crate) struct RewardResponse<'a> {
     #[serde(skip_serializing_if = "ProductScope::is_empty")]
     #[schemars(with = "schema::Sent<program::Products>")]
     excluded: &'a ProductScope,
+    /// The largest share of the goods' price that rewards pay together, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Decimal>")]
+    maximum_share: Option<Rate>,
     /// The validity of a redemption.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Period>")]
@@ -133,7 +146,7 @@ enum BenefitResponse<'a> {
 }
 
 impl<'a> RewardResponse<'a> {
-    pub(crate) fn new(reward: &'a Reward) -> Self {
+    pub(crate) fn new(reward: &'a Reward, program: &Program) -> Self {
         let (cost, gives) = match &reward.offer {
             RewardPricing::Fixed { cost, benefit: gives } => {
                 (Some(*cost), BenefitResponse::Fixed(gives))
@@ -150,6 +163,7 @@ impl<'a> RewardResponse<'a> {
             minimum_subtotal: reward.minimum_subtotal,
             only: &reward.only,
             excluded: &reward.excluded,
+            maximum_share: reward.share_of_order(&program.definition().redemption),
             valid_for: reward.valid_for.map(|period| period.to_string()),
             points_back_when_expired: reward.points_back_when_expired,
             when: &reward.when,
@@ -217,7 +231,7 @@ impl<'a> CustomerRewardsResponse<'a> {
     pub(crate) fn new(view: &'a RewardsView) -> Self {
         let record = view.customer.record();
         let answer = |offered: &RewardOffer| {
-            let reward = RewardResponse::new(view.program.reward(&offered.reward)?);
+            let reward = RewardResponse::new(view.program.reward(&offered.reward)?, &view.program);
             Some(OfferedRewardResponse {
                 reward,
                 available: offered.is_available(),

@@ -29,6 +29,18 @@ fn delete(server: &TestServer, path: &str) -> TestResponse {
 }
 
 #[test]
+fn a_rule_has_maxima() {
+    let server = TestServer::new();
+    let limited = json!({"title": "A fifth", "value_type": "percentage", "value": "-20",
+        "maximum_discount": 15, "maximum_share": "50"});
+    let limited = server.post("/v1/price-rules", limited.to_string()).expect(201).json();
+    assert_eq!(
+        (&limited["maximum_discount"], &limited["maximum_share"]),
+        (&json!("15"), &json!("50"))
+    );
+}
+
+#[test]
 fn a_rule_returns_every_member_that_was_sent() {
     let server = TestServer::new();
     let body = json!({

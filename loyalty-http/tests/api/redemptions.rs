@@ -53,6 +53,56 @@ fn rewards_are_listed_and_offered() {
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
+/// A reward that pays a share of the order is limited when it is redeemed and in the cart, and
+/// each says so.
+#[test]
+fn points_pay_a_share_of_an_order_at_most() {
+    let server = TestServer::new();
+    let program = json!({"redemption": {"maximum_share": "50"}, "rewards": [
+        {"id": "any", "name": "Money off", "gives": {"variable_amount": {"point_value": "0.03"}}},
+        {"id": "fifth", "name": "A fifth", "cost": 100, "gives": {"percentage": {"rate": "20", "maximum": "15.00"}}}]});
+    server.put("/v1/program", program.to_string()).expect(201);
+    assert_eq!(
+        server.get("/v1/rewards").expect(200).json()["rewards"][1]["gives"],
+        program["rewards"][1]["gives"]
+    );
+    server.customer("1", 1_000);
+    let rewards = server.get("/v1/rewards").expect(200).json();
+    assert_eq!(rewards["rewards"][0]["maximum_share"], "50");
+
+    let body = json!({"customer_id": "1", "reward_id": "any", "amount": "6", "subtotal": "11.99"});
+    let problem = server.post("/v1/redemptions", body.to_string());
+    assert_eq!(
+        problem.json()["detail"],
+        "At most 50% of the goods, 5.99, can be paid with points."
+    );
+    problem.assert_problem(422, "maximum_share_exceeded", "/subtotal");
+    let issued = issue(
+        &server,
+        r#"{"customer_id": "1", "reward_id": "any", "amount": "6", "subtotal": "12"}"#,
+    );
+    assert_eq!((&issued["points"], &issued["point_balance"]), (&json!(200), &json!(800)));
+    let fifth = issue(&server, r#"{"customer_id": "1", "reward_id": "fifth"}"#);
+
+    for (price, code, discount, text) in [
+        (
+            "8.00",
+            &issued,
+            "4.00",
+            "up to 6 of 8.00, at most 50% of the goods (4.00), shared over 1 line",
+        ),
+        ("100.00", &fifth, "15.00", "20% of 100.00, at most 15.00, shared over 1 line"),
+        ("10.00", &fifth, "2.00", "20% of 10.00, shared over 1 line"),
+    ] {
+        let code = code["code"].as_str().unwrap();
+        let cart = json!({"customer": {"customer_id": "1"}, "codes": [code],
+            "lines": [{"quantity": 1, "price": price}]});
+        let found = server.post("/v1/carts/evaluate", cart.to_string()).expect(200).json();
+        assert_eq!(found["discount"], discount, "{price}");
+        assert_eq!(found["codes"][0]["text"], format!("{code} takes {discount} off: {text}."));
+    }
+}
+
 /// Both lists contain all terms of a reward as in its program. The prefix of codes is not
 /// a term.
 #[test]

@@ -140,7 +140,8 @@ pub fn points_buy_one_reward(store: &dyn Store) {
     race_for_one(store, ROUNDS_CHEAP, prepare, |shop, round, thread| {
         let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
         let (customer, reward) = (id("1"), RewardId::new("five").unwrap());
-        let issue = RedemptionAction::Issue { customer, reward, amount: None, entropy };
+        let issue =
+            RedemptionAction::Issue { customer, reward, amount: None, subtotal: None, entropy };
         let short =
             loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
         match shop.execute(Action::Redemption(issue)) {

@@ -23,7 +23,13 @@ fn with_points_back(document: &str) -> String {
 pub fn issue_action(customer: &CustomerRef, reward: &str, entropy: u8) -> Action {
     let (customer, reward, entropy) =
         (customer.clone(), RewardId::new(reward).unwrap(), [entropy; 16]);
-    Action::Redemption(RedemptionAction::Issue { customer, reward, amount: None, entropy })
+    Action::Redemption(RedemptionAction::Issue {
+        customer,
+        reward,
+        amount: None,
+        subtotal: None,
+        entropy,
+    })
 }
 
 fn redeem(

@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 
 use loyalty_core::discount::{PriceRule, PriceRuleParts};
 use loyalty_core::redemption::{Redemption, RedemptionState};
-use loyalty_core::{
-    AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId,
-};
+use loyalty_core::{AccountId, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId};
 
 use super::{Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
@@ -25,9 +23,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         action: RedemptionAction,
     ) -> Result<Receipt, TransactionError> {
         match action {
-            RedemptionAction::Issue { customer, reward, amount, entropy } => {
-                self.issue_redemption(&customer, reward, amount, entropy)
-            }
+            RedemptionAction::Issue { customer, reward, amount, subtotal, entropy } => self
+                .issue_redemption(&customer, |redemption| Command::RedeemReward {
+                    redemption,
+                    reward,
+                    amount,
+                    subtotal,
+                    entropy,
+                }),
             RedemptionAction::Cancel { id } => {
                 self.run_redemption_command(id, &Command::CancelRedemption { redemption: id })
             }
@@ -40,15 +43,12 @@ impl<V: TransactionView> Transaction<'_, V> {
     fn issue_redemption(
         &mut self,
         customer: &CustomerRef,
-        reward: RewardId,
-        amount: Option<Amount>,
-        entropy: [u8; 16],
+        command: impl FnOnce(RedemptionId) -> Command,
     ) -> Result<Receipt, TransactionError> {
         let found = self.resolve_customer(customer, Existence::Required, EmailConflict::Ignore)?;
 
         let id = RedemptionId(self.next_seq());
-        let command = Command::RedeemReward { redemption: id, reward, amount, entropy };
-        self.run_command(Some(found.account), &command)?;
+        self.run_command(Some(found.account), &command(id))?;
         let issued = self.load_redemption(id)?;
         self.create_redemption_code(found.account, &issued.redemption)?;
 

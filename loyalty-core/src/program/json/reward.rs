@@ -4,8 +4,8 @@ use super::{Faults, NodeRef};
 use crate::amount::{Amount, Points};
 use crate::program::action::EligibilityConditions;
 use crate::program::reward::{
-    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
-    Reward, RewardPricing, VariableAmount,
+    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, Percentage, PointPrice, ProductScope,
+    RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 
 impl NodeRef<'_> {
@@ -18,6 +18,7 @@ impl NodeRef<'_> {
             "minimum_subtotal",
             "only",
             "excluded",
+            "maximum_share",
             "valid_for",
             "points_back_when_expired",
             "when",
@@ -41,6 +42,7 @@ impl NodeRef<'_> {
             at.product_scope(&[], faults).map(|(scope, _)| scope)
         });
 
+        let maximum_share = members.get("maximum_share").and_then(|at| at.decimal(faults));
         let valid_for = members.get("valid_for").and_then(|at| at.parse(faults));
         let (mut points_back_when_expired, mut individual_use) = (false, false);
         members
@@ -63,6 +65,7 @@ impl NodeRef<'_> {
             minimum_subtotal,
             only,
             excluded,
+            maximum_share,
             valid_for,
             points_back_when_expired,
             when,
@@ -120,7 +123,7 @@ impl NodeRef<'_> {
         let members = self.members(&known, faults)?;
         match known.map(|name| members.get(name)) {
             [Some(at), None, None, None, None] => at.decimal(faults).map(Benefit::FixedAmount),
-            [None, Some(at), None, None, None] => at.decimal(faults).map(Benefit::Percentage),
+            [None, Some(at), None, None, None] => at.percentage(faults).map(Benefit::Percentage),
             [None, None, Some(at), None, None] => {
                 let members = at.members(&["maximum"], faults)?;
                 let maximum = members.get("maximum").and_then(|at| at.decimal(faults));
@@ -141,18 +144,45 @@ impl NodeRef<'_> {
         }
     }
 
-    fn variable_amount(&self, faults: &mut Faults) -> Option<VariableAmount> {
-        let members = self.members(&["points_per_unit", "step", "minimum", "maximum"], faults)?;
-        let points_per_unit = members
-            .required("points_per_unit", faults)
-            .and_then(|at| at.points(faults));
+    /// A percentage, or an object of it and its maximum.
+    fn percentage(&self, faults: &mut Faults) -> Option<Percentage> {
+        if !self.is_object() {
+            return self.decimal(faults).map(|rate| Percentage { rate, maximum: None });
+        }
+        let members = self.members(&["rate", "maximum"], faults)?;
+        let rate = members.required("rate", faults).and_then(|at| at.decimal(faults));
+        let maximum = members.get("maximum").and_then(|at| at.decimal(faults));
+        Some(Percentage { rate: rate?, maximum })
+    }
 
-        let mut step = Amount::from(1);
+    fn variable_amount(&self, faults: &mut Faults) -> Option<VariableAmount> {
+        let known = ["points_per_unit", "point_value", "step", "minimum", "maximum"];
+        let members = self.members(&known, faults)?;
+        let price = match members.get("point_value") {
+            Some(at) if members.get("points_per_unit").is_some() => {
+                return at.push_fault(
+                    "contradiction",
+                    "is not allowed beside points_per_unit",
+                    faults,
+                );
+            }
+            Some(at) => at.decimal(faults).map(PointPrice::PointValue),
+            None => members
+                .required("points_per_unit", faults)
+                .and_then(|at| at.points(faults))
+                .map(PointPrice::PointsPerUnit),
+        };
+
+        // The amount of one point, or one unit, is the least that has a price.
+        let mut step = match price {
+            Some(PointPrice::PointValue(value)) => value,
+            Some(PointPrice::PointsPerUnit(_)) | None => Amount::from(1),
+        };
         members.read("step", &mut step, |at| at.decimal(faults));
         let mut minimum = step;
         members.read("minimum", &mut minimum, |at| at.decimal(faults));
         let maximum = members.get("maximum").and_then(|at| at.decimal(faults));
-        Some(VariableAmount { points_per_unit: points_per_unit?, step, minimum, maximum })
+        Some(VariableAmount { price: price?, step, minimum, maximum })
     }
 
     /// Goods, and the members of their object, which has other members too.
@@ -172,13 +202,14 @@ impl NodeRef<'_> {
     }
 
     pub(super) fn redemption_terms(&self, faults: &mut Faults) -> Option<RedemptionTerms> {
-        let members = self.members(&["grace", "order_cancelled"], faults)?;
+        let members = self.members(&["grace", "order_cancelled", "maximum_share"], faults)?;
 
         let mut terms = RedemptionTerms::default();
         members.read("grace", &mut terms.grace, |at| at.parse(faults));
         let names =
             [("code", OrderCancelledPolicy::Code), ("points", OrderCancelledPolicy::Points)];
         members.read("order_cancelled", &mut terms.order_cancelled, |at| at.one_of(&names, faults));
+        terms.maximum_share = members.get("maximum_share").and_then(|at| at.decimal(faults));
         Some(terms)
     }
 }

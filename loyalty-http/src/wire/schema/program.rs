@@ -219,6 +219,8 @@ enum Stacking {
 struct RedemptionPolicy {
     grace: Option<Period>,
     order_cancelled: Option<OrderCancelledPolicy>,
+    /// The largest share of the goods' price that rewards pay together, in percent.
+    maximum_share: Option<Figure>,
 }
 
 /// The form in which a cancelled order returns a redeemed reward.
@@ -562,6 +564,8 @@ struct Reward {
     minimum_subtotal: Option<Figure>,
     only: Option<Products>,
     excluded: Option<Products>,
+    /// The largest share of the goods' price that it pays, in percent.
+    maximum_share: Option<Figure>,
     valid_for: Option<Period>,
     points_back_when_expired: Option<bool>,
     when: Option<Conditions>,
@@ -607,10 +611,26 @@ pub(crate) enum BenefitName {
 #[schemars(rename_all = "snake_case", inline)]
 pub(crate) enum DetailedBenefit {
     FixedAmount(Figure),
-    Percentage(Figure),
+    Percentage(Percentage),
     FreeShipping(FreeShipping),
     FreeProduct(FreeProduct),
     StoreCredit(Figure),
+}
+
+/// A percentage, or one with the most that it takes off.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Percentage {
+    Rate(Figure),
+    Limited(LimitedPercentage),
+}
+
+/// A percentage that takes off a maximum.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct LimitedPercentage {
+    rate: Figure,
+    maximum: Option<Figure>,
 }
 
 /// Free delivery.
@@ -640,11 +660,14 @@ pub(crate) struct Products {
     categories: Option<Vec<Id>>,
 }
 
-/// An amount that the customer chooses.
+/// An amount that the customer chooses. It has a price: `points_per_unit` or `point_value`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct VariableAmount {
-    points_per_unit: Points,
+    /// The points that one unit of the currency costs.
+    points_per_unit: Option<Points>,
+    /// The amount that one point buys.
+    point_value: Option<Figure>,
     step: Option<Figure>,
     minimum: Option<Figure>,
     maximum: Option<Figure>,

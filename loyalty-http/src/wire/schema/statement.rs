@@ -80,6 +80,8 @@ pub(crate) enum Statement {
         /// The name of the reward for customers.
         name: String,
         benefit: Sent<program::RewardBenefit>,
+        /// The most of an order's goods that it takes off, in percent.
+        maximum_share: Option<Decimal>,
         /// From then on it can no longer be used.
         until: Option<Time>,
     },
