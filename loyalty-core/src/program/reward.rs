@@ -387,7 +387,7 @@ impl fmt::Display for Benefit {
             }
             Self::Percentage(Percentage { rate, maximum: None }) => write!(f, "{rate}% off"),
             Self::Percentage(Percentage { rate, maximum: Some(maximum) }) => {
-                write!(f, "{rate}% off, at most {maximum}")
+                write!(f, "{rate}% off, at most {}", Grouped(maximum))
             }
             Self::StoreCredit(amount) => write!(f, "{} of store credit", Grouped(amount)),
         }
@@ -442,11 +442,11 @@ impl VariableAmount {
 /// The amounts on offer, in words.
 impl fmt::Display for VariableAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} or more", self.minimum)?;
+        write!(f, "{} or more", Grouped(self.minimum))?;
         if let Some(maximum) = self.maximum {
-            write!(f, ", at most {maximum}")?;
+            write!(f, ", at most {}", Grouped(maximum))?;
         }
-        write!(f, ", in steps of {}", self.step)
+        write!(f, ", in steps of {}", Grouped(self.step))
     }
 }
 

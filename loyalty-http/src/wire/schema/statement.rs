@@ -107,7 +107,7 @@ pub(crate) enum Statement {
 
 /// The reason of a bonus, with its names and figures.
 #[derive(JsonSchema)]
-struct BonusReason {
+pub(crate) struct BonusReason {
     reason: BonusReasonName,
     action: Option<Id>,
     /// The years since the first order.
@@ -122,7 +122,7 @@ struct BonusReason {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-enum BonusReasonName {
+pub(crate) enum BonusReasonName {
     Action,
     Anniversary,
     Birthday,
@@ -137,7 +137,7 @@ enum BonusReasonName {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-enum TierReason {
+pub(crate) enum TierReason {
     Qualified,
     Refunded,
     Lapsed,
