@@ -52,7 +52,7 @@ fn conditions_look_at_what_was_sent() {
             .patch("/v1/customers/1", r#"{"attributes": {"age": 99}}"#)
             .expect(200);
         server
-            .put("/v1/orders/a", &order.replace("paid", "completed"))
+            .put("/v1/orders/a", order.replace("paid", "completed"))
             .expect(200);
         assert_eq!(server.balance("1"), expected, "{order} of {customer}");
     }

@@ -31,8 +31,10 @@ pub(crate) enum Statement {
         /// The money that counts for the rule.
         basis: Exact,
         /// The items that count for a rule that earns per item.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         items: Option<Exact>,
         /// The points that a limit left.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         at_most: Option<Points>,
     },
     TierMultiplies {
@@ -67,6 +69,7 @@ pub(crate) enum Statement {
         /// The points without the limit.
         wanted: Points,
         /// The limit that reduced the points.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         limit: Option<Sent<Limit>>,
         #[schemars(flatten)]
         reason: BonusReason,
@@ -81,8 +84,10 @@ pub(crate) enum Statement {
         name: String,
         benefit: Sent<program::RewardBenefit>,
         /// The most of an order's goods that it takes off, in percent.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         maximum_share: Option<Decimal>,
         /// From then on it can no longer be used.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
     PointsReturned {
@@ -96,10 +101,13 @@ pub(crate) enum Statement {
     PointsUsable {
         points: Points,
         /// From then on they can no longer be used.
+        #[schemars(skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
     TierChanged {
+        #[schemars(skip_serializing_if = "Option::is_none")]
         from: Option<Id>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
         to: Option<Id>,
         reason: TierReason,
     },
@@ -109,14 +117,20 @@ pub(crate) enum Statement {
 #[derive(JsonSchema)]
 pub(crate) struct BonusReason {
     reason: BonusReasonName,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     action: Option<Id>,
     /// The years since the first order.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     years: Option<u32>,
     /// The year of the birthday.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     year: Option<i32>,
     /// The number of referred customers.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     friends: Option<u32>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     order: Option<Id>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     tier: Option<Id>,
 }
 
