@@ -71,6 +71,7 @@ pub mod referral;
 pub mod rejection;
 mod rules;
 pub mod statement;
+pub mod text;
 pub mod tier;
 mod tree;
 

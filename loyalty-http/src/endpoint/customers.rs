@@ -9,12 +9,15 @@ use loyalty_store::{
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse};
+use crate::wire::customer::{
+    CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse, check_birthday,
+};
 use crate::wire::json::field;
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (customer, change) = call.body::<CustomerBody>()?.parse()?;
+    check_birthday(&change, call.now)?;
     let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::Customer {
         customer,
@@ -44,6 +47,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path("customer_id")?);
     let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
+    check_birthday(&change, call.now)?;
     let action = Action::Customer {
         customer,
         existence: Existence::Required,
