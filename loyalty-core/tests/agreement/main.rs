@@ -26,8 +26,8 @@ use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
     AdjustmentReason, Amount, AttributeValue, Attributes, Birthday, Command, Event, Ledger, Line,
-    LineId, Order, OrderId, Origin, OverRefund, Points, Program, Quantity, Refund, RefundId,
-    Status, Timestamp,
+    LineId, Order, OrderId, Origin, OverRefund, Points, Program, Quantity, Refund, RefundAmount,
+    RefundId, Status, Timestamp,
 };
 use model::{Downgrade, Expiry, Extras, Model, ModelResult, OrderContent, Rules, Tier, Window};
 
@@ -289,12 +289,11 @@ enum ModelCommand {
     Set(i64),
     Order(usize, OrderContent),
     Cancel(usize),
-    Refund(usize, usize, i64),
-    /// A return of half items.
-    TakeBack(usize, usize, i64),
+    /// The number of the refund, its money, and the part of it that is shipping.
+    Refund(usize, usize, i64, i64),
+    Review,
     /// Another level of the customer.
     Level(i64),
-    Review,
     Nothing,
 }
 
@@ -305,27 +304,31 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
     let later = model
         .last_reported_at(order)
         .is_some_and(|reported_at| reported_at < model.now);
-    let content = model.content(order);
-    let amount = content.map_or(0, OrderContent::amount);
-    let (note, by_app) = (dice.number(-4, 5), dice.chance(60));
+    let shipping = if dice.chance(30) { dice.number(1, 20) } else { 0 };
     let new = OrderContent {
-        price: dice.number(1, 60),
-        halves: dice.number(1, 6),
-        note,
-        by_app,
+        price: (dice.number(1, 200), shipping),
+        halves: dice.number(1, 9),
+        note: dice.number(-4, 5),
+        by_app: dice.chance(60),
     };
-    let edited = content.map_or(new, |content| OrderContent {
-        price: content.price + dice.number(1, 15),
-        note,
-        by_app,
-        ..content
-    });
+    let content = model.content(order).unwrap_or(new);
+    let (goods, shipping) = content.price;
+    // An edit keeps the items: what comes back of them is not told.
+    let edit = |price| OrderContent { price, halves: content.halves, ..new };
     match dice.number(0, 100) {
         0..30 => ModelCommand::Order(known, new),
-        30..38 if later => ModelCommand::Order(order, edited),
+        // An edit: dearer, or cheaper.
+        30..34 if later => ModelCommand::Order(order, edit((goods + dice.number(1, 50), shipping))),
+        34..38 if later => {
+            let shipping = if dice.chance(50) { shipping } else { 0 };
+            ModelCommand::Order(order, edit((dice.number(1, goods + 1), shipping)))
+        }
         38..48 if later => ModelCommand::Cancel(order),
-        48..58 if known > 0 => ModelCommand::Refund(order, number, dice.number(1, amount + 10)),
-        58..63 if known > 0 => ModelCommand::TakeBack(order, number, dice.number(1, 4)),
+        48..63 if known > 0 => {
+            let amount = dice.number(1, goods + shipping + 10);
+            let part = if dice.chance(30) { dice.number(0, amount.min(25) + 1) } else { 0 };
+            ModelCommand::Refund(order, number, amount, part)
+        }
         63..70 => ModelCommand::Add(dice.number(0, 100)),
         70..80 => ModelCommand::Subtract(dice.number(0, 150)),
         80..83 => ModelCommand::Set(dice.number(0, 200)),
@@ -340,14 +343,13 @@ fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
         ModelCommand::Add(points) => model.add(points, false),
         ModelCommand::Subtract(points) => model.subtract(points, false),
         ModelCommand::Set(to) => model.set(to),
-        ModelCommand::Refund(order, _, amount) => model.refund(order, amount),
-        ModelCommand::TakeBack(order, _, halves) => model.take_back(order, halves),
+        ModelCommand::Refund(order, _, amount, shipping) => model.refund(order, amount, shipping),
+        ModelCommand::Review => model.review(),
+        ModelCommand::Nothing => Ok(()),
         ModelCommand::Level(level) => {
             model.level = level;
             Ok(())
         }
-        ModelCommand::Review => model.review(),
-        ModelCommand::Nothing => Ok(()),
         ModelCommand::Order(order, content) => {
             model.record_order(order, content);
             Ok(())
@@ -375,11 +377,13 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
         }
         ModelCommand::Set(to) => Command::SetBalance { to: points(to), reason: None },
         ModelCommand::Order(order, content) => {
-            let line = Line::new(LineId::new("1").unwrap(), money(content.amount()))
+            let (goods, shipping) = content.price;
+            let line = Line::new(LineId::new("1").unwrap(), money(goods))
                 .with_quantity(halves_of_units(content.halves));
             let note = AttributeValue::number(content.note.into()).unwrap();
             let channel = if content.by_app { "app" } else { "web" };
             let snapshot = Order::new([line])
+                .and_then(|order| order.with_shipping(money(shipping)))
                 .unwrap()
                 .with_channel(channel.parse().unwrap())
                 .with_attributes(Attributes::new([("note".parse().unwrap(), note)]).unwrap());
@@ -391,14 +395,17 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
         ModelCommand::Cancel(order) => {
             Command::CancelOrder { order: order_id(order), at: Some(now) }
         }
-        ModelCommand::Refund(order, number, amount) => {
+        ModelCommand::Refund(order, number, amount, shipping) => {
             let id = RefundId::new(number.to_string()).unwrap();
-            refund_command(order, Refund::of_amount(id, money(amount)), now)
-        }
-        ModelCommand::TakeBack(order, number, halves) => {
-            let id = RefundId::new(number.to_string()).unwrap();
-            let line = (LineId::new("1").unwrap(), halves_of_units(halves));
-            refund_command(order, Refund::of_lines(id, [line]), now)
+            let refunded = RefundAmount::new(money(amount));
+            let refunded = refunded.with_shipping(money(shipping)).unwrap();
+            let refund = Refund::of_money(id, refunded);
+            Command::RefundOrder {
+                order: order_id(order),
+                refund,
+                over_refund: OverRefund::Reject,
+                at: Some(now),
+            }
         }
         ModelCommand::Review => {
             Command::PerformAction { action: "review".parse().unwrap(), points: None }
@@ -409,15 +416,6 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
 
 fn halves_of_units(halves: i64) -> Quantity {
     Quantity::new(rust_decimal::Decimal::new(halves * 5, 1)).unwrap()
-}
-
-fn refund_command(order: usize, refund: Refund, now: Timestamp) -> Command {
-    Command::RefundOrder {
-        order: order_id(order),
-        refund,
-        over_refund: OverRefund::Reject,
-        at: Some(now),
-    }
 }
 
 fn level_attributes(level: i64) -> Attributes {

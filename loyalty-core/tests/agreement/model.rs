@@ -50,19 +50,14 @@ pub(crate) struct Extras {
     pub(crate) level: (i64, i64),
 }
 
-/// What the shop reports of an order: half items at a price each, a note, and its channel.
+/// What the shop reports of an order: the price of goods and of shipping, half items, a note,
+/// and its channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrderContent {
-    pub(crate) price: i64,
+    pub(crate) price: (i64, i64),
     pub(crate) halves: i64,
     pub(crate) note: i64,
     pub(crate) by_app: bool,
-}
-
-impl OrderContent {
-    pub(crate) fn amount(self) -> i64 {
-        self.price * self.halves
-    }
 }
 
 /// A program, in numbers.
@@ -108,12 +103,13 @@ pub(crate) struct Lot {
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     content: OrderContent,
-    refunded: i64,
-    /// Half items that came back.
-    returned: i64,
     extras: Option<Extras>,
     /// Points whose conditions were judged when the order was new.
     pinned_points: i64,
+    /// The highest total that it was reported with.
+    highest: i64,
+    /// Money given back for goods, and what was said to be for shipping.
+    refunded: (i64, i64),
     cancelled: bool,
     factor: i64,
     gate: NaiveDateTime,
@@ -128,21 +124,26 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    fn total(&self) -> i64 {
+        self.content.price.0 + self.content.price.1
+    }
+
     fn is_entitled(&self) -> bool {
-        !self.cancelled && self.kept_amount() > self.refunded
+        self.remaining_amount() > 0
     }
 
-    /// The price of the items that did not come back.
-    fn kept_amount(&self) -> i64 {
-        (self.content.halves - self.returned) * self.content.price
-    }
-
+    /// What is left of the goods. Edits bear refunds first; more shipping than there is was
+    /// goods.
     fn remaining_amount(&self) -> i64 {
-        if self.is_entitled() { self.kept_amount() - self.refunded } else { 0 }
+        let (goods, shipping) = self.content.price;
+        let for_goods = self.refunded.0 + (self.refunded.1 - shipping).max(0);
+        let edited_away = self.highest - self.total();
+        let left = goods - (for_goods - edited_away).max(0);
+        if self.cancelled { 0 } else { left.max(0) }
     }
 
     fn points(&self) -> i64 {
-        let (left, kept) = (self.remaining_amount(), self.kept_amount());
+        let (left, goods) = (self.remaining_amount(), self.content.price.0);
         let Some(extras) = self.extras.filter(|_| left > 0) else {
             return left * self.factor;
         };
@@ -155,8 +156,8 @@ impl Order {
             whole += extras.noted.0;
         }
         // Money that came back takes its share of the items' points. All is rounded once.
-        let items = (self.content.halves - self.returned) / 2;
-        (whole * kept + extras.per_item * items * left) * self.factor / kept
+        let items = extras.per_item * (self.content.halves / 2);
+        (whole * goods + items * left) * self.factor / goods
     }
 
     fn counts(&self) -> [i64; 3] {
@@ -706,7 +707,7 @@ impl Model {
         points
     }
 
-    /// Records the next new order, or a known one with other content, which reopens it.
+    /// Records the next new order, or a known one with another price, which reopens it.
     pub(crate) fn record_order(&mut self, order: usize, content: OrderContent) {
         let before = self.qualified();
         if order == self.orders.len() {
@@ -723,10 +724,10 @@ impl Model {
             let (gate, counts_until) = (self.now, self.counts_until());
             let zero = Order {
                 content,
-                refunded: 0,
-                returned: 0,
                 extras: self.rules.extras,
                 pinned_points: self.pinned_points(),
+                highest: content.price.0 + content.price.1,
+                refunded: (0, 0),
                 cancelled: false,
                 factor,
                 gate,
@@ -744,6 +745,7 @@ impl Model {
             let old = self.orders[order].counts();
             let known = &mut self.orders[order];
             (known.content, known.cancelled, known.last_reported_at) = (content, false, self.now);
+            known.highest = known.highest.max(known.total());
             self.reconcile(order, before, old);
         }
     }
@@ -760,28 +762,14 @@ impl Model {
         self.reconcile(order, before, old);
     }
 
-    pub(crate) fn refund(&mut self, order: usize, amount: i64) -> ModelResult {
+    pub(crate) fn refund(&mut self, order: usize, amount: i64, shipping: i64) -> ModelResult {
         let (before, old) = (self.qualified(), self.orders[order].counts());
         let known = &mut self.orders[order];
-        if amount > known.kept_amount() - known.refunded {
+        if known.refunded.0 + known.refunded.1 + amount > known.highest {
             return Err("refund_exceeds_order");
         }
-        known.refunded += amount;
-        self.reconcile(order, before, old);
-        Ok(())
-    }
-
-    /// Takes half items back.
-    pub(crate) fn take_back(&mut self, order: usize, halves: i64) -> ModelResult {
-        let (before, old) = (self.qualified(), self.orders[order].counts());
-        let known = &mut self.orders[order];
-        if known.returned + halves > known.content.halves {
-            return Err("refund_exceeds_line");
-        }
-        if halves * known.content.price > known.kept_amount() - known.refunded {
-            return Err("refund_exceeds_order");
-        }
-        known.returned += halves;
+        known.refunded.0 += amount - shipping;
+        known.refunded.1 += shipping;
         self.reconcile(order, before, old);
         Ok(())
     }
