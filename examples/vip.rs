@@ -7,8 +7,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity,
-    Refund, RefundId, ShopId, Status, Timestamp, Zone,
+    Attributes, Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin,
+    Program, Quantity, Refund, RefundId, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, CustomerRef, EmailConflict, Existence, FieldChange, MemoryStore, NewShop,
@@ -155,6 +155,7 @@ impl YearSimulation {
             quantity: Quantity::from(1),
             amount,
             gift_card: false,
+            attributes: Attributes::EMPTY,
         };
         let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
         let (order, status, origin) = (OrderId::new(order)?, Status::Paid, Origin::Shop);

@@ -157,14 +157,13 @@ impl LibraryShop {
 /// The order in the engine's terms.
 fn snapshot(order: &history::SourceOrder) -> Result<Order, ExampleError> {
     let line = |(index, line): (usize, &history::SourceLine)| -> Result<Line, ExampleError> {
-        Ok(Line {
-            id: LineId::new((index + 1).to_string())?,
-            product: Some(ProductId::new(&line.product_id)?),
-            categories: line.category.iter().map(CategoryId::new).collect::<Result<_, _>>()?,
-            quantity: Quantity::new(line.quantity.into())?,
-            amount: line.amount.parse()?,
-            gift_card: false,
-        })
+        let id = LineId::new((index + 1).to_string())?;
+        let categories: Vec<_> =
+            line.category.iter().map(CategoryId::new).collect::<Result<_, _>>()?;
+        Ok(Line::new(id, line.amount.parse()?)
+            .with_product(ProductId::new(&line.product_id)?)
+            .with_categories(categories)
+            .with_quantity(Quantity::new(line.quantity.into())?))
     };
 
     let lines = order.lines.iter().enumerate().map(line).collect::<Result<_, _>>()?;

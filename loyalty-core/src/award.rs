@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::amount::Points;
+use crate::figures::Counted;
 use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, TierId};
 use crate::limit::Limit;
 
@@ -143,7 +144,9 @@ impl fmt::Display for AwardReason {
             Self::Birthday { year, .. } => write!(f, "for the birthday in {year}"),
             Self::Code { action, .. } => write!(f, "for a code of {action}"),
             Self::Goal { action } => write!(f, "for reaching {action}"),
-            Self::ReferralMilestone { friends } => write!(f, "for referring {friends} friends"),
+            Self::ReferralMilestone { friends } => {
+                write!(f, "for referring {}", Counted::new(friends, "friend", "friends"))
+            }
             Self::ReferralReceived { order } => {
                 write!(f, "for order {order}, the first after a referral")
             }
@@ -192,15 +195,5 @@ impl Award {
     /// Returns true if tiers by points earned count the bonus.
     pub fn counts_for_tiers(&self) -> bool {
         self.reason.counts_for_tiers()
-    }
-
-    /// Returns one sentence that explains why the bonus was this number of points.
-    pub fn explain(&self, points: Points) -> String {
-        match self.limited_by {
-            None => format!("{points} points {}.", self.reason),
-            Some(limit) => {
-                format!("{points} of {} points {}: limited to {limit}.", self.uncapped, self.reason)
-            }
-        }
     }
 }

@@ -365,6 +365,14 @@ mod json {
             to.serialize_str(self.name())
         }
     }
+
+    impl<'de> serde::Deserialize<'de> for Zone {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            <String as serde::Deserialize>::deserialize(from)?
+                .parse()
+                .map_err(serde::de::Error::custom)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::account::{Account, Usage};
 use crate::amount::Points;
+use crate::attribute::Attributes;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::customer::Birthday;
@@ -95,6 +96,8 @@ pub struct Context<'a> {
     pub total_usage: Option<&'a Usage>,
     /// The customer's tags.
     pub tags: &'a BTreeSet<Tag>,
+    /// The customer's attributes.
+    pub attributes: &'a Attributes,
     /// The time of the decision.
     pub now: Timestamp,
 }
@@ -104,6 +107,7 @@ impl<'a> Context<'a> {
     /// force.
     pub fn new(program: &'a Program, account: &'a Account, now: Timestamp) -> Self {
         const NO_TAGS: &BTreeSet<Tag> = &BTreeSet::new();
+        const NO_ATTRIBUTES: &Attributes = &Attributes::EMPTY;
         let from = Timestamp::UNIX_EPOCH;
         Self {
             zone: Zone::UTC,
@@ -124,6 +128,7 @@ impl<'a> Context<'a> {
             redemption: None,
             total_usage: None,
             tags: NO_TAGS,
+            attributes: NO_ATTRIBUTES,
             now,
         }
     }
@@ -194,6 +199,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_tags(self, tags: &'a BTreeSet<Tag>) -> Self {
         Self { tags, ..self }
+    }
+
+    /// Sets the customer's attributes.
+    #[must_use]
+    pub fn with_attributes(self, attributes: &'a Attributes) -> Self {
+        Self { attributes, ..self }
     }
 
     /// The program in force.

@@ -1,7 +1,7 @@
 //! Personal data of customers: e-mail addresses, birthdays and profiles.
 //!
-//! Personal data never enters the journal. The rules see a customer's tags and birthday
-//! only.
+//! Personal data never enters the journal. The rules see a customer's tags, attributes and
+//! birthday only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::id::Tag;
 use crate::text::is_invisible;
@@ -190,6 +191,9 @@ pub struct Profile {
     pub country: Option<String>,
     /// The shop's labels, for conditions of a program.
     pub tags: BTreeSet<Tag>,
+    /// The shop's facts about the customer, for conditions of a program.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Attributes::is_empty"))]
+    pub attributes: Attributes,
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use crate::rules::work::DecisionBuilder;
 /// let line = Line {
 ///     id: LineId::new("1")?, product: None, categories: vec![],
 ///     quantity: 1.into(), amount: "49.95".parse()?, gift_card: false,
+///     attributes: Default::default(),
 /// };
 /// let order = Order { lines: vec![line], total: "49.95".parse()?, ..Order::default() };
 /// let paid = Command::RecordOrder {

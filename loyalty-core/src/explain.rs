@@ -1,6 +1,5 @@
-//! Explanations of an order's points: as data, and as a sentence for the customer.
-
-use std::fmt;
+//! Explanations of an order's points, as data. [`statement`](crate::statement) makes
+//! statements and sentences of them.
 
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::exact::Fraction;
@@ -38,7 +37,7 @@ use crate::program::{CampaignEffect, EarningFormula};
 ///     rounding: Rounding::Down,
 ///     points: Points::from(1),
 /// };
-/// assert_eq!(explanation.to_string(), "The order earns 1 points: 1 by base (1 per unit of 1).");
+/// assert_eq!(explanation.to_string(), "The order earns 1 point: 1 by base (1 per unit of 1).");
 ///
 /// let cancelled = Explanation { status: EarningStatus::Cancelled, ..explanation };
 /// assert_eq!(cancelled.to_string(), "The order is cancelled and earns nothing.");
@@ -239,106 +238,5 @@ impl Calculation {
             let points = share.points.round(Rounding::Up).unwrap_or(Points::MAX);
             share.allowance.map(|allowance| (&share.rule, allowance, points))
         })
-    }
-}
-
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status {
-            EarningStatus::BelowGate { gate } => {
-                return write!(f, "The order earns nothing before it is {}.", gate.name());
-            }
-            EarningStatus::Cancelled => {
-                return f.write_str("The order is cancelled and earns nothing.");
-            }
-            EarningStatus::Refunded => {
-                return f.write_str("All of the order was refunded; it earns nothing.");
-            }
-            EarningStatus::Entitled => {}
-        }
-
-        write!(f, "The order earns {} points: ", self.points)?;
-        if self.rules.is_empty() {
-            f.write_str("no rule applies")?;
-        }
-        for (index, share) in self.rules.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { " + " })?;
-            share.fmt(f)?;
-        }
-
-        for multiplier in &self.multipliers {
-            write!(f, ", times {} for tier {}", multiplier.factor, multiplier.tier)?;
-        }
-        for share in &self.campaigns {
-            write!(f, " + {} by campaign {}", share.points, share.campaign)?;
-        }
-
-        if self.exact.to_string() != self.points.to_string() {
-            write!(f, ", {} rounded {}", self.exact, self.rounding.name().replace('_', " "))?;
-        }
-        f.write_str(".")?;
-        self.remaining.map_or(Ok(()), |remaining| remaining.fmt(f))
-    }
-}
-
-impl fmt::Display for RuleShare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, basis, items, points, allowance, .. } = self;
-        match self.earn {
-            EarningFormula::PerUnit(rate) => {
-                write!(f, "{points} by {rule} ({rate} per unit of {basis}")
-            }
-            EarningFormula::PerIncrement { amount, points: each } => {
-                write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
-            }
-            EarningFormula::PerItem(each) => {
-                let items = items.as_ref().unwrap_or(&Fraction::ZERO);
-                write!(f, "{points} by {rule} ({each} per item of {items}")
-            }
-            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} per order"),
-        }?;
-
-        match allowance {
-            Some(allowance) => write!(f, ", at most {})", allowance.points),
-            None => f.write_str(")"),
-        }
-    }
-}
-
-impl fmt::Display for RemainingBasis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.refunded.is_zero() {
-            write!(f, " Of the total of {}, {} was refunded.", self.total, self.refunded)?;
-        }
-        if !self.redeemed.is_zero() {
-            write!(
-                f,
-                " Of the total of {}, {} was paid with a reward.",
-                self.total, self.redeemed
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Calculation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.explanation.fmt(f)?;
-        let PostedPoints { awarded, clawed_back, expired, forgiven } = self.posted_before;
-        if awarded.is_zero() {
-            return Ok(());
-        }
-
-        write!(f, " Before this, {awarded} points were awarded")?;
-        if !clawed_back.is_zero() {
-            write!(f, ", {clawed_back} taken back")?;
-        }
-        if !expired.is_zero() {
-            write!(f, ", {expired} expired")?;
-        }
-        if !forgiven.is_zero() {
-            write!(f, ", {forgiven} forgiven")?;
-        }
-        f.write_str(".")
     }
 }

@@ -137,6 +137,10 @@ text_id! {
     VariantId;
     /// The shop's id or name of a product category.
     CategoryId;
+    /// The shop's name of a channel of sales, such as `web` or `pos`.
+    ChannelId;
+    /// The shop's name of an attribute of an order, a line or a customer.
+    AttributeName;
     /// The program's name of an earning rule or a campaign.
     RuleId;
     /// The program's name of a reward.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, Usage};
 use crate::amount::Currency;
+use crate::attribute::Attributes;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::context::{Context, Decision, ProgramPeriod};
@@ -66,6 +67,7 @@ pub struct Ledger {
     zone: Zone,
     minor_digits: u32,
     tags: BTreeSet<Tag>,
+    attributes: Attributes,
     birthday: Option<Birthday>,
     account_id: Option<AccountId>,
 
@@ -95,6 +97,7 @@ impl Ledger {
             zone: Zone::UTC,
             minor_digits: 2,
             tags: BTreeSet::new(),
+            attributes: Attributes::EMPTY,
             birthday: None,
             account_id: None,
             first_program: program.into(),
@@ -157,6 +160,13 @@ impl Ledger {
         self
     }
 
+    /// Sets the customer's attributes, which conditions of a program look at.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.set_attributes(attributes);
+        self
+    }
+
     /// Sets the customer's birthday, and since when it is known.
     #[must_use]
     pub fn with_birthday(mut self, birthday: Birthday) -> Self {
@@ -193,6 +203,12 @@ impl Ledger {
     /// ```
     pub fn set_tags(&mut self, tags: impl IntoIterator<Item = Tag>) {
         self.tags = tags.into_iter().collect();
+    }
+
+    /// Replaces the customer's attributes. An order keeps what followed from those it had when
+    /// it first earned.
+    pub fn set_attributes(&mut self, attributes: Attributes) {
+        self.attributes = attributes;
     }
 
     /// Replaces the customer's birthday; none where it is not known.
@@ -342,6 +358,7 @@ impl Ledger {
             birthday: self.birthday,
             order,
             tags: &self.tags,
+            attributes: &self.attributes,
             ..Context::new(program, &self.account, now)
         })
     }

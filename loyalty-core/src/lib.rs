@@ -27,10 +27,10 @@
 //!
 //! # Where to look
 //! The modules read down: each uses only those before it.
-//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`],
-//!   [`lot`], [`limit`], [`tier`], [`customer`], [`award`], [`referral`].
+//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`figures`], [`counts`],
+//!   [`lot`], [`limit`], [`tier`], [`attribute`], [`customer`], [`award`], [`referral`].
 //! - What a shop reports and a merchant configures: [`order`], [`discount`], [`program`].
-//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold
+//! - State and events: [`explain`], [`redemption`], [`statement`], [`account`], [`event`], and the fold
 //!   of the one by the other.
 //! - Requests and results: [`rejection`], [`command`], [`context`].
 //! - The rules, one family a file; then [`decide`], which dispatches to them, and
@@ -38,6 +38,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod attribute;
 pub mod award;
 pub mod calendar;
 pub mod code;
@@ -53,6 +54,7 @@ pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
 pub mod fault;
+pub mod figures;
 mod fold;
 pub mod guide;
 pub mod id;
@@ -68,12 +70,14 @@ pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
+pub mod statement;
 pub mod text;
 pub mod tier;
 mod tree;
 
 pub use account::Account;
 pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
+pub use attribute::{AttributeNumber, AttributeValue, Attributes};
 pub use award::{Award, AwardReason};
 pub use calendar::{Boundary, Period, Timestamp, Zone};
 pub use code::{Code, CodeError};
@@ -87,9 +91,9 @@ pub use exact::{Fraction, Overflow};
 pub use explain::{Calculation, Explanation};
 pub use fault::Fault;
 pub use id::{
-    AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
-    OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
-    SegmentId, ShopId, Tag, TierId, VariantId,
+    AccountId, ActionId, AttributeName, CategoryId, ChannelId, CheckoutId, CodeId, CountryId,
+    CustomerId, LineId, LotId, OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId,
+    RefundId, RewardId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
 };
 pub use ledger::{Ledger, ReplayError};
 pub use limit::Limit;
@@ -105,6 +109,7 @@ pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
+pub use statement::{Statement, Statements};
 pub use tier::{EarnedTier, ManualTier, TierChange, TierReason, TierStatus};
 
 /// The README's Rust, tried as it stands there.

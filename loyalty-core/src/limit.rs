@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{Datelike, NaiveDate};
 
 use crate::amount::Points;
+use crate::figures::{Grouped, count_points};
 
 /// A period of the shop's calendar for which a limit is counted. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,8 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quota {
             Quota::Times(1) => f.write_str("once")?,
-            Quota::Times(times) => write!(f, "{times} times")?,
-            Quota::Points(points) => write!(f, "{points} points")?,
+            Quota::Times(times) => write!(f, "{} times", Grouped(times))?,
+            Quota::Points(points) => count_points(points).fmt(f)?,
         }
         match self.per {
             Span::Ever => f.write_str(" in total"),

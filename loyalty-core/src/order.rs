@@ -11,9 +11,11 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 
 use crate::amount::{Amount, AmountError, Money, parse_decimal};
+use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::code::Code;
-use crate::id::{CategoryId, CheckoutId, LineId, PriceRuleId, ProductId};
+use crate::figures::Grouped;
+use crate::id::{CategoryId, ChannelId, CheckoutId, LineId, PriceRuleId, ProductId};
 
 pub use highest_paid::{HighestPaid, PaidLine};
 pub use refund::{Refund, RefundAmount, RefundContent, RefundCurrency, RefundError};
@@ -160,6 +162,9 @@ pub struct Line {
     /// The line is a gift card. Those never earn: they are paid with again.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub gift_card: bool,
+    /// The shop's facts about the line, for conditions of a program.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Attributes::is_empty"))]
+    pub attributes: Attributes,
 }
 
 impl Line {
@@ -183,6 +188,7 @@ impl Line {
             quantity: Quantity::ONE,
             amount,
             gift_card: false,
+            attributes: Attributes::EMPTY,
         }
     }
 
@@ -204,6 +210,13 @@ impl Line {
     #[must_use]
     pub fn with_categories(mut self, categories: impl IntoIterator<Item = CategoryId>) -> Self {
         self.categories = categories.into_iter().collect();
+        self
+    }
+
+    /// Sets the shop's facts about the line.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
         self
     }
 
@@ -288,6 +301,14 @@ pub struct Order {
     /// proportion to the total is the rate by which refunds are converted.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub presentment: Option<Money>,
+    /// The channel by which the order came, if the shop names one.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub channel: Option<ChannelId>,
+    /// The shop's facts about the order, for conditions of a program.
+    ///
+    /// They stay in the journal for ever: they must not contain personal data.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Attributes::is_empty"))]
+    pub attributes: Attributes,
 }
 
 /// A contradiction in a snapshot.
@@ -298,13 +319,17 @@ pub enum OrderError {
     #[error("two lines have the id {0}")]
     DuplicateLine(LineId),
     /// The part paid with a reward exceeds the total.
-    #[error("the redeemed part is more than the total of {total}")]
+    #[error("the redeemed part is more than the total of {}", Grouped(total))]
     RedeemedBeyondTotal {
         /// The order's total.
         total: Amount,
     },
     /// The parts and the total differ by more than rounding explains.
-    #[error("the lines, tax and shipping add up to {sum}, but the total is {total}")]
+    #[error(
+        "the lines, tax and shipping add up to {}, but the total is {}",
+        Grouped(sum),
+        Grouped(total)
+    )]
     TotalsDisagree {
         /// The sum of the parts.
         sum: Amount,
@@ -314,8 +339,8 @@ pub enum OrderError {
     /// More lines than are accepted, or amounts that leave the range.
     #[error(
         "an order has at most {} lines and a total of at most {}",
-        Order::MAX_LINES,
-        Amount::MAX
+        Grouped(Order::MAX_LINES),
+        Grouped(Amount::MAX)
     )]
     TooLarge,
 }
@@ -423,6 +448,34 @@ impl Order {
         self
     }
 
+    /// Sets the channel by which the order came.
+    #[must_use]
+    pub fn with_channel(mut self, channel: ChannelId) -> Self {
+        self.channel = Some(channel);
+        self
+    }
+
+    /// Sets the shop's facts about the order. They must not contain personal data.
+    ///
+    /// # Example: a rule for gifts
+    /// ```
+    /// use loyalty_core::*;
+    /// # let now = "2026-01-31T10:00:00Z".parse()?;
+    /// let program = Program::from_json(r#"{"earning": [{"id": "gifts", "earn": {"per_order": 20},
+    ///     "when": {"attributes": [{"of": "order", "name": "gift", "equals": true}]}}]}"#)?;
+    /// let order = Order::new([Line::new("1".parse()?, "10".parse()?)])?
+    ///     .with_attributes(Attributes::new([("gift".parse()?, true.into())])?);
+    /// let mut ledger = Ledger::new(program);
+    /// ledger.record_order(&"1001".parse()?, order, Status::Paid, now)?;
+    /// assert_eq!(ledger.balance(now), Points::from(20));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
     /// Sets the total in the currency that the customer paid in, if that is not the shop's.
     /// All other amounts are in the shop's. Refunds can be in either, and say which:
     /// [`RefundAmount::in_currency`].
@@ -525,6 +578,7 @@ mod tests {
             quantity: Quantity::from(1),
             amount: amount.parse().unwrap(),
             gift_card: false,
+            attributes: Attributes::EMPTY,
         };
         Order {
             placed_at: None,
@@ -538,6 +592,8 @@ mod tests {
             automatic_rules: Vec::new(),
             checkout: None,
             presentment: None,
+            channel: None,
+            attributes: Attributes::EMPTY,
         }
     }
 

@@ -7,6 +7,7 @@
 mod action;
 mod campaign;
 mod check;
+mod condition;
 mod earning;
 mod error;
 #[cfg(feature = "json")]
@@ -28,6 +29,10 @@ use crate::order::{Line, Origin, Status};
 pub use crate::fault::Fault;
 pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
 pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
+pub use condition::{
+    AttributeCondition, AttributeOwner, AttributeTest, Hours, OrderConditions, TimeOfDay,
+    TimeOfDayError, Weekday,
+};
 pub use earning::{EarningConditions, EarningFormula, EarningRule};
 pub use error::ProgramError;
 pub use referral::{Milestone, Referrals};
@@ -142,9 +147,25 @@ impl Program {
         self.definition.tiers.iter().position(|tier| tier.id == *id)
     }
 
-    /// The earning rules that name the line's product or one of its categories.
+    /// The earning rules with a scope that covers the line: they name its product or one
+    /// of its categories, and its attributes meet their conditions on lines.
     pub(crate) fn rules_for(&self, line: &Line) -> RuleSet {
-        self.rule_index.rules_for(line)
+        let mut rules = self.rule_index.rules_for(line);
+        for index in self.rule_index.selective_rules() {
+            let Some(rule) = self.definition.earning.get(*index) else {
+                continue;
+            };
+            let is_named = !rule.when.names_products() || rules.contains(*index);
+            rules.set(*index, is_named && rule.when.order.covers(line));
+        }
+        rules
+    }
+
+    /// Returns true if a rule or a campaign has a condition on the local time of an order.
+    pub(crate) fn needs_local_time(&self) -> bool {
+        let rules = self.definition.earning.iter().map(|rule| &rule.when.order);
+        let campaigns = self.definition.campaigns.iter().map(|campaign| &campaign.order);
+        rules.chain(campaigns).any(OrderConditions::needs_local_time)
     }
 
     /// The customer tags that conditions of earning rules name.

@@ -80,6 +80,7 @@ use crate::command::{Command, OverRefund};
 use crate::context::Decision;
 use crate::event::Event;
 use crate::exact::Fraction;
+use crate::figures::count_points;
 use crate::id::OrderId;
 use crate::ledger::Ledger;
 use crate::order::{OrderState, Refund};
@@ -110,7 +111,7 @@ pub use strategies::{
     redeeming_histories, refunds,
 };
 pub use transcript::Transcript;
-pub use values::{amounts, instants, tags, tier_ids};
+pub use values::{amounts, attributes, instants, tags, tier_ids};
 
 /// Fails with a message if two numbers of points differ.
 fn ensure_equal(subject: &str, actual: Points, expected: Points) -> TestCaseResult {
@@ -263,9 +264,9 @@ pub fn check_order_entitlements(ledger: &Ledger) -> TestCaseResult {
         let net_awarded = posted.awarded.saturating_sub(posted.clawed_back);
         ensure!(
             net_awarded >= entitled.points,
-            "order {} has {} points, but is entitled to {}",
+            "order {} has {}, but is entitled to {}",
             id,
-            net_awarded,
+            count_points(net_awarded),
             entitled.points
         );
 
@@ -274,9 +275,9 @@ pub fn check_order_entitlements(ledger: &Ledger) -> TestCaseResult {
             .saturating_sub(posted.forgiven);
         ensure!(
             explained <= entitled.points,
-            "order {} has {} points, but is entitled to {}; {} expired and {} were forgiven",
+            "order {} has {}, but is entitled to {}; {} expired and {} were forgiven",
             id,
-            net_awarded,
+            count_points(net_awarded),
             entitled.points,
             posted.expired,
             posted.forgiven

@@ -7,7 +7,6 @@
 //! order that used it, if the program returns points rather than the code. At any time
 //! either the points are taken or the code is unusable, never neither and never both.
 
-use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -145,20 +144,6 @@ impl Issuance {
     }
 }
 
-/// One sentence: the points, the reward and its end.
-impl fmt::Display for Issuance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} points for {}: {}", self.points, self.name, self.benefit)?;
-        if let Some(share) = self.maximum_share {
-            write!(f, ", at most {share}% of an order's goods")?;
-        }
-        match self.ends_at {
-            Some(end) => write!(f, ", to be used before {end}."),
-            None => f.write_str("."),
-        }
-    }
-}
-
 /// The state of one redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -287,26 +272,6 @@ impl RedemptionReturn {
 }
 
 /// One sentence: the points returned and their expiry.
-impl fmt::Display for RedemptionReturn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} points came back", self.points())?;
-        let mut between = ": ";
-        if !self.paid.is_zero() {
-            write!(f, "{between}{} paid off debt", self.paid)?;
-            between = ", ";
-        }
-        for lot in &self.lots {
-            write!(f, "{between}{}", lot.points)?;
-            match lot.expires_at {
-                Some(end) => write!(f, " to be used before {end}")?,
-                None => f.write_str(" without an end")?,
-            }
-            between = ", ";
-        }
-        f.write_str(".")
-    }
-}
-
 /// The usage that a redemption counted for limits, to be taken off again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

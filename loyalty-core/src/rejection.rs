@@ -3,6 +3,7 @@
 use crate::amount::{Amount, Currency, Points, Rate};
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
+use crate::figures::{Counted, Grouped};
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
 use crate::limit::Limit;
 use crate::order::{OrderError, Quantity};
@@ -39,7 +40,11 @@ pub enum Rejection {
         order: Currency,
     },
     /// The available points are not enough.
-    #[error("{need} points are needed, but only {have} are available")]
+    #[error(
+        "{} needed, but only {} available",
+        Counted::new(need, "point is", "points are"),
+        Counted::new(have, "is", "are")
+    )]
     InsufficientPoints {
         /// Available points.
         have: Points,
@@ -93,7 +98,11 @@ pub enum Rejection {
     #[error("the amounts or times are too large to be calculated exactly")]
     OutOfRange,
     /// The balance would be out of the range of [`Points`].
-    #[error("the balance would be outside the range of {} to {} points", Points::MIN, Points::MAX)]
+    #[error(
+        "the balance would be outside the range of {} to {} points",
+        Grouped(Points::MIN),
+        Grouped(Points::MAX)
+    )]
     PointsOutOfRange,
     /// The redemption was used or cancelled, or has expired.
     #[error("the redemption is {state}")]
@@ -119,7 +128,7 @@ pub enum Rejection {
         refund: RefundId,
     },
     /// Refunds of the line exceed its quantity.
-    #[error("refunds of line {line} would exceed its quantity of {quantity}")]
+    #[error("refunds of line {line} would exceed its quantity of {}", Grouped(quantity))]
     RefundExceedsLine {
         /// The line.
         line: LineId,
@@ -127,7 +136,11 @@ pub enum Rejection {
         quantity: Quantity,
     },
     /// The refund exceeds the part of the order that can still be refunded.
-    #[error("only {left} of the order total of {total} can still be refunded")]
+    #[error(
+        "only {} of the order total of {} can still be refunded",
+        Grouped(left),
+        Grouped(total)
+    )]
     RefundExceedsOrder {
         /// Amount that can still be refunded.
         left: Amount,

@@ -1,7 +1,5 @@
 //! The tier of a customer, and why it changed.
 
-use std::fmt;
-
 use crate::calendar::Timestamp;
 use crate::counts::Counts;
 use crate::id::TierId;
@@ -65,23 +63,6 @@ pub struct TierChange {
     /// The change also ends a tier set by hand.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub ends_manual: bool,
-}
-
-impl fmt::Display for TierChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.from, &self.to) {
-            (None, Some(to)) => write!(f, "Entered tier {to}")?,
-            (Some(from), Some(to)) => write!(f, "Moved from tier {from} to {to}")?,
-            (Some(from), None) => write!(f, "Left tier {from}")?,
-            (None, None) => f.write_str("Stayed without a tier")?,
-        }
-        f.write_str(match self.reason {
-            TierReason::Qualified => ": what was done is enough for it.",
-            TierReason::Refunded => ": a refund undid the qualification.",
-            TierReason::Lapsed => ": what was done lately is not enough to keep it.",
-            TierReason::Removed => ": the program has the tier no more.",
-        })
-    }
 }
 
 /// The tier of a customer, and what is missing to rise and to keep it.

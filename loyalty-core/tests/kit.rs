@@ -103,10 +103,11 @@ fn histories_reach_the_whole_program() {
         (customer_histories_under(&full_program, Zone::UTC), TestRunner::deterministic());
     let mut observed = BTreeSet::new();
     for _ in 0..800 {
-        let CustomerHistory { tags, birthday, steps } =
+        let CustomerHistory { tags, attributes, birthday, steps } =
             histories.new_tree(&mut runner).unwrap().current();
         let mut ledger = Ledger::new(full_program.clone());
         ledger.set_tags(tags);
+        ledger.set_attributes(attributes);
         ledger.set_birthday(birthday);
         for (now, command) in &steps {
             observed.insert(
@@ -533,9 +534,29 @@ fn a_finding_is_readable() {
         text,
         ["no gain from returning: /refunds is `keep`: returned orders keep their points. \
           `claw_back` removes them.
-  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 points, balance 1
+  1. 2026-01-01 00:00  order 1001 is paid, total 1: an item for 1: +1 point, balance 1
   2. 2026-01-01 00:00  1 of order 1001 is refunded (refund all-of-1001): balance 1
-  In the end all money is refunded, and the customer has a balance of 1 points.
+  In the end all money is refunded, and the customer has a balance of 1 point.
 "]
     );
+}
+
+#[test]
+fn a_transcript_dates_what_was_due_before_a_command() {
+    // Spending needs points that are pending no more: the transcript of the exploit passes the
+    // instant at which they become usable.
+    let keeping = program(
+        r#"{"debt": "stop_at_zero", "hold": "P3D",
+            "rewards": [{"id": "five", "name": "5 off", "cost": 50, "gives": {"fixed_amount": "5"}}]}"#,
+    );
+    let report = check_program(&keeping).unwrap_or_else(|violation| panic!("{violation}"));
+    let steps: Vec<_> = report
+        .findings
+        .iter()
+        .flat_map(|finding| finding.transcript.steps().iter().cloned())
+        .collect();
+    let dated = steps
+        .iter()
+        .filter(|step| step.contains(" after ") && step.contains(" became usable on 2026-01-04 "));
+    assert!(dated.count() > 0, "{steps:#?}");
 }

@@ -197,7 +197,9 @@ fn the_explanation_counts_the_items() {
     let items = explanation.rules.first().unwrap().items.as_ref().unwrap();
     assert_eq!(items.to_string(), "2.7");
     assert!(
-        explanation.to_string().contains("27 by cellar (10 per item of 2.7)"),
+        explanation
+            .to_string()
+            .contains("27 by cellar (10 per item, 2.7 items)"),
         "{explanation}"
     );
 }

@@ -15,14 +15,15 @@ use std::sync::Arc;
 
 use loyalty_core::program::{DebtPolicy, ProgramDefinition, RefundPolicy};
 use loyalty_core::proptest::{
-    amounts, arrival_orders, check_arrival_order, check_calculations, check_conservation,
-    check_order_entitlements, check_points_or_code, check_refund_slicing, expiring_programs, facts,
-    full_programs, histories, orders, programs, redeeming_histories, refunds, tags, tier_ids,
+    amounts, arrival_orders, attributes, check_arrival_order, check_calculations,
+    check_conservation, check_order_entitlements, check_points_or_code, check_refund_slicing,
+    expiring_programs, facts, full_programs, histories, orders, programs, redeeming_histories,
+    refunds, tags, tier_ids,
 };
 use loyalty_core::{
-    AdjustmentReason, Amount, Boundary, Command, Event, Ledger, Line, LineId, ManualTier, Order,
-    OrderId, Origin, OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundAmount,
-    RefundContent, RefundCurrency, RefundId, Status, Timestamp, Zone,
+    AdjustmentReason, Amount, Attributes, Boundary, Command, Event, Ledger, Line, LineId,
+    ManualTier, Order, OrderId, Origin, OverRefund, Period, Points, Program, Quantity, Rate,
+    Refund, RefundAmount, RefundContent, RefundCurrency, RefundId, Status, Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -111,6 +112,7 @@ fn order_of_100() -> Order {
         quantity: Quantity::from(1),
         amount,
         gift_card: false,
+        attributes: Attributes::EMPTY,
     };
     Order { lines: vec![line], total: amount, ..Order::default() }
 }
@@ -216,9 +218,11 @@ proptest! {
         (gone, returned) in (proptest::option::of(amounts()), 0..4_u16),
         tags in tags(),
         tier in proptest::option::of(tier_ids()),
+        attributes in attributes(),
     ) {
         let mut ledger = Ledger::new(program.clone());
         ledger.set_tags(tags.clone());
+        ledger.set_attributes(attributes.clone());
         if let Some(id) = tier.clone() {
             let _unknown = ledger.execute(&Command::SetTier(Some(ManualTier { id, until: None })), now());
         }
@@ -245,7 +249,7 @@ proptest! {
 
         let state = ledger.orders().get(&id()).unwrap();
         let actual = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
-        let facts = model::OrderFacts { order: &order, as_paid: as_paid.as_ref(), refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: as_paid.as_ref(), refunds: &accepted, tags: &tags, attributes: &attributes, tier: tier.as_ref(), at: now() };
         let (exact, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(model::rational(&actual.exact.to_string()), exact, "{}", actual);
         prop_assert_eq!(actual.points.get(), points, "{}", actual);
@@ -277,7 +281,7 @@ proptest! {
         let refunds = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
         ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
         ledger.execute(&refund_command(refunds[0].clone()), now()).unwrap();
-        let facts = model::OrderFacts { order: &order, as_paid: None, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: None, refunds: &refunds, tags: ledger.tags(), attributes: ledger.attributes(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(ledger.balance(now()).get(), points);
 
@@ -387,6 +391,7 @@ fn extreme_orders() -> impl Strategy<Value = Order> {
                 quantity,
                 amount,
                 gift_card,
+                attributes: Attributes::EMPTY,
             }
         };
         let lines = lines.into_iter().enumerate().map(line).collect();

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
 use loyalty_core::{
-    AccountId, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag, Timestamp,
+    AccountId, Attributes, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -73,7 +74,7 @@ impl Request {
 /// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
 /// # let shop = store.create_shop(&shop, now)?.id;
 /// # let line = Line { id: LineId::new("1")?, product: None, categories: Vec::new(),
-/// #     quantity: Quantity::from(1), amount: "49.90".parse()?, gift_card: false };
+/// #     quantity: Quantity::from(1), amount: "49.90".parse()?, gift_card: false, attributes: Default::default() };
 /// let order = Order { lines: vec![line], total: "49.90".parse()?, ..Order::default() };
 /// let command = Command::RecordOrder {
 ///     order: OrderId::new("A-1")?,
@@ -240,6 +241,8 @@ pub struct ProfileChange {
     pub country: FieldChange<String>,
     /// All tags, or `None` to keep them.
     pub tags: Option<BTreeSet<Tag>>,
+    /// All attributes, or `None` to keep them.
+    pub attributes: Option<Attributes>,
     /// All identifiers of the household, or `None` to keep them: a device, an address, a
     /// card, in the shop's own format.
     pub household: Option<BTreeSet<String>>,

@@ -356,7 +356,9 @@ impl ApplicablePrograms {
             .with_birthday(customer.and_then(CustomerRecord::birthday));
 
         question(&match customer {
-            Some(customer) => context.with_tags(&customer.profile.tags),
+            Some(CustomerRecord { profile, .. }) => {
+                context.with_tags(&profile.tags).with_attributes(&profile.attributes)
+            }
             None => context,
         })
     }

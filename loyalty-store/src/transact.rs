@@ -703,6 +703,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             zip,
             country,
             tags,
+            attributes,
             household,
         } = change;
         if let FieldChange::Set(Some(new)) = &email {
@@ -717,6 +718,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         zip.apply_to(&mut after.profile.zip);
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
+        after.profile.attributes = attributes.unwrap_or(after.profile.attributes);
         after.household = household.unwrap_or(after.household);
 
         self.catch_up_before_change(&before, &mut after)?;

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use loyalty_core::{
-    AdjustmentReason, Command, Currency, CustomerId, Line, Order, Origin, Points, ShopId, Status,
-    Timestamp, Zone,
+    AdjustmentReason, Attributes, Command, Currency, CustomerId, Line, Order, Origin, Points,
+    ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, CustomerRef, Existence, Idempotency, NewShop, ProfileChange, Request, Response,
@@ -156,6 +156,7 @@ fn order() -> Order {
         quantity: 1.into(),
         amount: amount.parse().unwrap(),
         gift_card: false,
+        attributes: Attributes::EMPTY,
     };
     let lines = amounts.into_iter().enumerate().map(line).collect();
     Order { lines, total: "14.93".parse().unwrap(), ..Order::default() }

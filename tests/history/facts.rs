@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use loyalty_core::{
-    CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp,
+    Attributes, CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp,
 };
 use loyalty_store::{Action, CustomerRef, FieldChange, ProfileChange};
 use loyalty_tests::*;
@@ -153,6 +153,7 @@ impl SampleOrder {
             quantity: Quantity::new(item.quantity.into()).unwrap(),
             amount: item.amount.parse().unwrap(),
             gift_card: false,
+            attributes: Attributes::EMPTY,
         });
         let (lines, total) = (lines.collect(), self.total.parse().unwrap());
         Order {

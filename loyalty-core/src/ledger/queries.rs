@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Ledger;
 use crate::account::{Account, Usage};
 use crate::amount::Points;
+use crate::attribute::Attributes;
 use crate::calendar::{Timestamp, Zone};
 use crate::customer::Birthday;
 use crate::explain::Explanation;
@@ -224,6 +225,11 @@ impl Ledger {
     /// The customer's tags.
     pub fn tags(&self) -> &BTreeSet<Tag> {
         &self.tags
+    }
+
+    /// The customer's attributes.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The customer's birthday.

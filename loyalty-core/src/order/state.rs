@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 
 use super::{HighestPaid, Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
-use crate::calendar::Timestamp;
+use crate::calendar::{Timestamp, Zone};
 use crate::counts::{Counts, CountsDelta};
 use crate::exact::{Fraction, Overflow};
 use crate::id::{OrderId, ProgramVersion, RedemptionId, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
 use crate::rules::refund;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveDateTime};
 
 /// All facts of one order, in a form that does not depend on the sequence in which they
 /// came.
@@ -125,6 +125,13 @@ pub struct Pin {
     /// The campaigns that apply to it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub campaigns: Vec<RuleId>,
+    /// The earning rules with conditions on the customer whose conditions were met. What
+    /// the conditions looked at is personal, and not kept.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]
+    pub eligible_rules: BTreeSet<RuleId>,
+    /// The shop's zone, if a rule or a campaign has a condition on the local time.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub zone: Option<Zone>,
     /// The allowances of rules with limits.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
     #[cfg_attr(feature = "json", serde(rename = "rooms"))]
@@ -132,7 +139,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// A pin without tags, tier, campaigns and allowances.
+    /// A pin without tags, tier, campaigns, eligible rules, zone and allowances.
     pub fn new(program: ProgramVersion, gate_at: Timestamp) -> Self {
         Self {
             program,
@@ -140,8 +147,17 @@ impl Pin {
             tags: BTreeSet::new(),
             tier: None,
             campaigns: Vec::new(),
+            eligible_rules: BTreeSet::new(),
+            zone: None,
             allowances: BTreeMap::new(),
         }
+    }
+}
+
+impl Pin {
+    /// The shop's local time of an instant, where a condition looks at it.
+    pub(crate) fn local(&self, at: Timestamp) -> Option<NaiveDateTime> {
+        self.zone.and_then(|zone| zone.local(at).ok())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{POINTS_RANGE, check_tiers, check_validity, duplicate_id, points_in_range};
+use super::condition::{self, OrderConditions};
 use crate::amount::{Points, Rate};
 use crate::calendar::Timestamp;
 use crate::fault::Fault;
@@ -55,16 +56,25 @@ pub struct Campaign {
     /// Tags of which the customer must have one; empty for all customers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub customer_tags: BTreeSet<Tag>,
+    /// Conditions on the order's hour, channel and attributes, and on first orders.
+    #[cfg_attr(feature = "json", serde(flatten))]
+    pub order: OrderConditions,
 }
 
 impl Campaign {
-    /// Returns true if the campaign is for the lines of some products or categories only.
+    /// Returns true if the campaign is for some lines only: those of products or
+    /// categories, or those with attributes.
     pub fn is_scoped(&self) -> bool {
+        self.names_products() || self.order.selects_lines()
+    }
+
+    /// Returns true if the campaign names products or categories.
+    pub(crate) fn names_products(&self) -> bool {
         !self.products.is_empty() || !self.categories.is_empty()
     }
 
     /// Returns true if the campaign is for a customer with these tags and this tier, and
-    /// for an order placed at `at`.
+    /// for an order placed at `at`. Its conditions on the order are others.
     pub fn applies(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
@@ -130,6 +140,7 @@ pub(super) fn check(campaigns: &[Campaign], tiers: &BTreeSet<&TierId>, faults: &
         }
 
         check_validity(campaign.from, campaign.until, &pointer, faults);
+        condition::check(&campaign.order, &pointer, faults);
         check_tiers(&campaign.tiers, tiers, &format!("{pointer}/tiers"), faults);
     }
 }

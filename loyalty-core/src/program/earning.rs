@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{POINTS_RANGE, check_limits, check_validity, points_in_range};
+use super::condition::{self, OrderConditions};
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Timestamp;
 use crate::fault::Fault;
@@ -102,6 +103,9 @@ pub struct EarningConditions {
     /// Least basis of the whole order, net of refunds.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_spend: Option<Amount>,
+    /// Most basis of the whole order, net of refunds.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub maximum_spend: Option<Amount>,
     /// Products whose lines count for the rule, besides those of `categories`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub products: BTreeSet<ProductId>,
@@ -117,11 +121,20 @@ pub struct EarningConditions {
     /// Instant before which the order must be placed.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub until: Option<Timestamp>,
+    /// Conditions on the order's hour, channel and attributes, and on first orders.
+    #[cfg_attr(feature = "json", serde(flatten))]
+    pub order: OrderConditions,
 }
 
 impl EarningConditions {
-    /// Returns true if the rule counts the lines of some products or categories only.
+    /// Returns true if the rule counts some lines only: those of products or categories,
+    /// or those with attributes.
     pub fn is_scoped(&self) -> bool {
+        self.names_products() || self.order.selects_lines()
+    }
+
+    /// Returns true if the rule names products or categories.
+    pub(crate) fn names_products(&self) -> bool {
         !self.products.is_empty() || !self.categories.is_empty()
     }
 
@@ -137,11 +150,19 @@ pub(super) fn check(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) 
 
     let when = &rule.when;
     check_validity(when.from, when.until, &format!("{pointer}/when"), faults);
+    condition::check(&when.order, &format!("{pointer}/when"), faults);
+    if let (Some(minimum), Some(maximum)) = (when.minimum_spend, when.maximum_spend)
+        && minimum > maximum
+    {
+        let detail = "must not be less than minimum_spend";
+        faults.push(Fault::new(format!("{pointer}/when/maximum_spend"), "contradiction", detail));
+    }
     check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
 
     // Without a scope, such a rule would replace itself.
     if rule.replaces_base && !when.is_scoped() {
-        let detail = "a rule that replaces others must name products or categories";
+        let detail =
+            "a rule that replaces others must name products, categories or attributes of lines";
         faults.push(Fault::new(format!("{pointer}/replaces_base"), "contradiction", detail));
     }
 }

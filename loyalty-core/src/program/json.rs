@@ -3,6 +3,7 @@
 
 mod action;
 mod campaign;
+mod condition;
 mod reward;
 mod tier;
 
@@ -361,15 +362,26 @@ impl<'a> NodeRef<'a> {
 
     fn conditions(&self, faults: &mut Faults) -> EarningConditions {
         let mut when = EarningConditions::default();
-        let known = ["minimum_spend", "products", "categories", "customer_tags", "from", "until"];
+        let known = [
+            "minimum_spend",
+            "maximum_spend",
+            "products",
+            "categories",
+            "customer_tags",
+            "from",
+            "until",
+        ];
+        let known = [&known[..], &condition::ORDER_CONDITIONS[..]].concat();
         let Some(members) = self.members(&known, faults) else { return when };
 
         when.minimum_spend = members.get("minimum_spend").and_then(|at| at.decimal(faults));
+        when.maximum_spend = members.get("maximum_spend").and_then(|at| at.decimal(faults));
         members.read("products", &mut when.products, |at| Some(at.set(faults)));
         members.read("categories", &mut when.categories, |at| Some(at.set(faults)));
         members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
         when.from = members.get("from").and_then(|at| at.time(faults));
         when.until = members.get("until").and_then(|at| at.time(faults));
+        when.order = members.order_conditions(faults);
         when
     }
 

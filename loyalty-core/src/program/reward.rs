@@ -14,6 +14,7 @@ use crate::calendar::Period;
 use crate::code::Code;
 use crate::discount::{ItemSelection, PriceRuleParts};
 use crate::fault::Fault;
+use crate::figures::Grouped;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
 use crate::limit::Limit;
 
@@ -400,20 +401,20 @@ impl fmt::Display for Benefit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custom => f.write_str("a reward handled by the shop"),
-            Self::FixedAmount(amount) => write!(f, "{amount} off"),
+            Self::FixedAmount(amount) => write!(f, "{} off", Grouped(amount)),
             Self::FreeProduct(FreeProduct { quantity: 1, .. }) => f.write_str("a free product"),
             Self::FreeProduct(FreeProduct { quantity, .. }) => {
-                write!(f, "{quantity} free units of a product")
+                write!(f, "{} free units of a product", Grouped(quantity))
             }
             Self::FreeShipping(FreeShipping { maximum: None }) => f.write_str("free shipping"),
             Self::FreeShipping(FreeShipping { maximum: Some(maximum) }) => {
-                write!(f, "free shipping of at most {maximum}")
+                write!(f, "free shipping of at most {}", Grouped(maximum))
             }
             Self::Percentage(Percentage { rate, maximum: None }) => write!(f, "{rate}% off"),
             Self::Percentage(Percentage { rate, maximum: Some(maximum) }) => {
-                write!(f, "{rate}% off, at most {maximum}")
+                write!(f, "{rate}% off, at most {}", Grouped(maximum))
             }
-            Self::StoreCredit(amount) => write!(f, "{amount} of store credit"),
+            Self::StoreCredit(amount) => write!(f, "{} of store credit", Grouped(amount)),
         }
     }
 }
@@ -466,11 +467,11 @@ impl VariableAmount {
 /// The amounts on offer, in words.
 impl fmt::Display for VariableAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} or more", self.minimum)?;
+        write!(f, "{} or more", Grouped(self.minimum))?;
         if let Some(maximum) = self.maximum {
-            write!(f, ", at most {maximum}")?;
+            write!(f, ", at most {}", Grouped(maximum))?;
         }
-        write!(f, ", in steps of {}", self.step)
+        write!(f, ", in steps of {}", Grouped(self.step))
     }
 }
 

@@ -26,6 +26,14 @@ impl RuleSet {
             .is_some_and(|bits| bits >> (index % 64) & 1 == 1)
     }
 
+    /// Adds or removes a rule.
+    pub(crate) fn set(&mut self, index: usize, is_member: bool) {
+        if let Some(bits) = self.0.get_mut(index / 64) {
+            let bit = 1 << (index % 64);
+            *bits = if is_member { *bits | bit } else { *bits & !bit };
+        }
+    }
+
     /// Returns true if both sets have a rule in common.
     pub(crate) fn intersects(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).any(|(left, right)| left & right != 0)
@@ -44,6 +52,8 @@ impl RuleSet {
 pub(super) struct RuleIndex {
     products: NameIndex,
     categories: NameIndex,
+    /// The rules with conditions on the attributes of lines.
+    selective: Vec<usize>,
 }
 
 impl RuleIndex {
@@ -58,10 +68,20 @@ impl RuleIndex {
                 index_name(&mut categories, category.as_str(), index);
             }
         }
+        let selective = rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| rule.when.order.selects_lines());
         Self {
             products: NameIndex::new(products),
             categories: NameIndex::new(categories),
+            selective: selective.map(|(index, _)| index).collect(),
         }
+    }
+
+    /// The indexes of the rules with conditions on the attributes of lines.
+    pub(super) fn selective_rules(&self) -> &[usize] {
+        &self.selective
     }
 
     /// The rules that name the line's product or one of its categories.
@@ -112,6 +132,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
     use crate::amount::Amount;
+    use crate::attribute::Attributes;
     use crate::order::Quantity;
     use crate::program::ProgramDefinition;
 
@@ -139,6 +160,7 @@ mod tests {
             quantity: Quantity::from(1),
             amount: Amount::ZERO,
             gift_card: false,
+            attributes: Attributes::EMPTY,
         };
         let found = |line: &Line| -> Vec<_> {
             let rules = rule_index.rules_for(line);

@@ -6,6 +6,7 @@ use super::exploits::{self, Finding};
 use super::runner::{CheckFailure, ProgramCheck};
 use super::transcript::Transcript;
 use super::{Invariant, searches};
+use crate::figures::Counted;
 use crate::program::Program;
 
 /// Checks a program against every [`Invariant`], and searches it for exploits.
@@ -61,7 +62,8 @@ impl fmt::Display for CheckReport {
         for (invariant, outcome) in &self.outcomes {
             match outcome {
                 InvariantOutcome::Holds { cases } => {
-                    writeln!(f, "  {invariant}: holds in {cases} cases")?;
+                    let cases = Counted::new(cases, "case", "cases");
+                    writeln!(f, "  {invariant}: holds in {cases}")?;
                 }
                 InvariantOutcome::NotApplicable { reason } => {
                     writeln!(f, "  {invariant}: not applicable because {reason}")?;
@@ -73,9 +75,8 @@ impl fmt::Display for CheckReport {
             return writeln!(f, "The program: no exploit was found.");
         }
 
-        let count = self.findings.len();
-        let noun = if count == 1 { "exploit was" } else { "exploits were" };
-        writeln!(f, "The program: {count} {noun} found.")?;
+        let count = Counted::new(self.findings.len(), "exploit was", "exploits were");
+        writeln!(f, "The program: {count} found.")?;
         self.findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
     }
 }

@@ -15,13 +15,14 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::vocabulary::Vocabulary;
 use crate::amount::{Amount, Points};
+use crate::attribute::Attributes;
 use crate::calendar::{Period, Timestamp, Zone};
 use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
 use crate::event::AdjustmentReason;
-use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
+use crate::id::{ChannelId, LineId, OrderId, RedemptionId, RefundId, Tag};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundAmount, RefundContent, Status};
-use crate::program::Program;
+use crate::program::{AttributeOwner, Program};
 use crate::tier::ManualTier;
 
 /// The history of one customer: commands with their instants. Some of them are rejected.
@@ -29,6 +30,8 @@ use crate::tier::ManualTier;
 pub struct CustomerHistory {
     /// The customer's tags.
     pub tags: BTreeSet<Tag>,
+    /// The customer's attributes.
+    pub attributes: Attributes,
     /// The customer's birthday.
     pub birthday: Option<Birthday>,
     /// The commands, in the order of their instants.
@@ -72,8 +75,9 @@ pub fn customer_histories_under(
         (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())),
     );
 
-    (tags(&vocabulary), starts(&vocabulary), born, vec(step, 1..20)).prop_map(
-        move |(tags, start, born, steps)| {
+    let customer = (tags(&vocabulary), attributes(&vocabulary, AttributeOwner::Customer));
+    (customer, starts(&vocabulary), born, vec(step, 1..20)).prop_map(
+        move |((tags, attributes), start, born, steps)| {
             let mut builder = CommandBuilder::new(&vocabulary, zone, start);
             let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
             let steps = steps
@@ -82,7 +86,7 @@ pub fn customer_histories_under(
                     builder.build(wait, *minutes_ago, template)
                 })
                 .collect();
-            CustomerHistory { tags, birthday, steps }
+            CustomerHistory { tags, attributes, birthday, steps }
         },
     )
 }
@@ -102,6 +106,29 @@ pub(super) fn tags(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeS
             .cloned()
             .collect()
     })
+}
+
+/// Generates a channel that a program mentions, or none.
+fn channels(vocabulary: &Vocabulary) -> BoxedStrategy<Option<ChannelId>> {
+    if vocabulary.channels.is_empty() {
+        return Just(None).boxed();
+    }
+    weighted(0.8, select(vocabulary.channels.clone())).boxed()
+}
+
+/// Generates some of the attributes of orders, lines or customers that a program mentions.
+/// Where it mentions none, nothing is drawn: its cases are those of a program without them.
+fn attributes(vocabulary: &Arc<Vocabulary>, owner: AttributeOwner) -> BoxedStrategy<Attributes> {
+    let known = vocabulary.attributes.iter().filter(|(of, ..)| *of == owner);
+    let known: Vec<_> = known.map(|(_, name, value)| (name.clone(), value.clone())).collect();
+    if known.is_empty() {
+        return Just(Attributes::EMPTY).boxed();
+    }
+    let picks = vec(any::<Index>(), 0..4).prop_map(move |picks| {
+        let picked = picks.iter().filter_map(|pick| pick_from(&known, *pick)).cloned();
+        Attributes::new(picked.collect::<BTreeMap<_, _>>()).unwrap_or_default()
+    });
+    picks.boxed()
 }
 
 /// Generates the beginning of 2026, or half an hour before an instant that the program mentions.
@@ -305,14 +332,17 @@ pub(super) fn orders(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Orde
         || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
     let lines = vec(lines(vocabulary), 1..4);
     let charges = (rare(), any::<bool>(), rare(), prop_oneof![6 => Just(0_i64), 1 => 1..=100_i64]);
-    (lines, charges).prop_filter_map(
+    let channel = channels(vocabulary);
+    let facts = (channel, attributes(vocabulary, AttributeOwner::Order));
+    (lines, charges, facts).prop_filter_map(
         "totals add up",
-        |(lines, (tax, taxes_included, shipping, percent))| {
+        |(lines, (tax, taxes_included, shipping, percent), (channel, attributes))| {
             let numbered = (1_u32..)
                 .zip(lines)
                 .map(|(number, line)| Some(Line { id: line_id(number)?, ..line }));
             let lines = numbered.collect::<Option<Vec<Line>>>()?;
             let order = Order { lines, tax, taxes_included, shipping, ..Order::default() };
+            let order = Order { channel, attributes, ..order };
             let added = if taxes_included { Amount::ZERO } else { tax };
             let total = order.subtotal()?.checked_add(added)?.checked_add(shipping)?;
             let order = Order { total, redeemed: percent_of(total, percent)?, ..order };
@@ -342,13 +372,24 @@ pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
 fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
     let known = Arc::clone(vocabulary);
     let items = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
-    let quantity = prop_oneof![
-        6 => (1..4_u16).prop_map(Quantity::from),
-        1 => select(&["0.4", "1.75"][..]).prop_map(|text| text.parse().unwrap_or_default()),
-    ];
-    let line = (prices(vocabulary), items, quantity, prop::bool::weighted(0.05));
+    let whole = || (1..4_u16).prop_map(Quantity::from);
+    let quantity = if vocabulary.counts_items {
+        let part = select(&["0.4", "1.75"][..]);
+        let part = part.prop_map(|text| text.parse().unwrap_or_default());
+        prop_oneof![6 => whole(), 1 => part].boxed()
+    } else {
+        whole().boxed()
+    };
+    let line = (
+        prices(vocabulary),
+        items,
+        quantity,
+        prop::bool::weighted(0.05),
+        attributes(vocabulary, AttributeOwner::Line),
+    );
 
-    line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
+    line.prop_filter_map("an id", move |(amount, items, quantity, gift_card, attributes)| {
+        let (product, categories) = items;
         let product = product.and_then(|pick| pick_from(&known.products, pick).cloned());
         let categories = categories
             .iter()
@@ -362,6 +403,7 @@ fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
             quantity,
             amount,
             gift_card,
+            attributes,
         })
     })
 }

@@ -9,6 +9,7 @@ use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::context::Decision;
 use crate::event::Event;
+use crate::figures::count_points;
 use crate::ledger::Ledger;
 use crate::lot::{Lot, LotCredit};
 use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
@@ -24,10 +25,10 @@ pub fn check_no_negative_except_debt(ledger: &Ledger, now: Timestamp) -> TestCas
     let (balance, debt) = (account.balance(now), account.debt());
 
     for lot in account.lots().iter().chain(account.pending_lots().iter()) {
-        ensure!(lot.points.is_positive(), "a lot of {} points", lot.points);
+        ensure!(lot.points.is_positive(), "a lot of {}", count_points(lot.points));
     }
 
-    ensure!(debt >= Points::ZERO, "a debt of {debt} points");
+    ensure!(debt >= Points::ZERO, "a debt of {}", count_points(debt));
     if !debt.is_zero() {
         let is_allowed = ledger
             .programs()

@@ -70,7 +70,8 @@ impl ProgramCheck {
             .decided_by(self.engine.decide)
             .with_zone(self.zone)
             .with_minor_digits(self.minor_digits)
-            .with_tags(history.tags.clone());
+            .with_tags(history.tags.clone())
+            .with_attributes(history.attributes.clone());
         ledger.set_birthday(history.birthday);
         ledger
     }

@@ -24,6 +24,7 @@ use super::{
     check_spending_adds_no_debt,
 };
 use crate::amount::Amount;
+use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::command::{Command, OverRefund};
 use crate::context::Decision;
@@ -108,7 +109,12 @@ fn search_histories(
 fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
     check.new_ledger(
         program,
-        &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() },
+        &CustomerHistory {
+            tags: tags.clone(),
+            attributes: Attributes::EMPTY,
+            birthday: None,
+            steps: Vec::new(),
+        },
     )
 }
 
@@ -127,7 +133,7 @@ struct ArrivalCase {
 /// A fact before its order is generated.
 #[derive(Clone, Debug)]
 enum OrderFact {
-    /// A report of the order, or of the order with another line.
+    /// A report of the order, or of the order with another line and other facts.
     Report {
         extra_line: bool,
         status: Status,
@@ -226,6 +232,7 @@ fn with_extra_line(order: &Order) -> Option<Order> {
     line.id = "more".parse().ok()?;
     order.total = order.total.checked_add(line.amount)?;
     order.lines.push(line);
+    (order.channel, order.attributes) = (None, Attributes::EMPTY);
     Some(order)
 }
 

@@ -10,9 +10,11 @@ use ::proptest::sample::{Index, select};
 
 use super::rewards::{redemption_commands, redemption_terms, rewards};
 use super::values::{
-    amounts, categories, ids, instant_at_hour, instants, products, rates, tags, tier_ids,
+    amounts, attribute_names, attribute_values, attributes, categories, channels, ids,
+    instant_at_hour, instants, products, rates, tags, tier_ids,
 };
 use crate::amount::{Amount, Currency, Money, Points, Rate, Rounding};
+use crate::attribute::{AttributeValue, Attributes};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
@@ -24,10 +26,11 @@ use crate::order::{
     Line, Order, Origin, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
 };
 use crate::program::{
-    ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
-    EarningConditions, EarningFormula, EarningRule, EligibilityConditions, EntryReward, Expiry,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier,
-    TierMetric, TierWindow, Tiering,
+    ActionKind, ActionRule, AttributeCondition, AttributeOwner, AttributeTest, Basis, Campaign,
+    CampaignEffect, DebtPolicy, Downgrade, EarningConditions, EarningFormula, EarningRule,
+    EligibilityConditions, EntryReward, Expiry, Hours, MultiplierPolicy, OrderConditions, Program,
+    ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier, TierMetric, TierWindow,
+    Tiering, Weekday,
 };
 use crate::tier::ManualTier;
 
@@ -184,14 +187,16 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
         1 => (1..90_u32).prop_map(|points| CampaignEffect::Bonus(Points::from(points))),
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
-    let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
+    let when = (weighted(0.2, instants()), weighted(0.2, tags()), order_conditions());
+    let campaign = (effect, weighted(0.5, scope), when);
 
     let combine =
         select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
         let numbered = campaigns.into_iter().enumerate();
         let campaign =
-            |(index, (effect, scope, from, tags)): (usize, (_, Option<(_, _)>, _, Option<_>))| {
+            |(index, (effect, scope, when)): (usize, (_, Option<(_, _)>, (_, Option<_>, _)))| {
+                let (from, tags, order) = when;
                 let (products, categories) = scope.unwrap_or_default();
                 let (id, until, tiers) =
                     (RuleId::new(format!("campaign{index}")).ok()?, None, BTreeSet::new());
@@ -205,9 +210,51 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
                     categories,
                     tiers,
                     customer_tags,
+                    order,
                 })
             };
         (numbered.filter_map(campaign).collect(), combine)
+    })
+}
+
+/// Generates conditions on orders: mostly none, else one or two.
+fn order_conditions() -> impl Strategy<Value = OrderConditions> {
+    let weekdays = btree_set(select(&Weekday::NAMES[..]).prop_map(|(_, day)| day), 1..5);
+    let times = select(&["00:00", "09:00", "17:30", "24:00"][..]);
+    let hours = (times.clone(), times).prop_filter_map("some hours", |(from, until)| {
+        let hours = Hours { from: from.parse().ok()?, until: until.parse().ok()? };
+        (from != "24:00" && from != until).then_some(hours)
+    });
+
+    let number = || {
+        attribute_values().prop_filter_map("a number", |value| {
+            if let AttributeValue::Number(number) = value { Some(number) } else { None }
+        })
+    };
+    let test = prop_oneof![
+        2 => attribute_values().prop_map(AttributeTest::Equals),
+        1 => btree_set(attribute_values(), 1..3).prop_map(AttributeTest::In),
+        1 => number().prop_map(AttributeTest::AtLeast),
+        1 => number().prop_map(AttributeTest::AtMost),
+    ];
+    let owner = select(&AttributeOwner::NAMES[..]).prop_map(|(_, owner)| owner);
+    let attribute = (owner, attribute_names(), test)
+        .prop_map(|(of, name, test)| AttributeCondition { of, name, test });
+
+    let time = (weighted(0.15, weekdays), weighted(0.15, hours));
+    let facts = (
+        weighted(0.1, btree_set(channels(), 1..3)),
+        weighted(0.1, any::<bool>()),
+        weighted(0.2, vec(attribute, 1..3)),
+    );
+    (time, facts).prop_map(|((weekdays, hours), (channels, first_order, attributes))| {
+        OrderConditions {
+            weekdays: weekdays.unwrap_or_default(),
+            hours,
+            channels: channels.unwrap_or_default(),
+            first_order,
+            attributes: attributes.unwrap_or_default(),
+        }
     })
 }
 
@@ -271,20 +318,24 @@ fn rules() -> impl Strategy<Value = EarningRule> {
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let spend = (
         weighted(0.2, amounts()),
+        weighted(0.1, amounts()),
         tags(),
         weighted(0.2, instants()),
         weighted(0.2, instants()),
     );
-    let when = (scope, spend, any::<bool>()).prop_map(|((products, categories), spend, tagged)| {
-        let (minimum_spend, tags, from, until) = spend;
+    let when = (scope, spend, any::<bool>(), order_conditions());
+    let when = when.prop_map(|((products, categories), spend, tagged, order)| {
+        let (minimum_spend, maximum_spend, tags, from, until) = spend;
         let customer_tags = if tagged { tags } else { BTreeSet::new() };
         EarningConditions {
             minimum_spend,
+            maximum_spend: maximum_spend.max(minimum_spend).filter(|_| maximum_spend.is_some()),
             products,
             categories,
             customer_tags,
             from,
             until,
+            order,
         }
     });
 
@@ -306,13 +357,21 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
         1 => select(&["0.5", "1.237", "2.125"][..]).prop_map(|text| text.parse().unwrap_or_default()),
     ];
     let bought = (weighted(0.8, products()), vec(categories(), 0..3));
-    let line = (bought, quantity, amounts(), prop::bool::weighted(0.1));
+    let line = (bought, quantity, amounts(), prop::bool::weighted(0.1), attributes());
     vec(line, 0..5).prop_map(|lines| {
         let numbered = lines.into_iter().enumerate();
         numbered
-            .filter_map(|(index, ((product, categories), quantity, amount, gift_card))| {
-                let id = LineId::new(index.to_string()).ok()?;
-                Some(Line { id, product, categories, quantity, amount, gift_card })
+            .filter_map(|(index, (bought, quantity, amount, gift_card, attributes))| {
+                let ((product, categories), id) = (bought, LineId::new(index.to_string()).ok()?);
+                Some(Line {
+                    id,
+                    product,
+                    categories,
+                    quantity,
+                    amount,
+                    gift_card,
+                    attributes,
+                })
             })
             .collect()
     })
@@ -325,16 +384,20 @@ pub fn orders() -> impl Strategy<Value = Order> {
     let difference = select(&[-100_i64, 0, 0, 0, 100][..]);
     let redeemed = select(&[0_i64, 0, 0, 10, 3, 1][..]);
     let placed = (of(instants()), weighted(0.15, 1..30_u8));
-    let order = (lines(), charges, difference, redeemed, placed);
+    let facts = (placed, of(channels()), attributes());
+    let order = (lines(), charges, difference, redeemed, facts);
     order.prop_filter_map(
         "totals add up",
-        |(lines, (tax, taxes_included, shipping), difference, redeemed, (placed_at, factor))| {
+        |(lines, (tax, taxes_included, shipping), difference, redeemed, facts)| {
+            let ((placed_at, factor), channel, attributes) = facts;
             let order = Order {
                 placed_at,
                 lines,
                 tax,
                 taxes_included,
                 shipping,
+                channel,
+                attributes,
                 ..Order::default()
             };
 
@@ -514,9 +577,11 @@ fn refunds_of_edited_lines(
     })
 }
 
-/// Returns the order with more lines. Facts that were valid for it remain valid.
+/// Returns the order with more lines, and without channel and attributes. Facts that were
+/// valid for it remain valid.
 fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
     let before = order.total;
+    (order.channel, order.attributes) = (None, Attributes::EMPTY);
     for (index, mut line) in more.into_iter().enumerate() {
         line.id = LineId::new(format!("more{index}")).ok()?;
         order.total = order.total.checked_add(line.amount)?;

@@ -3,8 +3,12 @@
 use std::fmt::{self, Write};
 
 use crate::amount::Amount;
+use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::command::Command;
+use crate::context::Decision;
+use crate::event::Event;
+use crate::figures::{Grouped, count_points};
 use crate::ledger::Ledger;
 use crate::order::{
     Line, Order, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
@@ -38,21 +42,31 @@ impl Transcript {
     pub(super) fn record(&mut self, ledger: &mut Ledger, command: &Command, now: Timestamp) {
         let before = ledger.balance(now);
         let description = describe_command(command);
-        let outcome = if let Err(rejection) = ledger.execute(command, now) {
+        let result = ledger.execute(command, now);
+        let due = result
+            .as_ref()
+            .map_or_else(|_| String::new(), |made| describe_due(made, now));
+        let outcome = if let Err(rejection) = result {
             format!("rejected: {rejection}")
         } else {
             let moved = ledger.balance(now).saturating_sub(before);
             let sign = if moved.is_positive() { "+" } else { "" };
-            let change =
-                if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
+            let change = if moved.is_zero() {
+                String::new()
+            } else {
+                format!("{sign}{}, ", count_points(moved))
+            };
             let pending = ledger.as_of(now).pending(now);
-            let pending =
-                if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
-            format!("{change}balance {}{pending}", ledger.balance(now))
+            let pending = if pending.is_zero() {
+                String::new()
+            } else {
+                format!(", {} pending", Grouped(pending))
+            };
+            format!("{change}balance {}{pending}", Grouped(ledger.balance(now)))
         };
 
         self.steps
-            .push(format!("{}  {description}: {outcome}", format_instant(now)));
+            .push(format!("{}  {due}{description}: {outcome}", format_instant(now)));
     }
 
     /// Adds a line that is not a command.
@@ -75,13 +89,52 @@ pub(super) fn format_instant(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
 }
 
+/// Describes what was due before a command, each at its own instant: `after 5 points expired
+/// on 2026-02-14 10:00, `. Empty where nothing was.
+fn describe_due(decision: &Decision, now: Timestamp) -> String {
+    let late = decision.events.iter().filter_map(|event| {
+        let (text, at) = (describe_due_event(event, now)?, event.at()?);
+        Some(format!("{text} on {}", format_instant(at)))
+    });
+    let late: Vec<_> = late.collect();
+    if late.is_empty() { String::new() } else { format!("after {}, ", late.join(" and ")) }
+}
+
+/// Describes an event that was due by `now`. Bonuses and tiers of that instant may be the
+/// command's own.
+fn describe_due_event(event: &Event, now: Timestamp) -> Option<String> {
+    let is_past = event.at().is_some_and(|at| at < now);
+    if let Event::PointsExpired { points, .. } = event {
+        return Some(format!("{} expired", count_points(*points)));
+    }
+    if let Event::PointsReleased { points, .. } = event {
+        return Some(format!("{} became usable", count_points(*points)));
+    }
+    if let Event::RedemptionExpired { redemption, .. } = event {
+        return Some(format!("redemption {redemption} expired"));
+    }
+    if let Event::AwardGiven { points, award, .. } = event {
+        return is_past.then(|| format!("{} {}", count_points(*points), award.reason));
+    }
+    if let Event::TierLapsed { tier, .. } = event {
+        return is_past.then(|| format!("tier {tier} lapsed"));
+    }
+    if let Event::TierChanged { change } = event {
+        let tier = change.to.as_ref().map_or("none", |tier| tier.as_str());
+        return is_past.then(|| format!("the tier became {tier}"));
+    }
+    None
+}
+
 /// Describes a command in one sentence.
 fn describe_command(command: &Command) -> String {
     let dated = |at: &Option<Timestamp>| {
         at.map_or_else(String::new, |at| format!(" (dated {})", format_instant(at)))
     };
     match command {
-        Command::AddPoints { points, .. } => format!("the shop adds {points} points"),
+        Command::AddPoints { points, .. } => {
+            format!("the shop adds {}", count_points(*points))
+        }
         Command::CancelOrder { order, at } => format!("order {order} is cancelled{}", dated(at)),
         Command::CancelRedemption { redemption } => format!("redemption {redemption} is cancelled"),
         Command::CatchUp => "the account catches up".to_owned(),
@@ -96,7 +149,7 @@ fn describe_command(command: &Command) -> String {
             format!("the customer performs {action}")
         }
         Command::PerformAction { action, points: Some(points) } => {
-            format!("the customer performs {action} for {points} points")
+            format!("the customer performs {action} for {}", count_points(*points))
         }
         Command::RecordOrder { order, snapshot, status, at, .. } => {
             format!(
@@ -124,11 +177,15 @@ fn describe_command(command: &Command) -> String {
         Command::RewardReferral { order, .. } => {
             format!("a referred customer has placed order {order}")
         }
-        Command::SetBalance { to, .. } => format!("the shop sets the balance to {to}"),
+        Command::SetBalance { to, .. } => {
+            format!("the shop sets the balance to {}", Grouped(to))
+        }
         Command::SetTier(None) => "the shop ends the tier that it set".to_owned(),
         Command::SetTier(Some(tier)) => format!("the shop sets tier {}", tier.id),
         Command::SignUp => "the customer signs up".to_owned(),
-        Command::SubtractPoints { points, .. } => format!("the shop subtracts {points} points"),
+        Command::SubtractPoints { points, .. } => {
+            format!("the shop subtracts {}", count_points(*points))
+        }
         Command::UndoReferral { order, .. } => {
             format!("order {order} of a referred customer no longer qualifies")
         }
@@ -152,7 +209,7 @@ fn status_text(status: Status) -> &'static str {
 
 /// Describes an order: `total 49.95: 2 x tea for 29.90, 1 x cup for 20.05`.
 fn describe_order(order: &Order) -> String {
-    let mut text = format!("total {}: ", order.total);
+    let mut text = format!("total {}: ", Grouped(order.total));
     for (index, line) in order.lines.iter().enumerate() {
         text.push_str(if index == 0 { "" } else { ", " });
         text.push_str(&describe_line(line));
@@ -160,11 +217,26 @@ fn describe_order(order: &Order) -> String {
 
     // Writing to a string does not fail.
     let mut add = |name: &str, amount: Amount| {
-        let _ = if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {amount}") };
+        let _ =
+            if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {}", Grouped(amount)) };
     };
     add(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
     add("shipping", order.shipping);
     add("of which paid with a reward", order.redeemed);
+    if let Some(channel) = &order.channel {
+        let _ = write!(text, ", by channel {channel}");
+    }
+    text.push_str(&describe_attributes(&order.attributes));
+    text
+}
+
+/// Describes attributes: `, gift = true`.
+fn describe_attributes(attributes: &Attributes) -> String {
+    let mut text = String::new();
+    for (name, value) in attributes.iter() {
+        // Writing to a string does not fail.
+        let _ = write!(text, ", {name} = {value}");
+    }
     text
 }
 
@@ -189,7 +261,11 @@ fn describe_line(line: &Line) -> String {
     if !categories.is_empty() {
         categories = format!(" of {categories}");
     }
-    format!("{count}{item}{categories}{card} for {}", line.amount)
+    let mut attributes = describe_attributes(&line.attributes);
+    if !attributes.is_empty() {
+        attributes = format!(" ({})", attributes.trim_start_matches(", "));
+    }
+    format!("{count}{item}{categories}{card}{attributes} for {}", Grouped(line.amount))
 }
 
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use ::proptest::collection::btree_set;
+use ::proptest::collection::{btree_map, btree_set};
 use ::proptest::prelude::*;
 use ::proptest::sample::select;
 
 use crate::amount::{Amount, Rate};
+use crate::attribute::{AttributeValue, Attributes};
 use crate::calendar::Timestamp;
-use crate::id::{CategoryId, ProductId, Tag, TierId};
+use crate::id::{AttributeName, CategoryId, ChannelId, ProductId, Tag, TierId};
 
 /// Generates whole hours of a few days, so that some instants are equal.
 pub fn instants() -> impl Strategy<Value = Timestamp> {
@@ -58,6 +59,31 @@ pub(super) fn categories() -> impl Strategy<Value = CategoryId> {
 /// Generates the tags of a customer.
 pub fn tags() -> impl Strategy<Value = BTreeSet<Tag>> {
     btree_set(ids("tag", |text| Tag::new(text).ok()), 0..3)
+}
+
+pub(super) fn channels() -> impl Strategy<Value = ChannelId> {
+    ids("channel", |text| ChannelId::new(text).ok())
+}
+
+pub(super) fn attribute_names() -> impl Strategy<Value = AttributeName> {
+    ids("attribute", |text| AttributeName::new(text).ok())
+}
+
+/// Generates values of attributes of every kind.
+pub(super) fn attribute_values() -> impl Strategy<Value = AttributeValue> {
+    prop_oneof![
+        any::<bool>().prop_map(AttributeValue::Bool),
+        select(&["-1", "0", "0.5", "1", "2"][..])
+            .prop_filter_map("a number", |text| Some(AttributeValue::Number(text.parse().ok()?))),
+        select(&["", "red", "2"][..])
+            .prop_filter_map("a text", |text| AttributeValue::text(text).ok()),
+    ]
+}
+
+/// Generates the attributes of an order, a line or a customer.
+pub fn attributes() -> impl Strategy<Value = Attributes> {
+    btree_map(attribute_names(), attribute_values(), 0..3)
+        .prop_filter_map("few attributes", |all| Attributes::new(all).ok())
 }
 
 /// Generates ids of tiers. A program of [`programs`](super::programs) may have them.

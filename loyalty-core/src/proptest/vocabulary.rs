@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::amount::{Amount, Points};
+use crate::attribute::AttributeValue;
 use crate::calendar::{Period, Timestamp};
-use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
+use crate::id::{ActionId, AttributeName, CategoryId, ChannelId, ProductId, RewardId, Tag, TierId};
 use crate::order::{Origin, Status};
 use crate::program::{
-    ActionKind, Benefit, EarningFormula, Expiry, FreeProduct, ProductScope, Program, Reward,
-    RewardPricing, TierMetric, TierWindow, VariableAmount,
+    ActionKind, AttributeOwner, AttributeTest, Benefit, EarningFormula, Expiry, FreeProduct,
+    OrderConditions, ProductScope, Program, Reward, RewardPricing, TierMetric, TierWindow,
+    VariableAmount,
 };
 
 /// All values that a program mentions, with one unknown product and one unknown category.
@@ -19,6 +21,9 @@ pub(super) struct Vocabulary {
     pub(super) products: Vec<ProductId>,
     pub(super) categories: Vec<CategoryId>,
     pub(super) tags: Vec<Tag>,
+    pub(super) channels: Vec<ChannelId>,
+    /// Attributes that meet conditions, and some that do not.
+    pub(super) attributes: Vec<(AttributeOwner, AttributeName, AttributeValue)>,
     pub(super) tiers: Vec<TierId>,
     pub(super) actions: Vec<ActionId>,
     pub(super) codes: Vec<Arc<str>>,
@@ -30,6 +35,8 @@ pub(super) struct Vocabulary {
     pub(super) periods: Vec<Period>,
     /// Instants at which rules begin or end to apply.
     pub(super) instants: Vec<Timestamp>,
+    /// A rule earns per item, so that fractions of units matter.
+    pub(super) counts_items: bool,
     /// The earning gate: the status at which an order earns.
     pub(super) gate: Status,
 }
@@ -40,6 +47,8 @@ struct VocabularyBuilder {
     products: BTreeSet<ProductId>,
     categories: BTreeSet<CategoryId>,
     tags: BTreeSet<Tag>,
+    channels: BTreeSet<ChannelId>,
+    attributes: Vec<(AttributeOwner, AttributeName, AttributeValue)>,
     amounts: Vec<Amount>,
     periods: Vec<Period>,
     instants: BTreeSet<Timestamp>,
@@ -77,6 +86,8 @@ impl Vocabulary {
             products: builder.products.into_iter().collect(),
             categories: builder.categories.into_iter().collect(),
             tags: builder.tags.into_iter().collect(),
+            channels: builder.channels.into_iter().collect(),
+            attributes: builder.attributes,
             tiers: parts.tiers.iter().map(|tier| tier.id.clone()).collect(),
             actions: reported.map(|action| action.id.clone()).collect(),
             codes: codes.collect(),
@@ -89,6 +100,10 @@ impl Vocabulary {
             amounts: builder.amounts,
             periods: builder.periods,
             instants: builder.instants.into_iter().collect(),
+            counts_items: parts
+                .earning
+                .iter()
+                .any(|rule| matches!(rule.earn, EarningFormula::PerItem(_))),
             gate: program.gate(Origin::Shop),
         })
     }
@@ -102,6 +117,37 @@ impl VocabularyBuilder {
 
     fn add_window(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
         self.instants.extend(from.into_iter().chain(until));
+    }
+
+    fn add_order_conditions(&mut self, conditions: &OrderConditions) {
+        self.channels.extend(conditions.channels.iter().cloned());
+        self.channels.extend(
+            ChannelId::new("elsewhere")
+                .ok()
+                .filter(|_| !conditions.channels.is_empty()),
+        );
+        for condition in &conditions.attributes {
+            let values: Vec<_> = match &condition.test {
+                AttributeTest::Equals(value) => vec![value.clone()],
+                AttributeTest::In(values) => values.iter().cloned().collect(),
+                AttributeTest::AtLeast(number) | AttributeTest::AtMost(number) => {
+                    let near = ["-100000", "100000"].iter().filter_map(|text| text.parse().ok());
+                    near.chain([*number]).map(AttributeValue::Number).collect()
+                }
+            };
+            let other = AttributeValue::text("other").ok();
+            for value in values.into_iter().chain(other) {
+                self.attributes.push((condition.of, condition.name.clone(), value));
+            }
+        }
+
+        // The beginning of the hours on the first three days of histories in UTC, and so on
+        // different weekdays.
+        for day in 1..4 {
+            let from = conditions.hours.map(|hours| hours.from.to_string());
+            let at = from.map(|from| format!("2026-01-0{day}T{from}:00Z").parse::<Timestamp>());
+            self.instants.extend(at.and_then(Result::ok));
+        }
     }
 
     fn add_earning(&mut self, program: &Program) {
@@ -122,6 +168,8 @@ impl VocabularyBuilder {
             self.categories.extend(rule.when.categories.iter().cloned());
             self.tags.extend(rule.when.customer_tags.iter().cloned());
             self.amounts.extend(rule.when.minimum_spend);
+            self.amounts.extend(rule.when.maximum_spend);
+            self.add_order_conditions(&rule.when.order);
             self.add_window(rule.when.from, rule.when.until);
             if let EarningFormula::PerIncrement { amount, .. } = rule.earn {
                 self.amounts.push(amount);
@@ -133,6 +181,7 @@ impl VocabularyBuilder {
             self.categories.extend(campaign.categories.iter().cloned());
             self.tags.extend(campaign.customer_tags.iter().cloned());
             self.add_window(campaign.from, campaign.until);
+            self.add_order_conditions(&campaign.order);
         }
     }
 

@@ -22,13 +22,16 @@ pub(super) struct ApplicableRule<'a> {
 }
 
 impl<'a> ApplicableRule<'a> {
-    /// The rules whose conditions on the customer, the date and the whole basis are met.
+    /// The rules whose conditions on the customer, the order, the date and the whole basis
+    /// are met.
     pub(super) fn all_for(
         program: &'a Program,
         pin: &Pin,
+        order: &Order,
         at: Timestamp,
         total: &Fraction,
     ) -> Vec<Self> {
+        let local = pin.local(at);
         let earning = &program.definition().earning;
         let mut rules = Vec::with_capacity(earning.len());
         for (place, rule) in earning.iter().enumerate() {
@@ -40,6 +43,11 @@ impl<'a> ApplicableRule<'a> {
                 && when
                     .minimum_spend
                     .is_none_or(|minimum| total.is_at_least(&Fraction::from_amount(minimum)))
+                && when
+                    .maximum_spend
+                    .is_none_or(|maximum| Fraction::from_amount(maximum).is_at_least(total))
+                && (!when.order.are_about_customer() || pin.eligible_rules.contains(&rule.id))
+                && when.order.are_met_by_order(order, local)
             {
                 rules.push(Self { index: place, rule });
             }
@@ -314,8 +322,11 @@ impl<'a> OrderBasis<'a> {
     /// The units of the counted lines that `select` accepts, less refunded ones. A line
     /// that costs nothing has none.
     fn units(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> Fraction {
+        let costs = |share: &BasisLine<'_>| {
+            share.cost > 0 && share.kept.as_ref().is_none_or(|kept| !kept.is_zero())
+        };
         let counts =
-            |share: &&BasisLine<'_>| share.excluded.is_none() && share.cost > 0 && select(share);
+            |share: &&BasisLine<'_>| share.excluded.is_none() && costs(share) && select(share);
         let kept = |share: &BasisLine<'_>| {
             let kept = share.line.quantity.thousandths();
             kept.saturating_sub(share.refunded.thousandths()).max(0)

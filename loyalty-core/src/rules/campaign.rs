@@ -9,35 +9,31 @@ use std::collections::BTreeMap;
 use crate::amount::Rate;
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{CampaignShare, Multiplier, RuleShare};
-use crate::order::{Line, Pin};
+use crate::order::Line;
 use crate::program::{Campaign, CampaignEffect, EarningFormula, MultiplierPolicy, Program};
 use crate::rules::basis::{ApplicableRule, OrderBasis, matches_scope};
 
 impl Campaign {
     fn covers(&self, line: &Line) -> bool {
-        !self.is_scoped() || matches_scope(line, &self.products, &self.categories)
+        let is_named =
+            !self.names_products() || matches_scope(line, &self.products, &self.categories);
+        is_named && self.order.covers(line)
     }
 }
 
-/// The points that each of the order's campaigns adds, before rounding. `rules` are those
-/// that apply. Each has at most one of the `shares`.
+/// The points that each of the order's `active` campaigns adds, before rounding. `rules`
+/// are those that apply. Each has at most one of the `shares`.
 pub(super) fn campaign_shares(
     basis: &OrderBasis<'_>,
     program: &Program,
-    pin: &Pin,
+    active: &[&Campaign],
     rules: &[ApplicableRule<'_>],
     shares: &[RuleShare],
     tier: Option<&Multiplier>,
 ) -> Result<Vec<CampaignShare>, Overflow> {
-    let pinned = program
-        .definition()
-        .campaigns
-        .iter()
-        .filter(|campaign| pin.campaigns.contains(&campaign.id));
-    let pinned: Vec<&Campaign> = pinned.collect();
     let tier = tier.map_or(Fraction::ONE, |tier| Fraction::from_rate(tier.factor));
     let mut added: BTreeMap<usize, Fraction> = BTreeMap::new();
-    for (factors, points) in group_points(basis, &pinned, rules, shares)? {
+    for (factors, points) in group_points(basis, active, rules, shares)? {
         for (index, more) in combine(program.definition().combine, &tier, &factors, &points)? {
             let sum = added.entry(index).or_insert(Fraction::ZERO);
             *sum = more.plus(sum)?;
@@ -45,7 +41,7 @@ pub(super) fn campaign_shares(
     }
 
     // A campaign's bonus is multiplied by nothing.
-    for (index, campaign) in pinned.iter().enumerate() {
+    for (index, campaign) in active.iter().enumerate() {
         if let CampaignEffect::Bonus(points) = campaign.effect
             && basis.has_goods(|share| campaign.covers(share.line))
         {
@@ -54,7 +50,7 @@ pub(super) fn campaign_shares(
     }
 
     let share = |(index, points): (usize, Fraction)| {
-        let campaign = pinned.get(index)?;
+        let campaign = active.get(index)?;
         Some(CampaignShare {
             campaign: campaign.id.clone(),
             effect: campaign.effect,
@@ -74,12 +70,12 @@ type Factors = Vec<(usize, Rate)>;
 /// The points of the rules by groups of lines, each with the campaigns that multiply it.
 fn group_points(
     basis: &OrderBasis<'_>,
-    pinned: &[&Campaign],
+    active: &[&Campaign],
     rules: &[ApplicableRule<'_>],
     shares: &[RuleShare],
 ) -> Result<Vec<(Factors, Fraction)>, Overflow> {
     let factors = |select: &dyn Fn(&Campaign) -> bool| -> Factors {
-        let selected = pinned.iter().enumerate().filter(|(_, campaign)| select(campaign));
+        let selected = active.iter().enumerate().filter(|(_, campaign)| select(campaign));
         let factor = |(index, campaign): (usize, &&Campaign)| match campaign.effect {
             CampaignEffect::Multiplier(factor) => Some((index, factor)),
             CampaignEffect::Bonus(_) => None,

@@ -13,7 +13,7 @@ use crate::exact::{Fraction, Overflow};
 use crate::explain::{EarningStatus, Explanation, Multiplier, RuleShare};
 use crate::id::RuleId;
 use crate::order::{Order, OrderState, Origin, Pin, Status};
-use crate::program::{Program, RefundPolicy};
+use crate::program::{Campaign, Program, RefundPolicy};
 use crate::rules::basis::{ApplicableRule, OrderBasis};
 use crate::rules::{campaign, refund};
 
@@ -95,7 +95,7 @@ fn explain_entitled(
     let mut basis = OrderBasis::new(state, order, program, claws_back_refunds(program))?;
     let at = placed_at(state, order, gate).unwrap_or(pin.gate_at);
     let total = basis.total()?;
-    let rules = ApplicableRule::all_for(program, pin, at, &total);
+    let rules = ApplicableRule::all_for(program, pin, order, at, &total);
     let unclaimed = basis.base_rule_basis(&rules, &total)?;
 
     let mut shares = Vec::with_capacity(rules.len());
@@ -120,10 +120,15 @@ fn explain_entitled(
     }
 
     let multipliers = multipliers(program, pin);
-    let campaigns = if pin.campaigns.is_empty() {
+    let local = pin.local(at);
+    let is_active = |campaign: &&Campaign| {
+        pin.campaigns.contains(&campaign.id) && campaign.order.are_met_by_order(order, local)
+    };
+    let active: Vec<_> = program.definition().campaigns.iter().filter(is_active).collect();
+    let campaigns = if active.is_empty() {
         Vec::new()
     } else {
-        campaign::campaign_shares(&basis, program, pin, &rules, &shares, multipliers.first())?
+        campaign::campaign_shares(&basis, program, &active, &rules, &shares, multipliers.first())?
     };
 
     // Campaign shares are computed on the points before the tier multiplies them.

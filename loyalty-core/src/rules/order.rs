@@ -289,14 +289,26 @@ impl DecisionBuilder<'_> {
         let tags = program.tags().filter(|tag| context.tags.contains(*tag));
         let tier = self.account.current_tier_id(context.now).cloned();
         let placed = entitle::placed_at(&self.order, &recorded.order, gate).unwrap_or(gate_at);
-        let campaigns = definition
-            .campaigns
-            .iter()
-            .filter(|campaign| campaign.applies(context.tags, tier.as_ref(), placed));
+        let is_first = self.account.progress().lifetime().orders <= 0;
+        let campaigns = definition.campaigns.iter().filter(|campaign| {
+            campaign.applies(context.tags, tier.as_ref(), placed)
+                && campaign.order.are_met_by_customer(context.attributes, is_first)
+        });
         let campaigns = campaigns.map(|campaign| campaign.id.clone()).collect();
+        let eligible = definition.earning.iter().filter(|rule| {
+            let order = &rule.when.order;
+            order.are_about_customer() && order.are_met_by_customer(context.attributes, is_first)
+        });
 
         let pin = Pin::new(context.period.version, gate_at);
-        let mut pin = Pin { tags: tags.cloned().collect(), tier, campaigns, ..pin };
+        let mut pin = Pin {
+            tags: tags.cloned().collect(),
+            tier,
+            campaigns,
+            eligible_rules: eligible.map(|rule| rule.id.clone()).collect(),
+            zone: program.needs_local_time().then_some(context.zone),
+            ..pin
+        };
 
         // Limits are shared by all orders of the customer: this one's part is fixed here.
         if definition.earning.iter().any(|rule| !rule.limits.is_empty()) {

@@ -25,11 +25,11 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
-    AdjustmentReason, Amount, Birthday, Command, Event, Ledger, Line, LineId, Order, OrderId,
-    Origin, OverRefund, Points, Program, Quantity, Refund, RefundAmount, RefundId, Status,
-    Timestamp,
+    AdjustmentReason, Amount, AttributeValue, Attributes, Birthday, Command, Event, Ledger, Line,
+    LineId, Order, OrderId, Origin, OverRefund, Points, Program, Quantity, Refund, RefundAmount,
+    RefundId, Status, Timestamp,
 };
-use model::{Downgrade, Expiry, Model, ModelResult, Rules, Tier, Window};
+use model::{Downgrade, Expiry, Extras, Model, ModelResult, OrderContent, Rules, Tier, Window};
 
 /// A generator of pseudo-random numbers, equal in each run.
 struct SplitMix64(u64);
@@ -127,7 +127,55 @@ fn rules(dice: &mut SplitMix64) -> Rules {
         goal_orders: (dice.number(1, 30), dice.number(1, 90)),
         campaign: (dice.number(1, 4), campaign, campaign + dice.number(1, 100)),
         combine: dice.number(0, 3) as usize,
+        extras: dice.chance(60).then(|| Extras {
+            per_item: dice.number(1, 9),
+            first: dice.number(1, 60),
+            time: (dice.number(1, 30), [0; 7].map(|_| dice.chance(40)), dice.chance(50)),
+            small: (dice.number(1, 30), dice.number(1, 120)),
+            noted: (dice.number(1, 30), dice.number(-3, 4)),
+            level: (dice.number(1, 30), dice.number(-3, 4)),
+        }),
     }
+}
+
+/// The rules of the program's document beside the base rule.
+fn extra_rules(extras: &Extras) -> String {
+    let names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let days: Vec<_> = names
+        .iter()
+        .zip(extras.time.1)
+        .filter(|(_, is_in)| *is_in)
+        .map(|(name, _)| format!("\"{name}\""))
+        .collect();
+    let hours =
+        if extras.time.2 { r#", "hours": {"from": "11:30", "until": "24:00"}"# } else { "" };
+    // No day at all would be no condition.
+    let days = if days.is_empty() {
+        String::new()
+    } else {
+        format!(
+            r#", {{"id": "time", "earn": {{"per_order": {}}}, "when": {{"weekdays": [{}]{hours}}}}}"#,
+            extras.time.0,
+            days.join(",")
+        )
+    };
+    format!(
+        r#"{{"id": "items", "earn": {{"per_item": {}}}}},
+           {{"id": "first", "earn": {{"per_order": {}}}, "when": {{"first_order": true}}}},
+           {{"id": "small", "earn": {{"per_order": {}}}, "when": {{"maximum_spend": {}}}}},
+           {{"id": "noted", "earn": {{"per_order": {}}}, "when": {{"channels": ["app"],
+             "attributes": [{{"of": "order", "name": "note", "at_least": {}}}]}}}},
+           {{"id": "level", "earn": {{"per_order": {}}}, "when": {{
+             "attributes": [{{"of": "customer", "name": "level", "at_most": {}}}]}}}}{days}"#,
+        extras.per_item,
+        extras.first,
+        extras.small.0,
+        extras.small.1,
+        extras.noted.0,
+        extras.noted.1,
+        extras.level.0,
+        extras.level.1,
+    )
 }
 
 fn start() -> NaiveDateTime {
@@ -215,6 +263,10 @@ fn document(rules: &Rules) -> String {
         rules.anniversary, rules.goal_spend.0, rules.goal_spend.1, rules.goal_orders.0, rules.goal_orders.1
     )
     .unwrap();
+    if let Some(extras) = &rules.extras {
+        let base = r#"{"id": "base", "earn": {"per_unit": 1}}"#;
+        write!(text, r#""earning": [{base}, {}],"#, extra_rules(extras)).unwrap();
+    }
     let (factor, from, until) = rules.campaign;
     let at = |half_days: i64| instant(start() + TimeDelta::hours(12 * half_days)).to_rfc3339();
     let combine = ["multiply", "highest", "add"][rules.combine];
@@ -235,12 +287,13 @@ enum ModelCommand {
     Add(i64),
     Subtract(i64),
     Set(i64),
-    /// The price of goods and of shipping.
-    Order(usize, (i64, i64)),
+    Order(usize, OrderContent),
     Cancel(usize),
     /// The number of the refund, its money, and the part of it that is shipping.
     Refund(usize, usize, i64, i64),
     Review,
+    /// Another level of the customer.
+    Level(i64),
     Nothing,
 }
 
@@ -251,24 +304,27 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
     let later = model
         .last_reported_at(order)
         .is_some_and(|reported_at| reported_at < model.now);
+    let shipping = if dice.chance(30) { dice.number(1, 20) } else { 0 };
+    let new = OrderContent {
+        price: (dice.number(1, 200), shipping),
+        halves: dice.number(1, 9),
+        note: dice.number(-4, 5),
+        by_app: dice.chance(60),
+    };
+    let content = model.content(order).unwrap_or(new);
+    let (goods, shipping) = content.price;
+    // An edit keeps the items: what comes back of them is not told.
+    let edit = |price| OrderContent { price, halves: content.halves, ..new };
     match dice.number(0, 100) {
-        0..30 => {
-            let shipping = if dice.chance(30) { dice.number(1, 20) } else { 0 };
-            ModelCommand::Order(known, (dice.number(1, 200), shipping))
-        }
+        0..30 => ModelCommand::Order(known, new),
         // An edit: dearer, or cheaper.
-        30..34 if later => {
-            let (goods, shipping) = model.price(order);
-            ModelCommand::Order(order, (goods + dice.number(1, 50), shipping))
-        }
+        30..34 if later => ModelCommand::Order(order, edit((goods + dice.number(1, 50), shipping))),
         34..38 if later => {
-            let (goods, shipping) = model.price(order);
             let shipping = if dice.chance(50) { shipping } else { 0 };
-            ModelCommand::Order(order, (dice.number(1, goods + 1), shipping))
+            ModelCommand::Order(order, edit((dice.number(1, goods + 1), shipping)))
         }
         38..48 if later => ModelCommand::Cancel(order),
         48..63 if known > 0 => {
-            let (goods, shipping) = model.price(order);
             let amount = dice.number(1, goods + shipping + 10);
             let part = if dice.chance(30) { dice.number(0, amount.min(25) + 1) } else { 0 };
             ModelCommand::Refund(order, number, amount, part)
@@ -276,7 +332,8 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
         63..70 => ModelCommand::Add(dice.number(0, 100)),
         70..80 => ModelCommand::Subtract(dice.number(0, 150)),
         80..83 => ModelCommand::Set(dice.number(0, 200)),
-        83..95 => ModelCommand::Review,
+        83..93 => ModelCommand::Review,
+        93..96 => ModelCommand::Level(dice.number(-4, 5)),
         _ => ModelCommand::Nothing,
     }
 }
@@ -289,8 +346,12 @@ fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
         ModelCommand::Refund(order, _, amount, shipping) => model.refund(order, amount, shipping),
         ModelCommand::Review => model.review(),
         ModelCommand::Nothing => Ok(()),
-        ModelCommand::Order(order, price) => {
-            model.record_order(order, price);
+        ModelCommand::Level(level) => {
+            model.level = level;
+            Ok(())
+        }
+        ModelCommand::Order(order, content) => {
+            model.record_order(order, content);
             Ok(())
         }
         ModelCommand::Cancel(order) => {
@@ -315,17 +376,18 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
             Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
         }
         ModelCommand::Set(to) => Command::SetBalance { to: points(to), reason: None },
-        ModelCommand::Order(order, (goods, shipping)) => {
-            let line = Line {
-                id: LineId::new("1").unwrap(),
-                product: None,
-                categories: Vec::new(),
-                quantity: Quantity::from(1),
-                amount: money(goods),
-                gift_card: false,
-            };
-            let order_of = Order::new([line]).unwrap();
-            let snapshot = Arc::new(order_of.with_shipping(money(shipping)).unwrap());
+        ModelCommand::Order(order, content) => {
+            let (goods, shipping) = content.price;
+            let line = Line::new(LineId::new("1").unwrap(), money(goods))
+                .with_quantity(halves_of_units(content.halves));
+            let note = AttributeValue::number(content.note.into()).unwrap();
+            let channel = if content.by_app { "app" } else { "web" };
+            let snapshot = Order::new([line])
+                .and_then(|order| order.with_shipping(money(shipping)))
+                .unwrap()
+                .with_channel(channel.parse().unwrap())
+                .with_attributes(Attributes::new([("note".parse().unwrap(), note)]).unwrap());
+            let snapshot = Arc::new(snapshot);
             let (order, status, at, origin) =
                 (order_id(order), Status::Paid, Some(now), Origin::Shop);
             Command::RecordOrder { order, snapshot, status, at, origin }
@@ -348,8 +410,17 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
         ModelCommand::Review => {
             Command::PerformAction { action: "review".parse().unwrap(), points: None }
         }
-        ModelCommand::Nothing => Command::CatchUp,
+        ModelCommand::Level(_) | ModelCommand::Nothing => Command::CatchUp,
     }
+}
+
+fn halves_of_units(halves: i64) -> Quantity {
+    Quantity::new(rust_decimal::Decimal::new(halves * 5, 1)).unwrap()
+}
+
+fn level_attributes(level: i64) -> Attributes {
+    let level = AttributeValue::number(level.into()).unwrap();
+    Attributes::new([("level".parse().unwrap(), level)]).unwrap()
 }
 
 /// The compared state: balance, pending points, debt, the tier with its end, and the lots.
@@ -421,6 +492,7 @@ fn sequence(seed: u64) {
     let mut ledger = Ledger::new(program);
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
     ledger.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
+    ledger.set_attributes(level_attributes(0));
 
     // Another ledger catches up at each half day.
     let mut punctual = dice.chance(10).then(|| ledger.clone());
@@ -444,6 +516,11 @@ fn sequence(seed: u64) {
             "before: {}",
             describe()
         );
+        if let ModelCommand::Level(level) = model_command {
+            for ledger in [&mut ledger].into_iter().chain(punctual.as_mut()) {
+                ledger.set_attributes(level_attributes(level));
+            }
+        }
         let command = command(model_command, now);
         let foreseen = dice.chance(10).then(|| ledger.dry_run(&command, now));
         let actual = ledger.execute(&command, now);

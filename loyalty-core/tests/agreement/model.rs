@@ -33,6 +33,33 @@ pub(crate) struct Tier {
     pub(crate) entry: Option<(i64, bool, bool)>,
 }
 
+/// Points beside one for each unit of money, each with its conditions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extras {
+    /// Points for each whole item.
+    pub(crate) per_item: i64,
+    /// Points of a first order.
+    pub(crate) first: i64,
+    /// Points of orders on weekdays, counted from Monday, and then only in the afternoon.
+    pub(crate) time: (i64, [bool; 7], bool),
+    /// Points of orders of at most this much.
+    pub(crate) small: (i64, i64),
+    /// Points of orders by the app whose note is at least this.
+    pub(crate) noted: (i64, i64),
+    /// Points of customers whose level is at most this.
+    pub(crate) level: (i64, i64),
+}
+
+/// What the shop reports of an order: the price of goods and of shipping, half items, a note,
+/// and its channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrderContent {
+    pub(crate) price: (i64, i64),
+    pub(crate) halves: i64,
+    pub(crate) note: i64,
+    pub(crate) by_app: bool,
+}
+
 /// A program, in numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -60,6 +87,7 @@ pub(crate) struct Rules {
     pub(crate) campaign: (i64, i64, i64),
     /// 0 multiply, 1 highest, 2 add.
     pub(crate) combine: usize,
+    pub(crate) extras: Option<Extras>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,8 +102,10 @@ pub(crate) struct Lot {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    /// The price of the goods, and of their shipping.
-    price: (i64, i64),
+    content: OrderContent,
+    extras: Option<Extras>,
+    /// Points whose conditions were judged when the order was new.
+    pinned_points: i64,
     /// The highest total that it was reported with.
     highest: i64,
     /// Money given back for goods, and what was said to be for shipping.
@@ -95,7 +125,7 @@ pub(crate) struct Order {
 
 impl Order {
     fn total(&self) -> i64 {
-        self.price.0 + self.price.1
+        self.content.price.0 + self.content.price.1
     }
 
     fn is_entitled(&self) -> bool {
@@ -105,19 +135,33 @@ impl Order {
     /// What is left of the goods. Edits bear refunds first; more shipping than there is was
     /// goods.
     fn remaining_amount(&self) -> i64 {
-        let (goods, shipping) = self.price;
+        let (goods, shipping) = self.content.price;
         let for_goods = self.refunded.0 + (self.refunded.1 - shipping).max(0);
         let edited_away = self.highest - self.total();
         let left = goods - (for_goods - edited_away).max(0);
         if self.cancelled { 0 } else { left.max(0) }
     }
 
+    fn points(&self) -> i64 {
+        let (left, goods) = (self.remaining_amount(), self.content.price.0);
+        let Some(extras) = self.extras.filter(|_| left > 0) else {
+            return left * self.factor;
+        };
+
+        let mut whole = left + self.pinned_points;
+        if left <= extras.small.1 {
+            whole += extras.small.0;
+        }
+        if self.content.by_app && self.content.note >= extras.noted.1 {
+            whole += extras.noted.0;
+        }
+        // Money that came back takes its share of the items' points. All is rounded once.
+        let items = extras.per_item * (self.content.halves / 2);
+        (whole * goods + items * left) * self.factor / goods
+    }
+
     fn counts(&self) -> [i64; 3] {
-        [
-            self.remaining_amount(),
-            self.remaining_amount() * self.factor,
-            i64::from(self.is_entitled()),
-        ]
+        [self.remaining_amount(), self.points(), i64::from(self.is_entitled())]
     }
 }
 
@@ -147,6 +191,8 @@ pub(crate) struct Model {
     anniversaries: Vec<u32>,
     goals: [bool; 2],
     pub(crate) granted_points: i64,
+    /// The customer's level.
+    pub(crate) level: i64,
 }
 
 impl Model {
@@ -171,6 +217,7 @@ impl Model {
             anniversaries: Vec::new(),
             goals: [false; 2],
             granted_points: 0,
+            level: 0,
         }
     }
 
@@ -637,12 +684,31 @@ impl Model {
         self.orders.get(order).map(|order| order.last_reported_at)
     }
 
-    pub(crate) fn price(&self, order: usize) -> (i64, i64) {
-        self.orders.get(order).map_or((0, 0), |order| order.price)
+    pub(crate) fn content(&self, order: usize) -> Option<OrderContent> {
+        self.orders.get(order).map(|order| order.content)
+    }
+
+    /// The points of a new order whose conditions are judged now and never again.
+    fn pinned_points(&self) -> i64 {
+        let Some(extras) = self.rules.extras else { return 0 };
+        let mut points = 0;
+        if !self.orders.iter().any(Order::is_entitled) {
+            points += extras.first;
+        }
+
+        let (timed, days, afternoon) = extras.time;
+        let day = usize::try_from(self.now.weekday().num_days_from_monday()).unwrap();
+        if days[day] && (!afternoon || self.now.time() != NaiveTime::MIN) {
+            points += timed;
+        }
+        if self.level <= extras.level.1 {
+            points += extras.level.0;
+        }
+        points
     }
 
     /// Records the next new order, or a known one with another price, which reopens it.
-    pub(crate) fn record_order(&mut self, order: usize, price: (i64, i64)) {
+    pub(crate) fn record_order(&mut self, order: usize, content: OrderContent) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
@@ -657,8 +723,10 @@ impl Model {
             };
             let (gate, counts_until) = (self.now, self.counts_until());
             let zero = Order {
-                price,
-                highest: price.0 + price.1,
+                content,
+                extras: self.rules.extras,
+                pinned_points: self.pinned_points(),
+                highest: content.price.0 + content.price.1,
                 refunded: (0, 0),
                 cancelled: false,
                 factor,
@@ -676,7 +744,7 @@ impl Model {
         } else {
             let old = self.orders[order].counts();
             let known = &mut self.orders[order];
-            (known.price, known.cancelled, known.last_reported_at) = (price, false, self.now);
+            (known.content, known.cancelled, known.last_reported_at) = (content, false, self.now);
             known.highest = known.highest.max(known.total());
             self.reconcile(order, before, old);
         }
@@ -708,8 +776,7 @@ impl Model {
 
     fn reconcile(&mut self, index: usize, before: Option<usize>, old: [i64; 3]) {
         let order = self.orders[index].clone();
-        let (entitled, net_awarded) =
-            (order.remaining_amount() * order.factor, order.awarded - order.taken);
+        let (entitled, net_awarded) = (order.points(), order.awarded - order.taken);
 
         if entitled > net_awarded {
             let earned = if order.awarded == 0 { order.gate } else { self.now };

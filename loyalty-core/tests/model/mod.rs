@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loyalty_core::program::{EarningConditions, EarningFormula, ProgramDefinition, RefundPolicy};
+use loyalty_core::program::{
+    AttributeOwner, AttributeTest, EarningConditions, EarningFormula, OrderConditions,
+    ProgramDefinition, RefundPolicy, Weekday,
+};
 use loyalty_core::{
-    Amount, Line, LineId, Order, Rate, Refund, RefundAmount, RefundCurrency, Rounding, Tag, TierId,
-    Timestamp,
+    Amount, AttributeValue, Attributes, Line, LineId, Order, Rate, Refund, RefundAmount,
+    RefundCurrency, Rounding, Tag, TierId, Timestamp,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -19,6 +22,8 @@ pub(crate) struct OrderFacts<'a> {
     pub(crate) as_paid: Option<&'a Order>,
     pub(crate) refunds: &'a [Refund],
     pub(crate) tags: &'a BTreeSet<Tag>,
+    /// Attributes of the customer, who has no other order.
+    pub(crate) attributes: &'a Attributes,
     pub(crate) tier: Option<&'a TierId>,
     pub(crate) at: Timestamp,
 }
@@ -72,9 +77,11 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     let at = order.placed_at.unwrap_or(facts.at);
     let applies = |when: &EarningConditions| {
         let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
-        let spent = when.minimum_spend.is_none_or(|minimum| basis_left >= money(minimum));
+        let spent = when.minimum_spend.is_none_or(|minimum| basis_left >= money(minimum))
+            && when.maximum_spend.is_none_or(|maximum| basis_left <= money(maximum));
         tagged
             && spent
+            && order_conditions_are_met(facts, &when.order, at)
             && when.from.is_none_or(|from| at >= from)
             && when.until.is_none_or(|until| at < until)
     };
@@ -82,7 +89,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
     let rules: Vec<_> = parts.earning.iter().filter(|rule| applies(&rule.when)).collect();
     let mut sum = BigRational::zero();
     for rule in &rules {
-        let scoped = !rule.when.products.is_empty() || !rule.when.categories.is_empty();
+        let scoped = is_scoped(&rule.when);
         let replaced = |line: &&&Line| {
             rules
                 .iter()
@@ -105,7 +112,7 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             }
             EarningFormula::PerItem(points) => {
                 let items =
-                    own_lines.iter().map(|line| kept_units(line, refunds)).sum::<i64>() / 1_000;
+                    own_lines.iter().map(|line| returned.kept_units(line)).sum::<i64>() / 1_000;
                 BigRational::from_integer((points.get() * items).into()) * &share
             }
             EarningFormula::PerOrder(points) => {
@@ -153,9 +160,70 @@ fn untaxed_share(order: &Order, parts: &ProgramDefinition) -> BigRational {
     }
 }
 
+fn is_scoped(when: &EarningConditions) -> bool {
+    let attributes = &when.order.attributes;
+    !when.products.is_empty()
+        || !when.categories.is_empty()
+        || attributes
+            .iter()
+            .any(|condition| condition.of == AttributeOwner::Line)
+}
+
 fn covers(when: &EarningConditions, line: &Line) -> bool {
-    line.product.as_ref().is_some_and(|id| when.products.contains(id))
-        || line.categories.iter().any(|id| when.categories.contains(id))
+    let any_product = when.products.is_empty() && when.categories.is_empty();
+    let named = any_product
+        || line.product.as_ref().is_some_and(|id| when.products.contains(id))
+        || line.categories.iter().any(|id| when.categories.contains(id));
+    named && has_attributes(&when.order, AttributeOwner::Line, &line.attributes)
+}
+
+/// Conditions on the order and the customer, in UTC.
+fn order_conditions_are_met(facts: &OrderFacts<'_>, when: &OrderConditions, at: Timestamp) -> bool {
+    let day = at.format("%A").to_string().to_lowercase();
+    let days: Vec<&str> = Weekday::NAMES
+        .iter()
+        .filter(|(_, day)| when.weekdays.contains(day))
+        .map(|(name, _)| *name)
+        .collect();
+    let time = at.format("%H:%M").to_string();
+    let in_hours = when.hours.is_none_or(|hours| {
+        let (from, until) = (hours.from.to_string(), hours.until.to_string());
+        let (after, before) = (from <= time, time < until);
+        if from < until { after && before } else { after || before }
+    });
+    let channel = facts.order.channel.as_ref();
+
+    (days.is_empty() || days.contains(&day.as_str()))
+        && in_hours
+        && (when.channels.is_empty() || channel.is_some_and(|id| when.channels.contains(id)))
+        && when.first_order != Some(false)
+        && has_attributes(when, AttributeOwner::Order, &facts.order.attributes)
+        && has_attributes(when, AttributeOwner::Customer, facts.attributes)
+}
+
+fn has_attributes(when: &OrderConditions, owner: AttributeOwner, attributes: &Attributes) -> bool {
+    when.attributes
+        .iter()
+        .filter(|condition| condition.of == owner)
+        .all(|condition| {
+            let Some(value) = attributes.get(&condition.name) else {
+                return false;
+            };
+            let number = match value {
+                AttributeValue::Number(number) => Some(rational(&number.to_string())),
+                AttributeValue::Bool(_) | AttributeValue::Text(_) => None,
+            };
+            match &condition.test {
+                AttributeTest::Equals(wanted) => value == wanted,
+                AttributeTest::In(wanted) => wanted.iter().any(|wanted| value == wanted),
+                AttributeTest::AtLeast(least) => {
+                    number.is_some_and(|number| number >= rational(&least.to_string()))
+                }
+                AttributeTest::AtMost(most) => {
+                    number.is_some_and(|number| number <= rational(&most.to_string()))
+                }
+            }
+        })
 }
 
 /// The factor from a refund's currency to the shop's, if it is known.
@@ -321,6 +389,19 @@ impl<'a> Returned<'a> {
         let none = BigRational::zero();
         positive(by_units - self.borne.get(&line.id).unwrap_or(&none))
     }
+
+    /// The units of a line that cost something and are left, in thousandths.
+    fn kept_units(&self, line: &Line) -> i64 {
+        if self.kept(line).is_zero() {
+            return 0;
+        }
+        let ((latest, _), (most, _)) = self.facts.line(&line.id);
+        let returned = self
+            .lines
+            .get(&line.id)
+            .map_or(0, |(plain, priced, _)| plain + priced);
+        (latest - (returned - (most - latest).min(returned))).max(0)
+    }
 }
 
 impl OrderFacts<'_> {
@@ -355,12 +436,6 @@ fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
         .filter(|(id, _)| id == line)
         .map(|(_, units)| units.thousandths())
         .sum()
-}
-
-/// Units that cost something and were not returned, in thousandths.
-fn kept_units(line: &Line, refunds: &[Refund]) -> i64 {
-    let kept = line.quantity.thousandths() - returned_units(&line.id, refunds);
-    if line.amount.is_zero() { 0 } else { kept.max(0) }
 }
 
 /// Returns true if no refund names the line, or units of it are left.
@@ -438,7 +513,7 @@ fn positive(value: BigRational) -> BigRational {
     if value.is_negative() { BigRational::zero() } else { value }
 }
 
-/// Parses `123`, `1.23` and `1/3`.
+/// Parses `123`, `-1.23` and `1/3`.
 pub(crate) fn rational(text: &str) -> BigRational {
     if let Some((numerator, denominator)) = text.split_once('/') {
         return BigRational::new(numerator.parse().unwrap(), denominator.parse().unwrap());

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
-    AdjustmentReason, Amount, Command, Event, Ledger, Line, LineId, Order, OrderId, Origin,
-    OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
+    AdjustmentReason, Amount, Attributes, Command, Event, Ledger, Line, LineId, Order, OrderId,
+    Origin, OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status,
+    Timestamp,
 };
 
 /// One point per full ten units of currency.
@@ -79,6 +80,7 @@ pub fn line(id: &str, quantity: &str, cost: &str) -> Line {
         quantity: units(quantity),
         amount: amount(cost),
         gift_card: false,
+        attributes: Attributes::EMPTY,
     }
 }
 

@@ -101,7 +101,8 @@ pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .with_zone(shop.zone)
         .with_minor_digits(shop.minor_digits())
         .with_periods(&[], ProgramPeriod { version, ..context.period })
-        .with_tags(&trial.tags);
+        .with_tags(&trial.tags)
+        .with_attributes(&trial.attributes);
     let explanation = simulate_order(&context, trial.order, trial.tier, &shop)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(
         &explanation,

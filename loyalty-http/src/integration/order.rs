@@ -6,7 +6,8 @@
 
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    Amount, CategoryId, Line, LineId, Order, OrderState, Quantity, RefundContent, Timestamp,
+    Amount, Attributes, CategoryId, Line, LineId, Order, OrderState, Quantity, RefundContent,
+    Timestamp,
 };
 use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -41,6 +42,8 @@ impl wire::Order {
             codes: self.codes(),
             automatic_rules: Vec::new(),
             checkout: None,
+            channel: None,
+            attributes: Attributes::EMPTY,
             presentment: None,
         })
     }
@@ -99,7 +102,16 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
     categories.dedup();
 
     let (product, quantity) = (product.product_id.clone(), product.quantity);
-    Ok(Line { id, product, categories, quantity, amount, gift_card: false })
+    let attributes = Attributes::EMPTY;
+    Ok(Line {
+        id,
+        product,
+        categories,
+        quantity,
+        amount,
+        gift_card: false,
+        attributes,
+    })
 }
 
 /// The weight of a line: its price times its quantity, in ten-thousandths, limited to the
@@ -201,6 +213,7 @@ impl wire::Customer {
             zip: set_if_sent(zip),
             country: set_if_sent(country),
             tags: None,
+            attributes: None,
             household: None,
         };
         (CustomerRef::new(self.id, self.email), change)

@@ -21,7 +21,10 @@ pub(super) const ROUTES: &[Route] = &[
                   "email": "grace@example.com",
                   "first_name": "Grace",
                   "birthday": "1990-12-31",
-                  "tags": ["vip"]
+                  "tags": ["vip"],
+                  "attributes": {
+                    "language": "en"
+                  }
                 }"#,
             )
             .creates::<CustomerResponse<'_>>()

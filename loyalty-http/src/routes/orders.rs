@@ -17,7 +17,8 @@ pub(super) const ROUTES: &[Route] = &[
             .described(
                 "Send the whole order with each change of its status. The order of \
              reports and their repetition do not matter. A status that steps back \
-             takes nothing back; a cancelled order earns nothing.",
+             takes nothing back; a cancelled order earns nothing. Attributes of the order \
+             and its lines are kept for ever: put no names or other personal data there.",
             )
             .accepts::<OrderBody>(
                 r#"{
@@ -31,7 +32,10 @@ pub(super) const ROUTES: &[Route] = &[
                       "product_id": "tea",
                       "categories": ["drinks"],
                       "quantity": 2,
-                      "amount": "29.90"
+                      "amount": "29.90",
+                      "attributes": {
+                        "organic": true
+                      }
                     },
                     {
                       "product_id": "cup",
@@ -40,7 +44,8 @@ pub(super) const ROUTES: &[Route] = &[
                     }
                   ],
                   "shipping": "4.90",
-                  "total": "54.85"
+                  "total": "54.85",
+                  "channel": "app"
                 }"#,
             )
             .returns::<OrderResponse<'_>>()

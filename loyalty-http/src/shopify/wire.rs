@@ -223,6 +223,7 @@ impl ShopifyCustomerBody {
                 PatchField::Clear => Some(BTreeSet::new()),
                 PatchField::Set(tags) => tags.parse(profile)?,
             },
+            attributes: None,
             household: None,
         })
     }

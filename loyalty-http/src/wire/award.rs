@@ -1,6 +1,6 @@
 //! Actions and awards on the wire.
 
-use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points};
+use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points, Statement};
 use loyalty_store::{CustomerRef, Receipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,9 @@ pub(crate) struct AwardResponse<'a> {
     expires_at: Option<TimeText>,
     /// The award as a sentence.
     text: String,
+    /// What the sentence says, in no language.
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
     #[serde(skip)]
     spendable_points: Points,
 }
@@ -148,6 +151,7 @@ impl<'a> AwardResponse<'a> {
             pending_until: None,
             expires_at: None,
             text: award.explain(points),
+            statements: vec![award.statement(points)],
             spendable_points: points,
         }
     }

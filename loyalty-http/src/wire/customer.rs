@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp};
+use loyalty_core::{
+    Attributes, Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp,
+};
 use loyalty_store::{CustomerRef, CustomerView, FieldChange as Changed, ProfileChange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,8 @@ pub(crate) struct CustomerBody {
     country: Option<Text<100>>,
     #[schemars(length(max = MAX_TAGS))]
     tags: Option<Vec<ParsedField<Tag>>>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 impl CustomerBody {
@@ -70,6 +74,7 @@ impl CustomerBody {
             zip: text(self.zip.map(Text::into_string)),
             country: text(self.country.map(Text::into_string)),
             tags: self.tags.map(parse_tags).transpose()?,
+            attributes: self.attributes,
             household: None,
         };
         Ok((who, change))
@@ -112,6 +117,9 @@ pub(crate) struct CustomerPatch {
     country: PatchField<Text<100>>,
     #[schemars(length(max = MAX_TAGS))]
     tags: PatchField<Vec<ParsedField<Tag>>>,
+    /// All attributes.
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: PatchField<Attributes>,
     /// A tier set by hand.
     tier: PatchField<ParsedField<TierId>>,
     /// The end of that tier.
@@ -139,6 +147,11 @@ impl CustomerPatch {
                 PatchField::Keep => None,
                 PatchField::Clear => Some(BTreeSet::new()),
                 PatchField::Set(list) => Some(parse_tags(list)?),
+            },
+            attributes: match self.attributes {
+                PatchField::Keep => None,
+                PatchField::Clear => Some(Attributes::EMPTY),
+                PatchField::Set(attributes) => Some(attributes),
             },
             household: None,
         };
@@ -234,6 +247,8 @@ pub(crate) struct CustomerResponse<'a> {
     country: Option<&'a str>,
     #[schemars(with = "Vec<schema::Id>")]
     tags: &'a BTreeSet<Tag>,
+    #[schemars(with = "schema::Attributes")]
+    attributes: &'a Attributes,
     /// The tier set by hand, while it is valid.
     #[schemars(with = "Option<schema::Id>")]
     tier: Option<TierId>,
@@ -258,6 +273,7 @@ impl<'a> CustomerResponse<'a> {
             zip: profile.zip.as_deref(),
             country: profile.country.as_deref(),
             tags: &profile.tags,
+            attributes: &profile.attributes,
             tier_until: tier.as_ref().and_then(|tier| tier.until).map(TimeText),
             tier: tier.map(|tier| tier.id),
             point_balance: customer.balance(now),

@@ -229,14 +229,13 @@ impl RemainingBasisResponse {
 
 impl<'a> RuleShareResponse<'a> {
     fn new(share: &'a RuleShare) -> Self {
-        let at_most = share.allowance.map(|allowance| allowance.points);
         Self {
             rule_id: &share.rule,
             earn: &share.earn,
             basis: &share.basis,
             items: share.items.as_ref().map(Fraction::to_string),
             points: &share.points,
-            at_most,
+            at_most: share.at_most(),
         }
     }
 }

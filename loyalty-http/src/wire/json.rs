@@ -19,7 +19,7 @@ use serde::de::{self, Deserialize};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use crate::problem::{ErrorStatus, Problem};
+use crate::problem::{ErrorStatus, Problem, to_sentence};
 use strict::StrictObjects;
 
 /// Reads a body, or returns a problem with the place of the first fault.
@@ -195,7 +195,7 @@ fn data_problem(text: &str, mut pointer: String) -> Problem {
         let detail = format!("This must be {expected}, within its bounds.");
         return code.problem(detail, pointer);
     }
-    BodyErrorCode::InvalidValue.problem(truncate(text), pointer)
+    BodyErrorCode::InvalidValue.problem(to_sentence(&truncate(text)), pointer)
 }
 
 /// Returns the part between a beginning and the last backtick.

@@ -7,7 +7,8 @@ use loyalty_core::award::AwardReason;
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::lot::{Clawback, LotCredit};
 use loyalty_core::{
-    ActionId, Calculation, Event, OrderId, Points, RedemptionId, RewardId, TierId, Timestamp,
+    ActionId, Calculation, Event, OrderId, Points, RedemptionId, RewardId, Statement, Statements,
+    TierId, Timestamp,
 };
 use loyalty_store::{JournalRow, Seq};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -120,6 +121,10 @@ struct EntryDetails<'a> {
     /// The entry as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What the sentence says, in no language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
 }
 
 /// The entries of a row of the journal, newest first. Events about orders alone are no entries.
@@ -175,16 +180,17 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("points_released", details.with_lot(into.as_ref()))
         }
         Event::AwardGiven { points, lot, award, .. } => {
-            let details = EntryDetails::of_award(&award.reason, award.explain(*points));
+            let details = EntryDetails::of_award(&award.reason, award.statement(*points));
             (award.reason.name(), details.with_lot(lot.as_ref()))
         }
         Event::AwardTakenBack { reason, clawback, .. } => {
-            let text = format!("What was given {reason} is taken back.");
-            let details = EntryDetails::of_award(reason, text);
+            let statement = Statement::BonusTakenBack { reason: reason.clone() };
+            let details = EntryDetails::of_award(reason, statement);
             ("award_taken_back", details.with_clawback(clawback))
         }
         Event::RewardRedeemed { issue } => {
-            let details = EntryDetails::of_redemption(issue.id).with_text(issue.to_string());
+            let details =
+                EntryDetails::of_redemption(issue.id).with_statements(vec![issue.statement()]);
             ("reward_redeemed", EntryDetails { reward_id: Some(&issue.reward), ..details })
         }
         Event::RedemptionUsed { redemption, order, .. } => {
@@ -197,7 +203,8 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("redemption_reopened", EntryDetails { order_id: Some(order), ..details })
         }
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
-            let details = EntryDetails::of_redemption(*redemption).with_text(returned.to_string());
+            let details =
+                EntryDetails::of_redemption(*redemption).with_statements(returned.statements());
             ("redemption_cancelled", EntryDetails { order_id: order.as_ref(), ..details })
         }
         Event::RedemptionRefunded { redemption, order, returned, .. } => {
@@ -205,13 +212,13 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("redemption_refunded", EntryDetails { order_id: Some(order), ..details })
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
-            let text = returned.as_ref().map(ToString::to_string);
             let details = EntryDetails::of_redemption(*redemption);
-            ("redemption_expired", EntryDetails { text, ..details })
+            let statements = returned.as_ref().map(|returned| returned.statements());
+            ("redemption_expired", details.with_statements(statements.unwrap_or_default()))
         }
         Event::TierChanged { change } => {
             let details = EntryDetails::of_tier(change.to.as_ref(), None);
-            ("tier_changed", details.with_text(change.to_string()))
+            ("tier_changed", details.with_statements(vec![change.statement()]))
         }
         Event::TierLapsed { tier, until, .. } => {
             ("tier_lapsed", EntryDetails::of_tier(Some(tier), Some(*until)))
@@ -249,9 +256,9 @@ impl<'a> EntryDetails<'a> {
         }
     }
 
-    fn of_award(reason: &'a AwardReason, text: String) -> Self {
+    fn of_award(reason: &'a AwardReason, statement: Statement) -> Self {
         let action_id = reason.action();
-        Self { action_id, ..Self::default() }.with_text(text)
+        Self { action_id, ..Self::default() }.with_statements(vec![statement])
     }
 
     fn of_order(order_id: Option<&'a OrderId>) -> Self {
@@ -260,7 +267,7 @@ impl<'a> EntryDetails<'a> {
 
     fn of_calculation(order: &'a OrderId, calculation: &'a Calculation) -> Self {
         let explanation = Some(ExplanationResponse::from_calculation(calculation));
-        let details = Self::of_order(Some(order)).with_text(calculation.to_string());
+        let details = Self::of_order(Some(order)).with_statements(calculation.statements());
         Self { explanation, ..details }
     }
 
@@ -272,8 +279,10 @@ impl<'a> EntryDetails<'a> {
         Self { tier, tier_until: until.map(TimeText), ..Self::default() }
     }
 
-    fn with_text(self, text: String) -> Self {
-        Self { text: Some(text), ..self }
+    /// The statements, and the sentence that they make.
+    fn with_statements(self, statements: Vec<Statement>) -> Self {
+        let text = (!statements.is_empty()).then(|| Statements(&statements).to_string());
+        Self { text, statements, ..self }
     }
 
     fn expiring_at(self, at: Option<Timestamp>) -> Self {

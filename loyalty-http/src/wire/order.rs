@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
-    Event, Explanation, Line, LineId, Money, Order, OrderId, OrderState, Origin, Points,
-    PriceRuleId, ProductId, Rejection as Refusal, Status, Timestamp,
+    Amount, Attributes, Calculation, CategoryId, ChannelId, CheckoutId, CodeId, Command, Currency,
+    CustomerId, Email, Event, Explanation, Line, LineId, Money, Order, OrderId, OrderState, Origin,
+    Points, PriceRuleId, ProductId, Rejection as Refusal, Statement, Statements, Status, Timestamp,
 };
 use loyalty_store::{
     CodeView, CustomerRef, CustomerView, NumericId, OrderCode, OrderRule, ProfileChange, Receipt,
@@ -70,6 +70,10 @@ pub(crate) struct OrderBody {
     automatic_discounts: Option<Vec<AnyId<NumericId>>>,
     /// The checkout of the order. Its reservations become uses.
     checkout_id: Option<ParsedField<CheckoutId>>,
+    /// The channel by which the order came, such as `web` or `pos`.
+    channel: Option<ParsedField<ChannelId>>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// A line of an order.
@@ -85,6 +89,8 @@ struct OrderLineBody {
     /// The price of the whole line, net of its discounts.
     amount: ParsedField<Amount>,
     gift_card: Option<bool>,
+    #[schemars(with = "Option<schema::Attributes>")]
+    attributes: Option<Attributes>,
 }
 
 /// The amounts of an order in the shop's currency, for an order in another one.
@@ -204,6 +210,8 @@ impl OrderBody {
             codes: codes.into_iter().map(|code| code.0).collect(),
             automatic_rules: rules.into_iter().map(|rule| PriceRuleId(rule.0.get())).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
+            channel: self.channel.map(|channel| channel.0),
+            attributes: self.attributes.unwrap_or_default(),
             presentment: None,
         };
         let currency = self.currency.map(|currency| currency.0);
@@ -284,6 +292,7 @@ impl OrderLineBody {
             quantity: line.quantity.0,
             amount: line.amount.0,
             gift_card: line.gift_card.unwrap_or_default(),
+            attributes: line.attributes.unwrap_or_default(),
         })
     }
 }
@@ -366,6 +375,10 @@ pub(crate) struct OrderResponse<'a> {
     /// The explanation as sentences.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What the sentences say, in no language.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
@@ -470,6 +483,7 @@ impl<'a> OrderResponse<'a> {
             customer,
             explanation: None,
             text: None,
+            statements: Vec::new(),
             discount_codes: Vec::new(),
             automatic_discounts: Vec::new(),
         }
@@ -534,21 +548,23 @@ impl<'a> OrderResponse<'a> {
             points_changed: Some(changed),
             awards,
             explanation: why.map(ExplanationResponse::from_calculation),
-            text: why.map(Calculation::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeResponse::from).collect(),
             automatic_discounts: receipt.rules.iter().map(OrderRuleResponse::from).collect(),
-            ..answer
+            ..answer.with_statements(why.map(Calculation::statements).unwrap_or_default())
         }
     }
 
     /// Adds the explanation of the order's points.
     pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
-        let text = Some(explanation.to_string());
-        Self {
-            explanation: Some(ExplanationResponse::new(explanation)),
-            text,
-            ..self
-        }
+        let explained = self.with_statements(explanation.statements());
+        let explanation = Some(ExplanationResponse::new(explanation));
+        Self { explanation, ..explained }
+    }
+
+    /// Adds the statements, and the sentences that they make.
+    fn with_statements(self, statements: Vec<Statement>) -> Self {
+        let text = (!statements.is_empty()).then(|| Statements(&statements).to_string());
+        Self { text, statements, ..self }
     }
 }
 

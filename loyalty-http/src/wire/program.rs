@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use loyalty_core::{
+    Attributes, Explanation, Points, Program, ProgramVersion, Statement, Tag, TierId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,6 +85,9 @@ pub(crate) struct DryRunBody<'a> {
     order: OrderBody,
     /// The tags of the customer.
     customer_tags: Option<Vec<ParsedField<Tag>>>,
+    /// The attributes of the customer.
+    #[schemars(with = "Option<schema::Attributes>")]
+    customer_attributes: Option<Attributes>,
     /// The tier of the customer.
     tier: Option<ParsedField<TierId>>,
 }
@@ -94,6 +99,7 @@ pub(crate) struct DryRun {
     pub(crate) program: Option<Program>,
     pub(crate) order: OrderBody,
     pub(crate) tags: BTreeSet<Tag>,
+    pub(crate) attributes: Attributes,
     pub(crate) tier: Option<TierId>,
 }
 
@@ -110,6 +116,7 @@ impl DryRunBody<'_> {
                 .into_iter()
                 .map(|tag| tag.0)
                 .collect(),
+            attributes: self.customer_attributes.unwrap_or_default(),
             tier: self.tier.map(|tier| tier.0),
         })
     }
@@ -123,6 +130,9 @@ pub(crate) struct DryRunResponse<'a> {
     points: Points,
     explanation: ExplanationResponse<'a>,
     text: String,
+    /// What the text says, in no language.
+    #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
+    statements: Vec<Statement>,
 }
 
 impl<'a> DryRunResponse<'a> {
@@ -134,6 +144,7 @@ impl<'a> DryRunResponse<'a> {
             points,
             explanation: if published { answer } else { answer.without_version() },
             text,
+            statements: explanation.statements(),
         }
     }
 }

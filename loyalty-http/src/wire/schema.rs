@@ -4,6 +4,7 @@
 //! that says too little, names its schema here: `#[schemars(with = "schema::Points")]`.
 
 pub(crate) mod program;
+pub(crate) mod statement;
 
 use std::borrow::Cow;
 
@@ -113,6 +114,34 @@ values! {
     Date { "type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     /// A month of the calendar.
     Month { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$" };
+    /// Free facts for conditions of a program, by name: texts, numbers and booleans, 20 at most.
+    /// Those of orders and lines are kept for ever: they must not contain personal data.
+    Attributes {
+        "type": "object",
+        "maxProperties": 20,
+        "propertyNames": {
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"
+        },
+        "additionalProperties": { "$ref": "#/components/schemas/AttributeValue" }
+    };
+    /// The value of an attribute. A number has at most four decimals.
+    AttributeValue {
+        "anyOf": [
+            { "type": "boolean" },
+            { "type": "number", "minimum": -100_000_000_000_i64, "maximum": 100_000_000_000_i64 },
+            {
+                "type": "string",
+                "maxLength": 255,
+                "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"
+            }
+        ]
+    };
+    /// A number of an attribute. It has at most four decimals.
+    AttributeNumber { "type": "number", "minimum": -100_000_000_000_i64, "maximum": 100_000_000_000_i64 };
+    /// A local time of day, from 00:00 to 24:00.
+    TimeOfDay { "type": "string", "pattern": "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$" };
     /// A calendar period such as P1Y, P9M or P30D.
     Period { "type": "string", "pattern": "^P" };
     /// A currency of ISO 4217.

@@ -7,12 +7,13 @@ use std::marker::PhantomData;
 use chrono::{NaiveDate, TimeDelta};
 use loyalty_core::amount::AmountError;
 use loyalty_core::discount::{Code as DiscountCode, CodeError};
+use loyalty_core::figures::Grouped;
 use loyalty_core::id::IdError;
 use loyalty_core::text::is_invisible;
 use loyalty_core::{
-    ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId,
-    OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag,
-    TierId, Timestamp, VariantId,
+    ActionId, Amount, CategoryId, ChannelId, CheckoutId, CountryId, Currency, CustomerId, Email,
+    LineId, OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId,
+    Tag, TierId, Timestamp, VariantId,
 };
 use loyalty_store::{NumericId, ProductStatus};
 use rust_decimal::Decimal;
@@ -97,7 +98,7 @@ macro_rules! impl_from_text_for_ids {
 }
 
 impl_from_text_for_ids!(
-    check_visible: ActionId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
+    check_visible: ActionId, ChannelId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
     RewardId, SegmentId, TierId, VariantId
 );
 // Names in the shop's language, where joiners between letters are spelling.
@@ -216,7 +217,7 @@ impl FromText for NumericId {
         let beyond = || {
             FieldError::new(
                 BodyErrorCode::InvalidValue,
-                "This must be a whole number from 1 to 9007199254740991.",
+                "This must be a whole number from 1 to 9,007,199,254,740,991.",
             )
         };
         parse_number(text).and_then(Self::new).ok_or_else(beyond)
@@ -279,8 +280,10 @@ pub(crate) fn parse_points(number: i64, least: i64, pointer: &str) -> Result<Poi
     Points::new(number)
         .filter(|points| points.get() >= least)
         .ok_or_else(|| {
-            let detail =
-                format!("This must be a whole number of points from {least} to {}.", Points::MAX);
+            let detail = format!(
+                "This must be a whole number of points from {least} to {}.",
+                Grouped(Points::MAX)
+            );
             Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(pointer)
         })
 }

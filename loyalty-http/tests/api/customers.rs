@@ -6,7 +6,7 @@ use crate::support::TestServer;
 
 const ADA: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["vip","b"]}"#;
 
-const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["b","vip"],"tier":null,"tier_until":null,"point_balance":0,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
+const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["b","vip"],"attributes":{},"tier":null,"tier_until":null,"point_balance":0,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
 
 #[test]
 fn a_customer_is_created_and_read() {
@@ -162,7 +162,7 @@ fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
     let patched = server.patch("/v1/customers/1001", body).expect(200);
     assert_eq!(
         patched.text(),
-        r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":null,"last_name":"Lovelace","birthday":"1815-12-10","zip":"10115","country":"DE","tags":[],"tier":"gold","tier_until":"2026-12-31T23:00:00Z","point_balance":120,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-02T00:00:00Z"}"#
+        r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":null,"last_name":"Lovelace","birthday":"1815-12-10","zip":"10115","country":"DE","tags":[],"attributes":{},"tier":"gold","tier_until":"2026-12-31T23:00:00Z","point_balance":120,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-02T00:00:00Z"}"#
     );
     assert_eq!(server.patch("/v1/customers/1001", "{}").expect(200).text(), patched.text());
     let entries = server.get("/v1/customers/1001/ledger").json()["entries"].take();

@@ -87,7 +87,13 @@ fn entries_explain_every_change() {
                    "rules": [{"rule_id": "base", "earn": {"per_unit": "1"}, "basis": "30.25", "points": "30.25"}],
                    "exact": "30.25", "rounding": "down", "points": 30,
                    "before": {"awarded": 60, "taken_back": 0, "expired": 0}},
-               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before this, 60 points were awarded."})
+               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before this, 60 points were awarded.",
+               "statements": [
+                   {"kind": "order_earns", "points": 30},
+                   {"kind": "rule_earns", "rule": "base", "points": "30.25", "earn": {"per_unit": "1"}, "basis": "30.25"},
+                   {"kind": "points_rounded", "exact": "30.25", "rounding": "down"},
+                   {"kind": "part_refunded", "refunded": "30.25", "total": "60.50"},
+                   {"kind": "posted_before", "awarded": 60, "taken_back": 0, "expired": 0, "forgiven": 0}]})
     );
     assert_eq!(entries[1]["expires_at"], "2026-04-01T11:00:00Z");
     assert_eq!(entries[7]["expires_at"], "2026-03-31T11:00:00Z");

@@ -10,6 +10,7 @@
 #![allow(clippy::too_many_lines, reason = "tests with tables of cases")]
 
 mod access;
+mod attributes;
 mod automatic;
 mod bad_input;
 mod catalogue;

@@ -40,7 +40,10 @@ fn an_order_earns_and_is_explained() {
             r#"{"line_id":"2","amount":"10.00"},{"line_id":"3","amount":"25.00","excluded":"gift_card"}],"#,
             r#""rules":[{"rule_id":"base","earn":{"per_unit":"1"},"basis":"49.95","points":"49.95"}],"#,
             r#""exact":"49.95","rounding":"down","points":49},"#,
-            r#""text":"The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."}"#
+            r#""text":"The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down.","#,
+            r#""statements":[{"kind":"order_earns","points":49},"#,
+            r#"{"kind":"rule_earns","rule":"base","points":"49.95","earn":{"per_unit":"1"},"basis":"49.95"},"#,
+            r#"{"kind":"points_rounded","exact":"49.95","rounding":"down"}]}"#
         )
     );
     // A read returns the same, without the change by the request.

@@ -96,7 +96,9 @@ fn a_dry_run_explains_and_records_nothing() {
             r#""lines":[{"line_id":"1","amount":"20.00"}],"#,
             r#""rules":[{"rule_id":"base","earn":{"per_unit":"1"},"basis":"20","points":"20"}],"#,
             r#""exact":"20","rounding":"down","points":20},"#,
-            r#""text":"The order earns 20 points: 20 by base (1 per unit of 20)."}"#
+            r#""text":"The order earns 20 points: 20 by base (1 per unit of 20).","#,
+            r#""statements":[{"kind":"order_earns","points":20},"#,
+            r#"{"kind":"rule_earns","rule":"base","points":"20","earn":{"per_unit":"1"},"basis":"20"}]}"#
         )
     );
     let program = r#"{"earning":[{"id":"vips","earn":{"per_unit":"2.5"},"when":{"customer_tags":["vip"]}}],

@@ -6,7 +6,7 @@ use super::test_shop::*;
 use crate::{
     Action, CustomerRef, EmailConflict, Existence, FieldChange, ProfileChange, SearchQuery, Store,
 };
-use loyalty_core::{Event, Tag};
+use loyalty_core::{AttributeValue, Attributes, Event, Tag};
 
 /// Changes the profile of an existing customer.
 pub fn patch_action(customer: &CustomerRef, change: ProfileChange) -> Action {
@@ -263,6 +263,15 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     let text = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let tags: BTreeSet<Tag> =
         ["vip", "tea"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
+    let attributes = Attributes::new([
+        ("staff".parse().unwrap(), true.into()),
+        (
+            "height".parse().unwrap(),
+            AttributeValue::number("1.65".parse().unwrap()).unwrap(),
+        ),
+        ("language".parse().unwrap(), AttributeValue::text("en").unwrap()),
+    ]);
+    let attributes = attributes.unwrap();
     let all = ProfileChange {
         email: FieldChange::Set(Some(email_address("ada@example.com"))),
         first_name: text("Ada"),
@@ -271,6 +280,7 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
         zip: text("W1"),
         country: text("GB"),
         tags: Some(tags.clone()),
+        attributes: Some(attributes.clone()),
         household: Some(["device-7".to_owned()].into()),
     };
     shop.execute(patch_action(&customer, all)).unwrap();
@@ -287,11 +297,13 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     );
     assert_eq!((profile.zip.as_deref(), profile.country.as_deref()), (None, Some("GB")));
     assert_eq!((profile.birthday, &profile.tags), ("1815-12-10".parse().ok(), &tags));
+    assert_eq!(profile.attributes, attributes);
     assert_eq!(shop.customer(&email("ada@example.com")).record(), seen.record());
 
     let nothing = ProfileChange {
         email: FieldChange::Set(None),
         tags: Some(BTreeSet::new()),
+        attributes: Some(Attributes::EMPTY),
         ..ProfileChange::default()
     };
     let seen = shop

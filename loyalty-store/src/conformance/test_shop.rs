@@ -6,8 +6,8 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
     AdjustmentReason, CodeId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId,
-    Origin, OverRefund, Points, PriceRuleId, Program, Quantity, Refund, RefundId, ShopId, Status,
-    Timestamp, Zone,
+    Origin, OverRefund, Points, PriceRuleId, Program, Refund, RefundId, ShopId, Status, Timestamp,
+    Zone,
 };
 
 use crate::{
@@ -227,16 +227,8 @@ pub fn order_id(text: &str) -> OrderId {
 
 /// Creates an order with one line.
 pub fn one_line_order(total: &str) -> Order {
-    let (id, total) = (LineId::new("1").unwrap(), total.parse().unwrap());
-    let (product, categories, gift_card) = (None, Vec::new(), false);
-    let line = Line {
-        id,
-        product,
-        categories,
-        quantity: Quantity::from(1),
-        amount: total,
-        gift_card,
-    };
+    let total = total.parse().unwrap();
+    let line = Line::new(LineId::new("1").unwrap(), total);
     Order { lines: vec![line], total, ..Order::default() }
 }
 

@@ -87,7 +87,16 @@ fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
 fn requests_of(shop: ShopId, rule: PriceRuleId, number: u32) -> [Request; 2] {
     let (id, amount) = (LineId::new("1").unwrap(), "10".parse().unwrap());
     let (product, categories, quantity) = (None, Vec::new(), Quantity::from(1));
-    let line = Line { id, product, categories, quantity, amount, gift_card: false };
+    let (gift_card, attributes) = (false, loyalty_core::Attributes::EMPTY);
+    let line = Line {
+        id,
+        product,
+        categories,
+        quantity,
+        amount,
+        gift_card,
+        attributes,
+    };
     let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
     let (order, status) = (OrderId::new(number.to_string()).unwrap(), Status::Paid);
     let command = Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop };

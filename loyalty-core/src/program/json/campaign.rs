@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Faults, NodeRef};
+use super::{Faults, NodeRef, condition};
 use crate::program::campaign::{Campaign, CampaignEffect};
 use crate::program::referral::{Milestone, Referrals};
 
@@ -10,6 +10,7 @@ impl NodeRef<'_> {
     pub(super) fn campaign(&self, faults: &mut Faults) -> Option<Campaign> {
         let known =
             ["id", "effect", "from", "until", "products", "categories", "tiers", "customer_tags"];
+        let known = [&known[..], &condition::ORDER_CONDITIONS[..]].concat();
         let members = self.members(&known, faults)?;
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let effect = members.required("effect", faults).and_then(|at| at.effect(faults));
@@ -23,6 +24,7 @@ impl NodeRef<'_> {
             categories: BTreeSet::new(),
             tiers: BTreeSet::new(),
             customer_tags: BTreeSet::new(),
+            order: members.order_conditions(faults),
         };
 
         members.read("products", &mut campaign.products, |at| Some(at.set(faults)));

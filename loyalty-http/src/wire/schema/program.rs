@@ -10,7 +10,9 @@
 
 use schemars::JsonSchema;
 
-use super::{Figure, Id, Null, Number32, Period, Points, Time};
+use super::{
+    AttributeNumber, AttributeValue, Figure, Id, Null, Number32, Period, Points, Time, TimeOfDay,
+};
 
 /// A program: what a shop configures. A member that is absent or null has its default.
 #[derive(JsonSchema)]
@@ -255,11 +257,103 @@ struct EarningRule {
 #[schemars(deny_unknown_fields)]
 struct EarningConditions {
     minimum_spend: Option<Figure>,
+    /// The most basis of the whole order, net of refunds.
+    maximum_spend: Option<Figure>,
     products: Option<Vec<Id>>,
     categories: Option<Vec<Id>>,
     customer_tags: Option<Vec<Id>>,
     from: Option<Time>,
     until: Option<Time>,
+    /// Days of the week, in the shop's zone, on which an order is placed.
+    weekdays: Option<Vec<Weekday>>,
+    hours: Option<Hours>,
+    /// Channels by which an order comes.
+    channels: Option<Vec<Id>>,
+    /// True for the customer's first order that counts, false for later ones.
+    first_order: Option<bool>,
+    #[schemars(length(max = 20))]
+    attributes: Option<Vec<AttributeCondition>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+/// Hours of the day, in the shop's zone, in which an order is placed. They may pass midnight.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Hours {
+    from: TimeOfDay,
+    /// Exclusive.
+    until: TimeOfDay,
+}
+
+/// A condition on an attribute. One that is absent meets none. Those on lines select the lines that
+/// count.
+#[derive(JsonSchema)]
+#[schemars(untagged, deny_unknown_fields)]
+enum AttributeCondition {
+    Equals {
+        of: AttributeOwner,
+        name: Id,
+        equals: AttributeValue,
+        #[schemars(default)]
+        r#in: Null,
+        #[schemars(default)]
+        at_least: Null,
+        #[schemars(default)]
+        at_most: Null,
+    },
+    In {
+        of: AttributeOwner,
+        name: Id,
+        #[schemars(length(min = 1))]
+        r#in: Vec<AttributeValue>,
+        #[schemars(default)]
+        equals: Null,
+        #[schemars(default)]
+        at_least: Null,
+        #[schemars(default)]
+        at_most: Null,
+    },
+    AtLeast {
+        of: AttributeOwner,
+        name: Id,
+        at_least: AttributeNumber,
+        #[schemars(default)]
+        equals: Null,
+        #[schemars(default)]
+        r#in: Null,
+        #[schemars(default)]
+        at_most: Null,
+    },
+    AtMost {
+        of: AttributeOwner,
+        name: Id,
+        at_most: AttributeNumber,
+        #[schemars(default)]
+        equals: Null,
+        #[schemars(default)]
+        r#in: Null,
+        #[schemars(default)]
+        at_least: Null,
+    },
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum AttributeOwner {
+    Customer,
+    Line,
+    Order,
 }
 
 /// The formula of an earning rule.
@@ -343,6 +437,15 @@ struct Campaign {
     categories: Option<Vec<Id>>,
     tiers: Option<Vec<Id>>,
     customer_tags: Option<Vec<Id>>,
+    /// Days of the week, in the shop's zone, on which an order is placed.
+    weekdays: Option<Vec<Weekday>>,
+    hours: Option<Hours>,
+    /// Channels by which an order comes.
+    channels: Option<Vec<Id>>,
+    /// True for the customer's first order that counts, false for later ones.
+    first_order: Option<bool>,
+    #[schemars(length(max = 20))]
+    attributes: Option<Vec<AttributeCondition>>,
 }
 
 /// A limit in each stretch of the shop's calendar.

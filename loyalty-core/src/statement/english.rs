@@ -1,0 +1,167 @@
+//! Statements in English.
+
+use std::fmt;
+
+use super::{Statement, Statements};
+use crate::amount::Amount;
+use crate::exact::Fraction;
+use crate::figures::{Counted, Grouped, Readable, count_points};
+use crate::id::TierId;
+use crate::program::EarningFormula;
+use crate::tier::TierReason;
+
+impl fmt::Display for Statements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before: Option<&Statement> = None;
+        for statement in self.0 {
+            f.write_str(before.map_or("", |before| statement.connector(before)))?;
+            statement.fmt(f)?;
+            before = Some(statement);
+        }
+        f.write_str(if self.0.is_empty() { "" } else { "." })
+    }
+}
+
+impl Statement {
+    /// What joins the statement to the one before it: the end of its sentence, or less for
+    /// a clause of it.
+    fn connector(&self, before: &Self) -> &'static str {
+        let opens = |is_open: bool| if is_open { ": " } else { ", " };
+        match self {
+            Self::RuleEarns { .. } if matches!(before, Self::RuleEarns { .. }) => " + ",
+            Self::RuleEarns { .. } | Self::NoRuleApplies => ": ",
+            Self::CampaignAdds { .. } => " + ",
+            Self::TierMultiplies { .. } | Self::PointsRounded { .. } => ", ",
+            Self::DebtPaid { .. } | Self::PointsUsable { .. } => {
+                opens(matches!(before, Self::PointsReturned { .. }))
+            }
+            Self::OrderBelowGate { .. }
+            | Self::OrderCancelled
+            | Self::OrderRefunded
+            | Self::OrderEarns { .. }
+            | Self::PartRefunded { .. }
+            | Self::PartRedeemed { .. }
+            | Self::PostedBefore { .. }
+            | Self::BonusGranted { .. }
+            | Self::BonusTakenBack { .. }
+            | Self::RewardRedeemed { .. }
+            | Self::PointsReturned { .. }
+            | Self::TierChanged { .. } => ". ",
+        }
+    }
+}
+
+/// The statement in English, without the end of its sentence.
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OrderBelowGate { gate } => {
+                write!(f, "The order earns nothing before it is {}", gate.name())
+            }
+            Self::OrderCancelled => f.write_str("The order is cancelled and earns nothing"),
+            Self::OrderRefunded => f.write_str("All of the order was refunded; it earns nothing"),
+            Self::OrderEarns { points } => write!(f, "The order earns {}", count_points(*points)),
+            Self::NoRuleApplies => f.write_str("no rule applies"),
+            Self::RuleEarns { rule, points, earn, basis, items, at_most } => {
+                write!(f, "{} by {rule} (", Readable(points))?;
+                fmt_formula(f, *earn, basis, items.as_ref())?;
+                match at_most {
+                    Some(most) => write!(f, ", at most {})", Grouped(most)),
+                    None => f.write_str(")"),
+                }
+            }
+            Self::TierMultiplies { tier, factor } => write!(f, "times {factor} for tier {tier}"),
+            Self::CampaignAdds { campaign, points } => {
+                write!(f, "{} by campaign {campaign}", Readable(points))
+            }
+            Self::PointsRounded { exact, rounding } => {
+                write!(f, "{} rounded {}", Readable(exact), rounding.name().replace('_', " "))
+            }
+            Self::PartRefunded { refunded, total } => fmt_part(f, *total, *refunded, "refunded"),
+            Self::PartRedeemed { redeemed, total } => {
+                fmt_part(f, *total, *redeemed, "paid with a reward")
+            }
+            Self::PostedBefore { awarded, taken_back, expired, forgiven } => {
+                let verb = if awarded.get() == 1 { "was" } else { "were" };
+                write!(f, "Before this, {} {verb} awarded", count_points(*awarded))?;
+                let others =
+                    [(taken_back, "taken back"), (expired, "expired"), (forgiven, "forgiven")];
+                others
+                    .into_iter()
+                    .filter(|(points, _)| !points.is_zero())
+                    .try_for_each(|(points, what)| write!(f, ", {} {what}", Grouped(points)))
+            }
+            Self::BonusGranted { points, wanted, limit, reason } => match limit {
+                None => write!(f, "{} {reason}", count_points(*points)),
+                Some(limit) => {
+                    let wanted = count_points(*wanted);
+                    write!(f, "{} of {wanted} {reason}: limited to {limit}", Grouped(points))
+                }
+            },
+            Self::BonusTakenBack { reason } => write!(f, "What was given {reason} is taken back"),
+            Self::RewardRedeemed { points, name, benefit, maximum_share, until } => {
+                write!(f, "{} for {name}: {benefit}", count_points(*points))?;
+                if let Some(share) = maximum_share {
+                    write!(f, ", at most {share}% of an order's goods")?;
+                }
+                until.map_or(Ok(()), |end| write!(f, ", to be used before {end}"))
+            }
+            Self::PointsReturned { points } => write!(f, "{} came back", count_points(*points)),
+            Self::DebtPaid { points } => write!(f, "{} paid off debt", Grouped(points)),
+            Self::PointsUsable { points, until: Some(end) } => {
+                write!(f, "{} to be used before {end}", Grouped(points))
+            }
+            Self::PointsUsable { points, until: None } => {
+                write!(f, "{} without an end", Grouped(points))
+            }
+            Self::TierChanged { from, to, reason } => {
+                fmt_tier_change(f, from.as_ref(), to.as_ref(), *reason)
+            }
+        }
+    }
+}
+
+fn fmt_formula(
+    f: &mut fmt::Formatter<'_>,
+    earn: EarningFormula,
+    basis: &Fraction,
+    items: Option<&Fraction>,
+) -> fmt::Result {
+    match earn {
+        EarningFormula::PerUnit(rate) => write!(f, "{rate} per unit of {}", Readable(basis)),
+        EarningFormula::PerIncrement { amount, points } => {
+            let (points, amount) = (Grouped(points), Grouped(amount));
+            write!(f, "{points} per full {amount} of {}", Readable(basis))
+        }
+        EarningFormula::PerItem(points) => {
+            let items = Readable(items.unwrap_or(&Fraction::ZERO)).to_string();
+            let items = Counted::new(items, "item", "items");
+            write!(f, "{} per item, {items}", Grouped(points))
+        }
+        EarningFormula::PerOrder(points) => write!(f, "{} per order", Grouped(points)),
+    }
+}
+
+fn fmt_part(f: &mut fmt::Formatter<'_>, total: Amount, part: Amount, what: &str) -> fmt::Result {
+    write!(f, "Of the total of {}, {} was {what}", Grouped(total), Grouped(part))
+}
+
+fn fmt_tier_change(
+    f: &mut fmt::Formatter<'_>,
+    from: Option<&TierId>,
+    to: Option<&TierId>,
+    reason: TierReason,
+) -> fmt::Result {
+    match (from, to) {
+        (None, Some(to)) => write!(f, "Entered tier {to}")?,
+        (Some(from), Some(to)) => write!(f, "Moved from tier {from} to {to}")?,
+        (Some(from), None) => write!(f, "Left tier {from}")?,
+        (None, None) => f.write_str("Stayed without a tier")?,
+    }
+    f.write_str(match reason {
+        TierReason::Qualified => ": what was done is enough for it",
+        TierReason::Refunded => ": a refund undid the qualification",
+        TierReason::Lapsed => ": what was done lately is not enough to keep it",
+        TierReason::Removed => ": the program has the tier no more",
+    })
+}
