@@ -6,7 +6,7 @@
 //! private to it. All folds are total: an event that is not about the state leaves it as
 //! it is.
 
-use crate::account::{Account, Usage};
+use crate::account::{Absorption, Account, Usage};
 use crate::event::Event;
 use crate::order::OrderState;
 use crate::redemption::Redemption;
@@ -42,7 +42,8 @@ impl Account {
     #[expect(clippy::too_many_lines, reason = "one arm an event")]
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::AccountAbsorbed { lots, paid, debt, tier, merged_state, at, .. } => {
+            Event::AccountAbsorbed(absorption) => {
+                let Absorption { lots, paid, debt, tier, merged_state, at, .. } = &**absorption;
                 let moved = event.points().saturating_add(event.pending_points());
                 self.absorb(moved, merged_state.as_deref(), *at);
                 self.take_over(lots, paid, *debt, tier.as_ref());
@@ -50,6 +51,11 @@ impl Account {
             }
             Event::AccountMerged { into, points, pending } => {
                 self.close(*into, points.saturating_add(*pending));
+            }
+            Event::AccountReopened { lots, points, pending, tier, merged_state, at, .. } => {
+                let moved = points.saturating_add(*pending);
+                self.reopen(moved, lots, tier.as_ref(), merged_state.as_deref());
+                self.record_balance_change(Some(*at));
             }
             Event::AwardGiven { points, lot, award, at } => {
                 self.credit_bonus(*points, lot.as_ref(), award, *at);
@@ -67,6 +73,10 @@ impl Account {
                 } else {
                     self.record_balance_change(Some(*at));
                 }
+            }
+            Event::ClaimUndone(undone) => {
+                self.release_absorbed(undone);
+                self.record_balance_change(Some(undone.at));
             }
             Event::OrderCounted { counted, at, .. } => {
                 self.add_counts(counted, Some(*at));
@@ -180,6 +190,7 @@ impl Account {
             | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
+            | Event::OrderNamedGuest { .. }
             | Event::OrderPinned { .. }
             | Event::OrderRecorded { .. }
             | Event::OrderRefunded { .. } => {}
@@ -245,6 +256,7 @@ impl OrderState {
         match event {
             Event::OrderCancelled { at, .. } => self.cancel(*at),
             Event::OrderCounted { counted, .. } => self.add_counts(counted),
+            Event::OrderNamedGuest { guest, .. } => self.note_guest(*guest),
             Event::OrderPinned { pin, .. } => self.set_pin(pin),
             Event::OrderRecorded { snapshot, status, at, origin, .. } => {
                 self.record(snapshot.as_ref(), *status, *at, *origin);
@@ -266,10 +278,12 @@ impl OrderState {
                     self.add_counts(counted);
                 }
             }
-            Event::AccountAbsorbed { .. }
+            Event::AccountAbsorbed(_)
             | Event::AccountMerged { .. }
+            | Event::AccountReopened { .. }
             | Event::AwardGiven { .. }
             | Event::AwardTakenBack { .. }
+            | Event::ClaimUndone(_)
             | Event::CustomerAdded
             | Event::Discount(_)
             | Event::OrderClosed { .. }

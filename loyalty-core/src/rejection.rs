@@ -29,6 +29,9 @@ pub enum Rejection {
         /// The action.
         action: ActionId,
     },
+    /// What a merge brought is no longer whole.
+    #[error("points of the claim were spent, taken back or paid off debt since")]
+    ClaimSpent,
     /// The available points are not enough.
     #[error("{need} points are needed, but only {have} are available")]
     InsufficientPoints {
@@ -196,6 +199,7 @@ impl Rejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::ActionNotOpen { .. } => "action_not_open",
+            Self::ClaimSpent => "claim_spent",
             Self::InsufficientPoints { .. } => "insufficient_points",
             Self::InvalidAmount { .. } => "invalid_amount",
             Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",

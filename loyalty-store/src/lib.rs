@@ -79,7 +79,7 @@ pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use numeric_id::NumericId;
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
-pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
+pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AccountId, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag, Timestamp,
 };
@@ -103,6 +104,8 @@ pub enum Action {
         change: ProfileChange,
         /// The treatment of an e-mail that belongs to another customer.
         email_conflict: EmailConflict,
+        /// What the request says about whose the e-mail is: enough of it claims a guest.
+        email_proof: EmailProof,
         /// The [`CustomerView::etag`] that the customer must still have.
         if_match: Option<String>,
         /// Commands for the rules, run in this order. If one is rejected, none takes
@@ -130,6 +133,13 @@ pub enum Action {
         change: ProfileChange,
         /// The friend's referral code as typed.
         code: String,
+    },
+    /// Undoes a claim: the guest's account leaves the customer again.
+    UndoClaim {
+        /// The customer.
+        customer: CustomerRef,
+        /// The guest's account, as [`MergedCustomer`](crate::MergedCustomer) has it.
+        claim: AccountId,
     },
     /// Records the scheduled events of an account that are due
     /// ([`Store::due`](crate::Store::due)).
@@ -165,6 +175,7 @@ impl Action {
             existence,
             change,
             email_conflict,
+            email_proof: EmailProof::Typed,
             if_match: None,
             commands,
         }
@@ -334,6 +345,8 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
+    /// True if the request names the e-mail of a guest, whose account it leaves alone.
+    pub guest_not_claimed: bool,
     /// The events of the customer's account and of the order.
     pub events: Vec<Event>,
 }

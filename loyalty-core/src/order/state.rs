@@ -9,7 +9,7 @@ use super::{Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::counts::{Counts, CountsDelta};
-use crate::id::{OrderId, ProgramVersion, RefundId, RuleId, Tag, TierId};
+use crate::id::{AccountId, OrderId, ProgramVersion, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
 use chrono::NaiveDate;
 
@@ -61,6 +61,9 @@ pub struct OrderState {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
     #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts: Counts,
+    /// The guest whose e-mail address it names.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    guest: Option<AccountId>,
 }
 
 /// The latest snapshot.
@@ -190,6 +193,7 @@ impl OrderState {
             posted: PostedPoints::default(),
             non_expiring: BTreeMap::new(),
             counts: Counts::ZERO,
+            guest: None,
         }
     }
 
@@ -265,6 +269,12 @@ impl OrderState {
     /// The instant of the last cancellation, even if the order was reopened since.
     pub fn cancelled_at(&self) -> Option<Timestamp> {
         self.cancelled_at
+    }
+
+    /// The guest whose e-mail address the order names, though its customer is another
+    /// account.
+    pub fn guest(&self) -> Option<AccountId> {
+        self.guest
     }
 
     /// Returns true if it was cancelled and not reopened since. At the same instant the
@@ -360,6 +370,11 @@ impl OrderState {
     /// Records a refund.
     pub(crate) fn add_refund(&mut self, refund: &Refund) {
         self.refunds.insert(refund.id.clone(), refund.refunded.clone());
+    }
+
+    /// Notes the guest whose address it names.
+    pub(crate) fn note_guest(&mut self, guest: AccountId) {
+        self.guest = Some(guest);
     }
 
     /// Pins what the order earns under.

@@ -4,23 +4,32 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{
-    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, SearchQuery,
+    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, Rejection,
+    SearchQuery,
 };
 
+use super::redemptions::optional_body;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse};
+use crate::wire::customer::{
+    ClaimsResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+};
 use crate::wire::json::field;
+use crate::wire::redemption::EmptyBody;
+use crate::wire::value::parse_number;
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (customer, change) = call.body::<CustomerBody>()?.parse()?;
+    let body = call.body::<CustomerBody>()?;
+    let email_proof = body.email_proof();
+    let (customer, change) = body.parse()?;
     let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::Customer {
         customer,
         existence: Existence::Absent,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: None,
         commands: vec![Command::SignUp],
     };
@@ -43,12 +52,15 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `PATCH /v1/customers/{customer_id}`
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path("customer_id")?);
-    let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
+    let body = call.body::<CustomerPatch>()?;
+    let email_proof = body.email_proof();
+    let (change, commands) = body.parse()?;
     let action = Action::Customer {
         customer,
         existence: Existence::Required,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: call.if_match()?.map(str::to_owned),
         commands,
     };
@@ -67,11 +79,32 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 }
 
 fn render_receipt(receipt: &Receipt) -> Vec<u8> {
-    let customer = receipt
-        .customer
-        .as_ref()
-        .map(|customer| CustomerResponse::new(customer, receipt.at));
-    to_json(&customer)
+    to_json(&CustomerResponse::from_receipt(receipt))
+}
+
+/// `GET /v1/customers/{customer_id}/claims`
+pub(crate) fn claims(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = find(call, call.path("customer_id")?)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ClaimsResponse::new(&customer))))
+}
+
+/// `POST /v1/customers/{customer_id}/claims/{claim_id}/undo`
+pub(crate) fn undo_claim(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = CustomerRef::Id(call.path("customer_id")?);
+    optional_body::<EmptyBody>(call)?;
+    let claim = parse_number(call.params.get("claim_id").unwrap_or_default())
+        .map(AccountId)
+        .ok_or_else(|| {
+            error::from_rejection(&Rejection::ClaimNotFound, Some("claim_id".to_owned()))
+        })?;
+    let action = Action::UndoClaim { customer, claim };
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "customer_id",
+            _ => "claim_id",
+        };
+        Some(param.to_owned())
+    }))
 }
 
 /// `GET /v1/customers/{customer_id}`

@@ -87,7 +87,7 @@ pub(crate) fn mark_used(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 }
 
 /// The body, or the default for an empty one.
-fn optional_body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
+pub(crate) fn optional_body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
     if call.body.is_empty() { Ok(T::default()) } else { json::parse(call.body) }
 }
 

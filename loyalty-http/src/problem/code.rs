@@ -37,6 +37,8 @@ codes! {
     CODE_DIFFERS "code_differs": "The code exists already with another text or rule.";
     CODE_NOT_FOUND "code_not_found": "The discount code does not exist.";
     CODE_TAKEN "code_taken": "The shop has a code with this text already. Case does not matter.";
+    CLAIM_NOT_FOUND "claim_not_found": "The customer has no such claim, or it was undone.";
+    CLAIM_SPENT "claim_spent": "Points of the claim were spent, taken back or paid off debt since.";
     CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency.";
     CUSTOMER_EXISTS "customer_exists": "A customer with this id or e-mail address exists already.";
     CUSTOMER_NOT_ELIGIBLE "customer_not_eligible": "The code is for other customers.";

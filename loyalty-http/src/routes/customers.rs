@@ -6,8 +6,9 @@ use crate::endpoint::customers;
 use crate::problem::code;
 use crate::route::{Operation, Route, dry_runnable, get};
 use crate::wire::customer::{
-    CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+    ClaimsResponse, CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
 };
+use crate::wire::redemption::EmptyBody;
 
 pub(super) const ROUTES: &[Route] = &[
     dry_runnable(
@@ -96,6 +97,36 @@ pub(super) const ROUTES: &[Route] = &[
             (404, &[code::CUSTOMER_NOT_FOUND]),
             (412, &[code::PRECONDITION_FAILED]),
             (422, &[code::EMAIL_TAKEN, code::POINTS_OUT_OF_RANGE, code::UNKNOWN_TIER]),
+        ]),
+    ),
+    get(
+        "/v1/customers/{customer_id}/claims",
+        &[],
+        customers::claims,
+        Operation::new(
+            "listClaims",
+            "Lists the guests whose accounts a customer has claimed by an e-mail address",
+        )
+        .returns::<ClaimsResponse<'_>>()
+        .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
+    ),
+    dry_runnable(
+        Method::POST,
+        "/v1/customers/{customer_id}/claims/{claim_id}/undo",
+        customers::undo_claim,
+        Operation::new(
+            "undoClaim",
+            "Undoes a claim: the guest has the address, the points and the orders again",
+        )
+        .described(
+            "Possible as long as nothing of it was spent, taken back or used to pay off \
+             debt. The customer claims the guest again only with a verified address.",
+        )
+        .may_accept::<EmptyBody>(r"{}")
+        .returns::<CustomerResponse<'_>>()
+        .rejects(&[
+            (404, &[code::CLAIM_NOT_FOUND, code::CUSTOMER_NOT_FOUND]),
+            (422, &[code::CLAIM_SPENT]),
         ]),
     ),
 ];

@@ -307,6 +307,11 @@ pub(crate) struct OrderResponse<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     discount_codes: Vec<OrderCodeResponse>,
+    /// The order names the e-mail address of a guest, whose account it leaves alone: an address
+    /// typed at a checkout proves nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<schema::True>")]
+    guest_not_claimed: bool,
 }
 
 /// A discount code of an order.
@@ -378,6 +383,7 @@ impl<'a> OrderResponse<'a> {
             explanation: None,
             text: None,
             discount_codes: Vec::new(),
+            guest_not_claimed: state.guest().is_some(),
         }
     }
 

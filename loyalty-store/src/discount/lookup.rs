@@ -16,7 +16,9 @@ use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_s
 use crate::catalogue::SavedSearch;
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
-use crate::projections::{CheckoutCodes, OrderCodes, Projection, ProjectionKey, ProjectionState};
+use crate::projections::{
+    CheckoutCodes, MergedAccount, OrderCodes, Projection, ProjectionKey, ProjectionState,
+};
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
 use crate::search::SearchQuery;
@@ -153,8 +155,8 @@ pub(crate) fn collect_merged_accounts(
         };
 
         if let ProjectionState::MergedAccounts(absorbed) = &record.state {
-            let new = absorbed.iter().filter(|account| !accounts.contains(account));
-            let new: Vec<_> = new.copied().collect();
+            let absorbed = absorbed.iter().map(MergedAccount::account);
+            let new: Vec<_> = absorbed.filter(|account| !accounts.contains(account)).collect();
             accounts.extend(new);
         }
     }

@@ -306,6 +306,16 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE journal RENAME COLUMN previous TO previous_seq;
     ALTER TABLE customer RENAME COLUMN steady_since TO attributes_changed_at;
 ",
+    "
+    -- Customers who were merged into others, and the ids under which these are found since.
+    ALTER TABLE customer ADD COLUMN merged TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE customer_alias (
+        shop INTEGER NOT NULL REFERENCES shop,
+        customer_id TEXT NOT NULL,
+        account INTEGER NOT NULL,
+        PRIMARY KEY (shop, customer_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =
