@@ -7,7 +7,8 @@ use loyalty_core::program::EmailProof;
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 use loyalty_store::{
-    Action, Existence, MemoryStore, SqliteAdmin, SqliteStore, Store, StoreSettings,
+    Action, EmailConflict, Existence, MemoryStore, ProfileChange, SqliteAdmin, SqliteStore, Store,
+    StoreSettings,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
