@@ -14,7 +14,8 @@ use loyalty_core::proptest::{CheckReport, check_program};
 const SOUND: &str = r#"{
     "earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
-        {"id": "tea", "earn": {"per_unit": "1"}, "when": {"categories": ["tea"]}}
+        {"id": "tea", "earn": {"per_unit": "1"}, "when": {"categories": ["tea"]}},
+        {"id": "cups", "earn": {"per_item": 2}, "when": {"products": ["cup"]}}
     ],
     "hold": "P14D",
     "expiry": {"per_lot": {"after": "P1Y", "round_up_to": "month"}},

@@ -20,6 +20,7 @@ use crate::program::{CampaignEffect, EarningFormula};
 ///     rule: RuleId::new("base").unwrap(),
 ///     earn: EarningFormula::PerUnit(Rate::ONE),
 ///     basis: Fraction::ONE,
+///     items: None,
 ///     points: Fraction::ONE,
 ///     allowance: None,
 /// };
@@ -150,6 +151,9 @@ pub struct RuleShare {
     pub earn: EarningFormula,
     /// Money that counts for the rule.
     pub basis: Fraction,
+    /// Items that count for a rule that earns per item, in the share that remains of them.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub items: Option<Fraction>,
     /// Points before rounding.
     pub points: Fraction,
     /// Allowance of the order, if the rule has a limit. The points are within it.
@@ -279,13 +283,17 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for RuleShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, basis, points, allowance, .. } = self;
+        let Self { rule, basis, items, points, allowance, .. } = self;
         match self.earn {
             EarningFormula::PerUnit(rate) => {
                 write!(f, "{points} by {rule} ({rate} per unit of {basis}")
             }
             EarningFormula::PerIncrement { amount, points: each } => {
                 write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
+            }
+            EarningFormula::PerItem(each) => {
+                let items = items.as_ref().unwrap_or(&Fraction::ZERO);
+                write!(f, "{points} by {rule} ({each} per item of {items}")
             }
             EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} per order"),
         }?;

@@ -168,7 +168,8 @@ pub enum Rejection {
         /// The action.
         action: ActionId,
     },
-    /// The customer cannot use the code. The reason is not disclosed.
+    /// No action of the program has the code. Its text and its code are those of
+    /// [`Rejection::UnusableCode`], so that nobody learns which codes exist.
     #[error("this code cannot be used")]
     UnknownCode,
     /// The order has no such line.
@@ -192,6 +193,9 @@ pub enum Rejection {
         /// The tier.
         tier: TierId,
     },
+    /// The customer cannot use the code of an action. The reason is not disclosed.
+    #[error("this code cannot be used")]
+    UnusableCode,
 }
 
 impl Rejection {
@@ -225,7 +229,7 @@ impl Rejection {
             Self::RewardSoldOut { .. } => "reward_sold_out",
             Self::RewardTooFine { .. } => "reward_too_fine",
             Self::UnknownAction { .. } => "unknown_action",
-            Self::UnknownCode => "unknown_code",
+            Self::UnknownCode | Self::UnusableCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",
             Self::UnknownRedemption => "unknown_redemption",
             Self::UnknownReward { .. } => "unknown_reward",

@@ -91,6 +91,9 @@ struct Rule {
     parts: PriceRuleParts,
     #[serde(default)]
     emails: Vec<String>,
+    /// The rule is read as an earlier version stored it; it could not be created any more.
+    #[serde(default)]
+    stored: bool,
 }
 
 /// A code of the shop. If a case lists none, each entered code belongs to the rule at the same
@@ -228,8 +231,13 @@ impl Case {
             let emails = rule.emails.iter().map(|email| Email::new(email).unwrap()).collect();
             let parts = PriceRuleParts { prerequisite_emails: emails, ..rule.parts.clone() };
             let parts = PriceRuleParts { title: "Case".to_owned(), ..parts };
-            PriceRule::new(parts, self.digits)
-                .unwrap_or_else(|faults| panic!("{}: {faults:?}", self.name))
+            let created = PriceRule::new(parts.clone(), self.digits);
+            if rule.stored {
+                assert!(created.is_err(), "{}: it could be created", self.name);
+                let stored = serde_json::json!({"minor_digits": self.digits, "rule": parts});
+                return serde_json::from_value(stored).unwrap();
+            }
+            created.unwrap_or_else(|faults| panic!("{}: {faults:?}", self.name))
         };
         self.rules.iter().map(|(id, parts)| (*id, rule(parts))).collect()
     }

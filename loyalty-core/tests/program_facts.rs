@@ -651,8 +651,14 @@ fn codes_are_normalized() {
     let taken = Command::EnterCode { code: "B-2".into(), used_by_other: true };
     assert_eq!(
         Ledger::new(parse_program(ACTIONS)).dry_run(&taken, at("01-01")),
+        Err(Rejection::UnusableCode)
+    );
+    let unknown = Command::EnterCode { code: "winter".into(), used_by_other: false };
+    assert_eq!(
+        Ledger::new(parse_program(ACTIONS)).dry_run(&unknown, at("01-01")),
         Err(Rejection::UnknownCode)
     );
+    assert_eq!(Rejection::UnknownCode.to_string(), Rejection::UnusableCode.to_string());
     let shared = Command::EnterCode { code: "summer26".into(), used_by_other: true };
     assert!(
         Ledger::new(parse_program(ACTIONS))

@@ -17,7 +17,7 @@ use tokio::task;
 use tokio::time::timeout;
 
 use crate::auth;
-use crate::body::{self, AcceptedMedia};
+use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
@@ -213,7 +213,13 @@ impl App {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
+        let check = PrefixCheck {
+            bytes: webhook::MAX_UNKNOWN_BODY,
+            admit: |prefix: &[u8]| webhook::admit_prefix(&*self.store, prefix),
+        };
+        let body =
+            body::read_checked(&head.headers, body, self.config.body, AcceptedMedia::Any, check)
+                .await?;
         let now = self.clock.now();
         let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
         let ParsedDelivery { shop, plan, idempotency } = webhook::receive(&*self.store, delivery)?;

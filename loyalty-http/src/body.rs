@@ -53,6 +53,29 @@ pub async fn read<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let check = PrefixCheck { bytes: usize::MAX, admit: |_: &[u8]| Ok(()) };
+    read_checked(headers, body, limits, media, check).await
+}
+
+/// A check of a body when more than this number of bytes has arrived, before memory is
+/// allocated for the rest. A shorter body is not checked.
+pub(crate) struct PrefixCheck<F> {
+    pub(crate) bytes: usize,
+    pub(crate) admit: F,
+}
+
+/// The same as [`read`] with a check of the body's beginning.
+pub(crate) async fn read_checked<B, F>(
+    headers: &HeaderMap,
+    body: B,
+    limits: BodyLimits,
+    media: AcceptedMedia,
+    check: PrefixCheck<F>,
+) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+    F: FnOnce(&[u8]) -> Result<(), Problem>,
+{
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -62,7 +85,8 @@ where
         return Err(too_large(limits));
     }
 
-    let collected = tokio::time::timeout(limits.timeout, collect(body, announced, limits)).await;
+    let collected =
+        tokio::time::timeout(limits.timeout, collect(body, announced, limits, check)).await;
     let bytes = collected.map_err(|_| too_slow(limits))??;
     if !bytes.is_empty() {
         check_media(headers, media)?;
@@ -70,23 +94,35 @@ where
     Ok(bytes)
 }
 
-/// Joins all chunks. Memory for the `announced` length is allocated once; a body of
-/// unknown length takes at most twice its size.
-async fn collect<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
+/// Joins all chunks. Memory for the `announced` length is allocated once, or when the check
+/// has passed; a body of unknown length takes at most twice its size.
+async fn collect<B, F>(
+    mut body: B,
+    announced: usize,
+    limits: BodyLimits,
+    check: PrefixCheck<F>,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
+    F: FnOnce(&[u8]) -> Result<(), Problem>,
 {
     let first = next_chunk(&mut body, limits.max_bytes, limits).await?;
     if body.is_end_stream() || first.is_empty() {
         return Ok(first);
     }
 
-    let mut whole = BytesMut::with_capacity(announced.max(first.len()));
+    let mut whole = BytesMut::with_capacity(announced.min(check.bytes).max(first.len()));
     whole.extend_from_slice(&first);
     // Frees its buffer before further chunks arrive.
     drop(first);
 
+    let mut unchecked = Some(check);
     loop {
+        if let Some(check) = unchecked.take_if(|check| whole.len() > check.bytes) {
+            (check.admit)(&whole)?;
+            whole.reserve(announced.saturating_sub(whole.len()));
+        }
+
         let remaining = limits.max_bytes.saturating_sub(whole.len());
         let chunk = next_chunk(&mut body, remaining, limits).await?;
         if chunk.is_empty() {
@@ -257,6 +293,28 @@ mod tests {
         let none = HeaderMap::new();
         let early = read(&none, Full::from("123456789"), LIMITS, AcceptedMedia::Json);
         assert_eq!(run(early), Err("body_too_large"));
+    }
+
+    #[test]
+    fn a_long_body_is_checked_before_the_rest_is_read() {
+        let read_with = |chunks: &[&'static [u8]], end, passes: bool| {
+            let check = PrefixCheck {
+                bytes: 4,
+                admit: |prefix: &[u8]| {
+                    assert_eq!(prefix, b"12345");
+                    if passes { Ok(()) } else { Err(Problem::unauthorized("unknown")) }
+                },
+            };
+            let json = headers(&[("content-type", "application/json")]);
+            run(read_checked(&json, chunked(chunks, end), LIMITS, AcceptedMedia::Json, check))
+        };
+        assert_eq!(read_with(&[b"12", b"34"], BodyEnd::Complete, false).unwrap(), "1234");
+        assert_eq!(read_with(&[b"12", b"345"], BodyEnd::Pending, false), Err("unauthorized"));
+        assert_eq!(read_with(&[b"12", b"345"], BodyEnd::Pending, true), Err("body_too_slow"));
+        assert_eq!(
+            read_with(&[b"12", b"345", b"678"], BodyEnd::Complete, true).unwrap(),
+            "12345678"
+        );
     }
 
     #[test]

@@ -1,23 +1,28 @@
-//! Rate limit against guessing of codes: after ten failed lookups a subject must wait.
+//! Rate limit against guessing of codes: lookups of codes that do not exist are counted.
 //!
-//! It is a token bucket stored as one instant. Each subject (an API key, a customer, an
-//! address) has an instant that each failure moves one step into the future. Lookups are
-//! rejected while it is ten or more steps ahead. As time passes the subject recovers,
-//! without a job.
+//! A code that is used up, has ended or is somebody else's was not guessed, and is not
+//! counted. So the shoppers of a sale do not slow each other down.
+//!
+//! Each lookup counts for its API key, and for the customer and the address that it names.
+//! A customer or an address may fail ten times, then once in half a minute. A key may fail
+//! some hundred times a minute: it serves many shoppers, and names of shoppers can be made
+//! up.
+//!
+//! A limit is a token bucket stored as one instant. Each failure moves it one step into the
+//! future. Lookups are rejected while it is too many steps ahead. As time passes the subject
+//! recovers, without a job.
 //!
 //! Memory is bounded: there are two generations of subjects. When the younger one is
 //! full, it replaces the older one, which is dropped.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use loyalty_core::{ShopId, Timestamp};
+use loyalty_store::CustomerRef;
 
 use crate::problem::Problem;
-
-/// The number of lookups that may fail in a row.
-const FREE_FAILURES: i32 = 10;
 
 /// The maximum number of subjects in a generation.
 const GENERATION_SIZE: usize = 20_000;
@@ -33,12 +38,60 @@ pub(crate) enum ThrottleKey {
     Address(ShopId, String),
 }
 
+/// The shopper of a request: the customer, by id or e-mail, and the network address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThrottleSubject {
+    pub(crate) customer: Option<String>,
+    pub(crate) address: Option<String>,
+}
+
+impl From<&CustomerRef> for ThrottleSubject {
+    fn from(customer: &CustomerRef) -> Self {
+        let id = customer.id().map(|id| id.as_str().to_owned());
+        let email = || customer.email().map(|email| email.key().to_owned());
+        Self { customer: id.or_else(email), address: None }
+    }
+}
+
+/// How many lookups may fail in a row, and the time after which one more may fail.
+#[derive(Clone, Copy, Debug)]
+struct FailureLimit {
+    burst: i32,
+    interval: TimeDelta,
+}
+
+/// 300 failures in a row, and 300 a minute.
+const KEY_LIMIT: FailureLimit = FailureLimit { burst: 300, interval: TimeDelta::milliseconds(200) };
+/// Ten failures in a row, and two a minute.
+const SHOPPER_LIMIT: FailureLimit = FailureLimit { burst: 10, interval: TimeDelta::seconds(30) };
+
 impl ThrottleKey {
-    /// The time by which one failure moves the instant.
-    fn failure_cost(&self) -> TimeDelta {
+    fn limit(&self) -> FailureLimit {
         match self {
-            Self::Key(_) => TimeDelta::seconds(1),
-            Self::Customer(..) | Self::Address(..) => TimeDelta::seconds(30),
+            Self::Key(_) => KEY_LIMIT,
+            Self::Customer(..) | Self::Address(..) => SHOPPER_LIMIT,
+        }
+    }
+}
+
+impl FailureLimit {
+    /// The time until a subject with this instant is admitted; zero or less for now.
+    fn wait(self, instant: Timestamp, now: Timestamp) -> Option<TimeDelta> {
+        let free = self.interval.checked_mul(self.burst.saturating_sub(1))?;
+        instant.signed_duration_since(now).checked_sub(&free)
+    }
+
+    /// The instant after one more failure. Requests at the same time can fail beyond the
+    /// limit; for that a subject waits at most as long as it takes to recover in full.
+    fn after_failure(self, instant: Timestamp, now: Timestamp) -> Timestamp {
+        let next = instant.max(now).checked_add_signed(self.interval);
+        let latest = self
+            .interval
+            .checked_mul(self.burst.saturating_mul(2))
+            .and_then(|most| now.checked_add_signed(most));
+        match (next, latest) {
+            (Some(next), Some(latest)) => next.min(latest),
+            (next, latest) => next.or(latest).unwrap_or(instant),
         }
     }
 }
@@ -50,21 +103,44 @@ pub(crate) struct Throttle {
     generations: Mutex<[HashMap<ThrottleKey, Timestamp>; 2]>,
 }
 
-impl Throttle {
+/// The limits on lookups for the subjects of one request.
+#[derive(Clone, Debug)]
+pub(crate) struct LookupLimiter {
+    throttle: Arc<Throttle>,
+    subjects: Vec<ThrottleKey>,
+    now: Timestamp,
+}
+
+impl LookupLimiter {
+    pub(crate) fn new(
+        throttle: &Arc<Throttle>,
+        subjects: Vec<ThrottleKey>,
+        now: Timestamp,
+    ) -> Self {
+        Self { throttle: Arc::clone(throttle), subjects, now }
+    }
+
     /// Admits a lookup, or fails with 429 and the seconds until every subject is admitted
     /// again.
-    pub(crate) fn admit(&self, subjects: &[ThrottleKey], now: Timestamp) -> Result<(), Problem> {
+    pub(crate) fn admit(&self) -> Result<(), Problem> {
+        self.throttle.admit(&self.subjects, self.now)
+    }
+
+    /// Records lookups of codes that do not exist.
+    pub(crate) fn record_failures(&self, count: usize) {
+        for _ in 0..count {
+            self.throttle.record_failure(&self.subjects, self.now);
+        }
+    }
+}
+
+impl Throttle {
+    fn admit(&self, subjects: &[ThrottleKey], now: Timestamp) -> Result<(), Problem> {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = subjects.iter().filter_map(|subject| {
             let instant = generations.iter().find_map(|generation| generation.get(subject))?;
-            let free = subject.failure_cost().checked_mul(FREE_FAILURES.saturating_sub(1))?;
-            Some(
-                instant
-                    .signed_duration_since(now)
-                    .checked_sub(&free)?
-                    .num_milliseconds(),
-            )
-            .filter(|wait| *wait > 0)
+            let wait = subject.limit().wait(*instant, now)?;
+            Some(wait.num_milliseconds()).filter(|wait| *wait > 0)
         });
         let Some(wait) = wait.max() else { return Ok(()) };
 
@@ -77,22 +153,14 @@ impl Throttle {
         Err(Problem::too_many_requests(seconds.unwrap_or(u32::MAX), detail))
     }
 
-    /// Records a failed lookup of all subjects.
-    pub(crate) fn record_failure(&self, subjects: &[ThrottleKey], now: Timestamp) {
+    fn record_failure(&self, subjects: &[ThrottleKey], now: Timestamp) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let [young, old] = &mut *generations;
 
         for subject in subjects {
-            let instant = young
-                .get(subject)
-                .or_else(|| old.get(subject))
-                .copied()
-                .unwrap_or(now)
-                .max(now);
-            young.insert(
-                subject.clone(),
-                instant.checked_add_signed(subject.failure_cost()).unwrap_or(instant),
-            );
+            let instant = young.get(subject).or_else(|| old.get(subject)).copied();
+            let next = subject.limit().after_failure(instant.unwrap_or(now), now);
+            young.insert(subject.clone(), next);
 
             if young.len() >= GENERATION_SIZE {
                 *old = std::mem::take(young);
@@ -131,9 +199,34 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_fail_some_hundred_times_a_minute() {
+        let throttle = Arc::new(Throttle::default());
+        let limiter = |name: &str, seconds| {
+            let subjects = vec![
+                ThrottleKey::Key("key".to_owned()),
+                ThrottleKey::Customer(ShopId(1), name.to_owned()),
+            ];
+            LookupLimiter::new(&throttle, subjects, at(seconds))
+        };
+        for number in 0..300 {
+            let shopper = limiter(&number.to_string(), 0);
+            assert!(shopper.admit().is_ok(), "{number}");
+            shopper.record_failures(1);
+        }
+        assert!(limiter("another", 0).admit().is_err());
+        assert!(limiter("another", 1).admit().is_ok());
+
+        // However many fail at once, the key is admitted again within a minute.
+        limiter("crowd", 1).record_failures(20_000);
+        assert!(limiter("another", 60).admit().is_err());
+        assert!(limiter("another", 62).admit().is_ok());
+        assert!(limiter("crowd", 62).admit().is_err());
+    }
+
+    #[test]
     fn memory_is_bounded_and_an_active_subject_is_retained() {
         let throttle = Throttle::default();
-        let ada = [ThrottleKey::Key("ada".to_owned())];
+        let ada = [ThrottleKey::Customer(ShopId(1), "ada".to_owned())];
         for number in 0..3 * GENERATION_SIZE {
             if number % 1_000 == 0 {
                 throttle.record_failure(&ada, at(0));

@@ -133,6 +133,11 @@ impl CodeRejection {
         }
     }
 
+    /// Returns true if the shop has no such code: it was mistyped or guessed.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
+
     /// Returns true if the reason would reveal that the code exists or was correctly guessed.
     /// Customers get the same code and text for all these reasons.
     pub fn is_secret(&self) -> bool {

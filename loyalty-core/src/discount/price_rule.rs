@@ -28,7 +28,7 @@ use crate::id::{ProductId, VariantId};
 /// };
 /// let faults = PriceRule::new(parts, 2).unwrap_err();
 /// let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-/// assert_eq!(pointers, ["/title", "/value", "/allocation_method"]);
+/// assert_eq!(pointers, ["/title", "/value_type", "/value", "/allocation_method"]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -47,11 +47,18 @@ impl PriceRule {
     /// [`PriceRule::find_variant_faults`].
     ///
     /// # Errors
-    /// All faults, in the order of the document. Their pointers name Shopify's fields.
+    /// All faults, in the order of the document. Their pointers name Shopify's fields. Those of
+    /// buy X get Y with fields that exclude it come last.
     pub fn new(parts: PriceRuleParts, minor_digits: u32) -> Result<Self, Vec<Fault>> {
-        Self::validate(parts, minor_digits, false)
+        let conflicts = validate::find_bundle_conflicts(&parts);
+        match Self::validate(parts, minor_digits, false) {
+            Ok(rule) if conflicts.is_empty() => Ok(rule),
+            Ok(_) => Err(conflicts),
+            Err(faults) => Err([faults, conflicts].concat()),
+        }
     }
 
+    /// Validates a rule as far as it must be valid to be evaluated.
     fn validate(
         parts: PriceRuleParts,
         minor_digits: u32,
@@ -68,9 +75,10 @@ impl PriceRule {
             }),
             Ok(_) => Err(faults),
             Err(fault) => {
-                // `value` comes after `title` in the document.
-                let index =
-                    usize::from(faults.first().is_some_and(|fault| fault.pointer == "/title"));
+                // `value` comes after `title` and `value_type` in the document.
+                let is_before =
+                    |other: &&Fault| ["/title", "/value_type"].contains(&&*other.pointer);
+                let index = faults.iter().take_while(is_before).count();
                 faults.insert(index, fault);
                 Err(faults)
             }

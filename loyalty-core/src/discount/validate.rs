@@ -80,13 +80,16 @@ pub(super) fn validate_value(
         ),
     };
 
-    if parts.target_type == TargetType::ShippingLine
-        && discount_value != DiscountValue::Percent(DiscountValue::FULL_PERCENT)
-    {
-        return Err(fault("contradiction", "must be -100 percent for shipping"));
+    match discount_value {
+        DiscountValue::Percent(percent)
+            if parts.target_type == TargetType::ShippingLine
+                && percent != DiscountValue::FULL_PERCENT =>
+        {
+            Err(fault("contradiction", "must be -100 for shipping"))
+        }
+        // The value type of a shipping rule is checked by itself.
+        DiscountValue::Percent(_) | DiscountValue::Fixed(_) => Ok(discount_value),
     }
-
-    Ok(discount_value)
 }
 
 /// Converts a percentage to millionths of a percent.
@@ -125,6 +128,11 @@ pub(super) fn find_faults(
     let printable =
         !title.is_empty() && title.chars().count() <= 255 && !title.chars().any(char::is_control);
     faults.add_if(!printable, "title", "invalid_value", "must be 1 to 255 characters");
+
+    let is_fixed = parts.value_type == ValueType::FixedAmount;
+    let of_shipping = parts.target_type == TargetType::ShippingLine;
+    let detail = "must be percentage for shipping";
+    faults.add_if(is_fixed && of_shipping, "value_type", "contradiction", detail);
 
     check_sizes(parts, &mut faults);
     check_allocation(parts, &mut faults);
@@ -396,6 +404,35 @@ fn check_bundle(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCol
         let detail = "needs prerequisite products, variants or collections";
         faults.add_if(parts.prerequisites.is_empty(), ratio_field, "missing_field", detail);
     }
+}
+
+/// Returns the faults of fields that Shopify documents as exclusive with buy X get Y.
+///
+/// Earlier versions accepted them, so stored rules may have them. Such rules stay valid until
+/// they are changed.
+pub(super) fn find_bundle_conflicts(parts: &PriceRuleParts) -> Vec<Fault> {
+    const DETAIL: &str = "cannot be combined with prerequisite_to_entitlement_quantity_ratio";
+    if parts.prerequisite_to_entitlement_quantity_ratio.is_none() {
+        return Vec::new();
+    }
+
+    let mut faults = FaultCollector(Vec::new());
+    let is_fixed = parts.value_type == ValueType::FixedAmount;
+    let of_lines = parts.target_type == TargetType::LineItem;
+    let detail = "must be percentage with prerequisite_to_entitlement_quantity_ratio";
+    faults.add_if(is_fixed && of_lines, "value_type", "contradiction", detail);
+
+    let ranges = [
+        ("prerequisite_subtotal_range", parts.prerequisite_subtotal_range.is_some()),
+        ("prerequisite_quantity_range", parts.prerequisite_quantity_range.is_some()),
+    ];
+    for (field, is_set) in ranges {
+        let field = format!("{field}/greater_than_or_equal_to");
+        faults.add_if(is_set, &field, "contradiction", DETAIL);
+    }
+
+    // A price of shipping is never set for lines, which the other checks reject.
+    faults.0
 }
 
 /// Returns a fault for each variant whose product is in the same selection.

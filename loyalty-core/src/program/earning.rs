@@ -84,6 +84,13 @@ pub enum EarningFormula {
         /// The points for each full increment.
         points: Points,
     },
+    /// Points for each whole unit of the rule's lines.
+    ///
+    /// Units of all lines are added up, less those refunded by line, and a fraction of a
+    /// unit (goods by weight) that is left counts nothing. A line that costs nothing has
+    /// no units: a gift earns nothing. Refunds by amount and payment with a reward leave
+    /// their share of the points.
+    PerItem(Points),
     /// Points for each order, whatever its basis.
     PerOrder(Points),
 }
@@ -149,11 +156,15 @@ fn check_formula(formula: EarningFormula, pointer: &str, faults: &mut Vec<Fault>
         EarningFormula::PerIncrement { points, .. } if !points_in_range(points) => {
             Some(("per_increment/points", POINTS_RANGE))
         }
+        EarningFormula::PerItem(points) if !points_in_range(points) => {
+            Some(("per_item", POINTS_RANGE))
+        }
         EarningFormula::PerOrder(points) if !points_in_range(points) => {
             Some(("per_order", POINTS_RANGE))
         }
         EarningFormula::PerUnit(_)
         | EarningFormula::PerIncrement { .. }
+        | EarningFormula::PerItem(_)
         | EarningFormula::PerOrder(_) => None,
     };
 

@@ -338,16 +338,16 @@ impl<'a> NodeRef<'a> {
     }
 
     fn earn(&self, faults: &mut Faults) -> Option<EarningFormula> {
-        let members = self.members(&["per_unit", "per_increment", "per_order"], faults)?;
-        let per_unit = members.get("per_unit");
-        let per_increment = members.get("per_increment");
+        let known = ["per_unit", "per_increment", "per_item", "per_order"];
+        let members = self.members(&known, faults)?;
 
-        match (per_unit, per_increment, members.get("per_order")) {
-            (Some(at), None, None) => at.decimal(faults).map(EarningFormula::PerUnit),
-            (None, Some(at), None) => at.per_increment(faults),
-            (None, None, Some(at)) => at.points(faults).map(EarningFormula::PerOrder),
+        match known.map(|name| members.get(name)) {
+            [Some(at), None, None, None] => at.decimal(faults).map(EarningFormula::PerUnit),
+            [None, Some(at), None, None] => at.per_increment(faults),
+            [None, None, Some(at), None] => at.points(faults).map(EarningFormula::PerItem),
+            [None, None, None, Some(at)] => at.points(faults).map(EarningFormula::PerOrder),
             _ => {
-                let detail = "must have one of per_unit, per_increment and per_order";
+                let detail = "must have one of per_unit, per_increment, per_item and per_order";
                 self.push_fault("invalid_value", detail, faults)
             }
         }

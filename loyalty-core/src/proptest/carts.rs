@@ -147,6 +147,13 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             if let Some((buy, entitled_quantity, prerequisites, spend)) = bundle {
                 let prerequisite_quantity = spend.is_none().then_some(buy);
                 let ratio = QuantityRatio { prerequisite_quantity, entitled_quantity };
+                // Buy X get Y is a percentage without minimums.
+                if parts.value_type == ValueType::FixedAmount {
+                    parts.value_type = ValueType::Percentage;
+                    parts.value = Decimal::new(-100, 0);
+                }
+                parts.prerequisite_subtotal_range = None;
+                parts.prerequisite_quantity_range = None;
                 parts.prerequisite_to_entitlement_quantity_ratio = Some(ratio);
                 parts.prerequisite_to_entitlement_purchase = spend;
                 parts.prerequisites = prerequisites;

@@ -343,12 +343,11 @@ pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
 fn lines(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
     let known = Arc::clone(vocabulary);
     let items = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
-    let line = (
-        prices(vocabulary),
-        items,
-        (1..4_u16).prop_map(Quantity::from),
-        prop::bool::weighted(0.05),
-    );
+    let quantity = prop_oneof![
+        6 => (1..4_u16).prop_map(Quantity::from),
+        1 => select(&["0.4", "1.75"][..]).prop_map(|text| text.parse().unwrap_or_default()),
+    ];
+    let line = (prices(vocabulary), items, quantity, prop::bool::weighted(0.05));
 
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
         let product = product.and_then(|pick| pick_from(&known.products, pick).cloned());

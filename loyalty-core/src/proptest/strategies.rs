@@ -262,6 +262,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
             let amount = Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok()?;
             Some(EarningFormula::PerIncrement { amount, points })
         }),
+        2 => points().prop_map(EarningFormula::PerItem),
         1 => points().prop_map(EarningFormula::PerOrder),
     ];
 

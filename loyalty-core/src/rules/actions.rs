@@ -141,8 +141,8 @@ impl DecisionBuilder<'_> {
     /// it.
     ///
     /// # Errors
-    /// [`Rejection::UnknownCode`] for any reason to reject the code, so that nobody
-    /// learns which codes exist.
+    /// [`Rejection::UnknownCode`] or [`Rejection::UnusableCode`], which read alike, so that
+    /// nobody learns which codes exist.
     pub(crate) fn enter_code(&mut self, code: &str, used_by_other: bool) -> Result<(), Rejection> {
         let code = normalize_code(code);
         let actions = &self.context.program().definition().actions;
@@ -156,7 +156,7 @@ impl DecisionBuilder<'_> {
             || self.account.activity().has_used_code(&code)
             || !self.is_open(action)
         {
-            return Err(Rejection::UnknownCode);
+            return Err(Rejection::UnusableCode);
         }
 
         let reason = AwardReason::Code { action: action.id.clone(), code: Arc::from(code) };

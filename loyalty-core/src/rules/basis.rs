@@ -72,11 +72,26 @@ impl<'a> ApplicableRule<'a> {
         }
     }
 
-    /// The rule's points, within its allowance.
+    /// The items of a rule that earns per item: the whole units of its lines, and of those
+    /// the share that remains. `None` for other rules.
+    ///
+    /// The fractions of units are dropped from the sum: however an order is split into
+    /// lines, it has the same items.
+    pub(super) fn items_of(&self, basis: &OrderBasis<'_>) -> Result<Option<Fraction>, Overflow> {
+        if !matches!(self.rule.earn, EarningFormula::PerItem(_)) {
+            return Ok(None);
+        }
+        let whole = basis.units(|share| self.covers(share)).div_floor(&Fraction::ONE)?;
+        whole.times(&basis.remaining_share).map(Some)
+    }
+
+    /// The rule's points, within its allowance. `items` are those of
+    /// [`ApplicableRule::items_of`].
     pub(super) fn compute_points(
         &self,
         basis: &OrderBasis<'_>,
         basis_of_rule: &Fraction,
+        items: Option<&Fraction>,
         allowance: Option<Allowance>,
     ) -> Result<Fraction, Overflow> {
         let points = match self.rule.earn {
@@ -84,6 +99,9 @@ impl<'a> ApplicableRule<'a> {
             EarningFormula::PerIncrement { amount, points } => basis_of_rule
                 .div_floor(&Fraction::from_amount(amount))?
                 .times(&Fraction::from_points(points))?,
+            EarningFormula::PerItem(points) => {
+                Fraction::from_points(points).times(items.unwrap_or(&Fraction::ZERO))?
+            }
             EarningFormula::PerOrder(_)
                 if self.rule.when.is_scoped()
                     && !basis.has_line(|share| share.rules.contains(self.index)) =>
@@ -260,6 +278,19 @@ impl<'a> OrderBasis<'a> {
         Fraction::new(whole, 10_000).plus(&parts)?.times(&self.net)
     }
 
+    /// The units of the counted lines that `select` accepts, less refunded ones. A line
+    /// that costs nothing has none.
+    fn units(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> Fraction {
+        let counts =
+            |share: &&BasisLine<'_>| share.excluded.is_none() && share.cost > 0 && select(share);
+        let kept = |share: &BasisLine<'_>| {
+            let kept = share.line.quantity.thousandths();
+            kept.saturating_sub(share.refunded.thousandths()).max(0)
+        };
+        let units = self.lines.iter().filter(counts).map(kept);
+        Fraction::new(units.fold(0, i64::saturating_add), 1_000)
+    }
+
     /// Returns true if `select` accepts a counted line that is not fully refunded.
     pub(super) fn has_line(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> bool {
         let is_left = |share: &BasisLine<'_>| {
@@ -285,9 +316,13 @@ impl<'a> OrderBasis<'a> {
         basis_of_rule: &Fraction,
         select: impl Fn(&Line) -> bool,
     ) -> Result<Fraction, Overflow> {
-        let part = self
-            .sum(|share| applied.covers(share) && select(share.line))?
-            .times(&self.remaining_share)?;
+        let selects = |share: &BasisLine<'_>| applied.covers(share) && select(share.line);
+        if matches!(applied.rule.earn, EarningFormula::PerItem(_)) {
+            return self
+                .units(selects)
+                .divided_by(&self.units(|share| applied.covers(share)));
+        }
+        let part = self.sum(selects)?.times(&self.remaining_share)?;
         part.divided_by(basis_of_rule)
     }
 

@@ -102,13 +102,15 @@ fn explain_entitled(
         let rule = applied.rule;
         let basis_of_rule = applied.basis_of(&basis, &unclaimed)?;
         let allowance = pin.allowances.get(&rule.id).copied();
-        let points = applied.compute_points(&basis, &basis_of_rule, allowance)?;
+        let items = applied.items_of(&basis)?;
+        let points = applied.compute_points(&basis, &basis_of_rule, items.as_ref(), allowance)?;
         exact = exact.plus(&points)?;
         if !points.is_zero() || !rule.when.is_scoped() {
             shares.push(RuleShare {
                 rule: rule.id.clone(),
                 earn: rule.earn,
                 basis: basis_of_rule,
+                items,
                 points,
                 allowance,
             });

@@ -116,6 +116,11 @@ fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRationa
             EarningFormula::PerIncrement { amount, points } => {
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
+            EarningFormula::PerItem(points) => {
+                let items =
+                    own_lines.iter().map(|line| kept_units(line, refunds)).sum::<i64>() / 1_000;
+                BigRational::from_integer((points.get() * items).into()) * &share
+            }
             EarningFormula::PerOrder(points) => {
                 let is_entitled =
                     !scoped || own_lines.iter().any(|line| !is_fully_returned(line, refunds));
@@ -160,6 +165,12 @@ fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
         }
     }
     sum
+}
+
+/// Units that cost something and were not returned, in thousandths.
+fn kept_units(line: &Line, refunds: &[Refund]) -> i64 {
+    let kept = line.quantity.thousandths() - returned_units(&line.id, refunds);
+    if line.amount.is_zero() { 0 } else { kept.max(0) }
 }
 
 fn is_fully_returned(line: &Line, refunds: &[Refund]) -> bool {

@@ -1,38 +1,33 @@
 //! Carts and checkouts: evaluating the discounts of codes, and reserving uses of codes.
 
-use std::sync::Arc;
-
 use hyper::StatusCode;
 use loyalty_core::CheckoutId;
-use loyalty_core::discount::{Code, CodeRejection};
+use loyalty_core::discount::{Code, CodeOutcome, CodeRejection};
 use loyalty_store::{Action, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
-use super::discount_codes::cart_throttle_keys;
+use super::discount_codes::lookup_limiter;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::cart::{CartBody, CartResponse, ReserveBody, cart_problem};
 use crate::wire::discount_code::CheckoutResponse;
 
-/// `POST /v1/carts/evaluate`, which changes nothing.
-///
-/// A code counts as a failed lookup if its rejection is secret: a shopper sees only that
-/// it is not valid. So a guesser can't tell these codes apart by the rate limit either.
+/// `POST /v1/carts/evaluate`, which changes nothing. A cart without codes is never slowed.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop()?, call.now);
     let (query, shopper) = call.body::<CartBody>()?.parse(&shop, now)?;
-    let (throttle, subjects) = (Arc::clone(call.throttle), cart_throttle_keys(call, shopper));
-    throttle.admit(&subjects, now)?;
+    let limiter = lookup_limiter(call, shopper);
 
     Ok(HandlerPlan::read(move |store| {
+        // Just before the lookup, so that carts at the same time do not slip through.
+        if !query.cart.codes.is_empty() {
+            limiter.admit()?;
+        }
         let facts = store.cart_facts(shop.id, query).map_err(error::from_failure)?;
         let evaluation = facts.evaluate().map_err(|error| cart_problem(&error))?;
-        for _ in evaluation
-            .codes
-            .iter()
-            .filter(|code| code.outcome.as_ref().is_err_and(CodeRejection::is_secret))
-        {
-            throttle.record_failure(&subjects, now);
-        }
+
+        let is_unknown =
+            |code: &&CodeOutcome| code.outcome.as_ref().is_err_and(CodeRejection::is_unknown);
+        limiter.record_failures(evaluation.codes.iter().filter(is_unknown).count());
         Ok(EncodedResponse::ok(&CartResponse::new(&evaluation, shop.currency)))
     }))
 }
@@ -41,17 +36,16 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn reserve(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let checkout = call.path::<CheckoutId>("checkout_id")?;
     let (action, shopper) = call.body::<ReserveBody>()?.parse(checkout)?;
-    let (throttle, subjects, now) =
-        (Arc::clone(call.throttle), cart_throttle_keys(call, shopper), call.now);
-    throttle.admit(&subjects, now)?;
+    let limiter = lookup_limiter(call, shopper);
+    limiter.admit()?;
 
     Ok(HandlerPlan::write(
         Action::Discount(action),
         StatusCode::OK,
         render_receipt,
         move |rejection| {
-            if rejection.refusal().is_some_and(CodeRejection::is_secret) {
-                throttle.record_failure(&subjects, now);
+            if rejection.refusal().is_some_and(CodeRejection::is_unknown) {
+                limiter.record_failures(1);
             }
 
             if rejection.code() == "invalid_reservation_period" {

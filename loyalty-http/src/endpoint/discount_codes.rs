@@ -11,8 +11,7 @@ use loyalty_store::{
 use super::price_rules::{self, find as find_rule};
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::throttle::ThrottleKey;
-use crate::wire::cart::ThrottleSubject;
+use crate::throttle::{LookupLimiter, ThrottleKey, ThrottleSubject};
 use crate::wire::discount_code::{
     BatchBody, BatchCodesResponse, BatchResponse, DiscountCodeBody, DiscountCodeChangeBody,
     DiscountCodeResponse, DiscountCodesResponse,
@@ -182,43 +181,26 @@ pub(crate) fn look_up(call: &Call<'_>, shopper: ThrottleSubject) -> Result<CodeV
         let detail = "The query parameter `code` is missing.";
         Problem::bad_request("missing_parameter", detail).with_param("code")
     })?;
-    let subjects = throttle_keys(call, shopper);
-    call.throttle.admit(&subjects, call.now)?;
+    let limiter = lookup_limiter(call, shopper);
+    limiter.admit()?;
 
     let found = call
         .store
         .code_by_text(call.shop_id(), &text)
         .map_err(error::from_failure)?;
     found.ok_or_else(|| {
-        call.throttle.record_failure(&subjects, call.now);
+        limiter.record_failures(1);
         error::from_rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
     })
 }
 
-/// The subjects of a lookup: the API key, and the shopper if given.
-fn throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> {
-    std::iter::once(api_key(call))
-        .chain(shopper_keys(call, shopper))
-        .collect()
-}
-
-/// The subjects of a cart: the shopper if given, else the API key. So the typing errors
-/// of one shopper do not slow down all others.
-pub(crate) fn cart_throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> {
-    let keys: Vec<_> = shopper_keys(call, shopper).collect();
-    if keys.is_empty() { vec![api_key(call)] } else { keys }
-}
-
-fn api_key(call: &Call<'_>) -> ThrottleKey {
-    ThrottleKey::Key(call.key.key.id.clone())
-}
-
-fn shopper_keys(
-    call: &Call<'_>,
-    shopper: ThrottleSubject,
-) -> impl Iterator<Item = ThrottleKey> + use<> {
+/// The limits on a request's lookups of codes: those of the API key, and of the shopper if
+/// one is named. Names of shoppers can be made up, so the key always counts.
+pub(crate) fn lookup_limiter(call: &Call<'_>, shopper: ThrottleSubject) -> LookupLimiter {
     let shop = call.shop_id();
+    let key = ThrottleKey::Key(call.key.key.id.clone());
     let customer = shopper.customer.map(|customer| ThrottleKey::Customer(shop, customer));
     let address = shopper.address.map(|address| ThrottleKey::Address(shop, address));
-    customer.into_iter().chain(address)
+    let subjects = [Some(key), customer, address].into_iter().flatten().collect();
+    LookupLimiter::new(call.throttle, subjects, call.now)
 }

@@ -2,11 +2,14 @@
 //! explanation.
 
 use hyper::StatusCode;
+use loyalty_core::discount::CodeRejection;
 use loyalty_core::{Command, Explanation, OrderId, OverRefund, entitlement};
-use loyalty_store::{Action, OrderRecord, ProfileChange, Receipt};
+use loyalty_store::{Action, OrderCode, OrderRecord, ProfileChange, Receipt};
 
+use super::discount_codes::lookup_limiter;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::{ErrorStatus, Problem};
+use crate::throttle::ThrottleSubject;
 use crate::wire::order::{OrderBody, OrderResponse};
 use crate::wire::refund::{self, RefundBody};
 
@@ -15,12 +18,32 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
     let report = call.body::<OrderBody>()?.parse(id.clone(), &*call.shop()?)?;
     let pointer = report.error_pointer();
+
+    // An order is a fact, whatever codes it lists. A dry run of it tells only which of them
+    // exist.
+    let limiter = (call.query.flag("dry_run")? && report.has_codes()).then(|| {
+        let shopper = report.customer.as_ref().map(ThrottleSubject::from);
+        lookup_limiter(call, shopper.unwrap_or_default())
+    });
+    if let Some(limiter) = &limiter {
+        limiter.admit()?;
+    }
+
     let action = Action::Order {
         command: report.command,
         customer: report.customer,
         change: report.change,
     };
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), pointer))
+    let render = render_receipt(id);
+    let body = move |receipt: &Receipt| {
+        if let Some(limiter) = limiter {
+            let is_unknown =
+                |code: &&OrderCode| code.outcome.as_ref().is_err_and(CodeRejection::is_unknown);
+            limiter.record_failures(receipt.codes.iter().filter(is_unknown).count());
+        }
+        render(receipt)
+    };
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, pointer))
 }
 
 /// `POST /v1/orders/{order_id}/refunds`. A refund that arrives before its order is stored

@@ -5,8 +5,10 @@ use loyalty_core::program::EmailProof;
 use loyalty_core::{Command, CustomerId};
 use loyalty_store::{Action, CustomerRef, EmailConflict, Existence, Receipt, Rejection};
 
+use super::discount_codes::lookup_limiter;
 use super::{Call, EncodedResponse, HandlerPlan, customers, to_json};
 use crate::problem::Problem;
+use crate::throttle::ThrottleSubject;
 use crate::wire::referral::{ReferralCodeBody, ReferralJoinBody, ReferralsResponse};
 
 /// `POST /v1/customers/{customer_id}/referral-code`: issues a code, or returns the
@@ -33,11 +35,19 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn join(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let (code, change) = call.body::<ReferralJoinBody>()?.parse()?;
+    let limiter = lookup_limiter(call, ThrottleSubject::from(&customer));
+    limiter.admit()?;
+
     Ok(HandlerPlan::write(
         Action::JoinReferral { customer, change, code },
         StatusCode::OK,
         render_receipt,
-        error_pointer,
+        move |rejection| {
+            if matches!(rejection, Rejection::ReferralCodeNotFound) {
+                limiter.record_failures(1);
+            }
+            error_pointer(rejection)
+        },
     ))
 }
 

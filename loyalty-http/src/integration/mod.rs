@@ -3,12 +3,13 @@
 //!
 //! A delivery passes through these modules:
 //!
-//! 1. [`SignedBody::parse`] scans the body as PHP encoded it, and [`SignedBody::verify`]
+//! 1. [`find_key`] finds the API key, so that a body without a valid one is not parsed.
+//! 2. [`SignedBody::parse`] scans the body as PHP encoded it, and [`SignedBody::verify`]
 //!    checks the signature with the shop's secret.
-//! 2. [`VerifiedBody::read`] parses an [`Order`], a [`Refund`] or another typed body.
-//! 3. `order` converts it to the core's types; `apportion` divides the subtotal among the
+//! 3. [`VerifiedBody::read`] parses an [`Order`], a [`Refund`] or another typed body.
+//! 4. `order` converts it to the core's types; `apportion` divides the subtotal among the
 //!    lines.
-//! 4. `webhook` turns it into one action of the store. Only `webhook` depends on the
+//! 5. `webhook` turns it into one action of the store. Only `webhook` depends on the
 //!    server.
 //!
 //! # Example: a body whose signature is not base64
@@ -40,7 +41,7 @@ mod wire;
 mod tests;
 
 pub use php::{JsonError, MAX_DEPTH};
-pub use signature::{SignatureError, SignedBody, VerifiedBody};
+pub use signature::{SignatureError, SignedBody, VerifiedBody, find_key};
 pub use wire::{
     Address, AppInstalled, Category, Customer, CustomerQuery, KeyVerify, Line, Order, OrderRef,
     RedeemReward, Refund, Transaction, WireError,

@@ -1,7 +1,7 @@
 //! Converts a plugin's order, refund or customer to the core's types.
 //!
 //! The subtotal (net of discounts and tax) is the basis of points, and the total is the
-//! amount paid. Shipping is the total less subtotal and tax. Each amount is rounded half
+//! amount paid. A subtotal beyond the total was not paid, and counts as the total. Shipping is the total less subtotal and tax. Each amount is rounded half
 //! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
@@ -24,6 +24,7 @@ impl wire::Order {
             rounded(self.total_tax, "/total_tax")?,
             rounded(self.total_price, "/total_price")?,
         );
+        let subtotal = subtotal.min(total);
         let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
 
         Ok(Order {

@@ -27,6 +27,9 @@ use super::wire::{self, WireError};
 /// accepted.
 const PLACEHOLDER_SECRET: &[u8] = &[0; 32];
 
+/// The largest number of bytes of a key in a body. No key is as long.
+const MAX_KEY_LENGTH: usize = 1_000;
+
 /// The length of an HMAC-SHA256, in bytes.
 const HMAC_LENGTH: usize = 32;
 
@@ -56,6 +59,64 @@ pub enum SignatureError {
     /// The key is unknown or the signature is wrong. The error does not distinguish them.
     #[error("the key is unknown or the signature is wrong")]
     NotAuthentic,
+}
+
+/// Finds the API key in a body without parsing the rest: the first outermost member `key`
+/// that is a string. Returns `None` if the body, or the part of it that has arrived, has
+/// none.
+///
+/// Whoever has no key of a shop costs only this one pass over the bytes.
+///
+/// # Example: the key comes first, or last
+/// ```
+/// use loyalty_http::integration::find_key;
+/// assert_eq!(find_key(br#"{"key":"lk_1","id":"#).as_deref(), Some("lk_1"));
+/// assert_eq!(find_key(br#"{"a":{"key":"no"},"key":"lk_1"}"#).as_deref(), Some("lk_1"));
+/// assert_eq!(find_key(br#"{"a":{"key":"no"}}"#), None);
+/// ```
+pub fn find_key(body: &[u8]) -> Option<String> {
+    let mut depth = 0_usize;
+    let mut rest = body;
+    let mut after_key = false;
+
+    loop {
+        let (first, tail) = rest.split_first()?;
+        rest = tail;
+        match first {
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let (text, tail) = split_string(rest)?;
+                rest = tail;
+                if after_key {
+                    return decode_key(text);
+                }
+                let is_name = tail.trim_ascii_start().first() == Some(&b':');
+                after_key = depth == 1 && is_name && text == b"key";
+                continue;
+            }
+            b':' | b' ' | b'\n' => continue,
+            _ => {}
+        }
+        after_key = false;
+    }
+}
+
+/// Splits behind the quote that ends a string.
+fn split_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut is_escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    })?;
+    Some((text.get(..end)?, text.get(end.saturating_add(1)..)?))
+}
+
+/// Decodes the inside of a JSON string.
+fn decode_key(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text.get(..text.len().min(MAX_KEY_LENGTH))?).ok()?;
+    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// A well-formed body with its signature, not verified yet.
@@ -114,7 +175,7 @@ impl<'b> SignedBody<'b> {
 
         let matches = mac.verify_slice(&self.hmac).is_ok();
         if matches && secret.is_some() {
-            Ok(VerifiedBody { body: self.body })
+            Ok(VerifiedBody { body: self.body, hmac: self.hmac })
         } else {
             Err(SignatureError::NotAuthentic)
         }
@@ -125,6 +186,7 @@ impl<'b> SignedBody<'b> {
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedBody<'b> {
     body: &'b str,
+    hmac: [u8; HMAC_LENGTH],
 }
 
 impl VerifiedBody<'_> {
@@ -134,6 +196,12 @@ impl VerifiedBody<'_> {
     /// Fails if a member is missing or has a wrong type or form.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, WireError> {
         wire::read(self.body)
+    }
+
+    /// The HMAC that was verified. It names what was signed: the same content has the same
+    /// HMAC, however its members are ordered or its letters are escaped.
+    pub fn hmac(&self) -> &[u8; HMAC_LENGTH] {
+        &self.hmac
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! platform ── 404
-//! body ── SignedBody::parse ── its key ── signature ── read ── one action of the store ── {"ok": true, …}
-//!           400                401         401       400            422
+//! body ── its key ── SignedBody::parse ── signature ── read ── one action of the store ── {"ok": true, …}
+//!           401        400                 401         400            422
 //! ```
 //!
 //! The signature in the body is the only authentication, and the shop follows from the
@@ -13,23 +13,29 @@
 //! state, so a second delivery changes nothing. A refund has no id, so each delivery is a
 //! further refund. Its id is made from the delivery's, and its amount is limited to what
 //! can still be refunded.
+//!
+//! The event is in the path and not signed. So a body that holds what only another event
+//! has is refused.
 
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use loyalty_core::program::{Reward, RewardPricing};
 use loyalty_core::{
-    Amount, Command, Origin, OverRefund, Points, Refund, RefundId, ShopId, Status, Timestamp,
+    Amount, Command, Origin, OverRefund, Points, Program, Refund, RefundId, ShopId, Status,
+    Timestamp,
 };
 use loyalty_store::{
     Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
-    RedemptionAction, Scope, Shop, Store,
+    RedemptionAction, RewardsView, Scope, Shop, Store,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::php::JsonError;
-use super::signature::{SignatureError, SignedBody, VerifiedBody};
+use super::signature::{SignatureError, SignedBody, VerifiedBody, find_key};
 use super::wire::{self, WireError};
 use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
@@ -38,7 +44,7 @@ use crate::idempotency::IdempotencyRecord;
 use crate::problem::{Problem, to_sentence};
 use crate::wire::customer::email_proof;
 use crate::wire::json::BodyErrorCode;
-use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
+use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardResponse};
 use crate::wire::schema;
 
 /// The known platforms. `common` is for events that are the same for all.
@@ -50,6 +56,13 @@ pub(crate) const COMMON: &str = "common";
 /// The largest accepted difference between a body's signing time and the server's clock,
 /// in seconds.
 const MAX_CLOCK_DIFFERENCE: u64 = 15 * 60;
+
+/// The largest body whose key is not known yet. A longer one has its key within these bytes.
+/// An order of a thousand lines is shorter.
+pub(crate) const MAX_UNKNOWN_BODY: usize = 256 << 10;
+
+/// The largest body without a key whose faults are described.
+const MAX_KEYLESS_BODY: usize = 4 << 10;
 
 /// One delivery of a plugin, as received.
 #[derive(Clone, Copy)]
@@ -116,20 +129,41 @@ pub(crate) fn receive(
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
 }
 
-/// The key of a body with a valid signature. An unknown key, a wrong secret in it and a
-/// wrong signature have the same response after the same work.
+/// The key of a body with a valid signature. Without a valid key, the body is not parsed.
+/// An unknown key, a wrong secret in it and a wrong signature have the same response.
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
 ) -> Result<(Arc<ApiKeyRecord>, VerifiedBody<'b>), Problem> {
-    let signed = SignedBody::parse(body).map_err(|error| signature_problem(&error))?;
-    let key = auth::verify_key(store, signed.key())?;
-    let secret = key.as_ref().map(|key| key.key.signing_secret.as_bytes());
-    let verified = signed.verify(secret).map_err(|error| signature_problem(&error))?;
+    let key = match find_key(body) {
+        Some(text) => auth::verify_key(store, &text)?.ok_or_else(not_authentic)?,
+        // A short body without a key is described to whoever writes a plugin.
+        None if body.len() <= MAX_KEYLESS_BODY => {
+            let error = SignedBody::parse(body).err();
+            return Err(signature_problem(&error.unwrap_or(SignatureError::MissingKey)));
+        }
+        None => return Err(signature_problem(&SignatureError::MissingKey)),
+    };
 
-    let key = key.ok_or_else(|| signature_problem(&SignatureError::NotAuthentic))?;
+    let signed = SignedBody::parse(body).map_err(|error| signature_problem(&error))?;
+    let secret = key.key.signing_secret.as_bytes();
+    let verified = signed
+        .verify(Some(secret))
+        .map_err(|error| signature_problem(&error))?;
     auth::authorize(&key, Scope::Write)?;
     Ok((key, verified))
+}
+
+/// Admits a body whose first `MAX_UNKNOWN_BODY` bytes have arrived: they have a valid key.
+pub(crate) fn admit_prefix(store: &dyn Store, prefix: &[u8]) -> Result<(), Problem> {
+    let key = find_key(prefix)
+        .map(|text| auth::verify_key(store, &text))
+        .transpose()?;
+    key.flatten().map(drop).ok_or_else(not_authentic)
+}
+
+fn not_authentic() -> Problem {
+    signature_problem(&SignatureError::NotAuthentic)
 }
 
 fn signature_problem(error: &SignatureError) -> Problem {
@@ -194,9 +228,11 @@ fn list_rewards(
 
     let program = store.program(shop, None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("the shop has no program"))?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
-        data: RewardsResponse::new(&program).rewards,
-    })))
+    let rewards = program.definition().rewards.iter();
+    let data: Vec<_> = rewards
+        .map(|reward| StoreRewardResponse::new(reward, &program))
+        .collect();
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data })))
 }
 
 /// A customer's balance, and the rewards that they can redeem.
@@ -214,7 +250,7 @@ fn show_customer(
         .map_err(error::from_failure)?
         .ok_or_else(error::customer_not_found)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
-        data: CustomerRewardsResponse::new(&rewards),
+        data: StoreCustomerResponse::new(&rewards),
     })))
 }
 
@@ -227,10 +263,11 @@ fn redeem_reward(
 ) -> Result<HandlerPlan, Problem> {
     let wire::RedeemReward { customer_email, customer_id, reward_id, amount, t } = read(body)?;
 
-    // Without a time, two redemptions of the same reward have the same body.
+    // One signature is one redemption. Without a time, two redemptions of the same reward
+    // have the same one.
     if let Some(t) = t {
         check_age(delivery.now, t)?;
-        *idempotency = Some(IdempotencyRecord::from_delivery(delivery.body));
+        *idempotency = Some(IdempotencyRecord::from_delivery(body.hmac()));
     }
 
     let customer = wire::CustomerQuery { customer_id, customer_email }
@@ -312,12 +349,12 @@ fn record_order(
 }
 
 fn cancel_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
-    let wire::OrderRef { id: order } = read(body)?;
+    let wire::OrderRef { id: order, .. } = read(body)?;
     Ok(order_command(Command::CancelOrder { order, at: None }))
 }
 
 fn close_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
-    let wire::OrderRef { id: order } = read(body)?;
+    let wire::OrderRef { id: order, .. } = read(body)?;
     Ok(order_command(Command::CloseOrder { order, at: None }))
 }
 
@@ -398,6 +435,62 @@ pub(crate) struct KeyVerifyResponse<'a> {
 #[schemars(rename = "Data", inline)]
 pub(crate) struct DataEnvelope<T> {
     data: T,
+}
+
+/// A reward, also under the names that the plugin for Magento reads in its cart.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StoreReward")]
+pub(crate) struct StoreRewardResponse<'a> {
+    #[serde(flatten)]
+    reward: RewardResponse<'a>,
+    /// The name.
+    reward_name: &'a str,
+    /// The cost; 0 where the customer chooses the amount.
+    #[schemars(with = "schema::Points")]
+    points_required: Points,
+    /// The minimum subtotal; 0 where there is none.
+    #[schemars(with = "schema::NumericAmount")]
+    minimum_order_amount: Box<RawValue>,
+}
+
+impl<'a> StoreRewardResponse<'a> {
+    fn new(reward: &'a Reward, program: &Program) -> Self {
+        let cost = match &reward.offer {
+            RewardPricing::Fixed { cost, .. } => *cost,
+            RewardPricing::Variable(_) => Points::ZERO,
+        };
+        Self {
+            reward: RewardResponse::new(reward, program),
+            reward_name: &reward.name,
+            points_required: cost,
+            minimum_order_amount: to_json_number(reward.minimum_subtotal.unwrap_or_default()),
+        }
+    }
+}
+
+/// An amount as a JSON number, written from its digits.
+fn to_json_number(amount: Amount) -> Box<RawValue> {
+    let digits = amount.get().normalize().to_string();
+    RawValue::from_string(digits).unwrap_or_default()
+}
+
+/// A customer's balance and rewards, the balance also under the name that the plugin for
+/// Magento reads.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StoreCustomerRewards")]
+pub(crate) struct StoreCustomerResponse<'a> {
+    #[serde(flatten)]
+    customer: CustomerRewardsResponse<'a>,
+    /// The balance.
+    #[schemars(with = "schema::Points")]
+    points: Points,
+}
+
+impl<'a> StoreCustomerResponse<'a> {
+    fn new(rewards: &'a RewardsView) -> Self {
+        let customer = CustomerRewardsResponse::new(rewards);
+        Self { points: customer.point_balance(), customer }
+    }
 }
 
 /// A redemption with its coupon code.

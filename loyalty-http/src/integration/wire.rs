@@ -144,6 +144,21 @@ pub struct OrderRef {
     #[serde(deserialize_with = "scalar::id")]
     #[schemars(with = "StoreId")]
     pub id: OrderId,
+
+    #[serde(default, rename = "customer")]
+    _customer: Absent,
+    #[serde(default, rename = "default_address")]
+    _default_address: Absent,
+    #[serde(default, rename = "email")]
+    _email: Absent,
+    #[serde(default, rename = "products")]
+    _products: Absent,
+    #[serde(default, rename = "subtotal_price")]
+    _subtotal_price: Absent,
+    #[serde(default, rename = "total_price")]
+    _total_price: Absent,
+    #[serde(default, rename = "transactions")]
+    _transactions: Absent,
 }
 
 /// `refunds-create`: a refund. It has no id, so each delivery is a further refund.
@@ -202,6 +217,42 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::optional_object")]
     #[schemars(with = "StoreObject<Address>")]
     pub default_address: Option<Address>,
+
+    #[serde(default, rename = "products")]
+    _products: Absent,
+    #[serde(default, rename = "subtotal_price")]
+    _subtotal_price: Absent,
+    #[serde(default, rename = "total_price")]
+    _total_price: Absent,
+    #[serde(default, rename = "transactions")]
+    _transactions: Absent,
+}
+
+/// A member that only the body of another event has.
+///
+/// The event of a delivery is in its path, which is not signed. Otherwise whoever has seen
+/// the body of an order could cancel it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Absent;
+
+impl<'de> Deserialize<'de> for Absent {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("this is the body of another event"))
+    }
+}
+
+impl JsonSchema for Absent {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Absent".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        false.into()
+    }
 }
 
 /// `customer`: a query for a customer's balance and rewards.

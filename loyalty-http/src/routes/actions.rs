@@ -32,5 +32,6 @@ pub(super) const ROUTES: &[Route] = &[dry_runnable(
                 code::UNKNOWN_CODE,
             ],
         ),
+        (429, &[code::TOO_MANY_REQUESTS]),
     ]),
 )];

@@ -44,19 +44,22 @@ pub(super) const ROUTES: &[Route] = &[
                 }"#,
             )
             .returns::<OrderResponse<'_>>()
-            .rejects(&[(
-                422,
-                &[
-                    code::CURRENCY_MISMATCH,
-                    code::DUPLICATE_LINE,
-                    code::EMAIL_TAKEN,
-                    code::ORDER_OF_ANOTHER_CUSTOMER,
-                    code::ORDER_TOO_LARGE,
-                    code::POINTS_OUT_OF_RANGE,
-                    code::REDEEMED_BEYOND_TOTAL,
-                    code::TOTALS_DISAGREE,
-                ],
-            )]),
+            .rejects(&[
+                (
+                    422,
+                    &[
+                        code::CURRENCY_MISMATCH,
+                        code::DUPLICATE_LINE,
+                        code::EMAIL_TAKEN,
+                        code::ORDER_OF_ANOTHER_CUSTOMER,
+                        code::ORDER_TOO_LARGE,
+                        code::POINTS_OUT_OF_RANGE,
+                        code::REDEEMED_BEYOND_TOTAL,
+                        code::TOTALS_DISAGREE,
+                    ],
+                ),
+                (429, &[code::TOO_MANY_REQUESTS]),
+            ]),
     ),
     get(
         "/v1/orders/{order_id}",

@@ -30,6 +30,7 @@ pub(super) const ROUTES: &[Route] = &[
             .rejects(&[
                 (404, &[code::CUSTOMER_NOT_FOUND, code::REFERRAL_CODE_NOT_FOUND]),
                 (422, &[code::REFERRAL_REFUSED, code::REFERRALS_OFF]),
+                (429, &[code::TOO_MANY_REQUESTS]),
             ]),
     ),
     get(

@@ -9,7 +9,6 @@ use crate::integration::{
 };
 use crate::problem::code;
 use crate::route::{Operation, Route, signed};
-use crate::wire::redemption::{CustomerRewardsResponse, RewardResponse};
 
 pub(super) const ROUTES: &[Route] = &[
     signed(
@@ -204,7 +203,7 @@ pub(super) const ROUTES: &[Route] = &[
         WebhookEvent::CustomerQuery,
         Operation::new("showStoreCustomer", "Shows a customer's balance and the rewards for them")
             .accepts::<SignedBody<CustomerQuery>>(r#"{"customer_id": 42}"#)
-            .returns::<webhook::DataEnvelope<CustomerRewardsResponse<'_>>>()
+            .returns::<webhook::DataEnvelope<webhook::StoreCustomerResponse<'_>>>()
             .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
     ),
     signed(
@@ -249,7 +248,7 @@ pub(super) const ROUTES: &[Route] = &[
         WebhookEvent::RewardsQuery,
         Operation::new("listStoreRewards", "Lists the rewards of the program")
             .accepts::<SignedBody<KeyVerify>>(r#"{"t": 1772366400}"#)
-            .returns::<webhook::DataEnvelope<Vec<RewardResponse<'_>>>>()
+            .returns::<webhook::DataEnvelope<Vec<webhook::StoreRewardResponse<'_>>>>()
             .rejects(&[(401, &[code::STALE_REQUEST])]),
     ),
 ];

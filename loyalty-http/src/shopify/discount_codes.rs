@@ -14,7 +14,7 @@ use super::price_rules::find as find_rule;
 use super::{Envelope, FieldSelection, check_version, linker, page_start, parse_since_id};
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, discount_codes, error, to_json};
 use crate::problem::Problem;
-use crate::wire::cart::ThrottleSubject;
+use crate::throttle::ThrottleSubject;
 use crate::wire::discount_code::{BatchBody, BatchCounts, describe_outcome};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::Text;

@@ -19,6 +19,7 @@ use super::price_rule::AnyId;
 use super::schema;
 use super::value::ParsedField;
 use crate::problem::{Problem, to_sentence};
+use crate::throttle::ThrottleSubject;
 
 /// The buyer of a cart.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -73,13 +74,6 @@ struct CartLineBody {
 struct CartShippingBody {
     line_id: Option<AnyId<LineId>>,
     price: ParsedField<Amount>,
-}
-
-/// The customer and the network address that the throttle counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ThrottleSubject {
-    pub(crate) customer: Option<String>,
-    pub(crate) address: Option<String>,
 }
 
 impl BuyerBody {

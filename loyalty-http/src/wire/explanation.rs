@@ -104,6 +104,10 @@ struct RuleShareResponse<'a> {
     #[serde(serialize_with = "as_text")]
     #[schemars(with = "schema::Exact")]
     basis: &'a Fraction,
+    /// The items of a rule that earns per item, less refunded ones, in the share that remains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Exact>")]
+    items: Option<String>,
     #[serde(serialize_with = "as_text")]
     #[schemars(with = "schema::Exact")]
     points: &'a Fraction,
@@ -230,6 +234,7 @@ impl<'a> RuleShareResponse<'a> {
             rule_id: &share.rule,
             earn: &share.earn,
             basis: &share.basis,
+            items: share.items.as_ref().map(Fraction::to_string),
             points: &share.points,
             at_most,
         }

@@ -62,7 +62,11 @@ pub(crate) struct LedgerResponse<'a> {
 #[schemars(rename = "LedgerEntry")]
 pub(crate) struct EntryResponse<'a> {
     pub(crate) entry_id: EntryId,
+    /// The instant at which it happened or was due.
     at: TimeText,
+    /// The instant at which it was written down. It is later than `at` where nothing happened to the
+    /// account when points expired, a birthday came or a tier lapsed.
+    recorded_at: TimeText,
     #[schemars(extend("enum" = ["account_absorbed", "account_merged", "account_reopened", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "claim_undone", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
     kind: &'static str,
     /// The change of the balance.
@@ -129,7 +133,8 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_
         let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
         Some(EntryResponse {
             entry_id,
-            at: TimeText(row.at),
+            at: TimeText(event.at().unwrap_or(row.at)),
+            recorded_at: TimeText(row.at),
             kind,
             points,
             pending_points,

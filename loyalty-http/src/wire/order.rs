@@ -248,6 +248,11 @@ impl ShopMoney {
 }
 
 impl OrderReport {
+    /// Returns true if the order lists discount codes.
+    pub(crate) fn has_codes(&self) -> bool {
+        matches!(&self.command, Command::RecordOrder { snapshot, .. } if !snapshot.codes.is_empty())
+    }
+
     /// Returns a function from a rejection to the pointer of its cause in the body.
     pub(crate) fn error_pointer(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
         let money = self.money;

@@ -72,7 +72,7 @@ pub(crate) struct EmptyBody {}
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Rewards")]
 pub(crate) struct RewardsResponse<'a> {
-    pub(crate) rewards: Vec<RewardResponse<'a>>,
+    rewards: Vec<RewardResponse<'a>>,
 }
 
 impl<'a> RewardsResponse<'a> {
@@ -146,7 +146,7 @@ enum BenefitResponse<'a> {
 }
 
 impl<'a> RewardResponse<'a> {
-    fn new(reward: &'a Reward, program: &Program) -> Self {
+    pub(crate) fn new(reward: &'a Reward, program: &Program) -> Self {
         let (cost, gives) = match &reward.offer {
             RewardPricing::Fixed { cost, benefit: gives } => {
                 (Some(*cost), BenefitResponse::Fixed(gives))
@@ -246,6 +246,10 @@ impl<'a> CustomerRewardsResponse<'a> {
             point_balance: view.balance,
             rewards: view.offered.iter().filter_map(answer).collect(),
         }
+    }
+
+    pub(crate) fn point_balance(&self) -> Points {
+        self.point_balance
     }
 }
 

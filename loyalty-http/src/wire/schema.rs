@@ -71,6 +71,8 @@ values! {
         "type": "string",
         "pattern": r"^([-+]?0{1,12}(\.0{1,6})?|\+?(0?[0-9]{1,11}(\.[0-9]{1,4}0{0,2})?|100000000000(\.0{1,6})?))$"
     };
+    /// Money as a number, where a client reads nothing else.
+    NumericAmount { "type": "number", "minimum": 0 };
     /// A number as a decimal in a string.
     Decimal { "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$" };
     /// A decimal in a string, or a JSON number, which is read from its digits.

@@ -72,12 +72,14 @@ fn entries_explain_every_change() {
     assert_eq!(ids, ["7-2", "7-1", "7-0", "6-0", "5-0", "4-1", "3-2", "2-0"]);
     assert_eq!(
         entries[4],
-        json!({"entry_id": "5-0", "at": "2026-03-02T12:00:00Z", "kind": "points_subtracted", "points": -10,
+        json!({"entry_id": "5-0", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
+               "kind": "points_subtracted", "points": -10,
                "point_balance": 60, "action_id": "buy", "reason": "mug"})
     );
     assert_eq!(
         entries[5],
-        json!({"entry_id": "4-1", "at": "2026-03-02T12:00:00Z", "kind": "points_taken_back", "points": -30,
+        json!({"entry_id": "4-1", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
+               "kind": "points_taken_back", "points": -30,
                "point_balance": 70, "order_id": "o1",
                "explanation": {
                    "program_version": 2, "standing": "entitled", "lines": [{"line_id": "1", "amount": "60.50"}],
@@ -90,6 +92,47 @@ fn entries_explain_every_change() {
     assert_eq!(entries[1]["expires_at"], "2026-04-01T11:00:00Z");
     assert_eq!(entries[7]["expires_at"], "2026-03-31T11:00:00Z");
     assert_eq!(entries[3]["tier_until"], "2026-06-01T00:00:00Z");
+}
+
+#[test]
+fn entries_written_down_late_have_the_instant_at_which_they_were_due() {
+    let server = TestServer::new();
+    let program = r#"{
+        "hold": "P10D", "expiry": {"per_lot": {"after": "P30D"}},
+        "tiers": [{"id": "gold", "name": "Gold", "threshold": "50"}],
+        "tiering": {"window": {"rolling": "P1M"}, "down": "to_qualified", "grace": "P5D"},
+        "actions": [{"id": "birthday", "kind": "birthday", "points": 5}]
+    }"#;
+    server.put("/v1/program", program).expect(201);
+    let customer = r#"{"customer_id":"1","birthday":"1990-04-20"}"#;
+    server.post("/v1/customers", customer).expect(201);
+    let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"60"}],"total":"60"}"#;
+    server.put("/v1/orders/o1", order).expect(200);
+
+    server.set_time("2026-06-15T08:30:00Z");
+    server
+        .post("/v1/points-add", r#"{"customer_id":"1","points":7}"#)
+        .expect(200);
+
+    let (late, first) = ("2026-06-15T08:30:00Z", "2026-03-01T12:00:00Z");
+    let instants: Vec<_> = entries(&server, "/v1/customers/1/ledger")
+        .iter()
+        .map(|entry| {
+            ["kind", "at", "recorded_at"].map(|name| entry[name].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let expected = [
+        ["points_added", late, late],
+        ["points_expired", "2026-05-19T22:00:00Z", late],
+        ["birthday", "2026-04-19T22:00:00Z", late],
+        ["tier_changed", "2026-04-06T11:00:00Z", late],
+        ["tier_lapsed", "2026-04-01T11:00:00Z", late],
+        ["points_expired", "2026-03-31T11:00:00Z", late],
+        ["points_released", "2026-03-11T12:00:00Z", late],
+        ["tier_changed", first, first],
+        ["points_awarded", first, first],
+    ];
+    assert_eq!(instants, expected.map(|entry| entry.map(str::to_owned)));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod document;
 mod failures;
 mod fixture;
 mod generated_clients;
+mod guesses;
 mod idempotency;
 mod isolation;
 mod ledger;

@@ -10,6 +10,7 @@
 
 #[path = "../api/conformance.rs"]
 mod conformance;
+mod deeds;
 mod hostile;
 mod keys;
 mod orders;

@@ -274,12 +274,26 @@ pub(crate) enum Earn {
         #[schemars(default)]
         per_increment: Null,
         #[schemars(default)]
+        per_item: Null,
+        #[schemars(default)]
         per_order: Null,
     },
     PerIncrement {
         per_increment: Increment,
         #[schemars(default)]
         per_unit: Null,
+        #[schemars(default)]
+        per_item: Null,
+        #[schemars(default)]
+        per_order: Null,
+    },
+    PerItem {
+        /// Points for each whole unit of the rule's lines. Units refunded by line count no more.
+        per_item: Points,
+        #[schemars(default)]
+        per_unit: Null,
+        #[schemars(default)]
+        per_increment: Null,
         #[schemars(default)]
         per_order: Null,
     },
@@ -290,6 +304,8 @@ pub(crate) enum Earn {
         per_unit: Null,
         #[schemars(default)]
         per_increment: Null,
+        #[schemars(default)]
+        per_item: Null,
     },
 }
 
