@@ -54,6 +54,81 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
     assert_eq!(server.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
 }
 
+/// An order that names a guest's address takes nothing from the guest, and says so. The shop can
+/// see the claims of a customer, and undo them.
+#[test]
+fn an_order_claims_no_guest_and_a_claim_is_undone() {
+    let server = TestServer::new();
+    let add = r#"{"email":"victim@example.com","points":500}"#;
+    server
+        .post("/v1/customers", r#"{"email":"victim@example.com"}"#)
+        .expect(201);
+    server.post("/v1/points-add", add).expect(200);
+    let order = r#"{"customer":{"customer_id":"evil","email":"victim@example.com"},"status":"paid",
+        "lines":[{"quantity":1,"amount":"1.00"}],"total":"1.00"}"#;
+    let put = server.put("/v1/orders/o1", order).expect(200).json();
+    assert_eq!(put["guest_not_claimed"], true);
+    assert_eq!(
+        put["customer"],
+        json!({"customer_id": "evil", "email": null, "point_balance": 1})
+    );
+    assert_eq!(server.get("/v1/orders/o1").expect(200).json()["guest_not_claimed"], true);
+    let victim = || {
+        let path = "/v1/customers?email=victim%40example.com";
+        server.get(path).expect(200).json()["customers"][0].clone()
+    };
+    assert_eq!(
+        (&victim()["customer_id"], &victim()["point_balance"]),
+        (&json!(null), &json!(500))
+    );
+
+    // Under this policy the shop must say that the address was verified.
+    server
+        .put("/v1/program", r#"{"guests":"claim_when_verified"}"#)
+        .expect(201);
+    let unverified = r#"{"email":"victim@example.com"}"#;
+    let patched = server.patch("/v1/customers/evil", unverified).expect(200).json();
+    assert_eq!(
+        (&patched["guest_not_claimed"], &patched["point_balance"]),
+        (&json!(true), &json!(1))
+    );
+    let verified = r#"{"email":"victim@example.com","email_verified":true}"#;
+    let patched = server.patch("/v1/customers/evil", verified).expect(200).json();
+    assert_eq!(
+        (&patched["guest_not_claimed"], &patched["point_balance"]),
+        (&json!(null), &json!(501))
+    );
+
+    let claims = server.get("/v1/customers/evil/claims").expect(200).json();
+    let claim = &claims["claims"][0];
+    assert_eq!((&claim["email"], &claim["points"]), (&json!("victim@example.com"), &json!(500)));
+    let undo = format!("/v1/customers/evil/claims/{}/undo", claim["claim_id"].as_str().unwrap());
+    assert_eq!(server.post(&undo, "").expect(200).json()["point_balance"], 1);
+    assert_eq!(victim()["point_balance"], 500);
+    server
+        .post(&undo, "{}")
+        .assert_problem(404, "claim_not_found", "claim_id");
+    let claims = server.get("/v1/customers/evil/claims").expect(200).json();
+    assert_eq!(claims["claims"][0]["email"], json!(null));
+    assert!(claims["claims"][0]["undone_at"].is_string());
+    let kinds: Vec<_> = server.get("/v1/customers/evil/ledger").expect(200).json()["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["claim_undone", "account_absorbed", "points_awarded"]);
+
+    // What was spent stays.
+    server.patch("/v1/customers/evil", verified).expect(200);
+    server
+        .post("/v1/points-subtract", r#"{"customer_id":"evil","points":2}"#)
+        .expect(200);
+    server
+        .post(&undo, "{}")
+        .assert_problem(422, "claim_spent", "claim_id");
+}
+
 #[test]
 fn ids_can_contain_any_character() {
     let server = TestServer::new();

@@ -824,8 +824,10 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
         checkout: Some(new_checkout_id("c1")),
         ..one_line_order("10")
     };
+    let customer = id_and_email("1", "ada@example.com");
+    shop.execute_profile(&customer, vec![]).unwrap();
     let order = shop
-        .execute_order(Some(&id_and_email("1", "ada@example.com")), record_snapshot("o1", order))
+        .execute_order(Some(&customer), record_snapshot("o1", order))
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", None)]);
     assert_eq!(shop.code_uses(code), 1);

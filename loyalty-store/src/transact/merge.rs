@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loyalty_core::program::EmailProof;
-use loyalty_core::{AccountId, Command, Email, Event, merge};
+use loyalty_core::{AccountId, Command, Email, Event, Profile, merge};
 
 use super::{EmailPolicy, ResolvedCustomer, TYPED, Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
@@ -92,6 +92,12 @@ impl<V: TransactionView> Transaction<'_, V> {
             return Ok(());
         };
         let mut after = (*before).clone();
+        // A new customer is who the guest was, until the shop says more.
+        if after.profile == Profile::default() {
+            after.profile = customer.profile.clone();
+            after.birthday_set_at = customer.birthday_set_at;
+            after.attributes_changed_at = now;
+        }
         after.merged.retain(|merged| merged.account != customer.account);
         after.merged.extend(customer.merged.iter().cloned());
         let points = from.account.balance(now);
@@ -129,6 +135,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         let guest = merged.separate(self.shop.id, self.now);
         if after.email == guest.email {
             after.email = None;
+        }
+        if after.profile == guest.profile {
+            after.profile = Profile::default();
+            after.birthday_set_at = None;
+            after.attributes_changed_at = self.now;
         }
         self.save_customer(before, after);
         self.changes
