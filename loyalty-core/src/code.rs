@@ -59,9 +59,7 @@ impl Code {
     /// # Errors
     /// The text is empty, too long, or contains control characters.
     pub fn new(text: &str) -> Result<Self, CodeError> {
-        // Text copied from an e-mail may contain the invisible U+200B and U+FEFF.
-        let typed =
-            text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'));
+        let typed = trim_code(text);
         if typed.is_empty() {
             return Err(CodeError::Empty);
         }
@@ -121,6 +119,12 @@ impl Code {
     pub fn key(&self) -> &str {
         &self.key
     }
+}
+
+/// Returns a code as it was typed, without what surrounds it.
+pub(crate) fn trim_code(text: &str) -> &str {
+    // Text copied from an e-mail may contain the invisible U+200B and U+FEFF.
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'))
 }
 
 /// Returns the canonical caseless form: the text is decomposed, case-folded and composed.

@@ -8,9 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::calendar::Timestamp;
 use crate::id::Tag;
+use crate::text::is_invisible;
 
 /// The reason why a text is no e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +21,16 @@ pub struct EmailError;
 
 /// An e-mail address as the shop writes it, with a normalized key for look-ups.
 ///
-/// Equality compares keys: `Ada@Example.com` and `ada@example.com` are the same customer.
+/// Equality compares keys: `Ada@Example.com` and `ada@example.com` are the same customer. A
+/// key is the address in lower case after NFKC, its domain as UTS 46 maps it.
 ///
-/// # Example: case and surrounding blanks do not matter
+/// # Example: case, surrounding blanks and widths do not matter
 /// ```
 /// use loyalty_core::Email;
 /// let email = Email::new(" Ada@Example.com ").unwrap();
 /// assert_eq!((email.as_str(), email.key()), ("Ada@Example.com", "ada@example.com"));
+/// assert_eq!(Email::new("ada@ｅxample。com"), Ok(email));
+/// assert!(Email::new("ada\u{200b}@example.com").is_err());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Email {
@@ -38,19 +43,34 @@ impl Email {
     ///
     /// # Errors
     /// A text of more than 254 bytes, without exactly one `@` between other characters,
-    /// or with blanks or control characters.
+    /// or with blanks, control characters or invisible ones.
     pub fn new(text: &str) -> Result<Self, EmailError> {
+        let email = Self::from_stored(text)?;
+        let has_one_at = email.key.matches('@').count() == 1;
+        if email.text.chars().any(is_invisible) || !has_one_at {
+            return Err(EmailError);
+        }
+        Ok(email)
+    }
+
+    /// Converts a text that was stored. Earlier versions accepted invisible characters.
+    ///
+    /// # Errors
+    /// Those of [`Email::new`], but for invisible characters.
+    pub fn from_stored(text: &str) -> Result<Self, EmailError> {
         let text = text.trim();
         let is_plain =
             text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
-        let has_parts = text.split_once('@').is_some_and(|(local, host)| {
-            !local.is_empty() && !host.is_empty() && !host.contains('@')
-        });
-        if !is_plain || !has_parts {
+        let (local, host) = text
+            .split_once('@')
+            .filter(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
+            .ok_or(EmailError)?;
+        if !is_plain {
             return Err(EmailError);
         }
 
-        Ok(Self { text: Arc::from(text), key: Arc::from(text.to_lowercase()) })
+        let key = format!("{}@{}", normalize_local(local), normalize_host(host));
+        Ok(Self { text: Arc::from(text), key: Arc::from(key) })
     }
 
     /// The address as the shop writes it.
@@ -84,6 +104,32 @@ impl Email {
             "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
             host => format!("{local}@{host}"),
         }
+    }
+}
+
+/// The part before the `@`: compatible characters are one (NFKC), and case does not matter.
+fn normalize_local(local: &str) -> String {
+    if local.is_ascii() {
+        return local.to_ascii_lowercase();
+    }
+    let lowercase = local.nfkc().collect::<String>().to_lowercase();
+    lowercase.nfkc().collect()
+}
+
+/// The domain as UTS 46 maps it, in Unicode. One that is not valid is normalized as the other
+/// part is.
+fn normalize_host(host: &str) -> String {
+    let is_encoded = host.split('.').any(|label| {
+        label
+            .get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"))
+    });
+    if host.is_ascii() && !is_encoded {
+        return host.to_ascii_lowercase();
+    }
+    match idna::domain_to_unicode(host) {
+        (domain, Ok(())) if !domain.is_empty() => domain,
+        _ => normalize_local(host),
     }
 }
 
@@ -162,8 +208,26 @@ mod tests {
             ("a da@example.com", None),
             ("ada@example.com\0", None),
             ("", None),
+            // Spellings of one mailbox.
+            ("ａda@example.com", Some("ada@example.com")),
+            ("ada@ｅxample.com", Some("ada@example.com")),
+            ("ada@example。com", Some("ada@example.com")),
+            ("a\u{308}da@example.com", Some("äda@example.com")),
+            ("ada@EXÄMPLE.com", Some("ada@exämple.com")),
+            ("ada@xn--exmple-cua.com", Some("ada@exämple.com")),
+            ("ada@XN--exmple-cua.com", Some("ada@exämple.com")),
+            ("ada@-.xn--", Some("ada@-.xn--")),
+            // Another letter that looks like an a.
+            ("\u{430}da@example.com", Some("\u{430}da@example.com")),
+            ("ada\u{200b}@example.com", None),
+            ("ada@exam\u{ad}ple.com", None),
+            ("ada@example.com\u{200b}", None),
+            ("\u{202e}ada@example.com", None),
+            ("a＠b@example.com", None),
         ] {
             assert_eq!(Email::new(text).ok().as_ref().map(Email::key), want, "{text:?}");
         }
+        // Stored by an earlier version.
+        assert!(Email::from_stored("ada\u{200b}@example.com").is_ok());
     }
 }

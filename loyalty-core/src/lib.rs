@@ -68,6 +68,7 @@ pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
+pub mod text;
 pub mod tier;
 mod tree;
 

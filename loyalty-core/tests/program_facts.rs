@@ -564,6 +564,7 @@ const ACTIONS: &str = r#"{
          "when": {"from": "2026-05-01T00:00:00Z", "until": "2026-06-01T00:00:00Z"}},
         {"id": "late", "kind": "custom", "points": 5, "hold": "P1D"},
         {"id": "flyer", "kind": {"code": "Summer26"}, "points": 40},
+        {"id": "poster", "kind": {"code": "ÉTÉ"}, "points": 1},
         {"id": "cards", "kind": {"codes": ["A-1", "B-2"]}, "points": 70},
         {"id": "thousand", "kind": {"goal_spend": "1000"}, "points": 300},
         {"id": "third", "kind": {"goal_orders": 3}, "points": 33}
@@ -646,6 +647,8 @@ fn codes_are_normalized() {
             ("01-03", enter_code("a-1"), Ok(110)),
             ("01-04", enter_code("A-1"), Err("unknown_code")),
             ("01-04", enter_code("B-2"), Ok(180)),
+            ("01-05", enter_code("\u{feff}e\u{301}te\u{301}\u{200b}"), Ok(181)),
+            ("01-05", enter_code("été"), Err("unknown_code")),
         ],
     );
     let taken = Command::EnterCode { code: "B-2".into(), used_by_other: true };

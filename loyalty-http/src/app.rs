@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::HeaderValue;
+use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
@@ -59,11 +59,13 @@ pub struct App {
     throttle: Arc<Throttle>,
 }
 
-/// The facts about a request that its log line needs, as far as they are known.
+/// The facts about a request that its log line and its headers need, as far as they are known.
 #[derive(Default)]
 struct RequestTrace {
     route: Option<&'static str>,
     shop: Option<ShopId>,
+    /// True if the response is about a shop, and so may have personal data.
+    is_private: bool,
 }
 
 /// The context in which a plan is executed.
@@ -104,10 +106,16 @@ impl App {
         let (head, body) = request.into_parts();
         let mut trace = RequestTrace::default();
 
-        let response = match self.answer(&head, body, id, &mut trace).await {
+        let mut response = match self.answer(&head, body, id, &mut trace).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(id),
         };
+        // A shared cache may not know that the key is in another header than `Authorization`.
+        if trace.is_private {
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
 
         let (route, shop, status) = (trace.route, trace.shop, response.status());
         RequestLog { id, method: &head.method, route, shop, status, time }.log();
@@ -126,6 +134,7 @@ impl App {
     {
         let MatchedRoute { route, params } = self.router.find(&head.method, head.uri.path())?;
         trace.route = Some(route.pattern);
+        trace.is_private = !matches!(route.handler, RouteHandler::Open(_) | RouteHandler::Document);
 
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
@@ -150,7 +159,13 @@ impl App {
         trace.shop = Some(key.shop);
         auth::authorize(&key, scope)?;
 
-        let query = Query::parse(head.uri.query(), route.query)?;
+        let query = match route.handler {
+            RouteHandler::Shopify(..) => Query::parse_known(head.uri.query(), route.query)?,
+            RouteHandler::Open(_)
+            | RouteHandler::Document
+            | RouteHandler::Bearer(..)
+            | RouteHandler::Signed(_) => Query::parse(head.uri.query(), route.query)?,
+        };
         let (record, body) = if route.method == Method::GET {
             (None, Bytes::new())
         } else {
@@ -173,6 +188,7 @@ impl App {
             query,
             body: &body,
             throttle: &self.throttle,
+            public_url: self.config.public_url.as_ref(),
         };
         match handler(&call) {
             Ok(plan) => {
@@ -221,7 +237,15 @@ impl App {
             body::read_checked(&head.headers, body, self.config.body, AcceptedMedia::Any, check)
                 .await?;
         let now = self.clock.now();
-        let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
+        let allowed_networks = &*self.config.allowed_networks;
+        let delivery = Delivery {
+            platform,
+            event,
+            body: &body,
+            id: id.as_str(),
+            now,
+            allowed_networks,
+        };
         let ParsedDelivery { shop, plan, idempotency } = webhook::receive(&*self.store, delivery)?;
         trace.shop = Some(shop);
 

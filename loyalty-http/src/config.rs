@@ -2,11 +2,13 @@
 //!
 //! [`Limits`]: crate::server::Limits
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::BodyLimits;
+use crate::network::{Network, PublicUrl};
 
-/// The limits of an [`App`](crate::app::App).
+/// The settings of an [`App`](crate::app::App).
 ///
 /// # Example: a server for small requests
 /// ```
@@ -17,26 +19,33 @@ use crate::body::BodyLimits;
 /// use loyalty_store::MemoryStore;
 ///
 /// let body = BodyLimits { max_bytes: 64 << 10, ..BodyLimits::default() };
-/// let config = Config { body, store_timeout: Duration::from_secs(5) };
+/// let config = Config { body, store_timeout: Duration::from_secs(5), ..Config::default() };
 /// let app = App::new(Arc::new(MemoryStore::default()), Clock::system()).with_config(config);
 /// # drop(app);
 /// assert_eq!(Config::default().store_timeout, Duration::from_secs(30));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The size and time limits of a request body.
     pub body: BodyLimits,
     /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
     /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
     pub store_timeout: Duration,
+    /// The URL under which clients reach the server, for absolute links. By default it is
+    /// taken from each request.
+    pub public_url: Option<PublicUrl>,
+    /// Private networks whose addresses a store may give as its endpoint.
+    pub allowed_networks: Arc<[Network]>,
 }
 
 impl Default for Config {
-    /// The default [`BodyLimits`], and 30 seconds.
+    /// The default [`BodyLimits`], 30 seconds, and no private networks.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
             store_timeout: Duration::from_secs(30),
+            public_url: None,
+            allowed_networks: Arc::default(),
         }
     }
 }

@@ -42,6 +42,8 @@ mod head_timeout;
 mod request_id;
 pub mod server;
 
+pub mod network;
+
 pub mod app;
 pub mod clock;
 pub mod config;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loyalty_core::{Currency, ShopId, Zone};
-use loyalty_http::{App, Clock, Limits, Schedule, auth, log, scheduler, server};
+use loyalty_http::network::{Network, PublicUrl};
+use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{
     NewApiKey, NewShop, Shop, SqliteAdmin, SqliteStore, Store, StoreSettings, VerificationReport,
 };
@@ -65,6 +66,14 @@ struct Serve {
     /// cache in memory.
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
+    /// The URL under which clients reach the server, for absolute links. By default it is
+    /// taken from each request's Host and X-Forwarded-Proto.
+    #[arg(long, env = "LOYALTY_PUBLIC_URL")]
+    public_url: Option<PublicUrl>,
+    /// A private network that a store's endpoint may be in, such as 10.0.0.0/8; several are
+    /// parted by commas.
+    #[arg(long, env = "LOYALTY_ALLOW_NETWORK", value_delimiter = ',')]
+    allow_network: Vec<Network>,
     /// Log format: text or json.
     #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = parse_log_format)]
     log_format: log::Format,
@@ -196,13 +205,19 @@ fn serve(options: &Serve) -> CommandResult {
         tick: Duration::from_secs(options.tick),
         ..Schedule::default()
     };
-    runtime.block_on(run_server(Arc::new(store), options.listen, limits, schedule))
+    let config = Config {
+        public_url: options.public_url.clone(),
+        allowed_networks: options.allow_network.as_slice().into(),
+        ..Config::default()
+    };
+    runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule))
 }
 
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
 async fn run_server(
     store: Arc<dyn Store>,
     listen: SocketAddr,
+    config: Config,
     limits: Limits,
     schedule: Schedule,
 ) -> CommandResult {
@@ -212,7 +227,7 @@ async fn run_server(
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     announce(&*store, address)?;
 
-    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
+    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()).with_config(config));
     let service = move |request, id| {
         let app = Arc::clone(&app);
         async move { app.handle(request, id).await }

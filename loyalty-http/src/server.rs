@@ -7,8 +7,9 @@
 //!
 //! If a head has both a length and a chunked coding, the length is ignored and the
 //! connection is closed after the response (RFC 9112, 6.3), which prevents request
-//! smuggling. If no head arrives in time, the connection is closed without a response, as
-//! an idle one is.
+//! smuggling. A coding other than one `chunked` is refused: what lies below it is not known.
+//! A client that closes its sending side behind a request still gets the response. If no
+//! head arrives in time, the connection is closed without a response, as an idle one is.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -184,7 +185,9 @@ async fn shut_down(
 
 fn http_builder(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.max_header_size(limits.max_head_bytes).max_buf_size(BUFFER_BYTES);
+    http.max_header_size(limits.max_head_bytes)
+        .max_buf_size(BUFFER_BYTES)
+        .half_close(true);
     http
 }
 
@@ -233,10 +236,33 @@ fn has_host<B>(request: &Request<B>) -> bool {
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
 }
 
-/// 400 `invalid_host`, after which the connection is closed.
-fn invalid_host(id: RequestId) -> Response<Full<Bytes>> {
-    let problem = Problem::bad_request("invalid_host", "Send exactly one Host header.");
-    let mut response = problem.with_param("Host").into_response(id);
+/// Checks that a body is sent as it is or in one chunked coding (RFC 9112, 6.1).
+fn has_known_coding<B>(request: &Request<B>) -> bool {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The problem of a head whose request is not even routed.
+fn find_head_problem<B>(request: &Request<B>) -> Option<Problem> {
+    if !has_host(request) {
+        let problem = Problem::bad_request("invalid_host", "Send exactly one Host header.");
+        return Some(problem.with_param("Host"));
+    }
+    if !has_known_coding(request) {
+        let detail = "Send the body without a Transfer-Encoding other than chunked.";
+        let problem = Problem::bad_request("unknown_transfer_coding", detail);
+        return Some(problem.with_param("Transfer-Encoding"));
+    }
+    None
+}
+
+/// A response after which the connection is closed.
+fn closing_response(problem: Problem, id: RequestId) -> Response<Full<Bytes>> {
+    let mut response = problem.into_response(id);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -259,7 +285,10 @@ where
 
         Box::pin(async move {
             let response = async move {
-                if has_host(&request) { service(request, id).await } else { invalid_host(id) }
+                match find_head_problem(&request) {
+                    None => service(request, id).await,
+                    Some(problem) => closing_response(problem, id),
+                }
             };
             let response = respond(pin!(response), id).await;
             head_timeout.response_ready();

@@ -273,7 +273,7 @@ mod email_text {
         from: D,
     ) -> Result<Option<Email>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
-        text.map(|text| Email::new(&text).map_err(serde::de::Error::custom))
+        text.map(|text| Email::from_stored(&text).map_err(serde::de::Error::custom))
             .transpose()
     }
 }

@@ -167,6 +167,41 @@ impl SearchQuery {
         })
     }
 
+    /// Returns the same search of the customers who were created in a period, both ends
+    /// included.
+    #[must_use]
+    pub fn created_between(self, min: Option<Timestamp>, max: Option<Timestamp>) -> Self {
+        self.and_times(min, max, Term::Created)
+    }
+
+    /// Returns the same search of the customers whose last change is in a period, both ends
+    /// included.
+    #[must_use]
+    pub fn updated_between(self, min: Option<Timestamp>, max: Option<Timestamp>) -> Self {
+        self.and_times(min, max, Term::Updated)
+    }
+
+    fn and_times(
+        mut self,
+        min: Option<Timestamp>,
+        max: Option<Timestamp>,
+        term: fn(Comparison, TimeRange) -> Term,
+    ) -> Self {
+        let bounds = [(Comparison::AtLeast, min), (Comparison::AtMost, max)];
+        let terms: Vec<_> = bounds
+            .into_iter()
+            .filter_map(|(comparison, at)| {
+                let at = at?;
+                Some(Expression::Term(term(comparison, TimeRange { first: at, last: at })))
+            })
+            .collect();
+        if !terms.is_empty() {
+            let all = std::iter::once(self.expression).chain(terms).collect();
+            self.expression = Expression::All(all);
+        }
+        self
+    }
+
     /// Returns the text that was parsed.
     pub fn text(&self) -> &str {
         &self.text

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::check::{
     POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
 };
 use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
+use crate::code::trim_code;
 use crate::fault::Fault;
 use crate::id::{ActionId, Tag, TierId};
 use crate::limit::Limit;
@@ -96,15 +99,21 @@ pub enum ActionKind {
     Social,
 }
 
-/// Returns the form in which codes are compared: trimmed and in lower case.
+/// Returns the form in which codes are compared: trimmed, in lower case, and composed (NFC).
 ///
-/// # Example: blanks and case do not matter
+/// # Example: blanks, case and accents of their own do not matter
 /// ```
 /// use loyalty_core::program::normalize_code;
 /// assert_eq!(normalize_code(" Spring24 "), normalize_code("SPRING24"));
+/// assert_eq!(normalize_code("E\u{301}TE\u{301}"), normalize_code("été"));
 /// ```
 pub fn normalize_code(code: &str) -> String {
-    code.trim().to_lowercase()
+    let typed = trim_code(code);
+    if typed.is_ascii() {
+        return typed.to_ascii_lowercase();
+    }
+    let lowercase = typed.nfc().collect::<String>().to_lowercase();
+    lowercase.nfc().collect()
 }
 
 impl ActionKind {

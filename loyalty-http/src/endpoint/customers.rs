@@ -13,6 +13,7 @@ use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::customer::{
     ClaimsResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+    check_birthday,
 };
 use crate::wire::json::field;
 use crate::wire::redemption::EmptyBody;
@@ -23,6 +24,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let body = call.body::<CustomerBody>()?;
     let email_proof = body.email_proof();
     let (customer, change) = body.parse()?;
+    check_birthday(&change, call.now)?;
     let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::Customer {
         customer,
@@ -55,6 +57,7 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let body = call.body::<CustomerPatch>()?;
     let email_proof = body.email_proof();
     let (change, commands) = body.parse()?;
+    check_birthday(&change, call.now)?;
     let action = Action::Customer {
         customer,
         existence: Existence::Required,

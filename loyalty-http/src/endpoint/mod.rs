@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
@@ -40,6 +40,7 @@ use loyalty_store::{
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
+use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
 use crate::request_id::RequestId;
 use crate::throttle::Throttle;
@@ -47,6 +48,8 @@ use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
 use crate::wire::{json, percent, value};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A request that is routed, authenticated, authorized, and read in full.
 pub(crate) struct Call<'a> {
@@ -59,6 +62,8 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
     /// The rate limit of failed code lookups.
     pub(crate) throttle: &'a Arc<Throttle>,
+    /// The URL under which clients reach the server, if it is configured.
+    pub(crate) public_url: Option<&'a PublicUrl>,
 }
 
 impl<'a> Call<'a> {
@@ -81,6 +86,19 @@ impl<'a> Call<'a> {
                 .with_param(name)
         })?;
         T::from_text(&text).map_err(|error| value::param_problem(error, name))
+    }
+
+    /// The URL under which the client reached the server; `None` if its `Host` is no plain
+    /// one. Behind a proxy, the scheme is that of `X-Forwarded-Proto`.
+    pub(crate) fn origin(&self) -> Option<String> {
+        if let Some(url) = self.public_url {
+            return Some(url.to_string());
+        }
+
+        let header = |name: HeaderName| self.head.headers.get(name)?.to_str().ok();
+        let host = header(HOST).filter(|host| network::is_plain_authority(host))?;
+        let is_https = header(X_FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
+        Some(format!("{}://{host}", if is_https { "https" } else { "http" }))
     }
 
     /// The body, parsed as JSON.

@@ -118,7 +118,7 @@ fn simulate_order(
 ) -> Result<Explanation, Problem> {
     let id = OrderId::new("dry-run").map_err(Problem::internal)?;
     let report = order
-        .parse(id.clone(), shop)
+        .parse(id.clone(), shop, context.now)
         .map_err(|problem| prefix_pointer("/order", problem))?;
     let pointer = report.error_pointer();
 

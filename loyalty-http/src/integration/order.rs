@@ -5,12 +5,13 @@
 //! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
-use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
+use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent, Timestamp};
 use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::apportion::apportion;
 use super::wire::{self, WireError};
+use crate::wire::value::is_future_day;
 
 impl wire::Order {
     /// The snapshot of the order, in a currency with `minor_digits` decimals.
@@ -132,8 +133,11 @@ impl wire::Refund {
 
 impl wire::Customer {
     /// The reference to the customer, if any, and the change of the profile. Members that
-    /// were not sent stay unchanged.
-    pub(super) fn into_profile_change(self) -> (Option<CustomerRef>, ProfileChange) {
+    /// were not sent stay unchanged, and so does the birthday if it is in the future.
+    pub(super) fn into_profile_change(
+        self,
+        now: Timestamp,
+    ) -> (Option<CustomerRef>, ProfileChange) {
         let (zip, country) = self
             .default_address
             .map(|address| (address.zip, address.country))
@@ -143,7 +147,7 @@ impl wire::Customer {
             email: FieldChange::Keep,
             first_name: set_if_sent(self.first_name),
             last_name: set_if_sent(self.last_name),
-            birthday: set_if_sent(self.birthday),
+            birthday: set_if_sent(self.birthday.filter(|day| !is_future_day(*day, now))),
             zip: set_if_sent(zip),
             country: set_if_sent(country),
             tags: None,

@@ -41,6 +41,7 @@ use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
+use crate::network::{Network, check_endpoint};
 use crate::problem::{Problem, to_sentence};
 use crate::wire::customer::email_proof;
 use crate::wire::json::BodyErrorCode;
@@ -75,6 +76,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) id: &'a str,
     /// The time of receipt.
     pub(crate) now: Timestamp,
+    /// The private networks whose addresses may be endpoints.
+    pub(crate) allowed_networks: &'a [Network],
 }
 
 /// The event of a delivery.
@@ -120,10 +123,10 @@ pub(crate) fn receive(
         WebhookEvent::RedeemReward => redeem_reward(delivery, body, &mut idempotency),
         WebhookEvent::OrderCancelled => cancel_order(body),
         WebhookEvent::OrderClosed => close_order(body),
-        WebhookEvent::CustomerChanged => save_customer(body),
-        WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery.now, body),
+        WebhookEvent::CustomerChanged => save_customer(delivery.now, body),
+        WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery, body),
         WebhookEvent::KeyVerify => verify_key(&*shop()?, delivery.now, body),
-        WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, body),
+        WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, delivery.now, body),
         WebhookEvent::RefundCreated => refund_order(&*shop()?, delivery.id, body),
     };
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
@@ -312,10 +315,19 @@ fn missing_customer(pointer: &str) -> Problem {
 fn record_installation(
     platform: &str,
     shop: ShopId,
-    now: Timestamp,
+    Delivery { now, allowed_networks, .. }: Delivery<'_>,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
+    let checked = api_endpoint
+        .iter()
+        .try_for_each(|url| check_endpoint(url, allowed_networks));
+    checked.map_err(|error| {
+        wire_problem(WireError {
+            pointer: "/api_endpoint".to_owned(),
+            reason: error.to_string(),
+        })
+    })?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
 
     // No transaction, but it writes to the store, so it runs on a separate thread.
@@ -330,6 +342,7 @@ fn record_installation(
 fn record_order(
     shop: &Shop,
     status: Status,
+    now: Timestamp,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
     let body: wire::Order = read(body)?;
@@ -343,7 +356,7 @@ fn record_order(
     };
     let (customer, change) = body
         .customer
-        .map(wire::Customer::into_profile_change)
+        .map(|customer| customer.into_profile_change(now))
         .unwrap_or_default();
     Ok(write_action(Action::Order { command, customer, change }))
 }
@@ -380,10 +393,10 @@ fn refund_order(
     }))
 }
 
-fn save_customer(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
+fn save_customer(now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let body = read::<wire::Customer>(body)?;
     let email_proof = email_proof(body.email_verified);
-    let (customer, change) = body.into_profile_change();
+    let (customer, change) = body.into_profile_change(now);
     let customer = customer.ok_or_else(|| missing_customer("/id"))?;
     Ok(write_action(Action::Customer {
         customer,

@@ -31,7 +31,8 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// Problems of every request.
-pub(super) const ANY: ProblemCodes = &[(400, &[code::INVALID_HOST]), (500, &[code::INTERNAL])];
+pub(super) const ANY: ProblemCodes =
+    &[(400, &[code::INVALID_HOST, code::UNKNOWN_TRANSFER_CODING]), (500, &[code::INTERNAL])];
 
 /// Problems of an id in the path.
 const ID: ProblemCodes =
@@ -236,6 +237,30 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "collection_id",
+        description: "Lists the products of this category.",
+        schema: of::<String>,
+        example: None,
+        problems: &[],
+    },
+    Parameter {
+        place: "query",
+        name: "created_at_max",
+        description: "Lists those that were created at this time, or day, at the latest.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "created_at_min",
+        description: "Lists those that were created from this time on, or this day.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
         name: "cursor",
         description: "The start of the page, from the `Link` of the page before.",
         schema: of::<String>,
@@ -272,6 +297,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         description: "The e-mail address of the customer.",
         schema: of::<schema::Email>,
         example: Some(r#""ada@example.com""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "ends_at_max",
+        description: "Lists those that end at this time, or day, at the latest.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "ends_at_min",
+        description: "Lists those that end from this time on, or this day.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
         problems: &[(422, &[code::INVALID_VALUE])],
     },
     Parameter {
@@ -316,6 +357,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "order",
+        description: "`id`, `created_at` or `updated_at`, with `asc` or `desc` behind it; another one is ignored.",
+        schema: of::<String>,
+        example: Some(r#""updated_at""#),
+        problems: &[],
+    },
+    Parameter {
+        place: "query",
         name: "page_info",
         description: "The start of the page, from the `Link` of the page before.",
         schema: of::<String>,
@@ -329,6 +378,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         schema: of::<schema::Amount>,
         example: Some(r#""0.01""#),
         problems: VALUE,
+    },
+    Parameter {
+        place: "query",
+        name: "product_type",
+        description: "Lists the products of this type.",
+        schema: of::<String>,
+        example: None,
+        problems: &[],
     },
     Parameter {
         place: "query",
@@ -362,11 +419,67 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "starts_at_max",
+        description: "Lists those that start at this time, or day, at the latest.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "starts_at_min",
+        description: "Lists those that start from this time on, or this day.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "status",
+        description: "Lists the products of these statuses, separated by commas.",
+        schema: of::<String>,
+        example: None,
+        problems: &[],
+    },
+    Parameter {
+        place: "query",
+        name: "title",
+        description: "Lists the products with this title.",
+        schema: of::<String>,
+        example: None,
+        problems: &[],
+    },
+    Parameter {
+        place: "query",
         name: "until",
         description: "The end of the period: by default now for a report, and thirty days from now for reminders.",
         schema: of::<schema::Time>,
         example: None,
         problems: VALUE,
+    },
+    Parameter {
+        place: "query",
+        name: "updated_at_max",
+        description: "Lists those that were changed last at this time, or day, at the latest.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "updated_at_min",
+        description: "Lists those that were changed last from this time on, or this day.",
+        schema: of::<schema::ListTime>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "vendor",
+        description: "Lists the products of this vendor.",
+        schema: of::<String>,
+        example: None,
+        problems: &[],
     },
     Parameter {
         place: "query",

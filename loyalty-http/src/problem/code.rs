@@ -128,6 +128,7 @@ codes! {
     UNKNOWN_PRICE_RULE "unknown_price_rule": "The code's price rule was deleted.";
     UNKNOWN_REWARD "unknown_reward": "The program has no such reward.";
     UNKNOWN_TIER "unknown_tier": "The program has no such tier.";
+    UNKNOWN_TRANSFER_CODING "unknown_transfer_coding": "The body has a Transfer-Encoding other than one chunked.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type": "The media type or encoding of the body is not supported.";
     USED_UP "used_up": "The uses and reservations of the code have reached its limit.";
     VERSION_NOT_FOUND "version_not_found": "The program has no such version.";

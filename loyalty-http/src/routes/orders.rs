@@ -51,6 +51,7 @@ pub(super) const ROUTES: &[Route] = &[
                         code::CURRENCY_MISMATCH,
                         code::DUPLICATE_LINE,
                         code::EMAIL_TAKEN,
+                        code::FINER_THAN_CURRENCY,
                         code::ORDER_OF_ANOTHER_CUSTOMER,
                         code::ORDER_TOO_LARGE,
                         code::POINTS_OUT_OF_RANGE,
@@ -86,6 +87,7 @@ pub(super) const ROUTES: &[Route] = &[
         .rejects(&[(
             422,
             &[
+                code::FINER_THAN_CURRENCY,
                 code::POINTS_OUT_OF_RANGE,
                 code::REFUND_DIFFERS,
                 code::REFUND_EXCEEDS_LINE,

@@ -98,6 +98,7 @@ pub(super) const ROUTES: &[Route] = &[
             &[
                 code::CURRENCY_MISMATCH,
                 code::DUPLICATE_LINE,
+                code::FINER_THAN_CURRENCY,
                 code::INVALID_PROGRAM,
                 code::ORDER_TOO_LARGE,
                 code::POINTS_OUT_OF_RANGE,

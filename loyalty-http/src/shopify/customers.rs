@@ -6,14 +6,13 @@ use loyalty_store::{
     Action, CustomerView, EmailConflict, Existence, NumericId, Receipt, Rejection, SearchQuery,
 };
 
+use super::listing::{ListedRow, Listing, TimeWindow};
 use super::wire::{CustomerEnvelope, ShopifyCustomerResponse};
-use super::{
-    Envelope, FieldSelection, check_version, linker, page_start, parse_ids, parse_since_id,
-    path_number,
-};
+use super::{Envelope, FieldSelection, check_version, parse_ids, parse_since_id, path_number};
 use crate::endpoint::customers::parse_search;
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::wire::customer::check_birthday;
 use crate::wire::value::prefix_pointer;
 
 /// `POST customers.json`
@@ -24,6 +23,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (customer, change) = body
         .customer
         .into_new()
+        .and_then(|(customer, change)| {
+            check_birthday(&change, call.now).map(|()| (customer, change))
+        })
         .map_err(|problem| prefix_pointer("/customer", problem))?;
     let pointer = if customer.id().is_some() { "/customer/own_id" } else { "/customer/email" };
 
@@ -48,6 +50,9 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (customer, change) = body
         .customer
         .into_change(&find(call)?)
+        .and_then(|(customer, change)| {
+            check_birthday(&change, call.now).map(|()| (customer, change))
+        })
         .map_err(|problem| prefix_pointer("/customer", problem))?;
 
     let action = Action::Customer {
@@ -142,21 +147,26 @@ pub(crate) fn search(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// A page of the customers that match, with the link to the next page.
 pub(super) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerPlan, Problem> {
     let (shop, now, fields) = (call.shop()?, call.now, FieldSelection::from_call(call)?);
-    let (limit, next) = (call.query.limit()?, linker(call));
-    let after = page_start::<AccountId>(call, account_since(call)?)?;
+    let search = in_windows(call, search)?;
+    let (since, above) = find_start(call)?;
+    let listing = Listing::from_call(call, since)?;
 
     Ok(HandlerPlan::read(move |store| {
-        let page = store
-            .customers(shop.id, &search, after, limit)
-            .map_err(error::from_failure)?;
-        let last = page
-            .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(|customer| customer.record().account);
-        let link = last.and_then(|last| next.link(&last));
-        Ok(render_page(&page.items, shop.currency, now, &fields).with_header(link))
+        let page = listing.read(
+            |after, limit| store.customers(shop.id, &search, after, limit),
+            |customer: &CustomerView| above.is_none_or(|above| customer.number() > above.get()),
+        )?;
+        Ok(render_page(&page.rows, shop.currency, now, &fields).with_header(page.link))
     }))
+}
+
+/// The search within the times of `created_at_min` and its like.
+fn in_windows(call: &Call<'_>, search: SearchQuery) -> Result<SearchQuery, Problem> {
+    let created = TimeWindow::from_call(call, "created_at")?;
+    let updated = TimeWindow::from_call(call, "updated_at")?;
+    Ok(search
+        .created_between(created.min, created.max)
+        .updated_between(updated.min, updated.max))
 }
 
 fn render_page(
@@ -172,29 +182,28 @@ fn render_page(
     fields.render_many("customers", &customers)
 }
 
-/// The account of `since_id`. Customers are listed in order of creation, which is the
-/// order of their accounts. So a number that is the shop's own id must belong to a
-/// customer, else 422.
-fn account_since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
-    let Some(number) = parse_since_id(call)? else { return Ok(None) };
+/// The customer of `since_id`, behind whom the list begins. Customers are listed in the order
+/// of their creation. A number that is nobody's has no place in it: then the list is of the
+/// customers with greater numbers.
+fn find_start(call: &Call<'_>) -> Result<(Option<AccountId>, Option<NumericId>), Problem> {
+    let Some(number) = parse_since_id(call)? else {
+        return Ok((None, None));
+    };
     if let Some(account) = number.assigned_index() {
-        return Ok(Some(AccountId(account)));
+        return Ok((Some(AccountId(account)), None));
     }
 
     let customer =
         super::find_customer(call.store, call.shop_id(), number).map_err(error::from_failure)?;
-    let customer = customer.ok_or_else(|| {
-        let detail = "Unknown customer.";
-        Problem::unprocessable("invalid_value", detail).with_param("since_id")
-    })?;
-    Ok(Some(customer.record().account))
+    Ok(match customer {
+        Some(customer) => (Some(customer.record().account), None),
+        None => (None, Some(number)),
+    })
 }
 
 /// `GET customers/count.json`
 pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let shop = call.shop_id();
-    Ok(HandlerPlan::count(move |store| {
-        store.count_customers(shop, &SearchQuery::default())
-    }))
+    let (shop, search) = (call.shop_id(), in_windows(call, SearchQuery::default())?);
+    Ok(HandlerPlan::count(move |store| store.count_customers(shop, &search)))
 }

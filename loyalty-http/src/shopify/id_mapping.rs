@@ -2,7 +2,8 @@
 //! customer whose id is not a number is shown by its assigned number, and that number is
 //! mapped back to the id.
 //!
-//! A guest has no id: a rule contains their assigned number.
+//! A guest has no id: a rule contains their assigned number. The only variant of a product
+//! without variants has the product's number, and stands for the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub(super) struct IdMapping {
     products: BTreeMap<ProductId, ProductId>,
     variants: BTreeMap<VariantId, VariantId>,
     customers: BTreeMap<CustomerId, CustomerId>,
+    /// Variants that stand for a product without variants.
+    only_variants: BTreeMap<VariantId, ProductId>,
 }
 
 impl IdMapping {
@@ -43,7 +46,18 @@ impl IdMapping {
                 .and_then(|customer| customer.record().id.clone()))
         };
 
-        Self::build(parts, product, variant, customer)
+        let mut mapping = Self::build(parts, product, variant, customer)?;
+        for items in [&parts.entitled, &parts.excluded, &parts.prerequisites] {
+            for id in items.variants.iter().filter(|id| !mapping.variants.contains_key(*id)) {
+                let Some(number) = NumericId::parse(id.as_str()) else { continue };
+                let record = store.product(shop, &ProductRef::Number(number))?;
+                let without_variants = record.filter(|record| record.product.variants.is_empty());
+                mapping
+                    .only_variants
+                    .extend(without_variants.map(|record| (id.clone(), record.product.id.clone())));
+            }
+        }
+        Ok(mapping)
     }
 
     /// From ids that are not numbers to assigned numbers, and from guests' numbers to
@@ -102,6 +116,14 @@ impl IdMapping {
         for items in [&mut parts.entitled, &mut parts.excluded, &mut parts.prerequisites] {
             replace_ids(&mut items.products, &self.products);
             replace_ids(&mut items.variants, &self.variants);
+            let of_products = &self.only_variants;
+            items.products.extend(
+                items
+                    .variants
+                    .iter()
+                    .filter_map(|variant| of_products.get(variant).cloned()),
+            );
+            items.variants.retain(|variant| !of_products.contains_key(variant));
         }
         replace_ids(&mut parts.prerequisite_customer_ids, &self.customers);
         parts

@@ -9,6 +9,8 @@
 //! - A request accepts every member that responses contain, because both clients' PUT
 //!   sends the last response. Members that can't be changed are ignored; unknown members
 //!   are errors.
+//! - Query parameters that we do not know are ignored, and so are empty ones. Links are
+//!   absolute, since the Node client reads no others.
 //! - Errors have `errors` as `{field: [texts]}` beside the members of problem+json, and a
 //!   conflict is 422. Pages are linked by `page_info`.
 //!
@@ -23,6 +25,7 @@
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
 mod id_mapping;
+mod listing;
 pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod saved_searches;
@@ -173,7 +176,11 @@ pub(crate) fn page_start<C: Cursor>(
 }
 
 pub(crate) fn linker(call: &Call<'_>) -> PageLinker {
-    call.query.page_linker_named(call.head.uri.path(), PAGE_INFO)
+    let linker = call.query.page_linker_named(call.head.uri.path(), PAGE_INFO);
+    match call.origin() {
+        Some(origin) => linker.at_origin(&origin),
+        None => linker,
+    }
 }
 
 /// The customer with a number: an account's number that we assigned, or the shop's own

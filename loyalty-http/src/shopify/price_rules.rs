@@ -8,9 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id_mapping::IdMapping;
-use super::{
-    Envelope, FieldSelection, check_version, linker, page_start, parse_since_id, path_number,
-};
+use super::listing::{Listing, TimeWindow};
+use super::{Envelope, FieldSelection, check_version, parse_since_id, path_number};
 use crate::endpoint::{Call, HandlerPlan, error, price_rules, to_json};
 use crate::problem::Problem;
 use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_rule};
@@ -154,37 +153,55 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET price_rules.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let (shop, fields, limit, next) = (
-        call.shop_id(),
-        FieldSelection::from_call(call)?,
-        call.query.limit()?,
-        linker(call),
-    );
-    let after =
-        page_start(call, parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
+    let (shop, fields) = (call.shop_id(), FieldSelection::from_call(call)?);
+    let windows = RuleWindows::from_call(call)?;
+    let since = parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get())));
+    let listing = Listing::from_call(call, since)?;
 
     Ok(HandlerPlan::read(move |store| {
-        let page = store
-            .price_rules(shop, after.map(|after| after.0), limit)
-            .map_err(error::from_failure)?;
-        let last = page
-            .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(|rule| RuleCursor(rule.id));
-
-        let parts = page.items.iter().map(|rule| parts_with_numbers(store, shop, rule));
+        let page = listing.read(
+            |after, limit| store.price_rules(shop, after.map(|after| after.0), limit),
+            |rule: &PriceRuleView| windows.contain(rule),
+        )?;
+        let parts = page.rows.iter().map(|rule| parts_with_numbers(store, shop, rule));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let rules: Vec<_> = page
-            .items
+            .rows
             .iter()
             .zip(&parts)
             .map(|(rule, parts)| ShopifyPriceRuleResponse::new(rule, parts))
             .collect();
-        Ok(fields
-            .render_many("price_rules", &rules)
-            .with_header(last.and_then(|last| next.link(&last))))
+        Ok(fields.render_many("price_rules", &rules).with_header(page.link))
     }))
+}
+
+/// The times between which the rules of a list lie.
+struct RuleWindows {
+    created: TimeWindow,
+    updated: TimeWindow,
+    starts: TimeWindow,
+    ends: TimeWindow,
+}
+
+impl RuleWindows {
+    fn from_call(call: &Call<'_>) -> Result<Self, Problem> {
+        Ok(Self {
+            created: TimeWindow::from_call(call, "created_at")?,
+            updated: TimeWindow::from_call(call, "updated_at")?,
+            starts: TimeWindow::from_call(call, "starts_at")?,
+            ends: TimeWindow::from_call(call, "ends_at")?,
+        })
+    }
+
+    fn contain(&self, rule: &PriceRuleView) -> bool {
+        let parts = rule.rule.parts();
+        self.created.contains(rule.created_at)
+            && self.updated.contains(rule.updated_at)
+            && self.starts.contains(parts.starts_at)
+            && parts
+                .ends_at
+                .map_or(self.ends.is_everything(), |end| self.ends.contains(end))
+    }
 }
 
 /// `GET price_rules/count.json`
@@ -263,6 +280,7 @@ mod tests {
             query: Query::parse(None, route.query).unwrap(),
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
+            public_url: None,
         };
         let HandlerPlan::Write(write) = update(&call).unwrap() else {
             panic!("no write")

@@ -362,8 +362,9 @@ pub(super) struct ShopifyProductResponse<'a> {
 struct ShopifyVariantResponse<'a> {
     #[schemars(with = "schema::Number")]
     id: NumericId,
-    #[schemars(with = "schema::Id")]
-    own_id: &'a VariantId,
+    /// The shop's id; null for the only variant of a product without variants.
+    #[schemars(with = "Option<schema::Id>")]
+    own_id: Option<&'a VariantId>,
     #[schemars(with = "schema::Number")]
     product_id: NumericId,
     title: Option<&'a str>,
@@ -383,12 +384,22 @@ impl<'a> ShopifyProductResponse<'a> {
             .zip(&record.variant_numbers)
             .map(|(variant, id)| ShopifyVariantResponse {
                 id: *id,
-                own_id: &variant.id,
+                own_id: Some(&variant.id),
                 product_id: record.number,
                 title: variant.title.as_deref(),
                 sku: variant.sku.as_deref(),
                 price: variant.price.or(product.price),
             });
+
+        // Shopify's clients expect one at least. Its number is the product's.
+        let only = product.variants.is_empty().then_some(ShopifyVariantResponse {
+            id: record.number,
+            own_id: None,
+            product_id: record.number,
+            title: Some("Default Title"),
+            sku: None,
+            price: product.price,
+        });
 
         Self {
             id: record.number,
@@ -401,7 +412,7 @@ impl<'a> ShopifyProductResponse<'a> {
             categories: &product.categories,
             price: product.price,
             currency: currency.code(),
-            variants: variants.collect(),
+            variants: variants.chain(only).collect(),
             created_at: TimeText(record.created_at),
             updated_at: TimeText(record.updated_at),
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::json::BodyErrorCode;
 use super::json::field::{Date, Integer, PatchField, Text, TimeField};
 use super::schema;
-use super::value::{IdText, ParsedField, TimeText, parse_points};
+use super::value::{IdText, ParsedField, TimeText, is_future_day, parse_points};
 use crate::problem::Problem;
 
 /// The most tags of a customer.
@@ -163,6 +163,18 @@ impl CustomerPatch {
             household: None,
         };
         Ok((change, [balance, tier].into_iter().flatten().collect()))
+    }
+}
+
+/// Refuses a birthday in the future.
+pub(crate) fn check_birthday(change: &ProfileChange, now: Timestamp) -> Result<(), Problem> {
+    match change.birthday {
+        Changed::Set(Some(day)) if is_future_day(day, now) => {
+            let detail = "A birthday can't be in the future.";
+            Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+                .with_param("/birthday"))
+        }
+        Changed::Set(_) | Changed::Keep => Ok(()),
     }
 }
 

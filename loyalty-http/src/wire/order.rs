@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 
 use super::award::{self, AwardResponse};
 use super::cart::CodeRejectionCode;
-use super::customer::CustomerBody;
+use super::customer::{CustomerBody, check_birthday};
 use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField};
 use super::schema;
-use super::value::{ParsedField, QuantityField, prefix_pointer};
+use super::value::{ParsedField, QuantityField, check_decimals, check_not_ahead, prefix_pointer};
 use crate::problem::{Problem, to_sentence};
 
 /// `anyOf`: a cancellation, or lines and a total.
@@ -136,12 +136,24 @@ pub(crate) struct OrderReport {
 
 impl OrderBody {
     /// Reads the report of an order.
-    pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
-        let customer = self.customer.take().map(CustomerBody::parse).transpose();
+    pub(crate) fn parse(
+        mut self,
+        order: OrderId,
+        shop: &Shop,
+        now: Timestamp,
+    ) -> Result<OrderReport, Problem> {
+        let customer = self.customer.take().map(|customer| {
+            let (customer, change) = customer.parse()?;
+            check_birthday(&change, now)?;
+            Ok((customer, change))
+        });
         let (customer, change) = customer
+            .transpose()
             .map_err(|problem| prefix_pointer("/customer", problem))?
             .unzip();
         let at = self.updated_at.map(|at| at.0);
+        check_not_ahead(at, now, "/updated_at")?;
+        check_not_ahead(self.placed_at.map(|at| at.0), now, "/placed_at")?;
         let (command, money) = match self.status {
             ParsedField(ReportedStatus::Cancelled) => (Command::CancelOrder { order, at }, ""),
             ParsedField(ReportedStatus::Reached(status)) => {
@@ -184,6 +196,7 @@ impl OrderBody {
         match self.shop_money {
             Some(money) => {
                 money.apply_to(&mut order)?;
+                check_amounts(&order, shop, "/shop_money", "")?;
                 Ok((order, "/shop_money"))
             }
             None if self.currency.is_some_and(|currency| currency.0 != shop.currency) => {
@@ -193,9 +206,30 @@ impl OrderBody {
                 );
                 Err(Problem::unprocessable("currency_mismatch", detail).with_param("/currency"))
             }
-            None => Ok((order, "")),
+            None => {
+                check_amounts(&order, shop, "", "/amount")?;
+                Ok((order, ""))
+            }
         }
     }
+}
+
+/// Refuses amounts with more decimals than the shop's currency. `money` is the pointer of their
+/// object, and `of_line` leads from a line to its amount.
+fn check_amounts(order: &Order, shop: &Shop, money: &str, of_line: &str) -> Result<(), Problem> {
+    let digits = shop.minor_digits();
+    for (index, line) in order.lines.iter().enumerate() {
+        check_decimals(line.amount, digits, || format!("{money}/lines/{index}{of_line}"))?;
+    }
+    let amounts = [
+        ("tax", order.tax),
+        ("shipping", order.shipping),
+        ("total", order.total),
+        ("redeemed", order.redeemed),
+    ];
+    amounts
+        .into_iter()
+        .try_for_each(|(name, amount)| check_decimals(amount, digits, || format!("{money}/{name}")))
 }
 
 fn amount_or_zero(amount: Option<ParsedField<Amount>>) -> Amount {

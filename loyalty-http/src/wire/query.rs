@@ -27,9 +27,23 @@ const CURSOR_PARAMETER: &str = "cursor";
 pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Query<'a> {
+    /// Parses a query for a client that sends more than we know: unknown names and empty
+    /// values are ignored.
+    pub(crate) fn parse_known(text: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
+        let mut query = Self::default();
+        for pair in text.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = percent::decode_form(name).filter(|name| known.contains(&&**name));
+            if let Some(name) = name.filter(|_| !value.is_empty()) {
+                query.push(name, value)?;
+            }
+        }
+        Ok(query)
+    }
+
     /// Parses a query. An unknown or duplicate name is a problem.
     pub(crate) fn parse(text: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
-        let mut pairs: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
+        let mut query = Self::default();
         for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = percent::decode_form(name).ok_or_else(|| malformed("The query"))?;
@@ -39,13 +53,18 @@ impl<'a> Query<'a> {
                 let shown: String = name.chars().take(100).collect();
                 return Err(Problem::bad_request("unknown_parameter", detail).with_param(shown));
             }
-            if pairs.iter().any(|(there, _)| *there == name) {
-                let detail = "This query parameter is there twice.";
-                return Err(Problem::bad_request("duplicate_parameter", detail).with_param(name));
-            }
-            pairs.push((name, value));
+            query.push(name, value)?;
         }
-        Ok(Self(pairs))
+        Ok(query)
+    }
+
+    fn push(&mut self, name: Cow<'a, str>, value: &'a str) -> Result<(), Problem> {
+        if self.0.iter().any(|(there, _)| *there == name) {
+            let detail = "This query parameter is there twice.";
+            return Err(Problem::bad_request("duplicate_parameter", detail).with_param(name));
+        }
+        self.0.push((name, value));
+        Ok(())
     }
 
     /// The raw value of a parameter.
@@ -135,7 +154,12 @@ pub(crate) struct PageLinker {
 }
 
 impl PageLinker {
-    /// The `Link` to the page behind `last` (RFC 8288), relative to the server.
+    /// The same links, absolute.
+    pub(crate) fn at_origin(self, origin: &str) -> Self {
+        Self { url: format!("{origin}{}", self.url) }
+    }
+
+    /// The `Link` to the page behind `last` (RFC 8288), by default relative to the server.
     pub(crate) fn link(&self, last: &impl Cursor) -> Option<(HeaderName, HeaderValue)> {
         let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.encode());
         let link = format!("<{}{cursor}>; rel=\"next\"", self.url);
@@ -316,6 +340,20 @@ mod tests {
         );
         let email = parse("email=x").unwrap().value::<Email>("email");
         assert_eq!(refused(email), ("invalid_value", "email".to_owned()));
+    }
+
+    #[test]
+    fn unknown_and_empty_parameters_can_be_ignored() {
+        let known = |text| Query::parse_known(Some(text), &KNOWN);
+        let query = known("limit=5&order=name&email=&%zz=1&cursor").unwrap();
+        assert_eq!((query.limit().unwrap(), query.raw("email")), (5, None));
+        assert_eq!((query.raw("cursor"), query.raw("order")), (None, None));
+        let link = query
+            .page_linker("/x")
+            .at_origin("https://a.example")
+            .link(&AccountId(7));
+        assert_eq!(link.unwrap().1, "<https://a.example/x?limit=5&cursor=Yzc>; rel=\"next\"");
+        assert_eq!(refused(known("limit=5&limit=6")), ("duplicate_parameter", "limit".to_owned()));
     }
 
     #[test]

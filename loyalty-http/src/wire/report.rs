@@ -240,11 +240,23 @@ fn redemption_rate(redeemed: Points, issued: Points) -> Option<String> {
     Some(share.normalize().to_string())
 }
 
-/// Escapes a cell. A text that a spreadsheet would run as a formula gets an apostrophe.
+/// Escapes a cell. A text that a spreadsheet would run as a formula gets an apostrophe, also
+/// behind a semicolon or a tab, which part cells in some countries.
 fn escape_cell(text: &str) -> String {
-    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
-    let text = if runs { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) {
+    let runs = |part: &str| {
+        part.trim_start()
+            .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%'])
+    };
+    let mut safe = String::with_capacity(text.len());
+    for part in text.split_inclusive([';', '\t']) {
+        if runs(part) || part.starts_with(['\t', '\r', '\n']) {
+            safe.push('\'');
+        }
+        safe.push_str(part);
+    }
+
+    let text = safe;
+    if text.contains([',', ';', '"', '\t', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
@@ -264,6 +276,11 @@ mod tests {
             ("-2,3", "\"'-2,3\""),
             ("a \"b\"", "\"a \"\"b\"\"\""),
             ("+HYPERLINK(\"x\")", "\"'+HYPERLINK(\"\"x\"\")\""),
+            ("a;=1+1", "\"a;'=1+1\""),
+            ("a; @b", "\"a;' @b\""),
+            ("a;b", "\"a;b\""),
+            ("a\t-1", "\"a\t'-1\""),
+            (" =1", "' =1"),
         ] {
             assert_eq!(escape_cell(text), want);
         }

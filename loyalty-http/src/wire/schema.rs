@@ -105,6 +105,10 @@ values! {
     };
     /// An instant from 1970 to 9999 (RFC 3339).
     Time { "type": "string", "format": "date-time" };
+    /// An instant from 1970 to 9999 (RFC 3339), or a day.
+    ListTime {
+        "anyOf": [{ "$ref": reference("Time") }, { "$ref": reference("Date") }]
+    };
     /// A day of the calendar.
     Date { "type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     /// A month of the calendar.

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use chrono::{NaiveDate, TimeDelta};
 use loyalty_core::amount::AmountError;
 use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
+use loyalty_core::text::is_invisible;
 use loyalty_core::{
     ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId,
     OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag,
@@ -75,11 +77,12 @@ pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
 }
 
 macro_rules! impl_from_text_for_ids {
-    ($($id:ty),*) => {$(
+    ($check:ident: $($id:ty),*) => {$(
         impl FromText for $id {
             const EXPECTED: &'static str = "a string";
 
             fn from_text(text: &str) -> Result<Self, FieldError> {
+                $check(text)?;
                 Self::new(text).map_err(|error| {
                     let code = if error == IdError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
                     FieldError::new(code, format!("This {error}."))
@@ -94,9 +97,25 @@ macro_rules! impl_from_text_for_ids {
 }
 
 impl_from_text_for_ids!(
-    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
-    RewardId, SegmentId, Tag, TierId, VariantId
+    check_visible: ActionId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
+    RewardId, SegmentId, TierId, VariantId
 );
+// Names in the shop's language, where joiners between letters are spelling.
+impl_from_text_for_ids!(accept_any: CategoryId, Tag);
+
+/// Refuses an id with characters that nobody sees: a copy of it would be another id.
+fn check_visible(text: &str) -> Result<(), FieldError> {
+    if text.trim() == text && !text.chars().any(is_invisible) {
+        return Ok(());
+    }
+    let detail = "An id can't have blanks around it, or invisible characters.";
+    Err(FieldError::new(BodyErrorCode::InvalidValue, detail))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same type as the check of ids")]
+fn accept_any(_: &str) -> Result<(), FieldError> {
+    Ok(())
+}
 
 impl FromText for DiscountCode {
     const EXPECTED: &'static str = "a string";
@@ -218,6 +237,41 @@ pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
 
 fn amount_error(error: AmountError) -> FieldError {
     FieldError::new(BodyErrorCode::OutOfRange, format!("This {error}."))
+}
+
+/// Refuses a time that is more than a day ahead of the server's clock. It would be later than
+/// all corrections, and so decide for ever.
+pub(crate) fn check_not_ahead(
+    at: Option<Timestamp>,
+    now: Timestamp,
+    pointer: &str,
+) -> Result<(), Problem> {
+    let latest = now.checked_add_signed(TimeDelta::days(1)).unwrap_or(now);
+    if at.is_none_or(|at| at <= latest) {
+        return Ok(());
+    }
+    let detail = "This time is more than a day ahead of the server's clock.";
+    Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(pointer))
+}
+
+/// Returns true if a day has not begun anywhere.
+pub(crate) fn is_future_day(day: NaiveDate, now: Timestamp) -> bool {
+    // The first zone is 14 hours ahead of UTC.
+    let latest = now.checked_add_signed(TimeDelta::hours(14)).unwrap_or(now);
+    day > latest.date_naive()
+}
+
+/// Refuses an amount with more decimals than the shop's currency.
+pub(crate) fn check_decimals(
+    amount: Amount,
+    minor_digits: u32,
+    pointer: impl FnOnce() -> String,
+) -> Result<(), Problem> {
+    if amount.get().normalize().scale() <= minor_digits {
+        return Ok(());
+    }
+    let detail = "This amount has more decimals than the shop's currency.";
+    Err(Problem::unprocessable("finer_than_currency", detail).with_param(pointer()))
 }
 
 /// Points that are given or taken: at least `least`.
@@ -348,6 +402,47 @@ mod tests {
             let time: Timestamp = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&TimeText(time)).unwrap(), format!("\"{text}\""));
         }
+    }
+
+    #[test]
+    fn ids_have_no_invisible_characters() {
+        for (text, is_valid) in [
+            ("42", true),
+            ("c-1 001", true),
+            ("\u{1f6d2}/\u{c4}", true),
+            (" 42", false),
+            ("42 ", false),
+            ("42\u{a0}", false),
+            ("4\u{200b}2", false),
+            ("42\u{ad}", false),
+            ("\u{202e}42", false),
+            ("42\u{feff}", false),
+            ("42\u{e0041}", false),
+        ] {
+            assert_eq!(CustomerId::from_text(text).is_ok(), is_valid, "{text:?}");
+            assert_eq!(OrderId::from_text(text).is_ok(), is_valid, "{text:?}");
+        }
+        // A word of Persian, spelled as its readers do.
+        assert!(Tag::from_text("\u{645}\u{6cc}\u{200c}\u{62e}").is_ok());
+    }
+
+    #[test]
+    fn days_and_times_ahead_are_told() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        for (day, is_future) in [("2026-03-01", false), ("2026-03-02", false), ("2026-03-03", true)]
+        {
+            assert_eq!(is_future_day(day.parse().unwrap(), now), is_future, "{day}");
+        }
+        for (at, is_valid) in [
+            ("2026-02-01T00:00:00Z", true),
+            ("2026-03-02T12:00:00Z", true),
+            ("2026-03-02T12:00:01Z", false),
+            ("9999-01-01T00:00:00Z", false),
+        ] {
+            let checked = check_not_ahead(Some(at.parse().unwrap()), now, "/updated_at");
+            assert_eq!(checked.is_ok(), is_valid, "{at}");
+        }
+        assert!(check_not_ahead(None, now, "/updated_at").is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::support::TestServer;
 
 const PYTHON: [&str; 2] = ["ShopifyAPI==12.7.0", "pyactiveresource==2.2.2"];
 const NODE: &str = "shopify-api-node@3.15.0";
+const NODE_OFFICIAL: &str = "@shopify/shopify-api@13.1.0";
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
@@ -19,7 +20,7 @@ fn scripts() -> PathBuf {
 
 /// The directory of these versions, below the target directory.
 pub(crate) fn place(versions: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(versions.replace(['=', '@'], "-"))
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(versions.replace(['=', '@', '/'], "-"))
 }
 
 /// Runs a command and returns its output, or a description of the error.
@@ -123,6 +124,20 @@ fn the_node_client_works_unchanged() {
         let mut command = Command::new("node");
         command
             .arg(scripts().join("node_client.js"))
+            .env("NODE_PATH", at.join("node_modules"));
+        command
+    });
+}
+
+/// It reads absolute links only, and throws at others.
+#[test]
+fn the_official_node_client_reads_every_page() {
+    let at = place(NODE_OFFICIAL);
+    let installed = install_node(&at, &[NODE_OFFICIAL]);
+    drive(NODE_OFFICIAL, installed, || {
+        let mut command = Command::new("node");
+        command
+            .arg(scripts().join("node_official.js"))
             .env("NODE_PATH", at.join("node_modules"));
         command
     });

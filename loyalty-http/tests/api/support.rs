@@ -227,10 +227,10 @@ impl Request<'_> {
         );
         let line = |(name, value): &(String, String)| [name, ": ", value, "\r\n"].concat();
         let lines: String = headers.iter().map(line).collect();
-        let head = format!(
-            "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}",
-            self.method, self.path
-        );
+        let has_host = headers.iter().any(|(name, _)| name == "host");
+        let host = if has_host { "" } else { "host: x\r\n" };
+        let head =
+            format!("{} {} HTTP/1.1\r\n{host}connection: close\r\n{lines}", self.method, self.path);
         let mut stream = TcpStream::connect(self.server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
@@ -317,15 +317,14 @@ impl TestResponse {
         );
     }
 
-    /// The path of the next page.
+    /// The path of the next page. The host of all requests is `x`.
     pub(crate) fn next(&self) -> Option<String> {
         let link = self.header("link")?;
-        Some(
-            link.strip_prefix('<')
-                .unwrap()
-                .strip_suffix(">; rel=\"next\"")
-                .unwrap()
-                .to_owned(),
-        )
+        let link = link
+            .strip_prefix('<')
+            .unwrap()
+            .strip_suffix(">; rel=\"next\"")
+            .unwrap();
+        Some(link.strip_prefix("http://x").unwrap_or(link).to_owned())
     }
 }

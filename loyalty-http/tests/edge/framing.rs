@@ -1,6 +1,6 @@
 //! Message framing: the boundaries between requests.
 
-use crate::support::Server;
+use crate::support::{Server, TestResponse};
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
@@ -117,6 +117,52 @@ fn length_and_chunked_coding_close_the_connection() {
         assert_eq!(client.answer().unwrap().text(), "abc", "{lines}");
         assert!(client.answer().is_none(), "{lines}");
         assert_eq!(server.served(), number + 1, "{lines}");
+    }
+}
+
+/// Nobody knows what lies below a coding that we do not know (RFC 9112, 6.1).
+#[test]
+fn codings_other_than_one_chunked_are_refused() {
+    let server = Server::start();
+    let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n";
+    for coding in [
+        "transfer-encoding: gzip, chunked",
+        "transfer-encoding: chunked, chunked",
+        "transfer-encoding: gzip\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+        "transfer-encoding: identity, chunked",
+    ] {
+        let mut client = server.connect();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nhost: x\r\n{coding}\r\n\r\n3\r\nabc\r\n0\r\n\r\n{smuggled}"
+        ));
+        let answer = client.answer().unwrap();
+        assert_eq!(answer.status, 400, "{coding}");
+        assert!(client.answer().is_none(), "{coding}");
+    }
+    assert_eq!(server.served(), 0);
+}
+
+/// A client such as `nc -N` closes its sending side behind the request.
+#[test]
+fn a_half_closed_client_is_answered() {
+    let server = Server::start();
+    for (request, text) in [
+        ("POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc", "abc"),
+        ("GET /slow HTTP/1.1\r\nhost: x\r\n\r\n", "/slow"),
+        ("GET /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "/a"),
+    ] {
+        for _ in 0..20 {
+            let mut client = server.connect();
+            client.send(request);
+            client.close_write();
+            let answer = client.answer();
+            assert_eq!(answer.as_ref().map(TestResponse::text), Some(text), "{request}");
+            assert!(client.answer().is_none(), "{request}");
+            if text == "/slow" {
+                break;
+            }
+        }
     }
 }
 

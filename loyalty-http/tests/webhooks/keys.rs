@@ -132,6 +132,37 @@ fn an_installation_is_recorded() {
     );
 }
 
+/// Whatever calls the endpoint later must not reach the operator's own network.
+#[test]
+fn an_endpoint_is_public_and_https() {
+    let mut server = Server::start();
+    for (endpoint, is_taken) in [
+        (r#""https:\/\/a.example\/wp-json\/""#, true),
+        (r#""http:\/\/a.example\/""#, false),
+        (r#""http:\/\/169.254.169.254\/latest\/""#, false),
+        (r#""https:\/\/127.0.0.1:22\/""#, false),
+        (r#""https:\/\/[::1]\/""#, false),
+        (r#""https:\/\/localhost\/""#, false),
+        (r#""https:\/\/2130706433\/""#, false),
+        (r#""https:\/\/user:pw@a.example\/""#, false),
+    ] {
+        let members = [("shop_url", r#""https:\/\/a.example""#), ("api_endpoint", endpoint)];
+        let answer = server.deliver("woocommerce/app-installed", &members);
+        if is_taken {
+            assert_eq!(answer.status, 200, "{endpoint}: {answer:?}");
+        } else {
+            assert_eq!(
+                (answer.status, &answer.body["param"]),
+                (400, &"/api_endpoint".into()),
+                "{endpoint}"
+            );
+        }
+    }
+    let shop = server.store.shop(server.shop).unwrap().unwrap();
+    let endpoint = shop.integration.clone().unwrap().api_endpoint;
+    assert_eq!(endpoint.as_deref(), Some("https://a.example/wp-json/"));
+}
+
 #[test]
 fn unknown_platforms_events_and_methods_are_404_or_405() {
     let mut server = Server::start();

@@ -182,7 +182,8 @@ fn a_refund_is_the_sum_of_its_payments() {
 #[test]
 fn absent_members_of_a_customer_stay_unchanged() {
     use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
-    let parse = |body: &str| read::<Customer>(body).unwrap().into_profile_change();
+    let now = loyalty_core::Timestamp::from_timestamp(1_772_366_400, 0).unwrap();
+    let parse = |body: &str| read::<Customer>(body).unwrap().into_profile_change(now);
 
     let (customer, change) =
         parse(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
@@ -190,6 +191,13 @@ fn absent_members_of_a_customer_stay_unchanged() {
         matches!(customer, Some(CustomerRef::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
     );
     assert_eq!(change, ProfileChange::default());
+
+    // A day that has not come is no birthday.
+    for (birthday, is_kept) in [("2026-03-01", true), ("2026-03-03", false), ("2999-01-01", false)]
+    {
+        let (_, change) = parse(&format!(r#"{{"id":31,"birthday":"{birthday}"}}"#));
+        assert_eq!(change.birthday != FieldChange::Keep, is_kept, "{birthday}");
+    }
 
     let (customer, change) =
         parse(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);

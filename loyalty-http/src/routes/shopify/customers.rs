@@ -40,7 +40,18 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
     shopify(
         Method::GET,
         "/admin/api/{version}/customers.json",
-        &["limit", "page_info", "since_id", "ids", "fields"],
+        &[
+            "limit",
+            "page_info",
+            "since_id",
+            "ids",
+            "fields",
+            "order",
+            "created_at_min",
+            "created_at_max",
+            "updated_at_min",
+            "updated_at_max",
+        ],
         Scope::Read,
         customers::list,
         Operation::new(
@@ -54,7 +65,7 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
     shopify(
         Method::GET,
         "/admin/api/{version}/customers/count.json",
-        &[],
+        &["created_at_min", "created_at_max", "updated_at_min", "updated_at_max"],
         Scope::Read,
         customers::count,
         Operation::new("shopifyCountCustomers", "Counts the customers").returns::<CountResponse>(),
@@ -62,7 +73,7 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
     shopify(
         Method::GET,
         "/admin/api/{version}/customers/search.json",
-        &["query", "limit", "page_info", "fields"],
+        &["query", "limit", "page_info", "fields", "order"],
         Scope::Read,
         customers::search,
         Operation::new("shopifySearchCustomers", "Lists the customers that match a search")

@@ -32,7 +32,21 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
     shopify(
         Method::GET,
         "/admin/api/{version}/price_rules.json",
-        &["limit", "page_info", "since_id", "fields"],
+        &[
+            "limit",
+            "page_info",
+            "since_id",
+            "fields",
+            "order",
+            "created_at_min",
+            "created_at_max",
+            "updated_at_min",
+            "updated_at_max",
+            "starts_at_min",
+            "starts_at_max",
+            "ends_at_min",
+            "ends_at_max",
+        ],
         Scope::Read,
         price_rules::list,
         Operation::new("shopifyListPriceRules", "Lists the price rules")

@@ -60,7 +60,7 @@ pub(in crate::routes) const ROUTES: &[Route] = &[
     shopify(
         Method::GET,
         "/admin/api/{version}/customer_saved_searches/{id}/customers.json",
-        &["limit", "page_info", "fields"],
+        &["limit", "page_info", "fields", "order"],
         Scope::Read,
         saved_searches::customers,
         Operation::new("shopifyRunSavedSearch", "Lists the customers that match a saved search")

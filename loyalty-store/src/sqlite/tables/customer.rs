@@ -27,7 +27,7 @@ fn decode_customer(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
             .transpose()
             .map_err(|error| corrupt("a customer's id", &error))?,
         email: email
-            .map(Email::try_from)
+            .map(|text| Email::from_stored(&text))
             .transpose()
             .map_err(|error| corrupt("an e-mail", &error))?,
         profile: from_json(&row.get::<_, String>(4)?)?,

@@ -96,7 +96,10 @@ pub(crate) fn read_rule_emails(
     let sql = "SELECT emails FROM price_rule WHERE id = ? AND shop = ? AND emails IS NOT NULL";
     query_one(db, sql, params![rule.0, shop.0], |row| {
         let emails: Vec<String> = from_json(&row.get::<_, String>(0)?)?;
-        let emails = emails.into_iter().map(Email::try_from).collect::<Result<Vec<_>, _>>();
+        let emails = emails
+            .iter()
+            .map(|text| Email::from_stored(text))
+            .collect::<Result<Vec<_>, _>>();
         Ok(emails.map_err(|error| corrupt("an e-mail", &error))?.into())
     })
 }
