@@ -8,6 +8,7 @@ mod merged;
 mod open_redemptions;
 mod progress;
 mod segments;
+mod state_before;
 mod vlq;
 
 use std::sync::Arc;
@@ -25,10 +26,11 @@ use crate::tier::{EarnedTier, ManualTier, TierChange};
 pub use activity::{AccountActivity, Bonus, ReferralLink, Usage, UsageCount};
 pub use inactivity::InactivityExpirations;
 pub use lots::Lots;
-pub use merged::{Absorption, MergedState, StateBefore, UndoneClaim};
+pub use merged::{Absorption, MergedState, UndoneClaim};
 pub use open_redemptions::OpenRedemptions;
 pub use progress::Progress;
 pub use segments::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
+pub use state_before::StateBefore;
 
 /// A customer's points: usable lots, pending lots or debt; and what tiers, limits and
 /// referrals depend on.

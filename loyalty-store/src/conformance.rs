@@ -97,6 +97,7 @@ macro_rules! conformance {
                 an_order_takes_no_guests_points
                 a_claim_is_undone
                 a_spent_claim_stays
+                two_customers_are_merged
                 a_profile_is_changed_kept_and_cleared
                 the_revision_ignores_unchanged_values
                 a_change_of_a_stale_customer_is_rejected;

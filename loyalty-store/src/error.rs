@@ -38,6 +38,9 @@ pub enum Rejection {
     /// The customer has no such claim, or it was undone.
     #[error("the customer has no such claim")]
     ClaimNotFound,
+    /// A customer is merged into another one only.
+    #[error("both are the same customer")]
+    SameCustomer,
     /// The customer does not exist.
     #[error("there is no such customer")]
     CustomerNotFound,
@@ -111,6 +114,7 @@ impl Rejection {
             Self::ClaimNotFound => "claim_not_found",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
+            Self::SameCustomer => "same_customer",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::InvalidPriceRule(_) => "invalid_price_rule",

@@ -47,6 +47,7 @@ mod discount;
 mod engine;
 mod error;
 mod memory;
+mod merge;
 mod numeric_id;
 mod projections;
 mod query;
@@ -77,6 +78,7 @@ pub use discount::{
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
+pub use merge::MergeReport;
 pub use numeric_id::NumericId;
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};

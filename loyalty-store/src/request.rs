@@ -17,6 +17,7 @@ use crate::catalogue::{CatalogueAction, CatalogueOutcome};
 use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode};
 use crate::error::{Failure, Rejection};
+use crate::merge::MergeReport;
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
 use crate::redemption::{RedemptionAction, RedemptionView};
@@ -133,6 +134,14 @@ pub enum Action {
         change: ProfileChange,
         /// The friend's referral code as typed.
         code: String,
+    },
+    /// Merges a customer into another one: they are one person. This cannot be undone,
+    /// unless the merged one is a guest.
+    MergeCustomers {
+        /// The customer who stays.
+        customer: CustomerRef,
+        /// The customer who is merged into them, and is found as them from then on.
+        from: CustomerRef,
     },
     /// Undoes a claim: the guest's account leaves the customer again.
     UndoClaim {
@@ -345,6 +354,8 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
+    /// What a merge of two customers brought together.
+    pub merge: Option<Box<MergeReport>>,
     /// True if the request names the e-mail of a guest, whose account it leaves alone.
     pub guest_not_claimed: bool,
     /// The events of the customer's account and of the order.

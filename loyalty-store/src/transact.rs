@@ -304,6 +304,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             Action::JoinReferral { customer, change, code } => {
                 self.join_referral(&customer, change, &code)
             }
+            Action::MergeCustomers { customer, from } => self.merge_customers(&customer, &from),
             Action::UndoClaim { customer, claim } => self.undo_claim(&customer, claim),
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
@@ -415,6 +416,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             discount_outcome: None,
             redemption: None,
             catalogue_outcome: None,
+            merge: None,
             guest_not_claimed: self.unclaimed_guest.is_some(),
             events: std::mem::take(&mut self.events),
         })

@@ -109,6 +109,8 @@ fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
         3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::RescheduleDue { limit }),
+        2 => (customer_refs(), customer_refs())
+            .prop_map(|(customer, from)| Action::MergeCustomers { customer, from }),
         3 => (customer_refs(), 1..8_i64)
             .prop_map(|(customer, claim)| Action::UndoClaim { customer, claim: AccountId(claim) }),
         2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(customer, code)| {

@@ -252,6 +252,21 @@ impl AccountActivity {
         self.rewards.get(reward)
     }
 
+    /// The actions that have been performed.
+    pub fn actions(&self) -> impl Iterator<Item = &ActionId> {
+        self.actions.keys()
+    }
+
+    /// The earning rules with a limit that have been used.
+    pub fn limited_rules(&self) -> impl Iterator<Item = &RuleId> {
+        self.rules.keys()
+    }
+
+    /// The rewards that have been redeemed.
+    pub fn rewards(&self) -> impl Iterator<Item = &RewardId> {
+        self.rewards.keys()
+    }
+
     /// Returns true if the customer has used a code. `code` must be normalized.
     pub fn has_used_code(&self, code: &str) -> bool {
         self.codes.contains(code)

@@ -8,7 +8,6 @@ use loyalty_store::{
     SearchQuery,
 };
 
-use super::redemptions::optional_body;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::customer::{
@@ -16,6 +15,7 @@ use crate::wire::customer::{
     check_birthday,
 };
 use crate::wire::json::field;
+use crate::wire::merge::{MergeBody, MergeResponse};
 use crate::wire::redemption::EmptyBody;
 use crate::wire::value::parse_number;
 
@@ -85,6 +85,21 @@ fn render_receipt(receipt: &Receipt) -> Vec<u8> {
     to_json(&CustomerResponse::from_receipt(receipt))
 }
 
+/// `POST /v1/customers/{customer_id}/merge`
+pub(crate) fn merge(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = CustomerRef::Id(call.path("customer_id")?);
+    let from = call.body::<MergeBody>()?.parse()?;
+    let body = |receipt: &Receipt| to_json(&MergeResponse::from_receipt(receipt));
+    let action = Action::MergeCustomers { customer, from };
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "customer_id",
+            _ => "/from",
+        };
+        Some(param.to_owned())
+    }))
+}
+
 /// `GET /v1/customers/{customer_id}/claims`
 pub(crate) fn claims(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = find(call, call.path("customer_id")?)?;
@@ -94,7 +109,7 @@ pub(crate) fn claims(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `POST /v1/customers/{customer_id}/claims/{claim_id}/undo`
 pub(crate) fn undo_claim(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path("customer_id")?);
-    optional_body::<EmptyBody>(call)?;
+    call.optional_body::<EmptyBody>()?;
     let claim = parse_number(call.params.get("claim_id").unwrap_or_default())
         .map(AccountId)
         .ok_or_else(|| {

@@ -108,6 +108,7 @@ codes! {
     REWARD_SOLD_OUT "reward_sold_out": "The limit of the reward for all customers is reached.";
     REWARD_TOO_FINE "reward_too_fine": "The amounts of the reward have more decimals than the shop's currency.";
     SAME_RULE "same_rule": "Another code of the same price rule is applied.";
+    SAME_CUSTOMER "same_customer": "A customer cannot be merged into themselves.";
     SAVED_SEARCH_NAME_TAKEN "saved_search_name_taken": "Another saved search has this name.";
     SAVED_SEARCH_NOT_FOUND "saved_search_not_found": "The saved search does not exist.";
     STALE_REQUEST "stale_request": "The signature is too old, or from the future.";

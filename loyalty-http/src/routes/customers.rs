@@ -8,6 +8,7 @@ use crate::route::{Operation, Route, dry_runnable, get};
 use crate::wire::customer::{
     ClaimsResponse, CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
 };
+use crate::wire::merge::{MergeBody, MergeResponse};
 use crate::wire::redemption::EmptyBody;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -97,6 +98,27 @@ pub(super) const ROUTES: &[Route] = &[
             (404, &[code::CUSTOMER_NOT_FOUND]),
             (412, &[code::PRECONDITION_FAILED]),
             (422, &[code::EMAIL_TAKEN, code::POINTS_OUT_OF_RANGE, code::UNKNOWN_TIER]),
+        ]),
+    ),
+    dry_runnable(
+        Method::POST,
+        "/v1/customers/{customer_id}/merge",
+        customers::merge,
+        Operation::new(
+            "mergeCustomer",
+            "Merges another customer into this one: they are one person",
+        )
+        .described(
+            "Lots keep their ends, and both histories count for tiers, limits and \
+                 referrals. The id of the other customer finds this one from then on, and \
+                 their codes work. A customer with an id cannot be separated again: ask \
+                 with `dry_run` first.",
+        )
+        .accepts::<MergeBody>(r#"{"from": {"customer_id": "8"}}"#)
+        .returns::<MergeResponse<'_>>()
+        .rejects(&[
+            (404, &[code::CUSTOMER_NOT_FOUND]),
+            (422, &[code::POINTS_OUT_OF_RANGE, code::SAME_CUSTOMER]),
         ]),
     ),
     get(

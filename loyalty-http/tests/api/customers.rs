@@ -129,6 +129,109 @@ fn an_order_claims_no_guest_and_a_claim_is_undone() {
         .assert_problem(422, "claim_spent", "claim_id");
 }
 
+/// Two customers are one person: the dry run says what will come together, the old id is found,
+/// and its code works.
+#[test]
+fn two_customers_are_merged() {
+    let server = TestServer::new();
+    let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}],
+        "expiry": {"per_lot": {"after": "P1Y"}},
+        "actions": [{"id": "review", "kind": "review", "points": 10, "limits": [{"times": 1, "per": "ever"}]}],
+        "rewards": [{"id": "five", "name": "5 off", "cost": 20, "gives": {"fixed_amount": "5"}}]}"#;
+    server.put("/v1/program", program).expect(201);
+    for (id, address) in [("7", "old@example.com"), ("42", "ada@example.com")] {
+        let customer = json!({"customer_id": id, "email": address}).to_string();
+        server.post("/v1/customers", customer).expect(201);
+        let order = json!({"customer": {"customer_id": id}, "status": "paid", "total": "60",
+            "lines": [{"quantity": 1, "amount": "60"}]});
+        server
+            .put(&format!("/v1/orders/o{id}"), order.to_string())
+            .expect(200);
+    }
+    server
+        .post("/v1/actions", r#"{"customer_id":"7","action_id":"review"}"#)
+        .expect(200);
+    let issued = server
+        .post("/v1/redemptions", r#"{"customer_id":"7","reward_id":"five"}"#)
+        .expect(201)
+        .json();
+    let code = issued["code"].as_str().unwrap();
+
+    let from = r#"{"from":{"customer_id":"7"}}"#;
+    let tried = server
+        .post("/v1/customers/42/merge?dry_run=true", from)
+        .expect(200)
+        .json();
+    assert_eq!(server.balance("42"), 60);
+    let merged = &tried["merged"];
+    assert_eq!((&tried["point_balance"], &merged["points"]), (&json!(110), &json!(50)));
+    assert_eq!((&merged["debt"], &merged["debt_paid"]), (&json!(0), &json!(0)));
+    assert_eq!(merged["tier"], json!({"from": null, "before": null, "after": "gold"}));
+    assert_eq!((&merged["orders"], &merged["codes"][0]["code"]), (&json!(1), &json!(code)));
+    assert_eq!(
+        merged["limits"],
+        json!({"actions": ["review"], "rules": [], "rewards": ["five"]})
+    );
+    assert_eq!(merged["referrals"], json!({"sent": 0, "referred": false}));
+    assert_eq!(merged["lots"].as_array().unwrap().len(), 2);
+    assert_eq!(merged["lots"][0]["expires_at"], "2027-03-01T12:00:00Z");
+
+    let done = server.post("/v1/customers/42/merge", from).expect(200).json();
+    assert_eq!(done, tried);
+    assert_eq!((server.balance("42"), server.balance("7")), (110, 110));
+    let found = server.get("/v1/customers/7").expect(200).json();
+    assert_eq!(
+        (&found["customer_id"], &found["email"]),
+        (&json!("42"), &json!("ada@example.com"))
+    );
+    assert_eq!(server.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
+    server.post("/v1/customers", r#"{"customer_id":"7"}"#).assert_problem(
+        409,
+        "customer_exists",
+        "/customer_id",
+    );
+
+    // Limits, orders and codes are those of one person.
+    server
+        .post("/v1/actions", r#"{"customer_id":"42","action_id":"review"}"#)
+        .assert_problem(422, "limit_reached", "/action_id");
+    let cart = json!({"customer": {"customer_id": "42"}, "codes": [code],
+        "lines": [{"quantity": 1, "price": "20"}]});
+    let cart = server.post("/v1/carts/evaluate", cart.to_string()).expect(200).json();
+    assert_eq!(
+        (&cart["codes"][0]["applied"], &cart["discount"]),
+        (&json!(true), &json!("5.00"))
+    );
+    server
+        .post("/v1/orders/o7/refunds", r#"{"refund_id":"r","amount":"60"}"#)
+        .expect(200);
+    assert_eq!(server.balance("42"), 50);
+
+    // It is for good.
+    assert_eq!(server.get("/v1/customers/42/claims").expect(200).json(), json!({"claims": []}));
+    for (path, body, status, code, param) in [
+        ("42", from, 422, "same_customer", "/from"),
+        (
+            "42",
+            r#"{"from":{"customer_id":"9"}}"#,
+            404,
+            "customer_not_found",
+            "customer_id",
+        ),
+        (
+            "9",
+            r#"{"from":{"customer_id":"42"}}"#,
+            404,
+            "customer_not_found",
+            "customer_id",
+        ),
+        ("42", r#"{"from":{}}"#, 400, "missing_field", "/from/customer_id"),
+    ] {
+        let path = format!("/v1/customers/{path}/merge");
+        server.post(&path, body).assert_problem(status, code, param);
+    }
+}
+
 #[test]
 fn ids_can_contain_any_character() {
     let server = TestServer::new();

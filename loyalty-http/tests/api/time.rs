@@ -372,6 +372,8 @@ const DRY_RUNS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     ("POST", "/v1/customers/{customer_id}/claims/{claim_id}/undo", "{}"),
     ("POST", "/v1/customers/{customer_id}/claims/{claim_id}/undo", "{}"),
+    ("POST", "/v1/customers/{customer_id}/merge", r#"{"from":{"email":"a@b.c"}}"#),
+    ("POST", "/v1/customers/{customer_id}/merge", r#"{"from":{"customer_id":"1"}}"#),
     (
         "PATCH",
         "/v1/customers/{customer_id}",

@@ -387,6 +387,49 @@ pub fn a_spent_claim_stays(store: &dyn Store) {
     assert_eq!((shop.balance(&id("1")), shop.balance(&guest)), (0, 40));
 }
 
+/// Two registered customers are one: the ids of both find the one who stays, also after merges
+/// that follow each other.
+pub fn two_customers_are_merged(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    for (number, address) in [("1", "a@x.org"), ("2", "b@x.org"), ("3", "c@x.org")] {
+        shop.execute_profile(&id_and_email(number, address), vec![add(10)])
+            .unwrap();
+    }
+    shop.execute_order(Some(&id("1")), record_paid("o1", "100.00"))
+        .unwrap();
+    let merge = |customer: &str, from: &str| {
+        shop.execute(Action::MergeCustomers { customer: id(customer), from: id(from) })
+    };
+
+    let report = merge("2", "1").unwrap().merge.unwrap();
+    assert_eq!((report.absorption.points, report.counts.orders), (points(110), 1));
+    merge("3", "1").unwrap();
+    assert_eq!(count_customers(&shop), 1);
+    for number in ["1", "2", "3"] {
+        let found = shop.customer(&id(number));
+        assert_eq!(found.record().id, id("3").id().cloned());
+        assert_eq!(shop.balance(&id(number)), 130);
+    }
+    assert_eq!(rejection_code(&merge("3", "2")), "same_customer");
+
+    // Facts about orders, and new ones by an old id, count for the one who stays.
+    shop.execute_order(Some(&id("1")), record_paid("o2", "5.00")).unwrap();
+    shop.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
+    assert_eq!((shop.balance(&id("3")), count_customers(&shop)), (85, 1));
+
+    // A guest is merged by the word of the shop, and that can be undone.
+    let guest = email("guest@x.org");
+    shop.execute_commands(&guest, vec![add(7)]).unwrap();
+    let account = shop.customer(&guest).record().account;
+    shop.execute(Action::MergeCustomers { customer: id("1"), from: guest.clone() })
+        .unwrap();
+    assert_eq!(shop.balance(&id("3")), 92);
+    undo(&shop, account).unwrap();
+    assert_eq!((shop.balance(&id("3")), shop.balance(&guest)), (85, 7));
+    let one = shop.customer(&id("3")).record().merged[0].account;
+    assert_eq!(rejection_code(&undo(&shop, one)), "claim_not_found");
+}
+
 pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     let shop = TestShop::new(store);
     let customer = id("1");

@@ -363,6 +363,8 @@ impl CartFacts {
         let accounts =
             collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
         cart.customer.aliases = numeric_customer_ids(&accounts);
+        let ids = customers.iter().flat_map(|customer| customer.ids());
+        cart.customer.aliases.extend(ids.cloned());
         let claims = checkout
             .map(|checkout| load_checkout_codes(view, shop, &checkout))
             .transpose()?;

@@ -498,11 +498,13 @@ impl<V: TransactionView> Transaction<'_, V> {
             code.rule(),
             (buyer.account, self.now),
         )?;
-        let mut buyer = Customer {
-            account,
-            aliases: lookup::numeric_customer_ids(&accounts),
-            ..buyer.clone()
-        };
+        let mut aliases = lookup::numeric_customer_ids(&accounts);
+        if let Some(account) = buyer.account
+            && let Some(known) = self.load_customer(account)?
+        {
+            aliases.extend(known.ids().cloned());
+        }
+        let mut buyer = Customer { account, aliases, ..buyer.clone() };
         buyer.segments.extend(searches);
 
         let Some(context) = code.facts() else { return Ok(Err(unknown)) };

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use loyalty_core::account::Absorption;
 use loyalty_core::program::EmailProof;
+use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{AccountId, Command, Email, Event, Profile, merge};
 
 use super::{EmailPolicy, ResolvedCustomer, TYPED, Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
+use crate::merge::MergeReport;
 use crate::projections::{MergedAccount, ProjectionKey, ProjectionState};
 use crate::record::{CustomerRecord, MergedCustomer};
+use crate::redemption::RedemptionView;
 use crate::request::{EmailConflict, Existence, FieldChange, Receipt};
 use crate::transact::CustomerChange;
 
@@ -70,7 +74,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         &mut self,
         customer: &Arc<CustomerRecord>,
         into: AccountId,
-    ) -> Result<(), TransactionError> {
+    ) -> Result<Option<Arc<Absorption>>, TransactionError> {
         // Scheduled events that are due belong to the accounts as they were before the
         // merge.
         for account in [customer.account, into] {
@@ -82,6 +86,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         let now = self.now.max(from.at).max(to.at);
         let (from_events, into_events) =
             merge((customer.account, &from.account), (into, &to.account), now)?;
+        let absorption = into_events.iter().find_map(|event| {
+            if let Event::AccountAbsorbed(absorption) = event {
+                Some(Arc::clone(absorption))
+            } else {
+                None
+            }
+        });
         self.append_events(Some(customer.account), from_events)?;
         self.append_events(Some(into), into_events)?;
 
@@ -89,7 +100,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             .customers
             .push(CustomerChange { before: Some(Arc::clone(customer)), after: None });
         let Some(before) = self.load_customer(into)? else {
-            return Ok(());
+            return Ok(absorption);
         };
         let mut after = (*before).clone();
         // A new customer is who the guest was, until the shop says more.
@@ -103,7 +114,75 @@ impl<V: TransactionView> Transaction<'_, V> {
         let points = from.account.balance(now);
         after.merged.push(MergedCustomer::new(customer, points, now));
         self.save_customer(before, after);
+        Ok(absorption)
+    }
+
+    /// Merges a customer into another one, by the word of the shop.
+    pub(super) fn merge_customers(
+        &mut self,
+        customer: &CustomerRef,
+        from: &CustomerRef,
+    ) -> Result<Receipt, TransactionError> {
+        let found = self.resolve_customer(customer, Existence::Required, TYPED)?;
+        let from = self.resolve_customer(from, Existence::Required, TYPED)?.account;
+        let into = found.account;
+        if from == into {
+            return Err(Rejection::SameCustomer.into());
+        }
+        let merged = self.load_customer(from)?.ok_or(Rejection::CustomerNotFound)?;
+
+        // What is due is decided first: the report shows what the merge alone brings.
+        for account in [from, into] {
+            self.run_command(Some(account), &Command::CatchUp)?;
+        }
+        let open = self.load_open_redemptions(from)?;
+        let (from_account, before) = (self.load_account(from)?, self.load_account(into)?);
+        let absorption = self.merge_customer(&merged, into)?;
+        self.take_email(&merged, into)?;
+        // Both histories can qualify for a higher tier.
+        self.run_command(Some(into), &Command::CatchUp)?;
+
+        let after = self.load_account(into)?;
+        let report = absorption.map(|absorption| {
+            let accounts = (&before.account, &after.account);
+            Box::new(MergeReport::new(&absorption, &from_account.account, accounts, open, self.now))
+        });
+        Ok(Receipt { merge: report, ..self.build_receipt(Some(&found), None)? })
+    }
+
+    /// Gives a customer without an e-mail that of one who was merged into them.
+    fn take_email(
+        &mut self,
+        merged: &CustomerRecord,
+        into: AccountId,
+    ) -> Result<(), TransactionError> {
+        if let Some(before) = self.load_customer(into)?
+            && before.email.is_none()
+        {
+            let after = CustomerRecord { email: merged.email.clone(), ..(*before).clone() };
+            self.save_customer(before, after);
+        }
         Ok(())
+    }
+
+    /// Returns the redemptions of an account that can be used.
+    fn load_open_redemptions(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Vec<RedemptionView>, TransactionError> {
+        let shop = self.shop.id;
+        let last = self.load_account(account)?.account.last_redemption();
+        let (mut open, mut next) = (Vec::new(), last);
+        while let Some(id) = next {
+            let Some(view) = crate::redemption::find_redemption(self, shop, id)? else {
+                break;
+            };
+            next = view.redemption.issue().previous;
+            if view.redemption.state_at(self.now) == RedemptionState::Issued {
+                open.push(view);
+            }
+        }
+        Ok(open)
     }
 
     /// Undoes a claim: the guest's account is open again with what it brought, and has the
@@ -160,7 +239,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         &mut self,
         into: AccountId,
         from: AccountId,
-    ) -> Result<Option<Arc<loyalty_core::account::Absorption>>, Failure> {
+    ) -> Result<Option<Arc<Absorption>>, Failure> {
         let key = ProjectionKey::MergedAccounts(into);
         let Some(record) = self.projection(self.shop.id, &key)? else {
             return Ok(None);
