@@ -22,6 +22,9 @@ use crate::redemption::Redemption;
 pub struct ProgramPeriod<'a> {
     /// The program's version.
     pub version: ProgramVersion,
+    /// Later versions within the period, oldest first, each with the instant at which it
+    /// came into force. In [`Program::has_schedule_of`] they are equal to `program`.
+    pub later_versions: &'a [(ProgramVersion, Timestamp)],
     /// The program.
     pub program: &'a Program,
     /// The instant at which it came into force.
@@ -35,6 +38,13 @@ impl ProgramPeriod<'_> {
     /// yet.
     pub(crate) fn earliest(&self, account: &Account) -> Timestamp {
         account.last_event_at().map_or(self.from, |at| at.max(self.from))
+    }
+
+    /// The version in force at an instant of the period.
+    pub(crate) fn version_at(&self, at: Timestamp) -> ProgramVersion {
+        let begun = self.later_versions.partition_point(|(_, from)| *from <= at);
+        let last = begun.checked_sub(1).and_then(|last| self.later_versions.get(last));
+        last.map_or(self.version, |(version, _)| *version)
     }
 
     /// Returns true if another program is in force at `at` or before.
@@ -98,7 +108,13 @@ impl<'a> Context<'a> {
         Self {
             zone: Zone::UTC,
             minor_digits: 2,
-            period: ProgramPeriod { version: ProgramVersion(1), program, from, until: None },
+            period: ProgramPeriod {
+                version: ProgramVersion(1),
+                later_versions: &[],
+                program,
+                from,
+                until: None,
+            },
             earlier_periods: &[],
             pinned_program: None,
             account: Some(account),

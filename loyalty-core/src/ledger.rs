@@ -321,7 +321,13 @@ impl Ledger {
             // A program that the account has caught up with decides nothing any more.
             if self.account.last_event_at().is_none_or(|at| at < *until) {
                 let until = Some(*until);
-                earlier_periods.push(ProgramPeriod { version, program, from, until });
+                earlier_periods.push(ProgramPeriod {
+                    version,
+                    later_versions: &[],
+                    program,
+                    from,
+                    until,
+                });
             }
             (version, program, from) = (version_of(index.saturating_add(1)), next, *until);
         }
@@ -329,7 +335,7 @@ impl Ledger {
         look(&Context {
             zone: self.zone,
             minor_digits: self.minor_digits,
-            period: ProgramPeriod { version, program, from, until: None },
+            period: ProgramPeriod { version, later_versions: &[], program, from, until: None },
             earlier_periods: &earlier_periods,
             pinned_program,
             account_id: self.account_id,

@@ -98,6 +98,25 @@ impl Program {
         &self.definition
     }
 
+    /// Returns true if both programs agree in everything that happens with time alone:
+    /// expiries, tier changes, birthdays and the like. They may differ in what orders earn
+    /// and in what rewards cost.
+    ///
+    /// # Example: a campaign changes no schedule
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// use loyalty_core::Program;
+    /// let program = |json| Program::from_json(json).unwrap();
+    /// let (plain, up) = (program("{}"), program(r#"{"rounding": "up"}"#));
+    /// let expiring = program(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#);
+    /// assert!(up.has_schedule_of(&plain));
+    /// assert!(!expiring.has_schedule_of(&plain));
+    /// # }
+    /// ```
+    pub fn has_schedule_of(&self, other: &Self) -> bool {
+        self.definition.schedule() == other.definition.schedule()
+    }
+
     /// The earning gate: the status from which on an order of this origin earns.
     ///
     /// # Example: a shop's orders earn when paid
@@ -193,6 +212,27 @@ pub struct ProgramDefinition {
     /// rule uses it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub point_value: Option<Amount>,
+}
+
+impl ProgramDefinition {
+    /// The definition without the parts that only orders, redemptions and reports read. A
+    /// part that is not named here counts as one that time reads.
+    fn schedule(&self) -> Self {
+        Self {
+            award_on: None,
+            rounding: Rounding::Down,
+            basis: Basis::default(),
+            earning: Vec::new(),
+            combine: MultiplierPolicy::default(),
+            campaigns: Vec::new(),
+            hold: None,
+            refunds: RefundPolicy::default(),
+            rewards: Vec::new(),
+            stacking: Stacking::default(),
+            point_value: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for ProgramDefinition {

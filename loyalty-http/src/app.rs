@@ -12,7 +12,7 @@ use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{self as store, Idempotency, Outcome, Reply, Store};
+use loyalty_store::{self as store, Cancellation, Idempotency, Outcome, Reply, Store};
 use tokio::task;
 use tokio::time::timeout;
 
@@ -24,8 +24,10 @@ use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWri
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
+use crate::long_work::{self, LONG_BODY};
 use crate::openapi;
 use crate::problem::Problem;
+use crate::reads::{CancelOnDrop, LongReads, ReadCost};
 use crate::request_id::RequestId;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
@@ -57,6 +59,7 @@ pub struct App {
     config: Config,
     router: Router,
     throttle: Arc<Throttle>,
+    long_reads: LongReads,
 }
 
 /// The facts about a request that its log line and its headers need, as far as they are known.
@@ -87,6 +90,7 @@ impl App {
             config: Config::default(),
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
+            long_reads: LongReads::default(),
         }
     }
 
@@ -190,7 +194,7 @@ impl App {
             throttle: &self.throttle,
             public_url: self.config.public_url.as_ref(),
         };
-        match handler(&call) {
+        match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {
             Ok(plan) => {
                 let context = RequestContext { shop, now, dry_run, idempotency: record, id };
                 self.execute_plan(plan, context).await
@@ -246,7 +250,9 @@ impl App {
             now,
             allowed_networks,
         };
-        let ParsedDelivery { shop, plan, idempotency } = webhook::receive(&*self.store, delivery)?;
+        let receive = || webhook::receive(&*self.store, delivery);
+        let ParsedDelivery { shop, plan, idempotency } =
+            long_work::run(body.len() >= LONG_BODY, receive)?;
         trace.shop = Some(shop);
 
         self.execute_plan(plan, RequestContext { shop, now, dry_run: false, idempotency, id })
@@ -261,19 +267,42 @@ impl App {
         match plan {
             HandlerPlan::Respond(response) => Ok(response.into_response()),
             // Boxed, to keep the future of a finished read small.
-            HandlerPlan::Read(read) => Box::pin(self.run_read(read)).await,
+            HandlerPlan::Read(cost, read) => {
+                Box::pin(self.run_read(context.shop, cost, read)).await
+            }
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
         }
     }
 
-    /// Reads on a separate thread. After the timeout the read still runs to its end, but
-    /// its result is dropped.
-    async fn run_read(&self, read: Box<BlockingRead>) -> Result<Response<Full<Bytes>>, Problem> {
+    /// Reads on a separate thread. The read is cancelled when the time is over or this
+    /// future is dropped, since the client has gone or the server stops.
+    async fn run_read(
+        &self,
+        shop: ShopId,
+        cost: ReadCost,
+        read: Box<BlockingRead>,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
         let store = Arc::clone(&self.store);
-        let read = task::spawn_blocking(move || read(&*store));
-        match timeout(self.config.store_timeout, read).await {
-            Ok(Ok(response)) => response.map(EncodedResponse::into_response),
-            Ok(Err(error)) => Err(Problem::internal(error)),
+        let guard = CancelOnDrop(Cancellation::default());
+        let cancellation = guard.0.clone();
+        let patience = match cost {
+            ReadCost::Page | ReadCost::Search => self.config.store_timeout,
+            ReadCost::Report => self.config.report_timeout,
+        };
+
+        let admitted_read = async {
+            let permit = self.long_reads.admit(shop, cost).await?;
+            let read = task::spawn_blocking(move || {
+                // Until the read has really ended.
+                let _permit = permit;
+                cancellation.run(|| read(&*store))
+            });
+            Ok(read.await)
+        };
+        match timeout(patience, admitted_read).await {
+            Ok(Err(refused)) => Err(refused),
+            Ok(Ok(Ok(response))) => response.map(EncodedResponse::into_response),
+            Ok(Ok(Err(error))) => Err(Problem::internal(error)),
             Err(_) => Err(Problem::unavailable(1, "a read timed out")),
         }
     }
@@ -290,6 +319,9 @@ impl App {
         let Some(IdempotencyRecord { key, fingerprint }) = record else {
             let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
+                Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
+                    Err(error::from_rejection(&rejection, None))
+                }
                 Reply::Decided(outcome) => into_http(builder.build(&outcome, id), false),
                 Reply::Stored { response, replayed } => into_http(response, replayed),
             };
@@ -304,6 +336,9 @@ impl App {
             .await?
         {
             Reply::Stored { response, replayed } => into_http(response, replayed),
+            Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
+                Err(error::from_rejection(&rejection, None))
+            }
             // Nothing was decided, because another request has used the key.
             Reply::Decided(Err(rejection)) => {
                 Err(error::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))

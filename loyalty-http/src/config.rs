@@ -28,9 +28,12 @@ use crate::network::{Network, PublicUrl};
 pub struct Config {
     /// The size and time limits of a request body.
     pub body: BodyLimits,
-    /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
-    /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
+    /// The longest wait for the store. After it, a read gets 503 `unavailable` and is
+    /// cancelled. A write gets 503 `outcome_unknown`; the store still completes what it
+    /// has begun.
     pub store_timeout: Duration,
+    /// The longest wait for a report, which reads all that a shop has.
+    pub report_timeout: Duration,
     /// The URL under which clients reach the server, for absolute links. By default it is
     /// taken from each request.
     pub public_url: Option<PublicUrl>,
@@ -39,11 +42,12 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// The default [`BodyLimits`], 30 seconds, and no private networks.
+    /// The default [`BodyLimits`], 30 seconds, two minutes for a report, and no private networks.
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
             store_timeout: Duration::from_secs(30),
+            report_timeout: Duration::from_mins(2),
             public_url: None,
             allowed_networks: Arc::default(),
         }

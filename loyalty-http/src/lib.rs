@@ -58,6 +58,8 @@ pub mod scheduler;
 mod endpoint;
 mod idempotency;
 pub mod integration;
+mod long_work;
+mod reads;
 mod route;
 mod routes;
 mod shopify;

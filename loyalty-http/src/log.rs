@@ -8,6 +8,8 @@
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use hyper::{Method, StatusCode};
@@ -99,9 +101,32 @@ pub struct RequestLog<'a> {
     pub time: Stopwatch,
 }
 
+/// Admits one line a second: while the store is unavailable, all requests fail alike, and the log
+/// may be on the disk that is full.
+#[derive(Debug, Default)]
+pub(crate) struct LineLimit(AtomicU64);
+
+impl LineLimit {
+    /// A limit that has admitted nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Returns true if the line may be written.
+    pub(crate) fn admits(&self) -> bool {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let second = START.get_or_init(Instant::now).elapsed().as_secs().saturating_add(1);
+        self.0.swap(second, Ordering::Relaxed) != second
+    }
+}
+
 impl RequestLog<'_> {
-    /// Writes the line: at `error` for 5xx, else at `debug`.
+    /// Writes the line: at `error` for 5xx, else at `debug`. Of 503 one a second.
     pub fn log(self) {
+        static UNAVAILABLE: LineLimit = LineLimit::new();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE && !UNAVAILABLE.admits() {
+            return;
+        }
         if self.status.is_server_error() {
             self.line_at_error();
         } else if tracing::enabled!(Level::DEBUG) {

@@ -54,6 +54,9 @@ struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     database: Database,
+    /// Make a new, empty store also where one was before.
+    #[arg(long)]
+    create: bool,
     /// Seconds between two runs of the scheduler. Balances and tiers are correct without
     /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
@@ -199,8 +202,11 @@ fn serve(options: &Serve) -> CommandResult {
     // Before the store writes for the first time.
     runtime.block_on(async { ignore_file_size_signal() })?;
 
-    let store =
-        SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
+    let db = &options.database.db;
+    if !options.create {
+        ensure_not_lost(db)?;
+    }
+    let store = SqliteStore::open(db, &settings).map_err(|error| error.to_string())?;
     let schedule = Schedule {
         tick: Duration::from_secs(options.tick),
         ..Schedule::default()
@@ -210,7 +216,34 @@ fn serve(options: &Serve) -> CommandResult {
         allowed_networks: options.allow_network.as_slice().into(),
         ..Config::default()
     };
-    runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule))
+    let served =
+        runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule));
+    // Reads that nobody waits for any more are cancelled, and end soon.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served
+}
+
+/// Refuses to make a new store where one was before: its file may have been moved, or a disk is not
+/// mounted.
+fn ensure_not_lost(db: &Path) -> Result<(), String> {
+    let Some(trace) = SqliteAdmin::trace_of_store(db) else {
+        return Ok(());
+    };
+    let is_lost = if db.exists() {
+        let admin = SqliteAdmin::open_unchanged(db).map_err(|error| error.to_string())?;
+        admin.shops().map_err(|error| error.to_string())?.is_empty()
+    } else {
+        true
+    };
+    if !is_lost {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no shop in {}, but {} says that there was one: put the file back, or use \
+         --create for a new, empty store",
+        db.display(),
+        trace.display()
+    ))
 }
 
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
@@ -351,7 +384,7 @@ fn issue_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> CommandResult {
 }
 
 fn list_shops(db: &Path, json: bool) -> CommandResult {
-    let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open_unchanged(db).map_err(|error| error.to_string())?;
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
         if json {
@@ -370,8 +403,12 @@ fn list_shops(db: &Path, json: bool) -> CommandResult {
 }
 
 fn verify(db: &Path) -> CommandResult {
-    let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open_unchanged(db).map_err(|error| error.to_string())?;
+    if admin.shops().map_err(|error| error.to_string())?.is_empty() {
+        return Err(format!("{} has no shop: there is nothing to verify", db.display()));
+    }
     let VerificationReport {
+        newest,
         rows,
         events,
         accounts,
@@ -381,7 +418,8 @@ fn verify(db: &Path) -> CommandResult {
     } = admin.verify().map_err(|error| error.to_string())?;
 
     let states = format!("{accounts} accounts, {orders} orders, {discounts} discount records");
-    print(&format!("Replayed {events} events of {rows} journal rows: {states}."))?;
+    let newest = newest.map_or_else(String::new, |at| format!(", the newest of {at}"));
+    print(&format!("Replayed {events} events of {rows} journal rows{newest}: {states}."))?;
     for difference in &differences {
         print(difference)?;
     }

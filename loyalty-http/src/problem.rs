@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use self::code::FaultCode;
+use crate::log::LineLimit;
 use crate::request_id::RequestId;
 
 /// The status of an error: 4xx or 5xx only.
@@ -40,6 +41,8 @@ impl ErrorStatus {
     /// 422: the request is well-formed, but its values are invalid or the rules reject
     /// it.
     pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
+    /// 429: too many requests; the response says when to try again.
+    pub const TOO_MANY_REQUESTS: Self = Self(StatusCode::TOO_MANY_REQUESTS);
     /// 503: temporarily unavailable.
     pub const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE);
 
@@ -330,10 +333,12 @@ impl Problem {
 
 /// Rendering.
 impl Problem {
-    /// The response to the request `id`. Logs the cause, if any.
+    /// The response to the request `id`. Logs the cause, if any; of 503 one a second.
     pub fn into_response(self, id: RequestId) -> Response<Full<Bytes>> {
+        static UNAVAILABLE: LineLimit = LineLimit::new();
         let status = self.0.status.status();
-        if let Some(cause) = &self.0.cause {
+        let is_logged = status != StatusCode::SERVICE_UNAVAILABLE || UNAVAILABLE.admits();
+        if let Some(cause) = self.0.cause.as_ref().filter(|_| is_logged) {
             tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
         }
 

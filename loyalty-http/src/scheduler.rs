@@ -2,21 +2,30 @@
 //!
 //! Only the ledger depends on it: balances and tiers are correct without it. Each event
 //! is recorded with the instant at which it was due. After a pause of any length the
-//! scheduler catches up, in order, and records each event once.
+//! scheduler catches up, in order, and records each event once. It records nothing while the clock
+//! is more than a day ahead of where it should be.
 
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use loyalty_core::ShopId;
+use chrono::TimeDelta;
+use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{Action, Failure, Pending, Request, Store};
 use tokio::task;
 
 use crate::clock::Clock;
 
-/// The number of requests by which a batch of accounts is rescheduled, since the store
-/// decides nothing else during one of them.
-const SEARCHES_PER_BATCH: usize = 8;
+/// The time that one search for accounts to reschedule should take: the shop's other
+/// requests wait meanwhile.
+const SEARCH_SLICE: Duration = Duration::from_millis(10);
+
+/// How far the clock may go ahead between two passes, besides the time that has passed.
+const MAX_JUMP: TimeDelta = TimeDelta::days(1);
+
+/// The least and the most accounts of a search.
+const SEARCH_ACCOUNTS: Range<usize> = 16..512;
 
 /// The interval and the batch size of the scheduler.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +62,22 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) {
     let mut shutdown = pin!(shutdown);
+    let mut guard = JumpGuard::default();
 
     loop {
+        if let Err(ahead) = guard.check(Instant::now(), clock.now()) {
+            tracing::error!(
+                hours = ahead.num_hours(),
+                "the clock has jumped ahead: nothing that came due by it is recorded. If the clock \
+                 is right now, restart the server"
+            );
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                () = tokio::time::sleep(schedule.tick) => continue,
+            }
+        }
+
         let pass_and_pause = async {
             match run_pass(&store, &clock, schedule.batch).await {
                 Ok(PassReport { caught_up: 0, batches_searched: 0 }) => {}
@@ -78,6 +101,30 @@ pub async fn run(
             () = &mut shutdown => break,
             () = pass_and_pause => {}
         }
+    }
+}
+
+/// Tells a clock that jumps from one that goes: what is recorded as expired is lost for good.
+#[derive(Debug, Default)]
+struct JumpGuard {
+    /// The last time that was right, by both clocks.
+    right: Option<(Instant, Timestamp)>,
+}
+
+impl JumpGuard {
+    /// Fails with how far the clock is ahead of the time that has passed, if that is more than a
+    /// day. The first time is taken to be right: an operator has started the server.
+    fn check(&mut self, instant: Instant, now: Timestamp) -> Result<(), TimeDelta> {
+        if let Some((instant_before, before)) = self.right {
+            let passed = TimeDelta::from_std(instant.duration_since(instant_before));
+            let went = now.signed_duration_since(before);
+            let ahead = went.checked_sub(&passed.unwrap_or(TimeDelta::MAX)).unwrap_or(went);
+            if ahead > MAX_JUMP {
+                return Err(ahead);
+            }
+        }
+        self.right = Some((instant, now));
+        Ok(())
     }
 }
 
@@ -117,8 +164,7 @@ pub async fn run_pass(
 /// Finds the next due instants of all accounts for which a new program made them unknown.
 /// Returns the number of searches.
 async fn reschedule(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<usize, Failure> {
-    let limit = batch.div_ceil(SEARCHES_PER_BATCH);
-    let mut searches = 0_usize;
+    let (mut limit, mut searches) = (batch.min(SEARCH_ACCOUNTS.start), 0_usize);
     loop {
         let shops = run_blocking(store, <dyn Store>::shops_to_reschedule).await?;
         if shops.is_empty() {
@@ -126,8 +172,15 @@ async fn reschedule(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Resu
         }
 
         for shop in shops {
+            let began = Instant::now();
             execute_all(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await?;
             searches = searches.saturating_add(1);
+
+            limit = if began.elapsed() < SEARCH_SLICE {
+                limit.saturating_mul(2).min(batch.max(SEARCH_ACCOUNTS.end))
+            } else {
+                limit.div_ceil(2).max(batch.min(SEARCH_ACCOUNTS.start))
+            };
         }
     }
 }
@@ -185,4 +238,33 @@ async fn run_blocking<T: Send + 'static>(
     let store = Arc::clone(store);
     let result = task::spawn_blocking(move || work(&*store)).await;
     result.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_told_from_one_that_goes() {
+        let (start, day) = (Instant::now(), Duration::from_hours(24));
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut guard = JumpGuard::default();
+        let mut check = |after: Duration, now: &str| guard.check(start + after, at(now)).is_ok();
+        for (after, now, is_right) in [
+            (0, "2026-03-01T12:00:00Z", true),
+            (1, "2026-03-02T12:00:00Z", true),
+            // A year ahead for some passes, then right again.
+            (1, "2027-03-02T12:00:00Z", false),
+            (2, "2027-03-03T12:00:00Z", false),
+            (2, "2026-03-03T12:00:10Z", true),
+            // A little ahead, back, and a long time between two passes.
+            (2, "2026-03-04T10:00:00Z", true),
+            (3, "2025-01-01T00:00:00Z", true),
+            (33, "2025-01-31T00:00:00Z", true),
+            (34, "2025-02-05T00:00:00Z", false),
+        ] {
+            assert_eq!(check(day * after, now), is_right, "day {after}: {now}");
+        }
+    }
 }

@@ -193,6 +193,11 @@ macro_rules! conformance {
                 a_dry_run_changes_nothing;
             shops:
                 publishing_checks_the_replaced_version
+                an_equal_program_is_no_new_version
+                versions_are_limited_in_a_day
+                a_version_that_keeps_the_schedule_reschedules_nothing
+                a_scheduled_award_names_the_version_in_force
+                accounts_not_rescheduled_yet_are_right
                 two_api_keys_are_valid
                 an_integration_is_recorded
                 one_shop_does_not_see_another;

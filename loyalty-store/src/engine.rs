@@ -1,7 +1,7 @@
 //! Group commit with write-behind, for any durable backend.
 //!
 //! - **Group commit.** A request is decided on the thread that calls, on top of everything decided
-//!   before it ([`executor`]). One thread commits what was decided meanwhile as one batch
+//!   before it ([`executor`]); what takes long has a thread of its own ([`long_decisions`]). One thread commits what was decided meanwhile as one batch
 //!   ([`writer`]), and only then are the replies sent.
 //! - **Write-behind cache.** A commit appends journal rows and responses. The states that follow
 //!   from them stay in memory ([`committed`]) and reach their tables later, in sorted slices
@@ -20,14 +20,17 @@ mod cache;
 mod committed;
 mod due_index;
 mod executor;
+mod fair_queue;
 mod filter;
 mod filter_loader;
 mod kind;
+mod long_decisions;
 mod map;
 mod replay;
 mod rescheduler;
 mod response_slot;
 mod states;
+mod work_estimate;
 mod write_behind;
 mod write_queue;
 mod writer;

@@ -92,6 +92,14 @@ pub enum Rejection {
         /// The largest number of codes allowed.
         limit: usize,
     },
+    /// More versions of the program than can be published in a day.
+    #[error("only {limit} versions of the program can be published in a day")]
+    TooManyVersions {
+        /// The largest number of versions in a day.
+        limit: usize,
+        /// The number of seconds after which another one can be published.
+        retry_after: u32,
+    },
 }
 
 impl Rejection {
@@ -102,6 +110,12 @@ impl Rejection {
         } else {
             None
         }
+    }
+
+    /// Returns the number of seconds after which the same request can be accepted, if time
+    /// alone changes the decision. Such a rejection is not stored under an idempotency key.
+    pub fn retry_after(&self) -> Option<u32> {
+        if let Self::TooManyVersions { retry_after, .. } = self { Some(*retry_after) } else { None }
     }
 
     /// Returns the stable code that clients can rely on.
@@ -129,6 +143,7 @@ impl Rejection {
             Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
             Self::TooManyCodes { .. } => "too_many_codes",
+            Self::TooManyVersions { .. } => "too_many_versions",
         }
     }
 }
@@ -140,6 +155,9 @@ pub enum Failure {
     /// The queue of requests is full. Retry shortly.
     #[error("too many requests are waiting for the store")]
     Busy,
+    /// The read was cancelled ([`Cancellation`](crate::Cancellation)): nobody waited for it.
+    #[error("the read was cancelled")]
+    Cancelled,
     /// Stored data cannot be read. Do not retry.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
@@ -154,9 +172,25 @@ pub enum Failure {
         /// The newest format that this version supports.
         supported: i64,
     },
+    /// The file was written by an older version of this program, and is not changed by reading
+    /// it.
+    #[error(
+        "the database has format {found}, and this version reads format {supported}: keep a \
+         copy, then serve the file once, which moves it to the newer format"
+    )]
+    OlderFormat {
+        /// The format of the file.
+        found: i64,
+        /// The format that this version reads.
+        supported: i64,
+    },
     /// The request had no effect. Retry when the cause is resolved.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The request had no effect, since nothing can be written: the disk is full, for example.
+    /// Reads are served. Retry when the cause is resolved.
+    #[error("nothing can be written: {0}")]
+    Unwritable(String),
     /// The request may have taken effect: the reply was lost during the commit. Sending
     /// the same request with the same idempotency key again returns its outcome.
     #[error("the outcome is unknown: {0}")]

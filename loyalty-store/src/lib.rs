@@ -41,6 +41,7 @@
 //! # Ok(()) }
 //! ```
 
+mod cancel;
 mod catalogue;
 mod customer_ref;
 mod discount;
@@ -66,6 +67,7 @@ mod verify;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use cancel::Cancellation;
 pub use catalogue::{
     Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord,
     ProductRef, ProductStatus, SavedSearch, UpsertCounts, Variant,

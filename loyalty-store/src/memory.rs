@@ -14,6 +14,7 @@ use loyalty_core::{
 };
 
 use crate::Store;
+use crate::cancel;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
@@ -375,6 +376,7 @@ impl Store for MemoryStore {
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
+        cancel::check()?;
         Ok(u64::try_from(self.tables().matching_customers(shop, search, None).count())
             .unwrap_or(u64::MAX))
     }

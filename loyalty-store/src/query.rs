@@ -147,6 +147,11 @@ impl CustomerView {
         self.account.seq
     }
 
+    /// Changes the position of the account's last journal row.
+    pub(crate) fn change_seq(&mut self, change: impl FnOnce(&mut Seq)) {
+        change(&mut Arc::make_mut(&mut self.account).seq);
+    }
+
     /// Returns an entity tag of this state. It changes with the record and with every
     /// journal row of the account.
     pub fn etag(&self) -> String {
@@ -213,6 +218,8 @@ pub struct JournalPage {
 pub struct VerificationReport {
     /// The number of journal rows folded.
     pub rows: u64,
+    /// The time of the last row.
+    pub newest: Option<Timestamp>,
     /// The number of events in them.
     pub events: u64,
     /// The number of accounts compared.

@@ -10,6 +10,7 @@ use chrono::Datelike;
 use loyalty_core::{Account, ActionId, Event, Points, ShopId, TierId, Timestamp, Zone};
 
 use crate::Store;
+use crate::cancel;
 use crate::error::Failure;
 use crate::query::CustomerView;
 use crate::search::SearchQuery;
@@ -107,6 +108,7 @@ impl ProgramReport {
 
         let mut after = 0;
         loop {
+            cancel::check()?;
             let rows = store.journal(shop, after, PAGE_SIZE)?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
@@ -211,6 +213,7 @@ impl ProgramReport {
         let (all_customers, mut after) = (SearchQuery::default(), None);
 
         loop {
+            cancel::check()?;
             let page = store.customers(shop, &all_customers, after, PAGE_SIZE)?;
             after = page.items.last().map(|customer| customer.record().account);
 

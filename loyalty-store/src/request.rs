@@ -336,7 +336,9 @@ pub enum Reply {
 pub struct Receipt {
     /// The time of the request.
     pub at: Timestamp,
-    /// The position of its last journal row; `None` if nothing was recorded.
+    /// The position of its last journal row. `None` if nothing was recorded, and while the
+    /// stored response of an order that takes long to decide is rendered: other shops' rows
+    /// can still come before.
     pub seq: Option<Seq>,
     /// The customer after the request.
     pub customer: Option<CustomerView>,

@@ -31,9 +31,16 @@ pub use store::SqliteStore;
 pub struct StoreSettings {
     /// The number of records of each kind that are kept in memory.
     pub cached_records: usize,
+    /// About how many bytes of programs are kept in memory, over all shops and versions. The
+    /// histories of programs take as much again.
+    pub cached_program_bytes: usize,
     /// The number of requests that may await the next commit, besides those of the commit in
     /// flight. More of them fail with [`Failure::Busy`](crate::Failure::Busy).
     pub queued_requests: usize,
+    /// The estimated work from which on a request is decided by a thread of its own, so that other
+    /// shops do not wait for it: lines of an order with their categories, times refunds, and more
+    /// where there are many rules.
+    pub long_request_work: usize,
     /// The number of states that may await their tables. A start after a crash folds up to twice as
     /// many journal rows.
     pub write_behind_threshold: usize,
@@ -45,7 +52,9 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             cached_records: 100_000,
+            cached_program_bytes: 64 << 20,
             queued_requests: 4_096,
+            long_request_work: 500,
             write_behind_threshold: 32_768,
             checkpoint_pages: 8_000,
         }

@@ -14,7 +14,7 @@ mod time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::SubsecRound;
+use chrono::{SubsecRound, TimeDelta};
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AccountId, Command, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
@@ -37,6 +37,10 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
+
+/// The number of versions of a program that a shop can publish in a day. Each is kept for ever, and
+/// what an account has missed is decided under every one of them.
+const MAX_VERSIONS_PER_DAY: usize = 300;
 
 /// State that a transaction reads. A view can lie over another one: the changes of earlier requests
 /// over the committed state.
@@ -84,6 +88,11 @@ pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
 pub(crate) trait TransactionView: StateView {
     /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
+    /// Returns false if other shops' rows may come before those of this transaction, so that
+    /// their positions will be others.
+    fn is_place_known(&self) -> bool {
+        true
+    }
 }
 
 /// A response stored under an idempotency key.
@@ -137,6 +146,39 @@ pub(crate) struct ChangeSet {
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
+impl ChangeSet {
+    /// Returns `true` if there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            journal,
+            accounts,
+            orders,
+            customers,
+            program,
+            timeline,
+            due_changes,
+            claims,
+            projections,
+            index_changes,
+            catalogue_changes,
+            assigned_numbers: _,
+            stored_response,
+        } = self;
+        journal.is_empty()
+            && accounts.is_empty()
+            && orders.is_empty()
+            && customers.is_empty()
+            && program.is_none()
+            && timeline.is_none()
+            && due_changes.is_empty()
+            && claims.is_empty()
+            && projections.is_empty()
+            && index_changes.is_empty()
+            && catalogue_changes.is_empty()
+            && stored_response.is_none()
+    }
+}
+
 /// A customer's record before and after a transaction. `before` is `None` for a new
 /// customer, `after` for one that was merged into another.
 #[derive(Clone, Debug)]
@@ -173,7 +215,18 @@ pub(crate) fn transact(
     }
 
     // The response is stored with the effect, and for a rejection without one.
-    let (mut changes, outcome) = run_action(view, shop, now, action)?;
+    let (mut changes, mut outcome) = run_action(view, shop, now, action)?;
+    if let Ok(receipt) = &mut outcome
+        && !view.is_place_known()
+    {
+        receipt.seq = None;
+    }
+    if outcome
+        .as_ref()
+        .is_err_and(|rejection| rejection.retry_after().is_some())
+    {
+        return Ok((changes, Reply::Decided(outcome)));
+    }
     let response = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
     changes.stored_response =
@@ -370,14 +423,26 @@ impl<V: TransactionView> Transaction<'_, V> {
         program: Program,
         replaces: Option<ProgramVersion>,
     ) -> Result<Receipt, TransactionError> {
-        let (current, _) = self.load_program(None)?;
+        let (current, in_force) = self.load_program(None)?;
         if replaces.is_some_and(|replaced| replaced != current) {
             return Err(Rejection::ProgramChanged { current }.into());
+        }
+        if program == *in_force {
+            return Ok(Receipt { program: Some(current), ..self.build_receipt(None, None)? });
         }
 
         // The times of versions ascend, even if the clock steps back.
         let timeline = self.load_timeline()?;
         let in_force_from = self.now.max(timeline.current_since());
+        let limit = MAX_VERSIONS_PER_DAY;
+        if let Some(recent) = timeline.published_before_last(limit)
+            && let age = in_force_from.signed_duration_since(recent)
+            && age < TimeDelta::days(1)
+        {
+            let rest = TimeDelta::days(1).num_seconds().saturating_sub(age.num_seconds());
+            let retry_after = u32::try_from(rest).unwrap_or(u32::MAX);
+            return Err(Rejection::TooManyVersions { limit, retry_after }.into());
+        }
 
         let version = ProgramVersion(current.0.saturating_add(1));
         let published = PublishedProgram { version, program: Arc::new(program), in_force_from };

@@ -71,6 +71,7 @@ impl JournalVerifier {
     /// Folds the next row of the journal. Positions are consecutive.
     pub(crate) fn fold_row(&mut self, row: &JournalRow) {
         self.report.rows = self.report.rows.saturating_add(1);
+        self.report.newest = Some(row.at);
         self.report.events = self.report.events.saturating_add(count(row.events.len()));
 
         let next = self.last.saturating_add(1);

@@ -1,8 +1,9 @@
 //! The suite of `loyalty_store::conformance`, run against every store. `tight` is SQLite
-//! with caches so small that records are evicted and reloaded all the time.
+//! with caches so small that records are evicted and reloaded all the time, `apart` with
+//! all decisions made as those that take long.
 //!
 //! Besides: two stores with the same random requests ([`random`]), and properties of
-//! database files ([`files`], [`damage`], [`segments`]).
+//! database files ([`files`], [`identity`], [`damage`], [`segments`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +17,7 @@
 
 mod damage;
 mod files;
+mod identity;
 mod random;
 mod segments;
 
@@ -44,12 +46,24 @@ fn run_with_little_memory(case: Case) {
     run_in_file(&loyalty_tests::tiny_settings(), case);
 }
 
+/// Whatever can be is decided by the thread for what takes long.
+fn run_with_decisions_apart(case: Case) {
+    let mut settings = StoreSettings::default();
+    settings.long_request_work = 0;
+    run_in_file(&settings, case);
+}
+
 loyalty_store::conformance!(memory: crate::run_in_memory);
 loyalty_store::conformance!(sqlite: crate::run_with_defaults);
 loyalty_store::conformance!(tight: crate::run_with_little_memory);
+loyalty_store::conformance!(apart: crate::run_with_decisions_apart);
 
-/// Undoes the renames of format 12, so that the SQL of older formats applies.
+/// Undoes the columns of formats 13 and 14 and the renames of format 12, so that the SQL of older formats applies.
 const NAMES_OF_FORMAT_11: &str = "
+    ALTER TABLE customer DROP COLUMN merged;
+    DROP TABLE customer_alias;
+    ALTER TABLE program DROP COLUMN keeps_schedule;
+    ALTER TABLE reschedule DROP COLUMN known_until;
     ALTER TABLE orders RENAME TO purchase;
     ALTER TABLE projection RENAME TO keyed;
     ALTER TABLE keyed RENAME COLUMN text_id TO text;

@@ -19,8 +19,9 @@ use loyalty_core::{
 };
 use loyalty_store::{
     Action, CatalogueAction, CustomerRef, DiscountAction, Discounts, EmailConflict, Existence,
-    FieldChange, MemoryStore, NumericId, Product, ProfileChange, RedemptionAction, RedemptionView,
-    Redemptions, Request, RuleChange, SearchQuery, SqliteStore, Store, StoreSettings,
+    FieldChange, MemoryStore, NumericId, Pending, Product, ProfileChange, RedemptionAction,
+    RedemptionView, Redemptions, Request, RuleChange, SearchQuery, SqliteStore, Store,
+    StoreSettings,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -488,7 +489,11 @@ impl StorePair {
                 .key
                 .is_none()
                 .then(|| store.execute(Request { dry_run: true, ..request() }));
-            let pending = self.file().execute(request());
+            // What is decided apart lets later requests of the other shop pass.
+            let mut pending = self.file().execute(request());
+            if matches!(action, Action::PublishProgram { .. } | Action::RescheduleDue { .. }) {
+                pending = Pending::ready(pending.wait());
+            }
             results.push((self.memory.execute(request()).wait(), pending, dry_run));
             self.sent.push(step);
         }

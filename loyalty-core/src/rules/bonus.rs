@@ -67,7 +67,7 @@ impl DecisionBuilder<'_> {
             return false;
         };
 
-        let (program, day) = (period.version, local.date());
+        let (program, day) = (period.version_at(at), local.date());
         let award = Arc::new(Award { reason, program, day, uncapped, limited_by });
         self.emit(Event::AwardGiven { points, lot, award, at });
         true

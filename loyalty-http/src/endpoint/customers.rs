@@ -10,6 +10,7 @@ use loyalty_store::{
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::reads::ReadCost;
 use crate::wire::customer::{
     ClaimsResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
     check_birthday,
@@ -230,7 +231,8 @@ pub(crate) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
             .filter(|_| page.has_more)
             .map(|customer| customer.record().account);
         Ok(render_page(&page, now).with_header(last.and_then(|last| next.link(&last))))
-    }))
+    })
+    .costing(ReadCost::Search))
 }
 
 fn render_page(page: &Page<CustomerView>, now: Timestamp) -> EncodedResponse {
@@ -246,5 +248,6 @@ fn render_page(page: &Page<CustomerView>, now: Timestamp) -> EncodedResponse {
 pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = search_query(call)?.unwrap_or_default();
     let shop = call.shop_id();
-    Ok(HandlerPlan::count(move |store| store.count_customers(shop, &search)))
+    let count = HandlerPlan::count(move |store| store.count_customers(shop, &search));
+    Ok(count.costing(ReadCost::Search))
 }

@@ -11,9 +11,13 @@ use crate::wire::price_rule;
 /// can help.
 pub(crate) fn from_failure(failure: Failure) -> Problem {
     match failure {
-        Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
+        Failure::Busy | Failure::Cancelled | Failure::Unavailable(_) | Failure::Unwritable(_) => {
+            Problem::unavailable(1, failure)
+        }
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
-        Failure::Corrupt(_) | Failure::NewerFormat { .. } => Problem::internal(failure),
+        Failure::Corrupt(_) | Failure::NewerFormat { .. } | Failure::OlderFormat { .. } => {
+            Problem::internal(failure)
+        }
         // `Failure` is non-exhaustive.
         other => Problem::internal(other),
     }
@@ -29,7 +33,7 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
 }
 
 /// The problem for a rejection: 404 for an unknown resource, 409 and 412 for a conflict
-/// with the current state, else 422. The faults of a price rule get pointers below
+/// with the current state, 429 for what time allows again, else 422. The faults of a price rule get pointers below
 /// `param`.
 pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     if let Rejection::InvalidPriceRule(faults) = rejection {
@@ -52,6 +56,7 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => {
             ErrorStatus::PRECONDITION_FAILED
         }
+        Rejection::TooManyVersions { .. } => ErrorStatus::TOO_MANY_REQUESTS,
         Rejection::EmailTaken
         | Rejection::IdempotencyKeyReused
         | Rejection::OrderOfAnotherCustomer
@@ -62,6 +67,10 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
     let problem = Problem::new(status, rejection.code(), to_sentence(&rejection.to_string()));
     let problem = match param {
         Some(param) => problem.with_param(param),
+        None => problem,
+    };
+    let problem = match rejection.retry_after() {
+        Some(seconds) => problem.with_retry_after(seconds),
         None => problem,
     };
     with_extensions(problem, rejection)

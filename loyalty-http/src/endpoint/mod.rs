@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
+use crate::reads::ReadCost;
 use crate::request_id::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
@@ -130,8 +131,8 @@ impl<'a> Call<'a> {
 pub(crate) enum HandlerPlan {
     /// A response that is complete.
     Respond(EncodedResponse),
-    /// A read that can take long, to be run on a separate thread.
-    Read(Box<BlockingRead>),
+    /// A read that blocks, to be run on a separate thread.
+    Read(ReadCost, Box<BlockingRead>),
     /// One transaction.
     Write(Box<StoreWrite>),
 }
@@ -140,11 +141,16 @@ pub(crate) enum HandlerPlan {
 pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;
 
 impl HandlerPlan {
-    /// A read that can take long.
+    /// A read of a page or of a few records.
     pub(crate) fn read(
         read: impl FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send + 'static,
     ) -> Self {
-        Self::Read(Box::new(read))
+        Self::Read(ReadCost::Page, Box::new(read))
+    }
+
+    /// The same plan with a read that costs more.
+    pub(crate) fn costing(self, cost: ReadCost) -> Self {
+        if let Self::Read(_, read) = self { Self::Read(cost, read) } else { self }
     }
 
     /// A read that responds with `{"count": …}`.

@@ -8,6 +8,7 @@ use loyalty_store::{Action, OrderCode, OrderRecord, ProfileChange, Receipt};
 
 use super::discount_codes::lookup_limiter;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
+use crate::long_work::{self, LONG_ORDER};
 use crate::problem::{ErrorStatus, Problem};
 use crate::throttle::ThrottleSubject;
 use crate::wire::order::{OrderBody, OrderResponse};
@@ -91,7 +92,12 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .map_err(error::from_failure)?,
         None => None,
     };
-    let explanation = explain(call, &order)?;
+    let lines = order
+        .state
+        .snapshot()
+        .map_or(0, |recorded| recorded.order.lines.len());
+    let is_long = lines >= LONG_ORDER;
+    let explanation = long_work::run(is_long, || explain(call, &order))?;
 
     // Most orders have no codes and need no second lookup.
     let has_codes = order
@@ -108,10 +114,11 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
     let response = OrderResponse::new(&id, &order.state, customer.as_ref(), call.now)
         .with_codes(&order.state, &used_codes);
-    Ok(HandlerPlan::Respond(match &explanation {
+    let encode = || match &explanation {
         Some(explanation) => EncodedResponse::ok(&response.with_explanation(explanation)),
         None => EncodedResponse::ok(&response),
-    }))
+    };
+    Ok(HandlerPlan::Respond(long_work::run(is_long, encode)))
 }
 
 /// The explanation of an order's entitlement under the program of its pin; `None` before

@@ -9,6 +9,7 @@ use loyalty_store::ProgramReport;
 
 use super::{Call, EncodedResponse, HandlerPlan, error};
 use crate::problem::Problem;
+use crate::reads::ReadCost;
 use crate::wire::json::field;
 use crate::wire::report::ReportResponse;
 
@@ -34,7 +35,7 @@ pub(super) fn parse_period(
 /// time. The value of a point is `point_value`, else that of the program.
 ///
 /// It reads the whole journal and all customers of the shop, which takes minutes for
-/// millions.
+/// millions: one at a time for a shop, and two in all.
 pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let period = parse_period(call, Timestamp::UNIX_EPOCH, |_| now)?;
@@ -62,5 +63,6 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let media = HeaderValue::from_static("text/csv; charset=utf-8");
         Ok(EncodedResponse::new(StatusCode::OK, response.to_csv())
             .with_header(Some((CONTENT_TYPE, media))))
-    }))
+    })
+    .costing(ReadCost::Report))
 }

@@ -49,7 +49,7 @@ pub(super) const KEYED: ProblemCodes = &[
     ),
     (401, &[code::UNAUTHORIZED]),
     (403, &[code::MISSING_SCOPE]),
-    (503, &[code::OUTCOME_UNKNOWN, code::UNAVAILABLE]),
+    (503, &[code::OUTCOME_UNKNOWN, code::TOO_MANY_READS, code::UNAVAILABLE]),
 ];
 
 /// Problems of the transfer of a body.

@@ -115,8 +115,10 @@ codes! {
     TOO_DEEP "too_deep": "The body is nested too deep.";
     TOO_MANY_CODES "too_many_codes": "More codes than one cart, checkout or batch can have.";
     TOO_MANY_LINES "too_many_lines": "More lines than a cart can have.";
+    TOO_MANY_READS "too_many_reads": "Too many long reads at once; `Retry-After` says when to try again.";
     TOO_MANY_REQUESTS "too_many_requests": "Too many look-ups without a result; `Retry-After` says when to try again.";
     TOO_MANY_SHIPPING_LINES "too_many_shipping_lines": "More shipping lines than a cart can have.";
+    TOO_MANY_VERSIONS "too_many_versions": "Too many versions of the program in one day; `Retry-After` says when to try again.";
     TOTALS_DISAGREE "totals_disagree": "The order's total is less than the sum of its lines.";
     TRUNCATED_JSON "truncated_json": "The body ends too early.";
     UNAUTHORIZED "unauthorized": "The key is missing or unknown, or the signature does not fit its secret.";

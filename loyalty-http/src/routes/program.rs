@@ -29,9 +29,12 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/program",
         Scope::Admin,
         program::publish,
-        Operation::new("publishProgram", "Publishes a new version of the program")
-            .accepts_document::<Definition>(
-                r#"{
+        Operation::new(
+            "publishProgram",
+            "Publishes a new version of the program, unless it is equal to the one in force",
+        )
+        .accepts_document::<Definition>(
+            r#"{
                   "award_on": "fulfilled",
                   "earning": [
                     {"id": "base", "earn": {"per_unit": "1.5"}},
@@ -54,13 +57,14 @@ pub(super) const ROUTES: &[Route] = &[
                   },
                   "tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]
                 }"#,
-            )
-            .creates::<VersionResponse>()
-            .with_headers(&["If-Match"])
-            .rejects(&[
-                (412, &[code::PRECONDITION_FAILED, code::PROGRAM_CHANGED]),
-                (422, &[code::INVALID_PROGRAM]),
-            ]),
+        )
+        .creates::<VersionResponse>()
+        .with_headers(&["If-Match"])
+        .rejects(&[
+            (412, &[code::PRECONDITION_FAILED, code::PROGRAM_CHANGED]),
+            (422, &[code::INVALID_PROGRAM]),
+            (429, &[code::TOO_MANY_VERSIONS]),
+        ]),
     ),
     write(
         Method::POST,

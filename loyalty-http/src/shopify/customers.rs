@@ -12,6 +12,7 @@ use super::{Envelope, FieldSelection, check_version, parse_ids, parse_since_id, 
 use crate::endpoint::customers::parse_search;
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::reads::ReadCost;
 use crate::wire::customer::check_birthday;
 use crate::wire::value::prefix_pointer;
 
@@ -157,7 +158,8 @@ pub(super) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
             |customer: &CustomerView| above.is_none_or(|above| customer.number() > above.get()),
         )?;
         Ok(render_page(&page.rows, shop.currency, now, &fields).with_header(page.link))
-    }))
+    })
+    .costing(ReadCost::Search))
 }
 
 /// The search within the times of `created_at_min` and its like.

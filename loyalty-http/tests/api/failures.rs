@@ -1,5 +1,6 @@
 //! Responses when the store fails, hangs or panics.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ enum StoreFault {
     Corrupt,
     Hangs,
     Panics,
+    /// A count goes on until it is cancelled.
+    Scans,
     Unavailable,
     Unknown,
 }
@@ -35,7 +38,7 @@ impl StoreFault {
     fn failure(self) -> Failure {
         let text = || "page 7 of /var/lib/loyalty.db".to_owned();
         match self {
-            Self::Busy => Failure::Busy,
+            Self::Busy | Self::Scans => Failure::Busy,
             Self::Corrupt => Failure::Corrupt(text()),
             Self::Unavailable => Failure::Unavailable(text()),
             Self::Unknown => Failure::UnknownOutcome(text()),
@@ -53,6 +56,7 @@ struct FaultyStore {
     fault: Mutex<StoreFault>,
     /// The senders of replies that are never sent.
     hung: Mutex<Vec<Box<dyn std::any::Any + Send>>>,
+    scans_ended: Arc<AtomicUsize>,
 }
 
 impl FaultyStore {
@@ -243,8 +247,17 @@ impl Store for FaultyStore {
         Err(self.failure())
     }
 
-    fn count_customers(&self, _: ShopId, _: &SearchQuery) -> Result<u64, Failure> {
-        Err(self.failure())
+    fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
+        let mut counted = Err(self.failure());
+        while matches!(*self.fault.lock().unwrap(), StoreFault::Scans) {
+            std::thread::sleep(Duration::from_millis(5));
+            counted = self.inner.count_customers(shop, search);
+            if counted == Err(Failure::Cancelled) {
+                self.scans_ended.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+        }
+        counted
     }
 
     fn order(&self, _: ShopId, _: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
@@ -334,12 +347,21 @@ impl Store for FaultyStore {
 }
 
 fn faulty_server(fault: StoreFault) -> TestServer {
+    counting_server(fault, &Arc::default())
+}
+
+fn counting_server(fault: StoreFault, scans_ended: &Arc<AtomicUsize>) -> TestServer {
     let config = Config {
         store_timeout: Duration::from_millis(200),
         ..Config::default()
     };
     TestServer::with_store(config, |inner| {
-        Arc::new(FaultyStore { inner, fault: Mutex::new(fault), hung: Mutex::default() })
+        Arc::new(FaultyStore {
+            inner,
+            fault: Mutex::new(fault),
+            hung: Mutex::default(),
+            scans_ended: Arc::clone(scans_ended),
+        })
     })
 }
 
@@ -400,4 +422,19 @@ fn requests_time_out() {
     let write = server.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#);
     assert_eq!(summarize(&write), (503, "outcome_unknown".to_owned(), Some("1".to_owned())));
     assert!(begun.elapsed() < Duration::from_millis(690), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_read_that_nobody_waits_for_ends() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let server = counting_server(StoreFault::Scans, &ended);
+    for count in 1..4 {
+        let answer = server.get("/v1/customers/count");
+        assert_eq!(summarize(&answer), (503, "unavailable".to_owned(), Some("1".to_owned())));
+        let since = Instant::now();
+        while ended.load(Ordering::SeqCst) < count {
+            assert!(since.elapsed() < Duration::from_secs(5), "a scan goes on unwatched");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }

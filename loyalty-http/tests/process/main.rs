@@ -11,6 +11,7 @@
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod moved;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,9 +26,27 @@ struct Server {
 
 impl Server {
     fn start(directory: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+        Self::start_with(directory, &[])
+    }
+
+    fn start_with(directory: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_loyalty-http")), directory, arguments)
+    }
+
+    /// Starts a server whose files cannot grow beyond a size.
+    #[cfg(target_os = "linux")]
+    fn start_limited(directory: &Path, bytes: u64) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--fsize={bytes}:unlimited"));
+        limited.arg(env!("CARGO_BIN_EXE_loyalty-http"));
+        Self::spawn(limited, directory, &[])
+    }
+
+    fn spawn(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
+        let mut process = command
             .current_dir(directory)
             .args(["--listen", "127.0.0.1:0", "--log", "off"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -102,6 +121,17 @@ fn make_shop(directory: &Path) -> String {
 /// Checks that every stored state matches the journal.
 fn verify(directory: &Path) {
     assert!(loyalty(directory, &["verify"]).contains("Every stored state matches the journal."));
+}
+
+/// Runs a command that must fail with one line that contains a text.
+fn loyalty_fails(directory: &Path, arguments: &[&str], says: &str) {
+    let run = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+        .current_dir(directory)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.code() == Some(2) && errors.contains(says), "{arguments:?}: {errors}");
 }
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> String {

@@ -12,14 +12,14 @@ use loyalty_core::{
 use tokio::sync::oneshot;
 
 use self::catalogue::StagedCatalogue;
-use super::map::Map;
+use super::map::{Map, Set};
 use super::response_slot::NumberedResponse;
 use super::states::StateChanges;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
 use crate::record::{CustomerRecord, JournalRow, Seq, to_json};
 use crate::request::Reply;
-use crate::timeline::{ProgramTimeline, PublishedProgram};
+use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress};
 use crate::transact::{AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange};
 
 /// A reply, and where to send it.
@@ -27,7 +27,7 @@ pub(super) type QueuedReply = (oneshot::Sender<Result<Reply, Failure>>, Result<R
 
 /// The last numbers in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sequences {
+pub(crate) struct Sequences {
     pub(super) seq: Seq,
     pub(super) account: i64,
     pub(super) response: i64,
@@ -68,8 +68,9 @@ pub(crate) struct BatchWrites {
     pub(crate) journal: Vec<(Arc<JournalRow>, String)>,
     pub(crate) customers: Vec<CustomerChange>,
     pub(crate) index_changes: Vec<(ShopId, IndexChange)>,
-    pub(crate) programs: Vec<(ShopId, PublishedProgram)>,
-    pub(crate) reschedule_cursors: Vec<(ShopId, Option<AccountId>)>,
+    /// Each with [`TimelineVersion::keeps_schedule`](crate::timeline::TimelineVersion).
+    pub(crate) programs: Vec<(ShopId, PublishedProgram, bool)>,
+    pub(crate) reschedule_progress: Vec<(ShopId, Option<RescheduleProgress>)>,
     pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
     pub(crate) claims: Vec<(ShopId, CodeClaim, AccountId)>,
     pub(crate) catalogue_changes: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
@@ -83,7 +84,7 @@ impl BatchWrites {
             customers,
             index_changes,
             programs,
-            reschedule_cursors,
+            reschedule_progress,
             due_changes,
             claims,
             catalogue_changes,
@@ -94,16 +95,75 @@ impl BatchWrites {
             && customers.is_empty()
             && index_changes.is_empty()
             && programs.is_empty()
-            && reschedule_cursors.is_empty()
+            && reschedule_progress.is_empty()
             && due_changes.is_empty()
             && claims.is_empty()
             && catalogue_changes.is_empty()
     }
 }
 
+/// The changes of one request, with the events of each row as JSON.
+pub(super) struct SerializedChanges {
+    changes: ChangeSet,
+    events: Vec<String>,
+}
+
+impl ChangeSet {
+    /// Serializes the rows.
+    ///
+    /// # Errors
+    /// Fails if one cannot be. That concerns this request only.
+    pub(super) fn serialize(self) -> Result<SerializedChanges, Failure> {
+        let events = self.journal.iter().map(|row| to_json(&*row.events));
+        Ok(SerializedChanges { events: events.collect::<Result<_, _>>()?, changes: self })
+    }
+}
+
+impl SerializedChanges {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Returns `true` if there is a new customer.
+    pub(super) fn adds_customer(&self) -> bool {
+        self.changes.customers.iter().any(|change| change.before.is_none())
+    }
+
+    /// Moves the rows by some places in the journal, since others have come before them: those
+    /// after the row `base`.
+    pub(super) fn move_rows(&mut self, base: Seq, places: Seq) {
+        let moved = |seq: &mut Seq| {
+            if *seq > base {
+                *seq = seq.saturating_add(places);
+            }
+        };
+        for row in &mut self.changes.journal {
+            let row = Arc::make_mut(row);
+            moved(&mut row.seq);
+            row.previous.as_mut().map(moved);
+        }
+        for (_, record) in &mut self.changes.accounts {
+            if record.seq > base {
+                moved(&mut Arc::make_mut(record).seq);
+            }
+        }
+        for (_, record) in &mut self.changes.orders {
+            let record = Arc::make_mut(record);
+            moved(&mut record.seq);
+            record.snapshot.as_mut().map(moved);
+        }
+        for (_, record) in &mut self.changes.projections {
+            if record.seq > base {
+                moved(&mut Arc::make_mut(record).seq);
+            }
+        }
+    }
+}
+
 /// What the requests of a batch have changed, for the decisions after them.
 pub(super) struct BatchState {
     pub(super) sequences: Sequences,
+    shops: Set<ShopId>,
     pub(super) states: StateChanges,
     pub(super) index_changes: Vec<(ShopId, IndexChange)>,
     codes_by_key: Map<(ShopId, String), Option<CodeId>>,
@@ -120,9 +180,10 @@ pub(super) struct BatchState {
 }
 
 impl BatchState {
-    fn new(sequences: Sequences) -> Self {
+    pub(super) fn new(sequences: Sequences) -> Self {
         Self {
             sequences,
+            shops: Set::default(),
             states: StateChanges::default(),
             index_changes: Vec::new(),
             codes_by_key: Map::default(),
@@ -138,19 +199,22 @@ impl BatchState {
         }
     }
 
+    /// Returns `true` if the batch has a change of the shop.
+    pub(super) fn contains_shop(&self, shop: ShopId) -> bool {
+        self.shops.contains(&shop)
+    }
+
     /// Adds the changes of one request.
-    ///
-    /// # Errors
-    /// Fails if a row cannot be serialized. Nothing is changed then.
     pub(super) fn apply(
         &mut self,
         writes: &mut BatchWrites,
         shop: ShopId,
-        changes: ChangeSet,
-    ) -> Result<(), Failure> {
-        // All rows before anything changes: a failure concerns this request only.
-        let events = changes.journal.iter().map(|row| to_json(&*row.events));
-        let events = events.collect::<Result<Vec<_>, _>>()?;
+        SerializedChanges { changes, events }: SerializedChanges,
+    ) {
+        // A request without changes may be answered without a commit.
+        if !changes.is_empty() {
+            self.shops.insert(shop);
+        }
         for (row, events) in changes.journal.into_iter().zip(events) {
             self.sequences.seq = row.seq;
             writes.journal.push((row, events));
@@ -182,10 +246,14 @@ impl BatchState {
                 let program = (version, Arc::clone(&published.program));
                 self.programs.insert((shop, key), program);
             }
-            writes.programs.push((shop, published));
+            let timeline = changes.timeline.as_ref();
+            let keeps_schedule = timeline.is_some_and(|timeline| timeline.keeps_schedule());
+            writes.programs.push((shop, published, keeps_schedule));
         }
         if let Some(timeline) = changes.timeline {
-            writes.reschedule_cursors.push((shop, timeline.reschedule_cursor()));
+            writes
+                .reschedule_progress
+                .push((shop, timeline.reschedule_progress()));
             self.timelines.insert(shop, timeline);
         }
         writes.due_changes.extend(changes.due_changes);
@@ -205,7 +273,6 @@ impl BatchState {
             .map(|(key, record)| ((shop, key), record));
         self.states.projections.extend(in_shop);
         self.states.accounts.extend(changes.accounts);
-        Ok(())
     }
 
     fn apply_index_change(&mut self, shop: ShopId, change: &IndexChange) {

@@ -2,7 +2,7 @@
 //!
 //! The writer publishes values after each commit. A value that has not reached its table yet is
 //! pinned, so a miss means that the table is current. Other values are evicted when there are too
-//! many.
+//! many, or when they are too large together.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
@@ -20,13 +20,18 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
     shards: Vec<RwLock<Shard<K, V>>>,
+    /// Of each shard.
     capacity: usize,
+    /// What a value takes of the capacity.
+    weigh: fn(&V) -> usize,
     hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Shard<K, V> {
     slots: Map<K, Slot<V>>,
+    /// Of all values together.
+    weight: usize,
     /// The keys in the order of the clock's hand, which is at the front.
     clock: VecDeque<K>,
     /// The number of changes by the writer. A reader that has loaded a value meanwhile may have
@@ -37,6 +42,7 @@ struct Shard<K, V> {
 #[derive(Debug)]
 struct Slot<V> {
     value: V,
+    weight: usize,
     pinned: bool,
     recently_used: AtomicBool,
 }
@@ -44,9 +50,15 @@ struct Slot<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// A cache of about `capacity` values, besides the pinned ones.
     pub(super) fn new(capacity: usize) -> Self {
+        Self::weighted(capacity, |_| 1)
+    }
+
+    /// A cache of values that weigh about `capacity` together, besides the pinned ones.
+    pub(super) fn weighted(capacity: usize, weigh: fn(&V) -> usize) -> Self {
         let shard = || {
             RwLock::new(Shard {
                 slots: Map::default(),
+                weight: 0,
                 clock: VecDeque::new(),
                 write_count: 0,
             })
@@ -55,6 +67,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         Self {
             shards,
             capacity: capacity.div_ceil(SHARDS),
+            weigh,
             hasher: RandomState::default(),
         }
     }
@@ -92,16 +105,17 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         if let Some(mut shard) = self.write(key)
             && shard.write_count == write_count
         {
-            shard.insert(key, value.clone(), false, self.capacity);
+            shard.insert(key, self.slot(value.clone(), false), self.capacity);
         }
         Ok(Some(value))
     }
 
     /// Stores a committed value. A pinned one stays until [`Cache::unpin`].
     pub(super) fn publish(&self, key: &K, value: V, pinned: bool) {
+        let slot = self.slot(value, pinned);
         let Some(mut shard) = self.write(key) else { return };
         shard.write_count = shard.write_count.wrapping_add(1);
-        let before = shard.insert(key, value, pinned, self.capacity);
+        let before = shard.insert(key, slot, self.capacity);
 
         // An old account takes long to drop: not under the lock.
         drop(shard);
@@ -120,8 +134,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     pub(super) fn remove(&self, key: &K) {
         if let Some(mut shard) = self.write(key) {
             shard.write_count = shard.write_count.wrapping_add(1);
-            shard.slots.remove(key);
+            shard.remove(key);
         }
+    }
+
+    fn slot(&self, value: V, pinned: bool) -> Slot<V> {
+        let weight = (self.weigh)(&value);
+        Slot { value, weight, pinned, recently_used: AtomicBool::new(true) }
     }
 
     pub(super) fn clear(&self) {
@@ -129,6 +148,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             shard.write_count = shard.write_count.wrapping_add(1);
             shard.slots.clear();
+            shard.weight = 0;
             shard.clock.clear();
         }
     }
@@ -161,9 +181,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Shard<K, V> {
     /// Returns the replaced slot.
-    fn insert(&mut self, key: &K, value: V, pinned: bool, capacity: usize) -> Option<Slot<V>> {
-        let slot = Slot { value, pinned, recently_used: AtomicBool::new(true) };
+    fn insert(&mut self, key: &K, slot: Slot<V>, capacity: usize) -> Option<Slot<V>> {
+        self.weight = self.weight.saturating_add(slot.weight);
         let before = self.slots.insert(key.clone(), slot);
+        self.weight = self
+            .weight
+            .saturating_sub(before.as_ref().map_or(0, |slot| slot.weight));
 
         if before.is_none() {
             self.clock.push_back(key.clone());
@@ -172,6 +195,12 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
 
         self.evict(capacity);
         before
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some(slot) = self.slots.remove(key) {
+            self.weight = self.weight.saturating_sub(slot.weight);
+        }
     }
 
     /// Drops removed keys from the clock once they outnumber the others.
@@ -187,7 +216,7 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
     /// hand last passed it stays for another turn.
     fn evict(&mut self, capacity: usize) {
         let mut steps = self.clock.len().saturating_mul(2).min(64);
-        while self.slots.len() > capacity && steps > 0 {
+        while self.weight > capacity && steps > 0 {
             steps = steps.saturating_sub(1);
             let Some(key) = self.clock.pop_front() else { return };
             match self.slots.get(&key) {
@@ -195,9 +224,7 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
                 Some(slot) if slot.pinned || slot.recently_used.swap(false, Ordering::Relaxed) => {
                     self.clock.push_back(key);
                 }
-                Some(_) => {
-                    self.slots.remove(&key);
-                }
+                Some(_) => self.remove(&key),
             }
         }
     }
@@ -232,6 +259,22 @@ mod tests {
         (1_000..3_000).for_each(|key| cache.publish(&key, key, false));
         let kept = (0..3_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");
+    }
+
+    #[test]
+    fn values_are_bounded_by_their_weight() {
+        let cache = Cache::weighted(SHARDS * 1_000, |value: &usize| *value);
+        for key in 0..10_000 {
+            cache.publish(&key, 1, false);
+        }
+        let light = (0..10_000).filter(|key| cache.get(key).is_some()).count();
+        assert!(light > 9_000, "only {light} light values are kept");
+        for key in 0..1_000 {
+            cache.publish(&key, 500, false);
+            cache.publish(&key, 400, false);
+        }
+        let weight: usize = (0..10_000).filter_map(|key| cache.get(&key)).sum();
+        assert!(weight <= SHARDS * 1_000, "values of {weight} together");
     }
 
     #[test]

@@ -37,6 +37,9 @@ const API_KEY_TTL: Duration = Duration::from_secs(2);
 /// The number of reader connections that stay open while they are idle.
 const IDLE_READERS: usize = 8;
 
+/// The number of shops whose records, some hundred bytes each, are kept.
+const SHOPS: usize = 16_384;
+
 type ApiKeyCache = Map<String, (Instant, Arc<ApiKeyRecord>)>;
 
 /// What is committed, shared by the executor, the writer and the readers.
@@ -65,8 +68,9 @@ pub(crate) struct CommittedState<B: Backend> {
 }
 
 impl<B: Backend> CommittedState<B> {
-    /// An empty memory that keeps about `cached_records` records of each kind.
-    pub(crate) fn new(backend: B, cached_records: usize) -> Self {
+    /// An empty memory that keeps about `cached_records` records of each kind, and programs of
+    /// about `program_bytes`.
+    pub(crate) fn new(backend: B, cached_records: usize, program_bytes: usize) -> Self {
         Self {
             backend,
             idle_readers: Mutex::default(),
@@ -81,9 +85,12 @@ impl<B: Backend> CommittedState<B> {
             customers: Cache::new(cached_records),
             accounts_by_id: Cache::new(cached_records),
             accounts_by_email: Cache::new(cached_records),
-            programs: Cache::new(256),
-            timelines: Cache::new(256),
-            shops: Cache::new(256),
+            programs: Cache::weighted(program_bytes, |(_, program)| program_size(program)),
+            timelines: Cache::weighted(program_bytes, |timeline| {
+                let versions = timeline.version_count().saturating_mul(32);
+                versions.saturating_add(program_size(timeline.current_program()))
+            }),
+            shops: Cache::new(SHOPS),
             api_keys: RwLock::default(),
         }
     }
@@ -147,7 +154,7 @@ impl<B: Backend> CommittedState<B> {
         failure.clone().map_or(Ok(()), Err)
     }
 
-    pub(super) fn set_write_failure(&self, failure: Option<Failure>) {
+    pub(crate) fn set_write_failure(&self, failure: Option<Failure>) {
         *self.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
@@ -484,6 +491,12 @@ impl<B: Backend> CommittedState<B> {
     pub(crate) fn invalidate_api_keys(&self) {
         self.api_keys.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Returns about how many bytes of memory a program takes.
+fn program_size(program: &Program) -> usize {
+    const OVERHEAD: usize = 1_024;
+    program.to_json().len().saturating_mul(4).saturating_add(OVERHEAD)
 }
 
 impl<B: Backend> std::fmt::Debug for CommittedState<B> {

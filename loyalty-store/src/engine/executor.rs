@@ -5,6 +5,9 @@
 //! free. A batch depends on the one in flight before it: its replies are sent after both commits,
 //! and if that commit fails, nothing of the batch has happened and its callers get an error.
 //!
+//! What takes long to decide does not hold the others up: see
+//! [`long_decisions`](super::long_decisions).
+//!
 //! While the store is failed, nothing is decided. Each new request has the writer try to recover
 //! the store; the request is then decided, or fails.
 
@@ -12,12 +15,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use loyalty_core::ShopId;
+
 use tokio::sync::oneshot;
 
 use super::backend::Backend;
 use super::batch::view::BatchView;
 use super::batch::{Batch, BatchState, Sequences};
 use super::committed::CommittedState;
+use super::fair_queue::FairQueue;
+use super::work_estimate::estimate_work;
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
 use crate::transact::{ChangeSet, transact};
@@ -27,8 +34,8 @@ const SPIN_LIMIT: usize = 16;
 
 /// A request with the sender of its reply.
 pub(super) struct QueuedRequest {
-    request: Request,
-    reply: oneshot::Sender<Result<Reply, Failure>>,
+    pub(super) request: Request,
+    pub(super) reply: oneshot::Sender<Result<Reply, Failure>>,
 }
 
 impl QueuedRequest {
@@ -39,25 +46,42 @@ impl QueuedRequest {
     }
 }
 
+/// A request that waits for its turn to be decided apart.
+pub(super) struct ApartRequest {
+    pub(super) request: QueuedRequest,
+    /// False if it only waits for requests of its shop before it.
+    pub(super) is_apart: bool,
+}
+
 /// Decides requests and hands them to the writer in batches.
 pub(crate) struct Executor<B: Backend> {
-    committed: Arc<CommittedState<B>>,
+    pub(super) committed: Arc<CommittedState<B>>,
     /// The number of requests that may be queued.
     capacity: usize,
+    /// The estimated work from which on a request is decided apart.
+    long_work: usize,
     state: Mutex<ExecutorState>,
     /// Wakes the writer when there is work.
     writer_wakeup: Condvar,
+    /// Wakes the thread that decides apart, when there is work or a batch was closed.
+    pub(super) apart_wakeup: Condvar,
 }
 
-struct ExecutorState {
-    open_batch: Batch<BatchState>,
+pub(super) struct ExecutorState {
+    pub(super) open_batch: Batch<BatchState>,
     /// The batch that is being committed.
-    in_flight: Option<Arc<BatchState>>,
+    pub(super) in_flight: Option<Arc<BatchState>>,
     /// Requests that came while the store was failed.
-    deferred: Vec<QueuedRequest>,
+    pub(super) deferred: Vec<QueuedRequest>,
+    /// Requests that are decided apart, and those of the same shops that came after them.
+    pub(super) waiting: FairQueue<ApartRequest>,
+    /// The shop of which a request is being decided apart. Nothing else of it is decided.
+    pub(super) decided_apart: Option<ShopId>,
+    /// The number of times that decisions were discarded.
+    pub(super) discarded: u64,
     writer_state: WriterState,
     /// Set when the store is dropped, so that no more requests can come.
-    closed: bool,
+    pub(super) closed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,43 +102,92 @@ pub(super) enum WriterTask {
 }
 
 impl<B: Backend> Executor<B> {
-    pub(crate) fn new(committed: Arc<CommittedState<B>>, capacity: usize) -> Self {
+    pub(crate) fn new(
+        committed: Arc<CommittedState<B>>,
+        capacity: usize,
+        long_work: usize,
+    ) -> Self {
         let state = ExecutorState {
             open_batch: Batch::following(Sequences::default()),
             in_flight: None,
             deferred: Vec::new(),
+            waiting: FairQueue::default(),
+            decided_apart: None,
+            discarded: 0,
             writer_state: WriterState::Working,
             closed: false,
         };
         Self {
             committed,
             capacity: capacity.max(1),
+            long_work,
             state: Mutex::new(state),
             writer_wakeup: Condvar::new(),
+            apart_wakeup: Condvar::new(),
         }
     }
 
     /// Decides a request. Its reply is sent when everything that it depends on is committed.
     pub(crate) fn submit(&self, request: Request) -> Pending {
+        let (shop, work) = (request.shop, self.estimate(&request));
         let state = self.lock_state();
         if state.writer_state == WriterState::Stopped {
             return Pending::ready(Err(writer_stopped()));
         }
-        if state.queue_length() >= self.capacity {
+        // No shop can fill the queue.
+        let shop_capacity = self.capacity.div_ceil(4);
+        if state.queue_length() >= self.capacity || state.waiting.len_of(shop) >= shop_capacity {
             return Pending::ready(Err(Failure::Busy));
         }
 
         let (reply, pending) = Pending::channel();
-        self.decide(state, QueuedRequest { request, reply });
+        self.route(state, QueuedRequest { request, reply }, work);
         pending
     }
 
     /// Decides a request that was deferred until the store recovered.
     pub(super) fn retry(&self, request: QueuedRequest) {
-        self.decide(self.lock_state(), request);
+        let work = self.estimate(&request.request);
+        self.route(self.lock_state(), request, work);
     }
 
-    fn decide(
+    /// Estimates the work of a request, before the lock is taken.
+    fn estimate(&self, request: &Request) -> Option<usize> {
+        let shop = request.shop;
+        let Ok(_available) = self.committed.ensure_available() else {
+            return Some(0);
+        };
+
+        // What cannot be read now fails when the request is decided.
+        let timeline = self.committed.timeline(shop).ok().flatten();
+        let rules =
+            timeline.map_or(0, |timeline| timeline.current_program().definition().earning.len());
+        estimate_work(&request.action, rules, |id| {
+            self.committed.order(&(shop, id.clone())).ok().flatten()
+        })
+    }
+
+    /// Decides a request now, or has it wait: for its own decision apart, or behind requests of its
+    /// shop that do.
+    fn route(
+        &self,
+        mut state: MutexGuard<'_, ExecutorState>,
+        request: QueuedRequest,
+        work: Option<usize>,
+    ) {
+        let shop = request.request.shop;
+        let is_apart = work.is_some_and(|work| work >= self.long_work);
+        let is_behind = state.decided_apart == Some(shop) || state.waiting.len_of(shop) > 0;
+
+        if is_apart || is_behind {
+            state.waiting.push(shop, ApartRequest { request, is_apart });
+            self.apart_wakeup.notify_one();
+        } else {
+            self.decide(state, request);
+        }
+    }
+
+    pub(super) fn decide(
         &self,
         mut state: MutexGuard<'_, ExecutorState>,
         QueuedRequest { request, reply }: QueuedRequest,
@@ -136,7 +209,7 @@ impl<B: Backend> Executor<B> {
         self.wake_writer(&mut state);
     }
 
-    fn wake_writer(&self, state: &mut ExecutorState) {
+    pub(super) fn wake_writer(&self, state: &mut ExecutorState) {
         if state.writer_state == WriterState::Idle {
             state.writer_state = WriterState::Working;
             self.writer_wakeup.notify_one();
@@ -159,7 +232,7 @@ impl<B: Backend> Executor<B> {
             state = self.lock_state();
         }
 
-        if state.queue_length() == 0 && !state.closed {
+        if state.has_no_task() {
             state.writer_state = WriterState::Idle;
             let woken = self.writer_wakeup.wait_timeout(state, timeout);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
@@ -172,18 +245,27 @@ impl<B: Backend> Executor<B> {
         if !state.open_batch.replies.is_empty() {
             let batch = state.replace_open_batch().into_shared();
             state.in_flight = Some(Arc::clone(&batch.state));
+            if !state.waiting.is_empty() {
+                self.apart_wakeup.notify_one();
+            }
             return WriterTask::Commit(Box::new(batch));
         }
-        if state.closed { WriterTask::Stop } else { WriterTask::Idle }
+        if state.closed && state.queue_length() == 0 { WriterTask::Stop } else { WriterTask::Idle }
     }
 
     /// Discards what was decided on top of a failed commit, and fails its requests. The batch in
-    /// flight itself is the writer's.
-    pub(super) fn fail_batch(&self, failure: &Failure) {
+    /// flight itself is the writer's. Continues after the committed numbers, if they are known.
+    pub(crate) fn fail_batch(&self, failure: &Failure, last: Option<Sequences>) {
         let discarded = {
             let mut state = self.lock_state();
             state.in_flight = None;
-            state.replace_open_batch()
+            state.discarded = state.discarded.wrapping_add(1);
+            let discarded = state.replace_open_batch();
+            if let Some(last) = last {
+                state.open_batch = Batch::following(last);
+            }
+            self.apart_wakeup.notify_one();
+            discarded
         };
         discarded.fail(&Failure::Unavailable(format!(
             "the store could not write, and nothing was changed: {failure}"
@@ -192,32 +274,40 @@ impl<B: Backend> Executor<B> {
 
     /// Continues from the committed state, whose last numbers these are.
     pub(super) fn reset(&self, last: Sequences) {
-        self.lock_state().open_batch = Batch::following(last);
+        let mut state = self.lock_state();
+        state.discarded = state.discarded.wrapping_add(1);
+        state.open_batch = Batch::following(last);
+        self.apart_wakeup.notify_one();
     }
 
     /// Has the writer stop once nothing is queued. No requests may come any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock_state();
         state.closed = true;
+        self.apart_wakeup.notify_one();
         self.wake_writer(&mut state);
     }
 
     /// Fails all queued requests and those to come, since the writer has ended.
     pub(super) fn shut_down(&self) {
-        let (discarded, deferred) = {
+        let (discarded, deferred, waiting) = {
             let mut state = self.lock_state();
             (state.writer_state, state.in_flight) = (WriterState::Stopped, None);
-            (state.replace_open_batch(), std::mem::take(&mut state.deferred))
+            state.discarded = state.discarded.wrapping_add(1);
+            self.apart_wakeup.notify_one();
+            let deferred = std::mem::take(&mut state.deferred);
+            (state.replace_open_batch(), deferred, state.waiting.drain())
         };
         discarded.fail(&writer_stopped());
-        for request in deferred {
+        let waiting = waiting.map(|waiting| waiting.request);
+        for request in deferred.into_iter().chain(waiting) {
             request.fail(writer_stopped());
         }
     }
 
     /// Locks the state. A decision takes less time than blocking and being woken, so it spins
     /// first. A poisoned lock is usable: a panic of a decision is caught before it changes anything.
-    fn lock_state(&self) -> MutexGuard<'_, ExecutorState> {
+    pub(super) fn lock_state(&self) -> MutexGuard<'_, ExecutorState> {
         for _ in 0..SPIN_LIMIT {
             match self.state.try_lock() {
                 Ok(state) => return state,
@@ -250,11 +340,28 @@ impl ExecutorState {
     }
 
     fn queue_length(&self) -> usize {
-        self.open_batch.replies.len().saturating_add(self.deferred.len())
+        let apart = self
+            .waiting
+            .len()
+            .saturating_add(usize::from(self.decided_apart.is_some()));
+        let decided = self.open_batch.replies.len();
+        decided.saturating_add(self.deferred.len()).saturating_add(apart)
+    }
+
+    /// Returns `true` if the writer has nothing to do, and is to wait for more.
+    fn has_no_task(&self) -> bool {
+        let is_over = self.closed && self.queue_length() == 0;
+        self.open_batch.replies.is_empty() && self.deferred.is_empty() && !is_over
+    }
+
+    /// Returns `true` if nothing more can come to be decided apart.
+    pub(super) fn is_done(&self) -> bool {
+        let is_stopped = self.writer_state == WriterState::Stopped;
+        is_stopped || (self.closed && self.waiting.is_empty())
     }
 
     /// Returns `true` if nothing awaits a commit, so that all that was decided is committed.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_none()
             && self.open_batch.replies.is_empty()
             && self.open_batch.writes.is_empty()
@@ -271,10 +378,11 @@ impl ExecutorState {
             committed,
             batch: state,
             in_flight: self.in_flight.as_deref(),
+            is_place_known: true,
         };
 
         let (changes, reply) = catch_panic(|| transact(&mut view, request))?;
-        state.apply(writes, shop, changes)?;
+        state.apply(writes, shop, changes.serialize()?);
         self.open_batch.now = now;
         Ok(reply)
     }
@@ -288,7 +396,7 @@ impl<B: Backend> std::fmt::Debug for Executor<B> {
 
 /// Turns a panic, which would be a bug, into a failure of its own request. Nothing is changed before
 /// the decision is complete.
-fn catch_panic(
+pub(super) fn catch_panic(
     decide: impl FnOnce() -> Result<(ChangeSet, Reply), Failure>,
 ) -> Result<(ChangeSet, Reply), Failure> {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {

@@ -16,7 +16,11 @@ use crate::timeline::ProgramTimeline;
 #[derive(Default)]
 pub(crate) struct Rescheduler {
     timelines: Map<ShopId, Option<ProgramTimeline>>,
+    programs: Map<(ShopId, ProgramVersion), Arc<Program>>,
 }
+
+/// The number of programs that are kept.
+const MAX_PROGRAMS: usize = 1_024;
 
 impl Rescheduler {
     /// Returns `true` if all accounts of a shop have their due date under its newest program.
@@ -37,12 +41,23 @@ impl Rescheduler {
         record: &mut AccountRecord,
     ) -> Result<(), Failure> {
         let shop = record.shop;
-        let Some(timeline) = self.timeline(tables, shop)? else {
+        self.timeline(tables, shop)?;
+        let Self { timelines, programs } = self;
+        let Some(Some(timeline)) = timelines.get(&shop) else {
             return Ok(());
         };
+
         let customer = tables.customer(id)?;
         timeline.reschedule(id, record, customer.as_ref(), |version| {
-            load_program(tables, shop, version)
+            if let Some(known) = programs.get(&(shop, version)) {
+                return Ok(Arc::clone(known));
+            }
+            let program = load_program(tables, shop, version)?;
+            if programs.len() >= MAX_PROGRAMS {
+                programs.clear();
+            }
+            programs.insert((shop, version), Arc::clone(&program));
+            Ok(program)
         })
     }
 

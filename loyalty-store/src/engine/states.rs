@@ -88,6 +88,11 @@ macro_rules! stored_kinds {
                 Ok(())
             }
 
+            /// Puts back what a transaction has written that did not happen.
+            pub(super) fn return_slice(&mut self, caches: &StateCaches) {
+                $(self.$field.return_slice(&caches.$field);)*
+            }
+
             /// Unpins what the committed transaction has written.
             pub(super) fn confirm_slice(&mut self, caches: &StateCaches) {
                 $(self.$field.confirm_slice(&caches.$field);)*

@@ -90,6 +90,12 @@ impl WriteBehind {
         Ok(())
     }
 
+    /// Puts back the states of a slice whose transaction did not happen.
+    pub(super) fn return_slice<B: Backend>(&mut self, committed: &CommittedState<B>) {
+        self.queues.return_slice(&committed.states);
+        self.round_active |= self.queues.remaining_count() > 0;
+    }
+
     /// Unpins the states of the committed slice. To be called before the changes of the same commit
     /// are published.
     pub(super) fn confirm_slice<B: Backend>(&mut self, committed: &CommittedState<B>) {

@@ -81,6 +81,15 @@ impl<K: Kind> WriteQueue<K> {
         Ok(())
     }
 
+    /// Puts back what a transaction has written that did not happen.
+    pub(super) fn return_slice(&mut self, cache: &Cache<K::Key, K::Value>) {
+        let returned = self.uncommitted.drain(..);
+        let slot = |key: K::Key| Some((K::slot(&key, &cache.get_pinned(&key)?), key));
+        let mut round: Vec<_> = returned.filter_map(slot).collect();
+        round.extend(std::mem::take(&mut self.round));
+        self.round = round.into_iter();
+    }
+
     /// Unpins what the committed transaction has written.
     pub(super) fn confirm_slice(&mut self, cache: &Cache<K::Key, K::Value>) {
         self.uncommitted.drain(..).for_each(|key| cache.unpin(&key));

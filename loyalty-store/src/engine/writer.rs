@@ -3,7 +3,8 @@
 //! A commit appends the journal, the responses, and what has no journal (customers, catalogue).
 //! States follow by write-behind, in the same transactions.
 //!
-//! When writing or committing fails, the store is failed: memory is discarded, the place is opened
+//! When nothing can be written, as on a full disk, a commit did not happen: its requests fail, and
+//! all else stays as it is. When writing or committing fails otherwise, the store is failed: memory is discarded, the place is opened
 //! again, and everything is recovered from it. So what was committed is there, and nothing else.
 
 use std::sync::Arc;
@@ -27,6 +28,9 @@ const IDLE_AFTER: Duration = Duration::from_millis(20);
 /// The pause between attempts to recover that no request asks for.
 const RECOVERY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// The pause between two lines of the log about commits that fail.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The number of states that are written, and of responses that are pruned, in an idle commit.
 const IDLE_SLICE: usize = 128;
 
@@ -41,6 +45,8 @@ pub(crate) struct Writer<B: Backend> {
     has_stale_responses: bool,
     last_request_at: Timestamp,
     failed_at: Option<Instant>,
+    /// When a commit that did not happen was last logged.
+    logged_at: Option<Instant>,
 }
 
 impl<B: Backend> Writer<B> {
@@ -60,6 +66,7 @@ impl<B: Backend> Writer<B> {
             has_stale_responses: false,
             last_request_at: Timestamp::UNIX_EPOCH,
             failed_at: None,
+            logged_at: None,
         };
         writer.recover()?;
         Ok(writer)
@@ -103,7 +110,7 @@ impl<B: Backend> Writer<B> {
                     self.publish(&state);
                 }
                 Err(failure) => {
-                    self.enter_failed_state(&failure);
+                    self.handle_failed_commit(&failure);
                     for (_, reply) in &mut replies {
                         *reply = Err(failure.clone());
                     }
@@ -204,7 +211,7 @@ impl<B: Backend> Writer<B> {
                 self.committed.set_write_failure(None);
                 self.write_behind.confirm_slice(&self.committed);
             }
-            Err(failure) => self.enter_failed_state(&failure),
+            Err(failure) => self.handle_failed_commit(&failure),
         }
     }
 
@@ -225,6 +232,23 @@ impl<B: Backend> Writer<B> {
 
     // Failure and recovery.
 
+    /// Fails what depends on a commit that did not happen. If that is not certain, the store is
+    /// failed.
+    fn handle_failed_commit(&mut self, failure: &Failure) {
+        if !matches!(failure, Failure::Unwritable(_)) {
+            return self.enter_failed_state(failure);
+        }
+        self.failed_at = Some(Instant::now());
+        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            tracing::error!(%failure, "no commit succeeds; reads are served");
+            self.logged_at = self.failed_at;
+        }
+
+        self.write_behind.return_slice(&self.committed);
+        self.committed.set_write_failure(Some(failure.clone()));
+        self.executor.fail_batch(failure, Some(self.sequences));
+    }
+
     /// Makes the store unavailable, fails everything that depends on the failed write, and tries
     /// to recover at once.
     fn enter_failed_state(&mut self, failure: &Failure) {
@@ -232,15 +256,19 @@ impl<B: Backend> Writer<B> {
 
         // The outcome of later requests is not unknown: they do not happen.
         let lasting = match failure.clone() {
-            Failure::UnknownOutcome(cause) => Failure::Unavailable(cause),
+            Failure::UnknownOutcome(cause) | Failure::Unwritable(cause) => {
+                Failure::Unavailable(cause)
+            }
             other @ (Failure::Busy
+            | Failure::Cancelled
             | Failure::Corrupt(_)
             | Failure::NewerFormat { .. }
+            | Failure::OlderFormat { .. }
             | Failure::Unavailable(_)) => other,
         };
         self.committed.set_write_failure(Some(lasting.clone()));
         self.committed.set_failure(Some(lasting));
-        self.executor.fail_batch(failure);
+        self.executor.fail_batch(failure, None);
 
         if let Err(failure) = self.reopen() {
             tracing::error!(%failure, "the store is unavailable until the database file can be opened");

@@ -1,21 +1,22 @@
 //! The operator's access: shops, API keys and verification, on a file that another process may be
 //! serving.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::{Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::schema;
 use super::tables::{
     account, checkpoint, code_claim, discount_index, journal, order, program, projection, query,
     shop,
 };
+use super::{file, schema};
 use crate::engine::Rescheduler;
 use crate::error::Failure;
 use crate::query::VerificationReport;
 use crate::shop::{Integration, NewApiKey, NewShop, Shop};
+use crate::timeline::PublishedProgram;
 use crate::verify::{JournalVerifier, StoredStates};
 
 /// The operator's access to a database file: it creates shops and API keys and verifies all states,
@@ -41,14 +42,22 @@ pub struct SqliteAdmin {
 
 impl SqliteAdmin {
     /// Opens the file, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As of [`SqliteAdmin::open_existing`].
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        Ok(Self { db: Mutex::new(schema::open(path)?) })
+        Ok(Self::new(schema::open_unmigrated(path, true)?))
+    }
+
+    pub(super) fn new(db: Connection) -> Self {
+        Self { db: Mutex::new(db) }
     }
 
     /// Opens an existing file.
     ///
     /// # Errors
-    /// Fails if there is no file, it was written by a newer program, or it cannot be read.
+    /// Fails if there is no file, it was written by another version of this program, its log is
+    /// another file's, or it cannot be read. It is never moved to another format.
     ///
     /// # Example: a wrong path creates no file
     /// ```
@@ -62,10 +71,39 @@ impl SqliteAdmin {
     /// # Ok(()) }
     /// ```
     pub fn open_existing(path: &Path) -> Result<Self, Failure> {
-        if !path.exists() {
-            return Err(Failure::Unavailable(format!("there is no file {}", path.display())));
-        }
-        Ok(Self { db: Mutex::new(schema::open_existing(path)?) })
+        ensure_exists(path)?;
+        Ok(Self::new(schema::open_unmigrated(path, false)?))
+    }
+
+    /// Opens an existing file to list its shops and to verify it. Neither the file nor its log is
+    /// changed, and nothing is made beside it that stays.
+    ///
+    /// # Errors
+    /// Fails if there is no file, it was written by a newer version of this program, its log is
+    /// another file's, or it cannot be read.
+    ///
+    /// # Example: a file is verified as it is
+    /// ```
+    /// use loyalty_store::SqliteAdmin;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("loyalty.db");
+    /// drop(SqliteAdmin::open(&file)?);
+    /// let before = std::fs::read(&file)?;
+    ///
+    /// assert!(SqliteAdmin::open_unchanged(&file)?.verify()?.differences.is_empty());
+    /// assert_eq!(std::fs::read(&file)?, before);
+    /// # Ok(()) }
+    /// ```
+    pub fn open_unchanged(path: &Path) -> Result<Self, Failure> {
+        ensure_exists(path)?;
+        Ok(Self::new(schema::open_unchanged(path)?))
+    }
+
+    /// Returns the file that says that a store with shops was at this path, if there is no
+    /// database file now: its log or its lock.
+    pub fn trace_of_store(path: &Path) -> Option<PathBuf> {
+        file::trace_of_store(path)
     }
 
     fn lock_db(&self) -> MutexGuard<'_, Connection> {
@@ -89,15 +127,23 @@ impl SqliteAdmin {
         };
         shop::insert_shop(&transaction, &shop)?;
 
-        let program = Program::default();
-        program::insert_program(&transaction, shop.id, ProgramVersion(1), &program, now)?;
+        let first = PublishedProgram {
+            version: ProgramVersion(1),
+            program: Arc::default(),
+            in_force_from: now,
+        };
+        program::insert_program(&transaction, shop.id, &first, false)?;
         transaction.commit()?;
         Ok(Arc::new(shop))
     }
 
-    /// All shops, oldest first.
+    /// All shops, oldest first. An empty file has none.
     pub fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
-        Ok(shop::read_shops(&self.lock_db())?.into_iter().map(Arc::new).collect())
+        let db = self.lock_db();
+        if !schema::has_tables(&db)? {
+            return Ok(Vec::new());
+        }
+        Ok(shop::read_shops(&db)?.into_iter().map(Arc::new).collect())
     }
 
     /// Adds an API key to a shop and revokes all before it but the newest.
@@ -124,8 +170,16 @@ impl SqliteAdmin {
     }
 }
 
+fn ensure_exists(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Failure::Unavailable(format!("there is no file {}", path.display())))
+}
+
 /// Verifies in one read transaction, concurrently with a writer.
 pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
+    schema::ensure_current_format(db)?;
     db.execute_batch("BEGIN")?;
     let verified = verify_in_transaction(db);
     db.execute_batch("ROLLBACK")?;

@@ -1,6 +1,7 @@
 //! The engine's backend over one SQLite file: connections that read, and one that writes.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loyalty_core::account::AccountSegments;
@@ -11,7 +12,7 @@ use loyalty_core::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::checkpointer::CheckpointTrigger;
-use super::file::FileIdentity;
+use super::file::{FileIdentity, unmoved_log};
 use super::schema;
 use super::tables::{
     account, catalogue, checkpoint, code_claim, customer, discount_index, due, journal, order,
@@ -31,7 +32,7 @@ use crate::record::{
     AccountRecord, CustomerRecord, JournalRow, OrderRecord, PersistedSegments, Seq,
 };
 use crate::shop::{ApiKeyRecord, Shop};
-use crate::timeline::{ProgramTimeline, PublishedProgram};
+use crate::timeline::ProgramTimeline;
 use crate::transact::{CodeClaim, StoredResponse};
 
 /// A database file that is served, for its readers.
@@ -57,12 +58,25 @@ pub(super) struct SqliteWriter {
 impl SqliteWriter {
     /// Opens the file. The end of its write-ahead log may have been written by the last process and
     /// never synced: it is synced before anyone sees it.
-    pub(super) fn open(path: PathBuf, trigger: CheckpointTrigger) -> Result<Self, Failure> {
+    ///
+    /// Returns also why nothing can be written, if so: on a full disk all is read, and the log is
+    /// synced as it is.
+    pub(super) fn open(
+        path: PathBuf,
+        trigger: CheckpointTrigger,
+    ) -> Result<(Self, Option<Failure>), Failure> {
         let mut db = schema::open(&path)?;
         let identity = FileIdentity::of(&path)?;
-        sync_wal(&db)?;
+        let unwritable = match sync_wal(&db) {
+            Ok(()) => None,
+            Err(failure @ Failure::Unwritable(_)) => {
+                sync_wal_file(&path)?;
+                Some(failure)
+            }
+            Err(failure) => return Err(failure),
+        };
         trigger.install_hook(&mut db)?;
-        Ok(Self { path, identity, trigger, db })
+        Ok((Self { path, identity, trigger, db }, unwritable))
     }
 
     /// The file that is open.
@@ -82,6 +96,14 @@ fn sync_wal(db: &Connection) -> Result<(), Failure> {
     let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     checkpoint::force_write(&transaction)?;
     Ok(transaction.commit()?)
+}
+
+/// Syncs the file of the write-ahead log. SQLite has no locks on it, which closing it would release.
+fn sync_wal_file(path: &Path) -> Result<(), Failure> {
+    let Some(log) = unmoved_log(path) else { return Ok(()) };
+    File::open(log)
+        .and_then(|log| log.sync_all())
+        .map_err(|error| Failure::Unavailable(error.to_string()))
 }
 
 impl TableWriter for SqliteWriter {
@@ -135,12 +157,11 @@ impl WriteTransaction for SqliteTransaction<'_> {
         for (shop, change) in &writes.index_changes {
             discount_index::write_index_change(db, *shop, change)?;
         }
-        for (shop, published) in &writes.programs {
-            let PublishedProgram { version, program, in_force_from } = published;
-            program::insert_program(db, *shop, *version, program, *in_force_from)?;
+        for (shop, published, keeps_schedule) in &writes.programs {
+            program::insert_program(db, *shop, published, *keeps_schedule)?;
         }
-        for (shop, cursor) in &writes.reschedule_cursors {
-            program::write_reschedule_cursor(db, *shop, *cursor)?;
+        for (shop, progress) in &writes.reschedule_progress {
+            program::write_reschedule_progress(db, *shop, *progress)?;
         }
         for (shop, changes, numbers) in &writes.catalogue_changes {
             catalogue::write_changes(db, *shop, changes, numbers)?;
@@ -178,8 +199,12 @@ impl WriteTransaction for SqliteTransaction<'_> {
     }
 
     fn commit(self) -> Result<(), Failure> {
-        let unknown = |error: rusqlite::Error| Failure::UnknownOutcome(error.to_string());
-        self.db.commit().map_err(unknown)?;
+        self.db.commit().map_err(|error| {
+            let text = error.to_string();
+            let failure = Failure::from(error);
+            let did_not_happen = matches!(failure, Failure::Unwritable(_));
+            if did_not_happen { failure } else { Failure::UnknownOutcome(text) }
+        })?;
         for (persisted, segments) in self.written_segments {
             *persisted.lock() = segments;
         }

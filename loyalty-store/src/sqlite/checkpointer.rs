@@ -8,13 +8,17 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::file::FileIdentity;
+use super::file::{FileIdentity, unmoved_log};
 use super::schema;
 use crate::error::Failure;
+
+/// How often the size of the log is looked at while there is nothing to copy.
+const CUT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The writer's side.
 pub(super) struct CheckpointTrigger {
@@ -26,6 +30,8 @@ pub(super) struct CheckpointTrigger {
 
 /// The thread's side.
 pub(super) struct Checkpointer {
+    /// The size of the log's file, in bytes, beyond which it is cut.
+    size_limit: u64,
     receiver: Receiver<()>,
     bulk_copied: Arc<AtomicBool>,
 }
@@ -40,12 +46,26 @@ pub(super) fn checkpointer(threshold: usize) -> (CheckpointTrigger, Checkpointer
         sender,
         bulk_copied: Arc::clone(&bulk_copied),
     };
-    (trigger, Checkpointer { receiver, bulk_copied })
+    (
+        trigger,
+        Checkpointer { size_limit: size_limit(threshold), receiver, bulk_copied },
+    )
+}
+
+/// The size that the log's file keeps when the log begins anew: twice that of a log that is copied.
+fn size_limit(threshold: usize) -> u64 {
+    const PAGE: u64 = 4_096;
+    u64::try_from(threshold).map_or(u64::MAX, |pages| pages.saturating_mul(2 * PAGE))
 }
 
 impl CheckpointTrigger {
     /// Has each commit of the connection signal the thread if the log is long.
     pub(super) fn install_hook(&self, db: &mut Connection) -> Result<(), Failure> {
+        // What a log has beyond it is cut when it begins anew.
+        let limit = usize::try_from(self.threshold_pages).map_or(u64::MAX, size_limit);
+        let limit = i64::try_from(limit);
+        db.pragma_update(None, "journal_size_limit", limit.unwrap_or(i64::MAX))?;
+
         let (threshold, sender) = (self.threshold_pages, self.sender.clone());
         Ok(db.wal_hook(Some(move |_: &mut _, pages| {
             if pages >= threshold {
@@ -66,17 +86,39 @@ impl CheckpointTrigger {
 }
 
 impl Checkpointer {
-    /// Copies the bulk whenever the log is long, until the trigger is dropped.
+    /// Copies the bulk whenever the log is long, until the trigger is dropped. While there is
+    /// nothing to copy, a file that a long reader has made grow is cut.
     pub(super) fn run(&self, path: &Path, identity: FileIdentity) {
-        while self.receiver.recv().is_ok() {
-            let result = identity
-                .ensure_unchanged(path)
-                .and_then(|()| checkpoint_wal(&schema::open_for_checkpoint(path)?));
-            if log_failure(&result) {
-                self.bulk_copied.store(true, Ordering::Release);
+        loop {
+            match self.receiver.recv_timeout(CUT_INTERVAL) {
+                Ok(()) => {
+                    let result = identity
+                        .ensure_unchanged(path)
+                        .and_then(|()| checkpoint_wal(&schema::open_for_checkpoint(path)?));
+                    if log_failure(&result) {
+                        self.bulk_copied.store(true, Ordering::Release);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let is_long = unmoved_log(path)
+                        .and_then(|log| std::fs::metadata(log).ok())
+                        .is_some_and(|log| log.len() > self.size_limit);
+                    if is_long && identity.ensure_unchanged(path).is_ok() {
+                        log_failure(&cut_wal(path));
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
     }
+}
+
+/// Copies all of the log into the database and cuts its file, unless a connection still reads it.
+fn cut_wal(path: &Path) -> Result<(), Failure> {
+    let db = schema::open_for_checkpoint(path)?;
+    // Commits wait meanwhile, so it does not wait for others.
+    db.busy_timeout(Duration::ZERO)?;
+    Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 /// Copies as much of the log as can be copied without waiting for other connections.

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::file::{ensure_own_log, foreign_log, lacks_pages, unmoved_log};
+use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
 
@@ -19,6 +22,9 @@ const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The format since which responses are found by slots, which SQL cannot compute.
 const RESPONSE_SLOTS_FORMAT: i64 = 8;
+
+/// The format since which versions of programs are compared, which SQL cannot do.
+const SCHEDULES_FORMAT: i64 = 13;
 
 /// One step for each format. Once released it never changes: comments and names in it are those of
 /// its time.
@@ -307,6 +313,12 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE customer RENAME COLUMN steady_since TO attributes_changed_at;
 ",
     "
+    -- Versions of a program that agree with the one before in all that time brings about, and for shops whose accounts
+    -- are being rescheduled the instant up to which due dates are right.
+    ALTER TABLE program ADD COLUMN keeps_schedule INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE reschedule ADD COLUMN known_until INTEGER NOT NULL DEFAULT 0;
+",
+    "
     -- Customers who were merged into others, and the ids under which these are found since.
     ALTER TABLE customer ADD COLUMN merged TEXT NOT NULL DEFAULT '[]';
     CREATE TABLE customer_alias (
@@ -324,12 +336,119 @@ const WRITE_FLAGS: OpenFlags =
 /// Opens the file for writing, creates it if it does not exist, and migrates it to the newest
 /// format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
+    check_log(path)?;
     prepare(Connection::open_with_flags(path, WRITE_FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?)
 }
 
 /// Opens an existing file for writing.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
+    check_log(path)?;
     prepare(Connection::open_with_flags(path, WRITE_FLAGS)?)
+}
+
+/// Opens the file for writing as an operator does: it is never moved to another format. Creates it
+/// if `create` is true and it does not exist.
+pub(super) fn open_unmigrated(path: &Path, create: bool) -> Result<Connection, Failure> {
+    check_log(path)?;
+    let create = if create { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
+    let db = Connection::open_with_flags(path, WRITE_FLAGS | create)?;
+    configure(&db)?;
+    if has_tables(&db)? {
+        ensure_current_format(&db)?;
+    }
+    prepare(db)
+}
+
+/// Opens an existing file for reading, without changing it or its log: not even when it is closed.
+/// It may have an older format.
+pub(super) fn open_unchanged(path: &Path) -> Result<Connection, Failure> {
+    check_log(path)?;
+    let db = Connection::open_with_flags(path, WRITE_FLAGS)?;
+    configure(&db)?;
+    db.pragma_update(None, "query_only", true)?;
+    if unmoved_log(path).is_some() {
+        keep_log(&db)?;
+    }
+    read_format(&db)?;
+    Ok(db)
+}
+
+/// Fails if the file has not the format that this program writes.
+pub(super) fn ensure_current_format(db: &Connection) -> Result<(), Failure> {
+    match read_format(db)? {
+        FORMAT => Ok(()),
+        found => Err(Failure::OlderFormat { found, supported: FORMAT }),
+    }
+}
+
+/// Has the log stay as it is when the connection is closed.
+fn keep_log(db: &Connection) -> Result<(), Failure> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+/// Checks that the log beside a file is its own, before anything is done with it.
+fn check_log(path: &Path) -> Result<(), Failure> {
+    let Some(log) = unmoved_log(path) else { return Ok(()) };
+    ensure_own_log(path)?;
+    if lacks_pages(path, &log).unwrap_or(false) {
+        return Err(foreign_log(path, &log));
+    }
+
+    // Together they may still be damaged, or busy: who opens the file is told.
+    let Ok(db) = Connection::open_with_flags(path, WRITE_FLAGS) else {
+        return Ok(());
+    };
+    keep_log(&db)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    match is_journal_complete(&db, last_row_without_log(path)) {
+        Ok(false) => Err(foreign_log(path, &log)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Err(foreign_log(path, &log))
+        }
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+/// Returns the last journal row that a file has without its log.
+fn last_row_without_log(path: &Path) -> Option<i64> {
+    let escaped = path
+        .to_str()?
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags).ok()?;
+    let sql = "SELECT coalesce(max(seq), 0) FROM journal";
+    db.query_row(sql, [], |row| row.get(0)).ok()
+}
+
+/// Returns `true` if the file and its log together have all journal rows after one: neither lacks
+/// what was written between the two. Positions are consecutive.
+fn is_journal_complete(db: &Connection, after: Option<i64>) -> rusqlite::Result<bool> {
+    /// More rows than a log has.
+    const MANY_ROWS: i64 = 300_000;
+    let has_journal = "SELECT count(*) FROM sqlite_schema WHERE name = 'journal'";
+    if db.query_row(has_journal, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(true);
+    }
+
+    let sql = "SELECT coalesce(max(seq), 0) FROM journal";
+    let last: i64 = db.query_row(sql, [], |row| row.get(0))?;
+    let after = after.unwrap_or_else(|| last.saturating_sub(MANY_ROWS).max(0));
+    let sql = "SELECT count(*) FROM journal WHERE seq > ?";
+    let rows: i64 = db.query_row(sql, [after], |row| row.get(0))?;
+    // All tables are complete up to the checkpoint, which is no newer than the journal.
+    let checkpoint: i64 = db.query_row("SELECT seq FROM checkpoint", [], |row| row.get(0))?;
+    Ok(rows == last.saturating_sub(after) && checkpoint <= last)
+}
+
+/// Returns `false` for an empty file.
+pub(super) fn has_tables(db: &Connection) -> Result<bool, Failure> {
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables > 0)
 }
 
 /// Opens the file for writing concurrently with the writer, which has migrated it.
@@ -376,23 +495,20 @@ fn ensure_sqlite_version() -> Result<(), Failure> {
 fn configure(db: &Connection) -> Result<(), Failure> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit is on the disk before its replies. WAL checkpoints are few and large.
-    for (name, value) in
-        [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)]
-    {
+    // FULL: a commit is on the disk before its replies. The checkpointer copies the log.
+    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("cache_size", -32_000)] {
         db.pragma_update(None, name, value)?;
     }
     db.pragma_update(None, "mmap_size", 0)?;
     // A plan is for every value: without this, each run of a cached statement can plan it again.
-    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
 /// Returns the format of a file of this program; zero for an empty file.
 fn read_format(db: &Connection) -> Result<i64, Failure> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if number("application_id")? != APPLICATION_ID && tables > 0 {
+    if number("application_id")? != APPLICATION_ID && has_tables(db)? {
         return Err(Failure::Corrupt("the file is another program's database".to_owned()));
     }
     match number("user_version")? {
@@ -410,9 +526,12 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
         transaction.execute_batch(step)?;
     }
 
-    // After all steps, since it uses the newest names.
+    // After all steps, since they use the newest names.
     if found < RESPONSE_SLOTS_FORMAT {
         rebuild_slots(&transaction)?;
+    }
+    if found < SCHEDULES_FORMAT {
+        compare_schedules(&transaction)?;
     }
 
     transaction.pragma_update(None, "user_version", FORMAT)?;

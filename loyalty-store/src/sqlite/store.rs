@@ -5,9 +5,8 @@ pub(super) mod customers;
 mod discounts;
 mod redemptions;
 
-use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,7 +16,8 @@ use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
 use super::checkpointer::checkpointer;
-use super::file::lock_file;
+use super::file::FileLock;
+use super::schema;
 use super::tables::{customer, journal, program};
 use crate::Store;
 use crate::customer_ref::CustomerRef;
@@ -53,15 +53,16 @@ use crate::timeline::fold_account_until;
 /// # Ok(()) }
 /// ```
 pub struct SqliteStore {
+    path: PathBuf,
     pub(super) committed: Arc<CommittedState<SqliteFile>>,
     admin: SqliteAdmin,
-    executor: Arc<Executor<SqliteFile>>,
-    /// The writer and the checkpointer.
+    pub(super) executor: Arc<Executor<SqliteFile>>,
+    /// The writer, the checkpointer, and the thread of long decisions.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Ends once all keys are loaded.
     filter_thread: Option<JoinHandle<()>>,
     /// Held as long as the store: two writers of one file would each rely on their own memory.
-    _lock: File,
+    lock: FileLock,
 }
 
 impl SqliteStore {
@@ -85,33 +86,46 @@ impl SqliteStore {
     /// # Ok(()) }
     /// ```
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, Failure> {
-        let lock = lock_file(path)?;
-        let admin = SqliteAdmin::open(path)?;
+        let lock = FileLock::acquire(path)?;
+        let admin = SqliteAdmin::new(schema::open(path)?);
+        lock.note(path, !admin.shops()?.is_empty());
 
         let file = SqliteFile(path.to_owned());
-        let committed = Arc::new(CommittedState::new(file, settings.cached_records));
-        let executor = Arc::new(Executor::new(Arc::clone(&committed), settings.queued_requests));
+        let committed = Arc::new(CommittedState::new(
+            file,
+            settings.cached_records,
+            settings.cached_program_bytes,
+        ));
+        let executor = Arc::new(Executor::new(
+            Arc::clone(&committed),
+            settings.queued_requests,
+            settings.long_request_work,
+        ));
 
         let (trigger, checkpointer) = checkpointer(settings.checkpoint_pages);
-        let tables = SqliteWriter::open(path.to_owned(), trigger)?;
+        let (tables, unwritable) = SqliteWriter::open(path.to_owned(), trigger)?;
+        committed.set_write_failure(unwritable);
         let (file, identity) = (path.to_owned(), tables.identity());
         let threshold = settings.write_behind_threshold;
         let writer =
             Writer::open(tables, Arc::clone(&committed), Arc::clone(&executor), threshold)?;
 
+        let long_decisions = Arc::clone(&executor);
         let threads = vec![
             spawn("loyalty-writer", move || writer.run())?,
+            spawn("loyalty-decider", move || long_decisions.run_long_decisions())?,
             spawn("loyalty-wal", move || checkpointer.run(&file, identity))?,
         ];
         let filtered = Arc::clone(&committed);
         let filter_thread = Some(spawn("loyalty-filter", move || load_filter(&filtered))?);
         Ok(Self {
+            path: path.to_owned(),
             committed,
             admin,
             executor,
             threads: Mutex::new(threads),
             filter_thread,
-            _lock: lock,
+            lock,
         })
     }
 }
@@ -340,7 +354,9 @@ impl Store for SqliteStore {
     }
 
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
-        self.admin.create_shop(shop, now)
+        let shop = self.admin.create_shop(shop, now)?;
+        self.lock.note(&self.path, true);
+        Ok(shop)
     }
 
     fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {

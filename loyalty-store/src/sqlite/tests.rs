@@ -303,7 +303,7 @@ fn the_filter_is_loaded_once_the_store_is_available() {
     assert!(store.execute(known).wait().is_ok());
     drop(store);
     let file = SqliteFile(directory.path().join("loyalty.db"));
-    let committed = CommittedState::new(file, 100_000);
+    let committed = CommittedState::new(file, 100_000, 1 << 20);
     committed.set_failure(Some(Failure::Busy));
     std::thread::scope(|scope| {
         let loader = scope.spawn(|| load_filter(&committed));
@@ -316,4 +316,110 @@ fn the_filter_is_loaded_once_the_store_is_available() {
     let bits = |key: u128| key_bits(&(shop, key.to_be_bytes()));
     let admitted = [7, 8].map(|key| committed.filter.may_contain(FilterKey::Response(bits(key))));
     assert_eq!(admitted, [true, false]);
+}
+
+/// An order whose decision takes long, and requests that come meanwhile: those of other shops are
+/// answered, and those of its own shop wait for it.
+#[test]
+fn a_long_order_holds_up_only_its_own_shop() {
+    const OTHERS: u32 = 20;
+    let settings = StoreSettings { long_request_work: 1, ..StoreSettings::default() };
+    let (store, shop, directory) = open(&settings);
+    let new = NewShop {
+        name: "Coffee".to_owned(),
+        currency: Currency::EUR,
+        zone: Zone::UTC,
+    };
+    let other = store.create_shop(&new, now()).unwrap().id;
+    let store = Arc::new(store);
+    let customer = |number| Action::for_customer(customer_ref(number), Existence::Any, Vec::new());
+
+    // The response is rendered within the decision.
+    let (started, has_started) = channel();
+    let (go_on, may_go_on) = channel();
+    let render = Box::new(move |outcome: &Outcome| {
+        assert_eq!(outcome.as_ref().unwrap().seq, None, "others can come before");
+        started.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        Response { status: 200, body: Vec::new() }
+    });
+    let [order, _] = requests_of(shop, PriceRuleId(1), 7);
+    let order = store.execute(Request {
+        idempotency: Some(Idempotency { key: [1; 16], fingerprint: [0; 16], render }),
+        ..order
+    });
+    has_started.recv_timeout(Duration::from_secs(30)).unwrap();
+
+    let (answered, answers) = channel();
+    let behind = {
+        let store = Arc::clone(&store);
+        std::thread::spawn(move || {
+            let behind = store.execute(request(shop, 100, customer(8)));
+            for number in 0..OTHERS {
+                let pending = store.execute(request(other, u128::from(number), customer(number)));
+                answered.send(pending.wait()).unwrap();
+            }
+            behind
+        })
+    };
+    for _ in 0..OTHERS {
+        let answer = answers.recv_timeout(Duration::from_secs(30));
+        if answer.is_err() {
+            go_on.send(()).unwrap();
+        }
+        assert!(matches!(answer, Ok(Ok(Reply::Stored { .. }))), "another shop waits: {answer:?}");
+    }
+    assert!(store.order(shop, &OrderId::new("7").unwrap()).unwrap().is_none());
+    go_on.send(()).unwrap();
+    assert!(matches!(order.wait(), Ok(Reply::Stored { replayed: false, .. })));
+    assert!(matches!(
+        behind.join().unwrap().wait(),
+        Ok(Reply::Stored { replayed: false, .. })
+    ));
+
+    // Its rows come after those that were decided meanwhile.
+    let order = store.order(shop, &OrderId::new("7").unwrap()).unwrap().unwrap();
+    assert_eq!((order.seq, order.snapshot), (22, Some(22)));
+    let customer = store.customer(shop, &customer_ref(7)).unwrap().unwrap();
+    assert_eq!(customer.balance(now()).get(), 10);
+    let rows = store
+        .account_journal(shop, customer.record().account, None, 10)
+        .unwrap()
+        .rows;
+    let places: Vec<_> = rows.iter().map(|row| (row.seq, row.previous)).collect();
+    assert_eq!(places, [(22, Some(21)), (21, None)]);
+    for _ in 0..2 {
+        assert_eq!(store.verify().unwrap().differences, [""; 0]);
+    }
+    drop(store);
+    let store = SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap();
+    assert_eq!(store.verify().unwrap().differences, [""; 0]);
+}
+
+/// A commit fails while an order is decided apart: the order is not done.
+#[test]
+fn a_long_order_on_a_failed_commit_is_discarded() {
+    let settings = StoreSettings { long_request_work: 1, ..StoreSettings::default() };
+    let (store, shop, _directory) = open(&settings);
+    let (started, has_started) = channel();
+    let (go_on, may_go_on) = channel();
+    let render = Box::new(move |_: &Outcome| {
+        started.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        Response { status: 200, body: Vec::new() }
+    });
+    let [order, _] = requests_of(shop, PriceRuleId(1), 7);
+    let order = store.execute(Request {
+        idempotency: Some(Idempotency { key: [1; 16], fingerprint: [0; 16], render }),
+        ..order
+    });
+    has_started.recv_timeout(Duration::from_secs(30)).unwrap();
+    store.executor.fail_batch(&Failure::Busy, None);
+    go_on.send(()).unwrap();
+    assert!(matches!(order.wait(), Err(Failure::Unavailable(_))));
+    assert!(store.order(shop, &OrderId::new("7").unwrap()).unwrap().is_none());
+
+    let [order, _] = requests_of(shop, PriceRuleId(1), 7);
+    assert!(matches!(store.execute(order).wait(), Ok(Reply::Stored { replayed: false, .. })));
+    assert_eq!(store.verify().unwrap().differences, [""; 0]);
 }

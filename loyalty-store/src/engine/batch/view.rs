@@ -27,6 +27,8 @@ pub(in crate::engine) struct BatchView<'a, V> {
     pub(in crate::engine) committed: V,
     pub(in crate::engine) batch: &'a BatchState,
     pub(in crate::engine) in_flight: Option<&'a BatchState>,
+    /// False if the decision is made apart.
+    pub(in crate::engine) is_place_known: bool,
 }
 
 impl<'a, V> BatchView<'a, V> {
@@ -40,6 +42,10 @@ impl<V: StateView> TransactionView for BatchView<'_, V> {
     fn next_numbers(&self) -> (AccountId, Seq) {
         let Sequences { seq, account, .. } = self.batch.sequences;
         (AccountId(account.saturating_add(1)), seq.saturating_add(1))
+    }
+
+    fn is_place_known(&self) -> bool {
+        self.is_place_known
     }
 }
 

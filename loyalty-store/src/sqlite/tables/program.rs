@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use loyalty_core::{AccountId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{AccountId, Program, ProgramVersion, ShopId};
 use rusqlite::{Connection, params};
 
 use super::query::{corrupt, for_each_row, from_micros, query_one, to_micros};
 use super::shop::read_shop;
 use crate::error::Failure;
-use crate::timeline::{ProgramTimeline, PublishedProgram};
+use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress, TimelineVersion};
 
 /// Returns one version of a shop's program, or the newest.
 pub(crate) fn read_program(
@@ -28,12 +28,13 @@ pub(crate) fn read_program(
 pub(crate) fn insert_program(
     db: &Connection,
     shop: ShopId,
-    version: ProgramVersion,
-    program: &Program,
-    published_at: Timestamp,
+    PublishedProgram { version, program, in_force_from }: &PublishedProgram,
+    keeps_schedule: bool,
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO program (shop, version, body, published_at) VALUES (?, ?, ?, ?)";
-    db.execute(sql, params![shop.0, version.0, program.to_json(), to_micros(published_at)])?;
+    let sql = "INSERT INTO program (shop, version, body, published_at, keeps_schedule)
+        VALUES (?, ?, ?, ?, ?)";
+    let (body, published_at) = (program.to_json(), to_micros(*in_force_from));
+    db.execute(sql, params![shop.0, version.0, body, published_at, keeps_schedule])?;
     Ok(())
 }
 
@@ -47,14 +48,18 @@ pub(crate) fn read_timeline(
     let mut versions = Vec::new();
     for_each_row(
         db,
-        "SELECT version, published_at FROM program WHERE shop = ? ORDER BY version",
+        "SELECT version, published_at, keeps_schedule FROM program WHERE shop = ? ORDER BY version",
         [id.0],
         |row| {
-            versions.push((ProgramVersion(row.get(0)?), from_micros(row.get(1)?)?));
+            versions.push(TimelineVersion {
+                version: ProgramVersion(row.get(0)?),
+                in_force_from: from_micros(row.get(1)?)?,
+                keeps_schedule: row.get(2)?,
+            });
             Ok(())
         },
     )?;
-    let Some((version, in_force_from)) = versions.last().copied() else {
+    let Some(TimelineVersion { version, in_force_from, .. }) = versions.last().copied() else {
         return Ok(None);
     };
 
@@ -63,27 +68,31 @@ pub(crate) fn read_timeline(
         return Err(corrupt("a program of shop", &id));
     };
 
-    let sql = "SELECT up_to_account FROM reschedule WHERE shop = ?";
-    let cursor = query_one(db, sql, [id.0], |row| Ok(AccountId(row.get(0)?)))?;
+    let sql = "SELECT up_to_account, known_until FROM reschedule WHERE shop = ?";
+    let progress = query_one(db, sql, [id.0], |row| {
+        let (up_to, known_until) = (AccountId(row.get(0)?), from_micros(row.get(1)?)?);
+        Ok(RescheduleProgress { up_to, known_until })
+    })?;
     let newest = PublishedProgram { version, program, in_force_from };
-    Ok(Some(ProgramTimeline::new(&shop, versions, newest, cursor)))
+    Ok(Some(ProgramTimeline::new(&shop, versions, newest, progress)))
 }
 
 /// Stores up to which account due dates were computed under the newest program; `None` stands for
 /// all.
-pub(crate) fn write_reschedule_cursor(
+pub(crate) fn write_reschedule_progress(
     db: &Connection,
     shop: ShopId,
-    up_to: Option<AccountId>,
+    progress: Option<RescheduleProgress>,
 ) -> Result<(), Failure> {
-    let Some(up_to) = up_to else {
+    let Some(RescheduleProgress { up_to, known_until }) = progress else {
         db.prepare_cached("DELETE FROM reschedule WHERE shop = ?")?
             .execute([shop.0])?;
         return Ok(());
     };
-    let sql = "INSERT INTO reschedule (shop, up_to_account) VALUES (?, ?)
-        ON CONFLICT (shop) DO UPDATE SET up_to_account = excluded.up_to_account";
-    db.prepare_cached(sql)?.execute([shop.0, up_to.0])?;
+    let sql = "INSERT OR REPLACE INTO reschedule (shop, up_to_account, known_until)
+        VALUES (?, ?, ?)";
+    db.prepare_cached(sql)?
+        .execute([shop.0, up_to.0, to_micros(known_until)])?;
     Ok(())
 }
 
@@ -95,4 +104,31 @@ pub(crate) fn read_shops_to_reschedule(db: &Connection) -> Result<Vec<ShopId>, F
         Ok(())
     })?;
     Ok(shops)
+}
+
+/// Notes of each version whether it keeps the schedule of the version before, as publications do
+/// since there is a column for it. One that cannot be read keeps none.
+pub(crate) fn compare_schedules(db: &Connection) -> Result<(), Failure> {
+    let mut kept = Vec::new();
+    let mut before: Option<(i64, Program)> = None;
+    let sql = "SELECT shop, version, body FROM program ORDER BY shop, version";
+    for_each_row(db, sql, [], |row| {
+        let (shop, version): (i64, u32) = (row.get(0)?, row.get(1)?);
+        let program = Program::from_json(&row.get::<_, String>(2)?).ok();
+        let is_kept = before.as_ref().zip(program.as_ref()).is_some_and(
+            |((shop_before, before), program)| {
+                *shop_before == shop && program.has_schedule_of(before)
+            },
+        );
+        kept.extend(is_kept.then_some((shop, version)));
+        before = program.map(|program| (shop, program));
+        Ok(())
+    })?;
+
+    let sql = "UPDATE program SET keeps_schedule = 1 WHERE shop = ? AND version = ?";
+    let mut update = db.prepare(sql)?;
+    for (shop, version) in kept {
+        update.execute(params![shop, version])?;
+    }
+    Ok(())
 }

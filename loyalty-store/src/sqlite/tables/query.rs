@@ -4,6 +4,7 @@ use loyalty_core::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
+use crate::cancel;
 use crate::error::Failure;
 
 pub(crate) fn to_micros(at: Timestamp) -> i64 {
@@ -36,7 +37,7 @@ pub(crate) fn query_one<T>(
     found.transpose()
 }
 
-/// Visits rows until the visitor fails.
+/// Visits rows until the visitor fails or the read is cancelled.
 pub(crate) fn for_each_row(
     db: &Connection,
     sql: &str,
@@ -46,6 +47,7 @@ pub(crate) fn for_each_row(
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     while let Some(row) = rows.next()? {
+        cancel::check()?;
         visit(row)?;
     }
     Ok(())
