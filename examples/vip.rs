@@ -9,7 +9,7 @@ use std::sync::Arc;
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
     Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity,
-    Refund, RefundContent, RefundId, ShopId, Status, Timestamp, Zone,
+    Refund, RefundId, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, CustomerRef, EmailConflict, Existence, FieldChange, MemoryStore, NewShop,
@@ -170,10 +170,7 @@ impl YearSimulation {
     }
 
     fn refund(&mut self, order: &str, refund: &str, amount: &str) -> ExampleResult {
-        let refund = Refund {
-            id: RefundId::new(refund)?,
-            refunded: RefundContent::Amount(amount.parse()?),
-        };
+        let refund = Refund::of_amount(RefundId::new(refund)?, amount.parse()?);
         let (order, excess) = (OrderId::new(order)?, loyalty_core::OverRefund::Reject);
         let command = Command::RefundOrder { order, refund, over_refund: excess, at: None };
         self.execute(Action::Order { command, customer: None, change: ProfileChange::default() })?;

@@ -89,7 +89,10 @@ fn of_five_lines(c: &mut Criterion) {
         Command::RefundOrder { order, refund, over_refund: OverRefund::Reject, at: None }
     };
 
-    let by_amount = refund("1", RefundContent::Amount("33.33".parse().unwrap()));
+    let by_amount = refund(
+        "1",
+        RefundContent::Amount("33.33".parse::<loyalty_core::Amount>().unwrap().into()),
+    );
     let lines = vec![("2".parse().unwrap(), Quantity::from(1))];
     let by_line = refund("2", RefundContent::Lines { lines, amount: None });
 

@@ -457,9 +457,11 @@ impl fmt::Display for Rate {
 /// assert!(dollars.checked_add(euros).is_none());
 /// assert_eq!(dollars.checked_add(dollars).unwrap().to_string(), "20.00 USD");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Money {
     amount: Amount,
+    #[cfg_attr(feature = "json", serde(with = "currency_code"))]
     currency: Currency,
 }
 
@@ -501,6 +503,27 @@ impl Money {
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.amount, self.currency.code())
+    }
+}
+
+/// The stored form of a currency: its ISO 4217 code.
+#[cfg(feature = "json")]
+pub(crate) mod currency_code {
+    use super::Currency;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub(crate) fn serialize<S: serde::Serializer>(
+        currency: &Currency,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(currency.code())
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<Currency, D::Error> {
+        let code = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(from)?;
+        Currency::from_code(&code).ok_or_else(|| serde::de::Error::custom("no currency"))
     }
 }
 

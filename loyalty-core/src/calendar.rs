@@ -180,6 +180,49 @@ impl Zone {
     /// assert_eq!(end.to_rfc3339(), "2025-02-28T23:00:00+00:00"); // 1 March, 00:00 in Berlin
     /// ```
     pub fn after(self, from: Timestamp, period: Period) -> Result<Timestamp, CalendarError> {
+        self.instant(self.local_after(from, period)?.0)
+    }
+
+    /// Returns the instant one `period` after `from`, moved forward to the end of its month,
+    /// quarter or year.
+    ///
+    /// If the month lacks the day, the period has ended with the month already: one month
+    /// after 29, 30 or 31 January, rounded to the month, is 1 March each time.
+    ///
+    /// # Errors
+    /// [`CalendarError::OutOfRange`] past the end of the calendar.
+    ///
+    /// # Example: the last days of January
+    /// ```
+    /// use loyalty_core::{Boundary, Period, Timestamp, Zone};
+    /// let (month, march): (Period, Timestamp) =
+    ///     ("P1M".parse().unwrap(), "2026-03-01T00:00:00Z".parse().unwrap());
+    /// for earned in ["2026-01-28T10:00:00Z", "2026-01-29T10:00:00Z", "2026-01-31T10:00:00Z"] {
+    ///     let end = Zone::UTC.after_rounded(earned.parse().unwrap(), month, Boundary::Month);
+    ///     assert_eq!(end, Ok(march));
+    /// }
+    /// ```
+    pub fn after_rounded(
+        self,
+        from: Timestamp,
+        period: Period,
+        boundary: Boundary,
+    ) -> Result<Timestamp, CalendarError> {
+        let (end, lacks_day) = self.local_after(from, period)?;
+        let last_day = if lacks_day && period.days == 0 {
+            end.date().pred_opt().ok_or(CalendarError::OutOfRange)?
+        } else {
+            self.local(self.instant(end)?)?.date()
+        };
+        self.end_of_date(last_day, boundary)
+    }
+
+    /// The local time one `period` after `from`, and whether its month lacks the day.
+    fn local_after(
+        self,
+        from: Timestamp,
+        period: Period,
+    ) -> Result<(NaiveDateTime, bool), CalendarError> {
         let local = self.local(from)?;
 
         // Months first, from the first day: every month has one.
@@ -189,7 +232,8 @@ impl Zone {
             .and_then(|first| first.checked_add_months(Months::new(period.months)));
         let month = month.ok_or(CalendarError::OutOfRange)?;
 
-        let moved = match month.with_day(local.day()) {
+        let same_day = month.with_day(local.day());
+        let moved = match same_day {
             Some(date) => NaiveDateTime::new(date, local.time()),
             None => start_of(
                 month
@@ -199,7 +243,7 @@ impl Zone {
         };
 
         let end = moved.checked_add_days(Days::new(u64::from(period.days)));
-        self.instant(end.ok_or(CalendarError::OutOfRange)?)
+        Ok((end.ok_or(CalendarError::OutOfRange)?, same_day.is_none()))
     }
 
     /// Returns the first instant after the month, quarter or year of `at`. An instant on
@@ -216,7 +260,10 @@ impl Zone {
     /// assert_eq!(Zone::UTC.end_of(may, Boundary::Quarter), Ok(july));
     /// ```
     pub fn end_of(self, at: Timestamp, boundary: Boundary) -> Result<Timestamp, CalendarError> {
-        let date = self.local(at)?.date();
+        self.end_of_date(self.local(at)?.date(), boundary)
+    }
+
+    fn end_of_date(self, date: NaiveDate, boundary: Boundary) -> Result<Timestamp, CalendarError> {
         let length = boundary.months();
         let elapsed = date.month0().checked_rem(length).unwrap_or_default();
         let remaining = Months::new(length.saturating_sub(elapsed));
@@ -373,6 +420,41 @@ mod tests {
                 zone.after(at(from), period.parse().unwrap()),
                 Ok(at(want)),
                 "{from} + {period}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_period_that_ended_with_its_month_is_not_rounded_to_the_next() {
+        for (zone, from, period, boundary, want) in [
+            ("UTC", "2026-01-28T10:00:00Z", "P1M", Boundary::Month, "2026-03-01T00:00:00Z"),
+            ("UTC", "2026-01-29T10:00:00Z", "P1M", Boundary::Month, "2026-03-01T00:00:00Z"),
+            ("UTC", "2026-01-30T10:00:00Z", "P1M", Boundary::Month, "2026-03-01T00:00:00Z"),
+            ("UTC", "2026-01-31T10:00:00Z", "P1M", Boundary::Month, "2026-03-01T00:00:00Z"),
+            ("UTC", "2024-01-29T10:00:00Z", "P1M", Boundary::Month, "2024-03-01T00:00:00Z"),
+            ("UTC", "2024-01-30T10:00:00Z", "P1M", Boundary::Month, "2024-03-01T00:00:00Z"),
+            ("UTC", "2024-02-29T10:00:00Z", "P1Y", Boundary::Month, "2025-03-01T00:00:00Z"),
+            // 31 June is missing: June ended, and with it the quarter.
+            ("UTC", "2026-03-31T10:00:00Z", "P3M", Boundary::Quarter, "2026-07-01T00:00:00Z"),
+            ("UTC", "2025-08-31T10:00:00Z", "P6M", Boundary::Quarter, "2026-04-01T00:00:00Z"),
+            ("UTC", "2026-05-31T10:00:00Z", "P6M", Boundary::Year, "2027-01-01T00:00:00Z"),
+            // A day after the end of the month is in the next one.
+            ("UTC", "2026-01-31T10:00:00Z", "P1M1D", Boundary::Month, "2026-04-01T00:00:00Z"),
+            // An instant on the boundary whose day exists lasts to the end of that month.
+            ("UTC", "2026-02-01T00:00:00Z", "P1M", Boundary::Month, "2026-04-01T00:00:00Z"),
+            (
+                "Europe/Berlin",
+                "2026-01-30T23:30:00Z",
+                "P1M",
+                Boundary::Month,
+                "2026-02-28T23:00:00Z",
+            ),
+        ] {
+            let zone: Zone = zone.parse().unwrap();
+            assert_eq!(
+                zone.after_rounded(at(from), period.parse().unwrap(), boundary),
+                Ok(at(want)),
+                "{from} + {period}, {boundary:?}"
             );
         }
     }

@@ -15,7 +15,7 @@ use crate::rules::work::DecisionBuilder;
 /// ```
 /// use loyalty_core::{
 ///     Account, Command, Context, Line, LineId, Order, OrderId, OrderState, Origin, OverRefund, Points,
-///     Program, Refund, RefundContent, RefundId, Status, decide,
+///     Program, Refund, RefundId, Status, decide,
 /// };
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (program, now) = (Program::default(), "2026-01-31T10:00:00Z".parse()?);
@@ -28,8 +28,7 @@ use crate::rules::work::DecisionBuilder;
 /// let paid = Command::RecordOrder {
 ///     order: id.clone(), snapshot: order.into(), status: Status::Paid, at: None, origin: Origin::Shop,
 /// };
-/// let refund =
-///     Refund { id: RefundId::new("R1")?, refunded: RefundContent::Amount("20.00".parse()?) };
+/// let refund = Refund::of_amount(RefundId::new("R1")?, "20.00".parse()?);
 /// let refunded = Command::RefundOrder {
 ///     order: id.clone(), refund, over_refund: OverRefund::Reject, at: None,
 /// };

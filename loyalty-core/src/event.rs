@@ -17,7 +17,7 @@ use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
 use crate::id::{AccountId, ActionId, LotId, OrderId, RedemptionId, TierId};
 use crate::lot::{Clawback, Lot, LotCredit};
-use crate::order::{Order, Origin, Pin, Refund, Status};
+use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
 use crate::tier::{ManualTier, TierChange};
 
@@ -164,6 +164,13 @@ pub enum Event {
         at: Timestamp,
         /// The source of the report.
         origin: Origin,
+        /// What the order was reported with as paid beyond its latest snapshot, if this
+        /// report changes that.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        paid: Option<HighestPaid>,
+        /// The time is the shop's own.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        dated: bool,
     },
     /// A shop reported a refund.
     OrderRefunded {

@@ -35,6 +35,13 @@ pub struct Overflow;
 #[derive(Clone, Debug)]
 pub struct Fraction(Repr);
 
+impl Default for Fraction {
+    /// Zero.
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 /// The representation: always `Narrow` if both numbers fit into 64 bits.
 #[derive(Clone, Debug)]
 enum Repr {

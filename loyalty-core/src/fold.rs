@@ -6,9 +6,11 @@
 //! private to it. All folds are total: an event that is not about the state leaves it as
 //! it is.
 
+use std::sync::Arc;
+
 use crate::account::{Absorption, Account, Usage};
 use crate::event::Event;
-use crate::order::OrderState;
+use crate::order::{OrderState, RecordedSnapshot};
 use crate::redemption::Redemption;
 
 impl Account {
@@ -236,6 +238,7 @@ impl OrderState {
     /// let at = |text: &str| text.parse::<Timestamp>().unwrap();
     /// let report = |status, text| Event::OrderRecorded {
     ///     order: id.clone(), snapshot: None, status, at: at(text), origin: Origin::Shop,
+    ///     paid: None, dated: true,
     /// };
     /// let mut order = OrderState::new(id.clone());
     /// order.evolve(&report(Status::Fulfilled, "2026-01-01T00:00:00Z"));
@@ -258,8 +261,16 @@ impl OrderState {
             Event::OrderCounted { counted, .. } => self.add_counts(counted),
             Event::OrderNamedGuest { guest, .. } => self.note_guest(*guest),
             Event::OrderPinned { pin, .. } => self.set_pin(pin),
-            Event::OrderRecorded { snapshot, status, at, origin, .. } => {
-                self.record(snapshot.as_ref(), *status, *at, *origin);
+            Event::OrderRecorded { snapshot, status, at, origin, paid, dated, .. } => {
+                if let Some(order) = snapshot {
+                    let (order, at) = (Arc::clone(order), *at);
+                    let (origin, dated) = (*origin, *dated);
+                    self.set_snapshot(RecordedSnapshot { order, at, origin, dated });
+                }
+                self.record_status(*status, *at);
+                if let Some(paid) = paid {
+                    self.set_highest_paid(paid);
+                }
             }
             Event::OrderRefunded { refund, .. } => self.add_refund(refund),
             Event::PointsAwarded { points, lot, counted, at, .. } => {

@@ -94,7 +94,10 @@ pub use id::{
 pub use ledger::{Ledger, ReplayError};
 pub use limit::Limit;
 pub use lot::{Lot, LotCredit};
-pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
+pub use order::{
+    Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundAmount, RefundContent,
+    RefundCurrency, Status,
+};
 pub use program::{Program, ProgramError};
 pub use query::{RewardOffer, as_of, due, next_due, reward_offers, tier_status};
 pub use redemption::Redemption;

@@ -1,5 +1,7 @@
 //! Facts about orders: snapshots, statuses, cancellations and refunds.
 
+mod highest_paid;
+mod refund;
 mod state;
 
 use std::collections::BTreeSet;
@@ -8,11 +10,13 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 
-use crate::amount::{Amount, AmountError, parse_decimal};
+use crate::amount::{Amount, AmountError, Money, parse_decimal};
 use crate::calendar::Timestamp;
 use crate::code::Code;
-use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
+use crate::id::{CategoryId, CheckoutId, LineId, ProductId};
 
+pub use highest_paid::{HighestPaid, PaidLine};
+pub use refund::{Refund, RefundAmount, RefundContent, RefundCurrency, RefundError};
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
 
 /// The status of an order. The furthest one reached since the last cancellation counts.
@@ -91,6 +95,14 @@ impl Quantity {
     /// Returns true if it is zero.
     pub const fn is_zero(&self) -> bool {
         self.thousandths == 0
+    }
+
+    /// The difference; zero if it would be negative.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            thousandths: self.thousandths.saturating_sub(other.thousandths).max(0),
+        }
     }
 
     /// The sum, clamped to the range.
@@ -195,6 +207,11 @@ impl Line {
         self
     }
 
+    /// The line as something paid for.
+    pub(crate) fn as_paid(&self) -> PaidLine {
+        PaidLine { quantity: self.quantity, amount: self.amount }
+    }
+
     /// Marks the line as a gift card, which never earns.
     ///
     /// # Example: a gift card earns nothing
@@ -264,6 +281,10 @@ pub struct Order {
     /// The checkout that became the order, if the shop names one.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub checkout: Option<CheckoutId>,
+    /// The total in the currency that the customer paid in, if that is not the shop's. Its
+    /// proportion to the total is the rate by which refunds are converted.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub presentment: Option<Money>,
 }
 
 /// A contradiction in a snapshot.
@@ -399,6 +420,15 @@ impl Order {
         self
     }
 
+    /// Sets the total in the currency that the customer paid in, if that is not the shop's.
+    /// All other amounts are in the shop's. Refunds can be in either, and say which:
+    /// [`RefundAmount::in_currency`].
+    #[must_use]
+    pub fn with_presentment(mut self, total: Money) -> Self {
+        self.presentment = Some(total);
+        self
+    }
+
     /// The same order with the sum of its parts as its total.
     fn sum_up(mut self) -> Result<Self, OrderError> {
         self.total = self.sum_of_parts().ok_or(OrderError::TooLarge)?;
@@ -465,61 +495,6 @@ impl Order {
     }
 }
 
-/// The content of a refund.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum RefundContent {
-    /// Money, of no line in particular. It reduces the whole basis by its share of the
-    /// total.
-    Amount(Amount),
-    /// Units of lines. They reduce the basis by their share of their lines. `amount` is
-    /// the money paid out for them, if the shop names it.
-    Lines {
-        /// The lines, each with the refunded units.
-        lines: Vec<(LineId, Quantity)>,
-        /// The money paid out, tax and shipping included.
-        amount: Option<Amount>,
-    },
-}
-
-/// One refund of an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Refund {
-    /// The shop's id, unique within the order.
-    pub id: RefundId,
-    /// Its content.
-    pub refunded: RefundContent,
-}
-
-impl Refund {
-    /// A refund of money, of no line in particular.
-    pub const fn of_amount(id: RefundId, amount: Amount) -> Self {
-        Self { id, refunded: RefundContent::Amount(amount) }
-    }
-
-    /// A refund of units of lines, at the share of each line that they are.
-    ///
-    /// # Example: one of two tins comes back
-    /// ```
-    /// use loyalty_core::*;
-    /// # let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
-    /// let tea = Line::new("1".parse()?, "29.90".parse()?).with_quantity(2.into());
-    /// let mut ledger = Ledger::new(Program::default());
-    /// ledger.record_order(&id, Order::new([tea])?, Status::Paid, now)?;
-    ///
-    /// let refund = Refund::of_lines("R1".parse()?, [("1".parse()?, 1.into())]);
-    /// ledger.refund(&id, refund, now)?;
-    /// assert_eq!(ledger.balance(now), Points::from(14)); // of 14.95
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn of_lines(id: RefundId, lines: impl IntoIterator<Item = (LineId, Quantity)>) -> Self {
-        let lines = lines.into_iter().collect();
-        Self { id, refunded: RefundContent::Lines { lines, amount: None } }
-    }
-}
-
 /// The source of a report. It sets the earning gate if the program names none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -558,6 +533,7 @@ mod tests {
             redeemed: Amount::ZERO,
             codes: Vec::new(),
             checkout: None,
+            presentment: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rejections: the results of commands that the rules do not allow.
 
-use crate::amount::{Amount, Points, Rate};
+use crate::amount::{Amount, Currency, Points, Rate};
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
@@ -32,6 +32,15 @@ pub enum Rejection {
     /// What a merge brought is no longer whole.
     #[error("points of the claim were spent, taken back or paid off debt since")]
     ClaimSpent,
+    /// The refund's currency is neither the shop's nor that of its order.
+    #[error("the refund's currency is neither the shop's nor the order's")]
+    CurrencyMismatch,
+    /// The order came in another currency than the shop's, and the refund names none.
+    #[error("the order is in {}: the refund must name its currency", order.code())]
+    CurrencyRequired {
+        /// The currency of the order.
+        order: Currency,
+    },
     /// The available points are not enough.
     #[error("{need} points are needed, but only {have} are available")]
     InsufficientPoints {
@@ -204,6 +213,8 @@ impl Rejection {
         match self {
             Self::ActionNotOpen { .. } => "action_not_open",
             Self::ClaimSpent => "claim_spent",
+            Self::CurrencyMismatch => "currency_mismatch",
+            Self::CurrencyRequired { .. } => "currency_required",
             Self::InsufficientPoints { .. } => "insufficient_points",
             Self::InvalidAmount { .. } => "invalid_amount",
             Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",

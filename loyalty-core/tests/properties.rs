@@ -20,9 +20,9 @@ use loyalty_core::proptest::{
     full_programs, histories, orders, programs, redeeming_histories, refunds, tags, tier_ids,
 };
 use loyalty_core::{
-    AdjustmentReason, Amount, Boundary, Command, Event, Ledger, Line, ManualTier, Order, OrderId,
-    Origin, OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundContent, RefundId,
-    Status, Timestamp, Zone,
+    AdjustmentReason, Amount, Boundary, Command, Event, Ledger, Line, LineId, ManualTier, Order,
+    OrderId, Origin, OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundAmount,
+    RefundContent, RefundCurrency, RefundId, Status, Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -115,6 +115,20 @@ fn order_of_100() -> Order {
     Order { lines: vec![line], total: amount, ..Order::default() }
 }
 
+/// Money in the shop's currency, whichever the order came in.
+fn in_shop_currency(amount: Amount) -> RefundContent {
+    RefundContent::Amount(RefundAmount::new(amount).in_currency(RefundCurrency::Shop))
+}
+
+/// The order with three units of another line.
+fn with_line_gone(order: &Order, amount: Amount) -> Order {
+    let mut order = order.clone();
+    let line = Line::new(LineId::new("gone").unwrap(), amount).with_quantity(Quantity::from(3));
+    order.total = order.total.checked_add(amount).unwrap();
+    order.lines.push(line);
+    order
+}
+
 /// A program under which a balance soon ends by inactivity.
 fn inactivity_program() -> Program {
     Program::from_json(r#"{"expiry": {"inactivity": {"after": "P5D"}}}"#).unwrap()
@@ -146,7 +160,7 @@ proptest! {
         let mut cuts: Vec<i64> = cuts.iter().map(|cut| i64::try_from(cut.index(usize::try_from(whole + 1).unwrap())).unwrap()).collect();
         cuts.extend([0, whole]);
         cuts.sort_unstable();
-        let amount = |parts: i64| RefundContent::Amount(Amount::from_ten_thousandths(parts).unwrap());
+        let amount = |parts: i64| in_shop_currency(Amount::from_ten_thousandths(parts).unwrap());
         let slices: Vec<_> = cuts.windows(2).enumerate().map(|(index, cut)| {
             let [from, to] = cut else { unreachable!() };
             refund(&format!("slice{index}"), amount(to - from))
@@ -186,7 +200,7 @@ proptest! {
         let end = if cancels || keeps || order.total.is_zero() {
             Command::CancelOrder { order: id(), at: None }
         } else {
-            refund_command(refund("all", RefundContent::Amount(order.total)))
+            refund_command(refund("all", in_shop_currency(order.total)))
         };
         ledger.execute(&end, now()).unwrap();
         prop_assert_eq!(ledger.balance(now()), Points::ZERO);
@@ -199,6 +213,7 @@ proptest! {
         order in orders(),
         fitting in orders().prop_flat_map(|other| refunds(id(), Arc::new(other))),
         early in any::<bool>(),
+        (gone, returned) in (proptest::option::of(amounts()), 0..4_u16),
         tags in tags(),
         tier in proptest::option::of(tier_ids()),
     ) {
@@ -208,18 +223,29 @@ proptest! {
             let _unknown = ledger.execute(&Command::SetTier(Some(ManualTier { id, until: None })), now());
         }
 
-        let report = record(order.clone(), Status::Completed);
+        // Perhaps a line was edited away after the order was paid.
+        let as_paid = gone.map(|amount| with_line_gone(&order, amount));
+        let reports: Vec<_> = as_paid.iter().chain([&order]).collect();
+        let report = |ledger: &mut Ledger| {
+            for order in &reports {
+                ledger.execute(&record((*order).clone(), Status::Completed), now()).unwrap();
+            }
+        };
         if !early {
-            ledger.execute(&report, now()).unwrap();
+            report(&mut ledger);
         }
 
+        let of_gone = (LineId::new("gone").unwrap(), Quantity::from(returned));
+        let of_gone = Refund::of_lines(RefundId::new("gone").unwrap(), [of_gone]);
+        let of_gone = as_paid.iter().map(|_| of_gone.clone());
+
         let execute = |refund: &Refund| ledger.execute(&refund_command(refund.clone()), now()).is_ok();
-        let accepted: Vec<_> = fitting.into_iter().filter(execute).collect();
-        ledger.execute(&report, now()).unwrap();
+        let accepted: Vec<_> = fitting.into_iter().chain(of_gone).filter(execute).collect();
+        report(&mut ledger);
 
         let state = ledger.orders().get(&id()).unwrap();
         let actual = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: as_paid.as_ref(), refunds: &accepted, tags: &tags, tier: tier.as_ref(), at: now() };
         let (exact, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(model::rational(&actual.exact.to_string()), exact, "{}", actual);
         prop_assert_eq!(actual.points.get(), points, "{}", actual);
@@ -251,7 +277,7 @@ proptest! {
         let refunds = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
         ledger.execute(&record(order.clone(), Status::Completed), now()).unwrap();
         ledger.execute(&refund_command(refunds[0].clone()), now()).unwrap();
-        let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
+        let facts = model::OrderFacts { order: &order, as_paid: None, refunds: &refunds, tags: ledger.tags(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(ledger.balance(now()).get(), points);
 
@@ -403,9 +429,10 @@ fn extreme_refunds() -> impl Strategy<Value = RefundContent> {
     let line = (0..6_u8, extreme_quantities())
         .prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
     prop_oneof![
-        extreme_amounts().prop_map(RefundContent::Amount),
-        (vec(line, 0..4), proptest::option::of(extreme_amounts()))
-            .prop_map(|(lines, amount)| RefundContent::Lines { lines, amount }),
+        extreme_amounts().prop_map(|amount| RefundContent::Amount(amount.into())),
+        (vec(line, 0..4), proptest::option::of(extreme_amounts())).prop_map(|(lines, amount)| {
+            RefundContent::Lines { lines, amount: amount.map(Into::into) }
+        }),
     ]
 }
 

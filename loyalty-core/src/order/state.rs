@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{Order, Origin, Refund, RefundContent, Status};
+use super::{HighestPaid, Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::counts::{Counts, CountsDelta};
@@ -52,6 +52,9 @@ pub struct OrderState {
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     refunds: BTreeMap<RefundId, RefundContent>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "HighestPaid::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "paid"))]
+    highest_paid: HighestPaid,
     pin: Option<Pin>,
     posted: PostedPoints,
     /// Points credited to the account's non-expiring lot, by instant, less clawbacks.
@@ -78,6 +81,9 @@ pub struct RecordedSnapshot {
     pub at: Timestamp,
     /// Its source.
     pub origin: Origin,
+    /// Its time is the shop's own. An older report can still come.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub dated: bool,
 }
 
 #[cfg(feature = "json")]
@@ -189,6 +195,7 @@ impl OrderState {
             status_times: BTreeMap::new(),
             cancelled_at: None,
             refunds: BTreeMap::new(),
+            highest_paid: HighestPaid::default(),
             pin: None,
             posted: PostedPoints::default(),
             non_expiring: BTreeMap::new(),
@@ -248,6 +255,11 @@ impl OrderState {
     /// The refunds by their ids.
     pub fn refunds(&self) -> &BTreeMap<RefundId, RefundContent> {
         &self.refunds
+    }
+
+    /// What it was reported with as paid, as far as the latest snapshot has less.
+    pub fn highest_paid(&self) -> &HighestPaid {
+        &self.highest_paid
     }
 
     /// Its points in the account's non-expiring lot, which does not track orders, by
@@ -337,21 +349,16 @@ impl OrderState {
             .is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
     }
 
-    /// Records a report: its status, and the snapshot if there is a new one.
-    pub(crate) fn record(
-        &mut self,
-        snapshot: Option<&Arc<Order>>,
-        status: Status,
-        at: Timestamp,
-        origin: Origin,
-    ) {
-        match (snapshot, &mut self.snapshot) {
-            (Some(order), _) => {
-                self.snapshot = Some(RecordedSnapshot { order: Arc::clone(order), at, origin });
-            }
+    /// Sets the latest snapshot.
+    pub(crate) fn set_snapshot(&mut self, recorded: RecordedSnapshot) {
+        self.snapshot = Some(recorded);
+    }
+
+    /// Records the status of a report.
+    pub(crate) fn record_status(&mut self, status: Status, at: Timestamp) {
+        if let Some(recorded) = &mut self.snapshot {
             // The same content again, later: only its time moves.
-            (None, Some(recorded)) => recorded.at = recorded.at.max(at),
-            (None, None) => {}
+            recorded.at = recorded.at.max(at);
         }
 
         let times = self
@@ -360,6 +367,11 @@ impl OrderState {
             .or_insert(StatusTimes { first: at, last: at });
         times.first = times.first.min(at);
         times.last = times.last.max(at);
+    }
+
+    /// Sets what reports as paid had more of than the latest snapshot.
+    pub(crate) fn set_highest_paid(&mut self, paid: &HighestPaid) {
+        self.highest_paid = paid.clone();
     }
 
     /// Records a cancellation.

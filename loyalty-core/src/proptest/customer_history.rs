@@ -20,7 +20,7 @@ use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
 use crate::event::AdjustmentReason;
 use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
-use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
+use crate::order::{Line, Order, Origin, Quantity, Refund, RefundAmount, RefundContent, Status};
 use crate::program::Program;
 use crate::tier::ManualTier;
 
@@ -161,7 +161,8 @@ enum StepTemplate {
     /// A complete command.
     Command(Command),
     /// A refund of some percent of an order's total, or of units of one of its lines.
-    Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)> },
+    /// It can say the part of its money that is shipping, or the money of its units.
+    Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)>, says_parts: bool },
     /// A redemption of one of the program's rewards, with a number of steps if it is variable.
     Redeem { reward: Index, steps: u32 },
     /// A change of an earlier redemption.
@@ -220,10 +221,8 @@ fn order_reports(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemp
 fn refunds() -> impl Strategy<Value = StepTemplate> {
     let percent = prop_oneof![Just(100_i64), 1..100_i64];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
-    (order_ids(), percent, units).prop_map(|(order, percent, units)| StepTemplate::Refund {
-        order,
-        percent,
-        units,
+    (order_ids(), percent, units, any::<bool>()).prop_map(|(order, percent, units, says_parts)| {
+        StepTemplate::Refund { order, percent, units, says_parts }
     })
 }
 
@@ -274,10 +273,10 @@ fn actions(vocabulary: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> 
 
 fn redemptions() -> impl Strategy<Value = StepTemplate> {
     let update = prop_oneof![
-        order_ids().prop_map(RedemptionUpdate::Claim),
-        order_ids().prop_map(RedemptionUpdate::Release),
-        Just(RedemptionUpdate::Cancel),
-        Just(RedemptionUpdate::Use),
+        3 => order_ids().prop_map(RedemptionUpdate::Claim),
+        3 => order_ids().prop_map(RedemptionUpdate::Release),
+        1 => Just(RedemptionUpdate::Cancel),
+        1 => Just(RedemptionUpdate::Use),
     ];
     prop_oneof![
         1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| StepTemplate::Redeem { reward, steps }),
@@ -402,8 +401,8 @@ impl<'a> CommandBuilder<'a> {
 
         let mut command = match template {
             StepTemplate::Command(command) => command.clone(),
-            StepTemplate::Refund { order, percent, units } => {
-                self.refund(order, *percent, units.as_ref())?
+            StepTemplate::Refund { order, percent, units, says_parts } => {
+                self.refund(order, *percent, units.as_ref(), *says_parts)?
             }
             StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
             StepTemplate::UpdateRedemption { which, update } => {
@@ -434,6 +433,7 @@ impl<'a> CommandBuilder<'a> {
         id: &OrderId,
         percent: i64,
         units: Option<&(Index, Quantity)>,
+        says_parts: bool,
     ) -> Option<Command> {
         self.refunds = self.refunds.checked_add(1)?;
         let reported = self.reported_orders.get_mut(id);
@@ -442,16 +442,21 @@ impl<'a> CommandBuilder<'a> {
                 let line = pick_from(&order.lines, *pick)?;
                 RefundContent::Lines {
                     lines: vec![(line.id.clone(), line.quantity.min(*units))],
-                    amount: None,
+                    amount: if says_parts {
+                        Some(percent_of(line.amount, percent)?.into())
+                    } else {
+                        None
+                    },
                 }
             }
             (Some((order, refunded)), None) => {
                 let amount =
                     percent_of(order.total, percent)?.min(order.total.checked_sub(*refunded)?);
                 *refunded = refunded.checked_add(amount)?;
-                RefundContent::Amount(amount)
+                let shipping = if says_parts { order.shipping.min(amount) } else { Amount::ZERO };
+                RefundContent::Amount(RefundAmount::new(amount).with_shipping(shipping).ok()?)
             }
-            (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?)),
+            (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?).into()),
         };
 
         let refund = Refund {

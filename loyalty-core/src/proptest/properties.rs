@@ -246,8 +246,11 @@ fn expected_expiry(lot: &LotCredit, expiry: Expiry, zone: Zone) -> Option<Timest
     let Expiry::PerLot { after, round_up_to } = expiry else {
         return None;
     };
-    let end = zone.after(lot.earned_at, after).ok()?;
-    round_up_to.map_or(Some(end), |boundary| zone.end_of(end, boundary).ok())
+    let end = match round_up_to {
+        Some(boundary) => zone.after_rounded(lot.earned_at, after, boundary),
+        None => zone.after(lot.earned_at, after),
+    };
+    end.ok()
 }
 
 fn just_before(at: Timestamp) -> Option<Timestamp> {

@@ -30,7 +30,7 @@ use crate::context::Decision;
 use crate::discount::{Cart, PriceRule, Stacking};
 use crate::id::{OrderId, RefundId, Tag};
 use crate::ledger::Ledger;
-use crate::order::{Order, Origin, Quantity, Refund, RefundContent, Status};
+use crate::order::{Order, Origin, Quantity, Refund, RefundAmount, RefundContent, Status};
 use crate::program::Program;
 use crate::rejection::Rejection;
 
@@ -135,7 +135,11 @@ enum OrderFact {
     Refund {
         percent: i64,
         units: Option<(Index, Quantity)>,
+        /// It says how much of its money is shipping; for units, it says its money.
+        says_parts: bool,
     },
+    /// A refund of a unit of the other line.
+    RefundExtraLine,
     Cancel,
 }
 
@@ -145,7 +149,9 @@ fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
     let fact = prop_oneof![
         3 => (prop::bool::weighted(0.2), status).prop_map(|(extra_line, status)| OrderFact::Report { extra_line, status }),
-        2 => (1..=100_i64, units).prop_map(|(percent, units)| OrderFact::Refund { percent, units }),
+        2 => (1..=100_i64, units, any::<bool>())
+            .prop_map(|(percent, units, says_parts)| OrderFact::Refund { percent, units, says_parts }),
+        1 => Just(OrderFact::RefundExtraLine),
         1 => Just(OrderFact::Cancel),
     ];
 
@@ -185,8 +191,16 @@ fn fitting_commands(
                 report(&with_extra_line(order)?, *status, at)?
             }
             OrderFact::Cancel => Command::CancelOrder { order: order_id()?, at },
-            OrderFact::Refund { percent, units } => {
-                let refunded = build_refunded(order, *percent, units.as_ref())?;
+            // Two of them would exceed a line of one unit.
+            OrderFact::RefundExtraLine => {
+                let units = order.lines.first()?.quantity.min(Quantity::ONE);
+                let line = ("more".parse().ok()?, units);
+                let refund = Refund::of_lines(RefundId::new("more").ok()?, [line]);
+                let over_refund = OverRefund::Reject;
+                Command::RefundOrder { order: order_id()?, refund, over_refund, at }
+            }
+            OrderFact::Refund { percent, units, says_parts } => {
+                let refunded = build_refunded(order, *percent, units.as_ref(), *says_parts)?;
                 let refund = Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded };
                 let command = Command::RefundOrder {
                     order: order_id()?,
@@ -219,14 +233,19 @@ fn build_refunded(
     order: &Order,
     percent: i64,
     units: Option<&(Index, Quantity)>,
+    says_parts: bool,
 ) -> Option<RefundContent> {
     let Some((pick, units)) = units else {
-        return customer_history::percent_of(order.total, percent).map(RefundContent::Amount);
+        let amount = customer_history::percent_of(order.total, percent)?;
+        let shipping = if says_parts { order.shipping.min(amount) } else { Amount::ZERO };
+        let refunded = RefundAmount::new(amount).with_shipping(shipping).ok()?;
+        return Some(RefundContent::Amount(refunded));
     };
     let line = pick_from(&order.lines, *pick)?;
+    let amount = customer_history::percent_of(line.amount, percent)?;
     Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), line.quantity.min(*units))],
-        amount: None,
+        amount: says_parts.then(|| amount.into()),
     })
 }
 
@@ -323,12 +342,13 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
         let total = RefundContent::Amount(
             slices
                 .iter()
-                .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?,
+                .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?
+                .into(),
         );
         let refund = |(number, part): &(usize, Amount)| {
             Some(Refund {
                 id: RefundId::new(format!("r{number}")).ok()?,
-                refunded: RefundContent::Amount(*part),
+                refunded: RefundContent::Amount((*part).into()),
             })
         };
 

@@ -12,7 +12,7 @@ use super::rewards::{redemption_commands, redemption_terms, rewards};
 use super::values::{
     amounts, categories, ids, instant_at_hour, instants, products, rates, tags, tier_ids,
 };
-use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::amount::{Amount, Currency, Money, Points, Rate, Rounding};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
@@ -20,7 +20,9 @@ use crate::event::AdjustmentReason;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, RuleId, TierId};
 use crate::ledger::Ledger;
 use crate::limit::{Limit, Quota, Span};
-use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
+use crate::order::{
+    Line, Order, Origin, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
+};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
     EarningConditions, EarningFormula, EarningRule, EligibilityConditions, EntryReward, Expiry,
@@ -316,15 +318,17 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
     })
 }
 
-/// Generates orders whose total is the sum of its parts, up to a cent.
+/// Generates orders whose total is the sum of its parts, up to a cent. Some came in another
+/// currency.
 pub fn orders() -> impl Strategy<Value = Order> {
     let charges = (amounts(), any::<bool>(), prop_oneof![Just(Amount::ZERO), amounts()]);
     let difference = select(&[-100_i64, 0, 0, 0, 100][..]);
     let redeemed = select(&[0_i64, 0, 0, 10, 3, 1][..]);
-    let order = (lines(), charges, difference, redeemed, of(instants()));
+    let placed = (of(instants()), weighted(0.15, 1..30_u8));
+    let order = (lines(), charges, difference, redeemed, placed);
     order.prop_filter_map(
         "totals add up",
-        |(lines, (tax, taxes_included, shipping), difference, redeemed, placed_at)| {
+        |(lines, (tax, taxes_included, shipping), difference, redeemed, (placed_at, factor))| {
             let order = Order {
                 placed_at,
                 lines,
@@ -339,9 +343,12 @@ pub fn orders() -> impl Strategy<Value = Order> {
             let total = sum.ten_thousandths().saturating_add(difference).max(0);
             let redeemed =
                 Amount::from_ten_thousandths(total.checked_div(redeemed).unwrap_or(0)).ok()?;
+            let paid = total.checked_mul(i64::from(factor.unwrap_or_default()))?;
+            let paid = Money::new(Amount::from_ten_thousandths(paid).ok()?, Currency::ZAR);
             let order = Order {
                 total: Amount::from_ten_thousandths(total).ok()?,
                 redeemed,
+                presentment: factor.map(|_| paid).filter(|_| total > 0),
                 ..order
             };
             order.validate(2).ok().map(|()| order)
@@ -349,12 +356,34 @@ pub fn orders() -> impl Strategy<Value = Order> {
     )
 }
 
-/// Generates refunds by amount and by line that an order allows together.
+/// A refund before its order is known.
+#[derive(Clone, Debug)]
+struct RefundTemplate {
+    /// It is one of so many equal parts of the order, or of its line.
+    parts: i64,
+    /// The line of which units come back, if any, and whether with money.
+    line: Option<(Index, bool)>,
+    /// It says its part that is shipping, and the one that is tax.
+    says: [bool; 2],
+    /// It is in the shop's currency, if the order came in another one.
+    in_shop_currency: bool,
+}
+
+fn refund_templates() -> impl Strategy<Value = RefundTemplate> {
+    let line = prop_oneof![
+        (1..=100_i64).prop_map(|parts| (parts, None)),
+        (1..=4_i64, any::<Index>(), any::<bool>())
+            .prop_map(|(parts, line, has_amount)| (parts, Some((line, has_amount)))),
+    ];
+    (line, any::<[bool; 2]>(), any::<bool>()).prop_map(|((parts, line), says, in_shop_currency)| {
+        RefundTemplate { parts, line, says, in_shop_currency }
+    })
+}
+
+/// Generates refunds that an order allows together: by amount, by line and by both, with their
+/// parts, and in the order's currency.
 pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refund>> {
-    let by_amount = (1..=100_i64).prop_map(|percent| (percent, None));
-    let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
-        .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
-    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
+    vec(refund_templates(), 0..4).prop_map(move |templates| {
         let mut ledger = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
@@ -366,7 +395,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
         };
         let recorded = ledger.execute(&record, instant_at_hour(0));
 
-        let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
+        let templates = templates.iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, template)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
@@ -384,20 +413,43 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
     })
 }
 
-fn build_refunded(order: &Order, template: (i64, Option<(Index, bool)>)) -> Option<RefundContent> {
-    let part_of = |amount: Amount, parts: i64| {
-        Amount::from_ten_thousandths(amount.ten_thousandths().checked_div(parts)?).ok()
-    };
-    let (parts, Some((index, has_amount))) = template else {
-        return part_of(order.total, template.0).map(RefundContent::Amount);
+fn build_refunded(order: &Order, template: &RefundTemplate) -> Option<RefundContent> {
+    let Some((index, has_amount)) = template.line else {
+        return build_amount(order, order.total, template).map(RefundContent::Amount);
     };
     let line = order.lines.get(index.index(order.lines.len().max(1)))?;
-    let units = rust_decimal::Decimal::new(line.quantity.thousandths().checked_div(parts)?, 3);
-    let amount = if has_amount { Some(part_of(line.amount, parts)?) } else { None };
+    let amount = if has_amount { Some(build_amount(order, line.amount, template)?) } else { None };
     Some(RefundContent::Lines {
-        lines: vec![(line.id.clone(), Quantity::new(units).ok()?)],
+        lines: vec![(line.id.clone(), part_of_units(line, template.parts)?)],
         amount,
     })
+}
+
+fn part_of_units(line: &Line, parts: i64) -> Option<Quantity> {
+    let units = line.quantity.thousandths().checked_div(parts)?;
+    Quantity::new(rust_decimal::Decimal::new(units, 3)).ok()
+}
+
+/// A part of an amount of the order, with what the template says of it.
+fn build_amount(order: &Order, whole: Amount, template: &RefundTemplate) -> Option<RefundAmount> {
+    let part = |amount: Amount| amount.ten_thousandths().checked_div(template.parts);
+    let (currency, factor) = match order.presentment {
+        None => (RefundCurrency::Unnamed, 1),
+        Some(_) if template.in_shop_currency => (RefundCurrency::Shop, 1),
+        Some(paid) => {
+            let total = order.total.ten_thousandths();
+            let factor = paid.amount().ten_thousandths().checked_div(total)?;
+            (RefundCurrency::Order(paid.currency()), factor)
+        }
+    };
+    let convert = |parts: i64| Amount::from_ten_thousandths(parts.checked_mul(factor)?).ok();
+
+    let amount = part(whole)?;
+    let shipping = if template.says[0] { part(order.shipping)?.min(amount) } else { 0 };
+    let tax = part(order.tax)?.min(amount.checked_sub(shipping)?);
+    let refunded = RefundAmount::new(convert(amount)?).in_currency(currency);
+    let refunded = refunded.with_shipping(convert(shipping)?).ok()?;
+    if template.says[1] { refunded.with_tax(convert(tax)?).ok() } else { Some(refunded) }
 }
 
 /// Generates dated facts of one order that are valid in any sequence: reports of one or two
@@ -416,8 +468,11 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
             vec(instants(), 4),
             vec(instants(), 0..3),
         );
+        let edited = refunds_of_edited_lines(&order, &grown);
 
-        (reports, timed).prop_map(move |(reports, (refunds, refunded_at, cancelled_at))| {
+        (reports, timed, edited).prop_map(move |(reports, timed, edited)| {
+            let (refunds, refunded_at, cancelled_at) = timed;
+            let refunds = [refunds, edited].concat();
             let order_id = || id.clone();
             let report = |(grows, status, at, plugin)| {
                 let snapshot = Arc::clone(if grows { &grown } else { &order });
@@ -443,12 +498,39 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
     })
 }
 
+/// Generates refunds of units of lines that only the larger order has.
+fn refunds_of_edited_lines(
+    order: &Arc<Order>,
+    grown: &Arc<Order>,
+) -> impl Strategy<Value = Vec<Refund>> + use<> {
+    let (order, grown) = (Arc::clone(order), Arc::clone(grown));
+    vec(1..=4_i64, 0..2).prop_map(move |parts| {
+        let extra = grown.lines.iter().filter(|line| order.line(&line.id).is_none());
+        let refund = |(line, parts): (&Line, i64)| {
+            let id = RefundId::new(format!("of-{}", line.id)).ok()?;
+            Some(Refund::of_lines(id, [(line.id.clone(), part_of_units(line, parts)?)]))
+        };
+        extra.zip(parts).filter_map(refund).collect()
+    })
+}
+
 /// Returns the order with more lines. Facts that were valid for it remain valid.
 fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
+    let before = order.total;
     for (index, mut line) in more.into_iter().enumerate() {
         line.id = LineId::new(format!("more{index}")).ok()?;
         order.total = order.total.checked_add(line.amount)?;
         order.lines.push(line);
+    }
+    if let Some(paid) = order.presentment {
+        // At the same rate.
+        let factor = paid
+            .amount()
+            .ten_thousandths()
+            .checked_div(before.ten_thousandths())?;
+        let paid = order.total.ten_thousandths().checked_mul(factor)?;
+        let paid = Amount::from_ten_thousandths(paid).ok()?;
+        order.presentment = Some(Money::new(paid, Currency::ZAR));
     }
     order.validate(2).ok().map(|()| order)
 }

@@ -6,7 +6,9 @@ use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::Command;
 use crate::ledger::Ledger;
-use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
+use crate::order::{
+    Line, Order, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
+};
 
 /// The steps of a counterexample. Its text has one numbered line for each step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,6 +195,7 @@ fn describe_line(line: &Line) -> String {
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
     match &refund.refunded {
         RefundContent::Amount(amount) => {
+            let amount = describe_amount(amount);
             format!("{amount} of order {order} is refunded (refund {})", refund.id)
         }
         RefundContent::Lines { lines, amount } => {
@@ -200,7 +203,8 @@ fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
                 .iter()
                 .map(|(line, units)| format!("{units} of line {line}"))
                 .collect();
-            let paid = amount.map_or_else(String::new, |amount| format!(", {amount} paid back"));
+            let paid = amount.as_ref().map(describe_amount);
+            let paid = paid.map_or_else(String::new, |amount| format!(", {amount} paid back"));
             format!(
                 "{} of order {order} is returned{paid} (refund {})",
                 lines.join(" and "),
@@ -208,4 +212,19 @@ fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
             )
         }
     }
+}
+
+/// The money of a refund, with its parts.
+fn describe_amount(refunded: &RefundAmount) -> String {
+    let mut text = refunded.amount().to_string();
+    if let RefundCurrency::Order(currency) = refunded.currency() {
+        let _infallible = write!(text, " {}", currency.code());
+    }
+    if !refunded.shipping().is_zero() {
+        let _infallible = write!(text, ", {} of it shipping", refunded.shipping());
+    }
+    if let Some(tax) = refunded.tax() {
+        let _infallible = write!(text, ", {tax} of it tax");
+    }
+    text
 }

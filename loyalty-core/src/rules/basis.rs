@@ -1,10 +1,10 @@
 //! The basis of an order: the money of it that a program's rules look at.
 //!
-//! Lines less their refunded units, and tax and shipping if the program counts them.
-//! Refunds by amount and the part paid with a reward leave a share of it. Everything here
-//! is an exact fraction.
+//! Lines less what refunds took off them, and tax and shipping if the program counts them.
+//! Money refunded for all goods and the part paid with a reward leave a share of it.
+//! Everything here is an exact fraction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
@@ -13,7 +13,7 @@ use crate::explain::{Exclusion, LineBasis, RemainingBasis};
 use crate::id::{CategoryId, ProductId};
 use crate::order::{Allowance, Line, Order, OrderState, Pin, Quantity};
 use crate::program::{EarningFormula, EarningRule, Program, RuleSet};
-use crate::rules::refund;
+use crate::rules::refund::{ReturnedGoods, View};
 
 /// A rule that applies to an order, with its index in the program.
 pub(super) struct ApplicableRule<'a> {
@@ -103,8 +103,9 @@ impl<'a> ApplicableRule<'a> {
                 Fraction::from_points(points).times(items.unwrap_or(&Fraction::ZERO))?
             }
             EarningFormula::PerOrder(_)
-                if self.rule.when.is_scoped()
-                    && !basis.has_line(|share| share.rules.contains(self.index)) =>
+                if !basis.has_goods(|share| {
+                    !self.rule.when.is_scoped() || share.rules.contains(self.index)
+                }) =>
             {
                 Fraction::ZERO
             }
@@ -132,19 +133,24 @@ pub(super) struct OrderBasis<'a> {
     lines: Vec<BasisLine<'a>>,
     /// The share of the lines that is not tax.
     net: Fraction,
-    /// Tax and shipping, if they count.
-    extras: Fraction,
+    /// Tax on top of the lines, if it counts, less what refunds of lines took off it.
+    tax: Fraction,
+    /// What is left of the shipping, if it counts.
+    shipping: Fraction,
     pub(super) extras_amount: Amount,
-    /// The share left after refunds by amount and the redeemed part: 1 without any.
+    /// The share left of lines and tax after refunds that all goods bear and the redeemed
+    /// part: 1 without any.
     remaining_share: Fraction,
     pub(super) remaining: Option<RemainingBasis>,
 }
 
-/// A line with its refunded units.
+/// A line with what came back of it.
 pub(super) struct BasisLine<'a> {
     pub(super) line: &'a Line,
     /// Its amount, in ten-thousandths.
     cost: i64,
+    /// What refunds of the line left of the amount. `None` if there are none.
+    kept: Option<Fraction>,
     refunded: Quantity,
     excluded: Option<Exclusion>,
     /// The rules that name its product or one of its categories.
@@ -161,43 +167,58 @@ impl<'a> OrderBasis<'a> {
         refunds: bool,
     ) -> Result<Self, Overflow> {
         let basis = &program.definition().basis;
-        let units = if refunds { refund::refunded_units(state) } else { BTreeMap::new() };
+        let redeemed = if basis.redeemed { Amount::ZERO } else { order.redeemed };
+        let returned = if refunds && !state.refunds().is_empty() {
+            let view = View { redeemed, tax_is_goods: basis.tax };
+            Some(ReturnedGoods::new(state, order, view)?)
+        } else {
+            None
+        };
+
         let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
         let net = if taxed { untaxed_share(order)? } else { Fraction::ONE };
-        let share = |line: &'a Line| BasisLine {
-            line,
-            cost: line.amount.ten_thousandths(),
-            refunded: units.get(&line.id).copied().unwrap_or_default(),
-            excluded: find_exclusion(line, program),
-            rules: program.rules_for(line),
-            excluded_from_base: false,
-        };
-        let lines = order.lines.iter().map(share).collect();
-        let mut extras_amount = Amount::ZERO;
-        for (counts, amount) in
-            [(basis.tax && !order.taxes_included, order.tax), (basis.shipping, order.shipping)]
-        {
-            if counts {
-                extras_amount = extras_amount.checked_add(amount).ok_or(Overflow)?;
-            }
+        let mut lines = Vec::with_capacity(order.lines.len());
+        for line in &order.lines {
+            let cost = line.amount.ten_thousandths();
+            let back = returned.as_ref().and_then(|returned| returned.line(&line.id));
+            lines.push(BasisLine {
+                line,
+                cost,
+                kept: back.map(|back| back.keep(cost)).transpose()?,
+                refunded: back.map(|back| back.units).unwrap_or_default(),
+                excluded: find_exclusion(line, program),
+                rules: program.rules_for(line),
+                excluded_from_base: false,
+            });
         }
-        let extras = Fraction::from_amount(extras_amount);
+
+        let counted = |counts: bool, amount| if counts { amount } else { Amount::ZERO };
+        let tax = counted(basis.tax && !order.taxes_included, order.tax);
+        let shipping = counted(basis.shipping, order.shipping);
         let mut whole = Self {
             lines,
             net,
-            extras,
-            extras_amount,
+            tax: Fraction::from_amount(tax),
+            shipping: Fraction::from_amount(shipping),
+            extras_amount: tax.checked_add(shipping).ok_or(Overflow)?,
             remaining_share: Fraction::ONE,
             remaining: None,
         };
-        let refunded = if refunds { refund::refunded_by_amount(state) } else { Amount::ZERO };
-        whole.deduct_money(refunded, order, program)?;
+        whole.deduct_money(returned.as_ref(), order, redeemed)?;
         Ok(whole)
     }
 
     /// The whole basis.
     pub(super) fn total(&self) -> Result<Fraction, Overflow> {
-        self.sum(|_| true)?.plus(&self.extras)?.times(&self.remaining_share)
+        self.with_extras(self.sum(|_| true)?)
+    }
+
+    /// What is left of lines, with tax and shipping.
+    fn with_extras(&self, lines: Fraction) -> Result<Fraction, Overflow> {
+        lines
+            .plus(&self.tax)?
+            .times(&self.remaining_share)?
+            .plus(&self.shipping)
     }
 
     /// The part of the basis left to rules without products and categories, after rules
@@ -216,43 +237,57 @@ impl<'a> OrderBasis<'a> {
             .iter_mut()
             .for_each(|share| share.excluded_from_base = share.rules.intersects(&replacing));
         if self.lines.iter().any(|share| share.excluded_from_base) {
-            self.sum(|share| !share.excluded_from_base)?
-                .plus(&self.extras)?
-                .times(&self.remaining_share)
+            self.with_extras(self.sum(|share| !share.excluded_from_base)?)
         } else {
             Ok(total.clone())
         }
     }
 
-    /// Deducts refunds by amount and the part paid with a reward, as a share of what is
-    /// left of the basis:
+    /// Deducts money that all goods bear and the part paid with a reward, as a share of
+    /// what is left of lines and tax:
     ///
-    /// `remaining_share = ((total - redeemed) / total * current - refunded / total *
-    /// original) / current`
+    /// `remaining_share = ((total - redeemed) / total * current - share * original) /
+    /// current`
     ///
-    /// `original` is the basis before any refund, `current` the basis less refunded
-    /// units. Of a total of 100, all of it basis, 20 paid with a reward and 30 refunded
-    /// by amount leave a share of 0.5. If units worth 40 are refunded as well, `current`
-    /// is 60 and `0.8 * 60 - 30 = 18` of it remain: a share of 0.3.
+    /// `original` is the basis before any refund, `current` the basis less what refunds of
+    /// lines took, `share` the part of the goods that is refunded by amount. Of a total of
+    /// 100, all of it basis, 20 paid with a reward and 30 refunded by amount leave a share
+    /// of 0.5. If units worth 40 are refunded as well, `current` is 60 and `0.8 * 60 - 30 =
+    /// 18` of it remain: a share of 0.3. Shipping has a share of its own.
     fn deduct_money(
         &mut self,
-        refunded: Amount,
+        returned: Option<&ReturnedGoods<'_>>,
         order: &Order,
-        program: &Program,
+        redeemed: Amount,
     ) -> Result<(), Overflow> {
-        let redeemed =
-            if program.definition().basis.redeemed { Amount::ZERO } else { order.redeemed };
-        if refunded.is_zero() && redeemed.is_zero() {
+        let returned = returned.filter(|returned| !returned.money.is_zero());
+        if returned.is_none() && redeemed.is_zero() {
             return Ok(());
         }
+
         let counted = self.lines.iter().filter(|share| share.excluded.is_none());
         let original = counted.fold(0, |sum: i64, share| sum.saturating_add(share.cost));
-        let original = Fraction::new(original, 10_000).times(&self.net)?.plus(&self.extras)?;
-        let current = self.sum(|_| true)?.plus(&self.extras)?;
+        let original = Fraction::new(original, 10_000).times(&self.net)?.plus(&self.tax)?;
         let total = order.total.ten_thousandths();
         let paid = Fraction::new(total.saturating_sub(redeemed.ten_thousandths()), total);
-        let taken = original.times(&Fraction::new(refunded.ten_thousandths(), total))?;
-        self.remaining_share = paid.times(&current)?.minus(&taken)?.divided_by(&current)?.reduce();
+        let (mut taken, mut kept_shipping) = (Fraction::ZERO, paid.clone());
+        if let Some(returned) = returned {
+            // Lines that bear money bear their tax with it.
+            let kept = Fraction::ONE.minus(&returned.share_of_lines)?;
+            self.tax = std::mem::take(&mut self.tax).times(&kept)?;
+            taken = original.clone().times(&returned.share)?;
+            kept_shipping = kept_shipping.minus(&returned.shipping)?;
+        }
+
+        let current = self.sum(|_| true)?.plus(&self.tax)?;
+        // Of goods without a price everything is left, unless nothing was paid.
+        let is_free = original.is_zero() && !paid.is_zero();
+        if !is_free {
+            self.remaining_share =
+                paid.times(&current)?.minus(&taken)?.divided_by(&current)?.reduce();
+        }
+        self.shipping = std::mem::take(&mut self.shipping).times(&kept_shipping)?;
+        let refunded = returned.map_or(Amount::ZERO, |back| back.money.to_amount_rounded_down());
         self.remaining = Some(RemainingBasis { refunded, redeemed, total: order.total });
         Ok(())
     }
@@ -268,11 +303,9 @@ impl<'a> OrderBasis<'a> {
             .iter()
             .filter(|share| share.excluded.is_none() && select(share))
         {
-            if share.refunded.is_zero() {
-                whole = whole.saturating_add(share.cost);
-            } else {
-                let kept = refund::kept_share(share.line, share.refunded);
-                parts = parts.plus(&Fraction::new(share.cost, 10_000).times(&kept)?)?;
+            match &share.kept {
+                None => whole = whole.saturating_add(share.cost),
+                Some(kept) => parts = parts.plus(kept)?,
             }
         }
         Fraction::new(whole, 10_000).plus(&parts)?.times(&self.net)
@@ -291,14 +324,18 @@ impl<'a> OrderBasis<'a> {
         Fraction::new(units.fold(0, i64::saturating_add), 1_000)
     }
 
-    /// Returns true if `select` accepts a counted line that is not fully refunded.
-    pub(super) fn has_line(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> bool {
-        let is_left = |share: &BasisLine<'_>| {
-            share.refunded.is_zero() || share.refunded < share.line.quantity
+    /// Returns true if something is left of the counted lines that `select` accepts.
+    pub(super) fn has_goods(&self, select: impl Fn(&BasisLine<'_>) -> bool) -> bool {
+        let is_left = |share: &BasisLine<'_>| match &share.kept {
+            None => true,
+            Some(_) if share.cost == 0 => share.refunded < share.line.quantity,
+            Some(kept) => !kept.is_zero(),
         };
-        self.lines
-            .iter()
-            .any(|share| share.excluded.is_none() && is_left(share) && select(share))
+        !self.remaining_share.is_zero()
+            && self
+                .lines
+                .iter()
+                .any(|share| share.excluded.is_none() && is_left(share) && select(share))
     }
 
     /// The lines that are not excluded.

@@ -47,7 +47,7 @@ pub(super) fn campaign_shares(
     // A campaign's bonus is multiplied by nothing.
     for (index, campaign) in pinned.iter().enumerate() {
         if let CampaignEffect::Bonus(points) = campaign.effect
-            && (!campaign.is_scoped() || basis.has_line(|share| campaign.covers(share.line)))
+            && basis.has_goods(|share| campaign.covers(share.line))
         {
             added.insert(index, Fraction::from_points(points));
         }

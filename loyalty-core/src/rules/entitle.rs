@@ -37,7 +37,9 @@ pub fn entitlement(
         EarningStatus::Cancelled
     } else if state.status().is_none_or(|reached| reached < gate) {
         EarningStatus::BelowGate { gate }
-    } else if claws_back_refunds(program) && refund::is_fully_refunded(state)? {
+    } else if claws_back_refunds(program)
+        && refund::is_nothing_left(state, program.definition().basis.shipping)?
+    {
         EarningStatus::Refunded
     } else {
         EarningStatus::Entitled
@@ -159,7 +161,7 @@ fn qualifying_spend(
 ) -> Result<Fraction, Overflow> {
     if claws_back_refunds(program) || state.refunds().is_empty() {
         Ok(total)
-    } else if refund::is_fully_refunded(state)? {
+    } else if refund::is_nothing_left(state, program.definition().basis.shipping)? {
         Ok(Fraction::ZERO)
     } else {
         OrderBasis::new(state, order, program, true)?.total()

@@ -15,10 +15,11 @@ pub(crate) fn expires_at(
     match expiry {
         Expiry::Never | Expiry::Inactivity { .. } => Ok(None),
         Expiry::PerLot { after, round_up_to } => {
-            let end = zone.after(earned_at, after)?;
-            round_up_to
-                .map_or(Ok(end), |boundary| zone.end_of(end, boundary))
-                .map(Some)
+            let end = match round_up_to {
+                Some(boundary) => zone.after_rounded(earned_at, after, boundary),
+                None => zone.after(earned_at, after),
+            };
+            end.map(Some)
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::counts::{Counts, CountsDelta};
 use crate::event::Event;
 use crate::explain::{Calculation, EarningStatus, Explanation};
 use crate::id::OrderId;
-use crate::order::{Order, Origin, Pin, RecordedSnapshot, Refund, RefundContent, Status};
+use crate::order::{HighestPaid, Order, Origin, Pin, RecordedSnapshot, Refund, Status};
 use crate::program::Program;
 use crate::rejection::Rejection;
 use crate::rules::points::IncomingPoints;
@@ -25,10 +25,10 @@ impl DecisionBuilder<'_> {
     ///
     /// A report without a time of its own:
     /// - that repeats the known snapshot and status is a redelivery and records nothing;
-    /// - that repeats the snapshot of a cancelled order is a redelivery too, and does not
-    ///   reopen it;
+    /// - that repeats the snapshot of a cancelled order reopens it if the shop itself reports
+    ///   it. From a plugin, which sends the same body on every save, it is a redelivery;
     /// - that is the first one of an order whose cancellation came earlier counts as made
-    ///   at the cancellation, and does not reopen it either.
+    ///   at the cancellation, and does not reopen it, however often it is repeated.
     pub(crate) fn record_order(
         &mut self,
         id: &OrderId,
@@ -42,11 +42,15 @@ impl DecisionBuilder<'_> {
             Origin::Plugin => snapshot.validate_shape()?,
         }
 
+        let is_dated = at.is_some();
         let known = self.order.snapshot();
         let is_same = known.is_some_and(|known| known.order == *snapshot);
         let is_unchanged = is_same && known.is_some_and(|known| known.origin == origin);
         let is_reached = self.order.status().is_some_and(|reached| status <= reached);
-        if at.is_none() && is_same && (is_reached || self.order.is_cancelled()) {
+        let overtaken = known.is_some_and(|known| self.order.cancelled_at() == Some(known.at));
+        let is_repeated = origin == Origin::Plugin || overtaken;
+        let is_redelivery = is_reached || (self.order.is_cancelled() && is_repeated);
+        if at.is_none() && is_same && is_redelivery {
             return self.reconcile(id, self.context.now);
         }
 
@@ -55,12 +59,45 @@ impl DecisionBuilder<'_> {
             .or(cancelled_before)
             .unwrap_or_else(|| self.order.next_report_time(self.context.now));
         let is_newer = self.order.is_superseded_by(snapshot, origin, at);
-        if is_newer || !self.order.has_report(status, at) {
+        let paid = self.compare_paid(snapshot, status, origin, is_newer);
+        if is_newer || paid.is_some() || !self.order.has_report(status, at) {
             // An unchanged snapshot is not written again.
             let snapshot = (is_newer && !is_unchanged).then(|| Arc::clone(snapshot));
-            self.emit(Event::OrderRecorded { order: id.clone(), snapshot, status, at, origin });
+            let dated = is_dated && snapshot.is_some();
+            self.emit(Event::OrderRecorded {
+                order: id.clone(),
+                snapshot,
+                status,
+                at,
+                origin,
+                paid,
+                dated,
+            });
         }
         self.reconcile(id, at)
+    }
+
+    /// What a report changes of what the order was reported with as paid, beyond its latest
+    /// snapshot. `None` if nothing.
+    ///
+    /// A plugin reports an order when its merchant counts it as paid.
+    fn compare_paid(
+        &self,
+        report: &Order,
+        status: Status,
+        origin: Origin,
+        is_newer: bool,
+    ) -> Option<HighestPaid> {
+        let is_paid = status >= Status::Paid || origin == Origin::Plugin;
+        let highest = self.order.highest_paid();
+        let known = self.order.snapshot().map(|known| &*known.order);
+        if known == Some(report) && highest.is_empty() {
+            return None;
+        }
+
+        let latest = known.filter(|_| !is_newer).unwrap_or(report);
+        let changed = highest.after_report(known, (report, is_paid), latest);
+        (changed != *highest).then_some(changed)
     }
 
     /// Cancels an order. A cancellation that is known already changes nothing.
@@ -111,12 +148,10 @@ impl DecisionBuilder<'_> {
         // with.
         let mut refund = refund.clone();
         if let Some(recorded) = self.order.snapshot() {
-            if let (OverRefund::Clamp, RefundContent::Amount(amount)) =
-                (over_refund, &mut refund.refunded)
-            {
-                *amount = (*amount).min(refund::refundable_amount(&self.order, &recorded.order)?);
+            if over_refund == OverRefund::Clamp {
+                refund::limit_refund(&self.order, &recorded.order, &mut refund)?;
             }
-            refund::check_fits(&self.order, &recorded.order, &refund)?;
+            refund::check_fits(&self.order, &recorded.order, recorded.dated, &refund)?;
         }
 
         self.emit(Event::OrderRefunded { order: id.clone(), refund });

@@ -26,7 +26,7 @@ use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
     AdjustmentReason, Amount, Birthday, Command, Event, Ledger, Line, LineId, Order, OrderId,
-    Origin, OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status,
+    Origin, OverRefund, Points, Program, Quantity, Refund, RefundAmount, RefundId, Status,
     Timestamp,
 };
 use model::{Downgrade, Expiry, Model, ModelResult, Rules, Tier, Window};
@@ -235,9 +235,11 @@ enum ModelCommand {
     Add(i64),
     Subtract(i64),
     Set(i64),
-    Order(usize, i64),
+    /// The price of goods and of shipping.
+    Order(usize, (i64, i64)),
     Cancel(usize),
-    Refund(usize, usize, i64),
+    /// The number of the refund, its money, and the part of it that is shipping.
+    Refund(usize, usize, i64, i64),
     Review,
     Nothing,
 }
@@ -250,11 +252,26 @@ fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelC
         .last_reported_at(order)
         .is_some_and(|reported_at| reported_at < model.now);
     match dice.number(0, 100) {
-        0..30 => ModelCommand::Order(known, dice.number(1, 200)),
-        30..38 if later => ModelCommand::Order(order, model.amount(order) + dice.number(1, 50)),
+        0..30 => {
+            let shipping = if dice.chance(30) { dice.number(1, 20) } else { 0 };
+            ModelCommand::Order(known, (dice.number(1, 200), shipping))
+        }
+        // An edit: dearer, or cheaper.
+        30..34 if later => {
+            let (goods, shipping) = model.price(order);
+            ModelCommand::Order(order, (goods + dice.number(1, 50), shipping))
+        }
+        34..38 if later => {
+            let (goods, shipping) = model.price(order);
+            let shipping = if dice.chance(50) { shipping } else { 0 };
+            ModelCommand::Order(order, (dice.number(1, goods + 1), shipping))
+        }
         38..48 if later => ModelCommand::Cancel(order),
         48..63 if known > 0 => {
-            ModelCommand::Refund(order, number, dice.number(1, model.amount(order) + 10))
+            let (goods, shipping) = model.price(order);
+            let amount = dice.number(1, goods + shipping + 10);
+            let part = if dice.chance(30) { dice.number(0, amount.min(25) + 1) } else { 0 };
+            ModelCommand::Refund(order, number, amount, part)
         }
         63..70 => ModelCommand::Add(dice.number(0, 100)),
         70..80 => ModelCommand::Subtract(dice.number(0, 150)),
@@ -269,11 +286,11 @@ fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
         ModelCommand::Add(points) => model.add(points, false),
         ModelCommand::Subtract(points) => model.subtract(points, false),
         ModelCommand::Set(to) => model.set(to),
-        ModelCommand::Refund(order, _, amount) => model.refund(order, amount),
+        ModelCommand::Refund(order, _, amount, shipping) => model.refund(order, amount, shipping),
         ModelCommand::Review => model.review(),
         ModelCommand::Nothing => Ok(()),
-        ModelCommand::Order(order, amount) => {
-            model.record_order(order, amount);
+        ModelCommand::Order(order, price) => {
+            model.record_order(order, price);
             Ok(())
         }
         ModelCommand::Cancel(order) => {
@@ -298,17 +315,17 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
             Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
         }
         ModelCommand::Set(to) => Command::SetBalance { to: points(to), reason: None },
-        ModelCommand::Order(order, amount) => {
+        ModelCommand::Order(order, (goods, shipping)) => {
             let line = Line {
                 id: LineId::new("1").unwrap(),
                 product: None,
                 categories: Vec::new(),
                 quantity: Quantity::from(1),
-                amount: money(amount),
+                amount: money(goods),
                 gift_card: false,
             };
-            let snapshot =
-                Arc::new(Order { lines: vec![line], total: money(amount), ..Order::default() });
+            let order_of = Order::new([line]).unwrap();
+            let snapshot = Arc::new(order_of.with_shipping(money(shipping)).unwrap());
             let (order, status, at, origin) =
                 (order_id(order), Status::Paid, Some(now), Origin::Shop);
             Command::RecordOrder { order, snapshot, status, at, origin }
@@ -316,9 +333,11 @@ fn command(command: ModelCommand, now: Timestamp) -> Command {
         ModelCommand::Cancel(order) => {
             Command::CancelOrder { order: order_id(order), at: Some(now) }
         }
-        ModelCommand::Refund(order, number, amount) => {
+        ModelCommand::Refund(order, number, amount, shipping) => {
             let id = RefundId::new(number.to_string()).unwrap();
-            let refund = Refund { id, refunded: RefundContent::Amount(money(amount)) };
+            let refunded = RefundAmount::new(money(amount));
+            let refunded = refunded.with_shipping(money(shipping)).unwrap();
+            let refund = Refund::of_money(id, refunded);
             Command::RefundOrder {
                 order: order_id(order),
                 refund,

@@ -74,8 +74,12 @@ pub(crate) struct Lot {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    amount: i64,
-    refunded: i64,
+    /// The price of the goods, and of their shipping.
+    price: (i64, i64),
+    /// The highest total that it was reported with.
+    highest: i64,
+    /// Money given back for goods, and what was said to be for shipping.
+    refunded: (i64, i64),
     cancelled: bool,
     factor: i64,
     gate: NaiveDateTime,
@@ -90,12 +94,22 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    fn is_entitled(&self) -> bool {
-        !self.cancelled && self.refunded < self.amount
+    fn total(&self) -> i64 {
+        self.price.0 + self.price.1
     }
 
+    fn is_entitled(&self) -> bool {
+        self.remaining_amount() > 0
+    }
+
+    /// What is left of the goods. Edits bear refunds first; more shipping than there is was
+    /// goods.
     fn remaining_amount(&self) -> i64 {
-        if self.is_entitled() { self.amount - self.refunded } else { 0 }
+        let (goods, shipping) = self.price;
+        let for_goods = self.refunded.0 + (self.refunded.1 - shipping).max(0);
+        let edited_away = self.highest - self.total();
+        let left = goods - (for_goods - edited_away).max(0);
+        if self.cancelled { 0 } else { left.max(0) }
     }
 
     fn counts(&self) -> [i64; 3] {
@@ -623,12 +637,12 @@ impl Model {
         self.orders.get(order).map(|order| order.last_reported_at)
     }
 
-    pub(crate) fn amount(&self, order: usize) -> i64 {
-        self.orders.get(order).map_or(0, |order| order.amount)
+    pub(crate) fn price(&self, order: usize) -> (i64, i64) {
+        self.orders.get(order).map_or((0, 0), |order| order.price)
     }
 
-    /// Records the next new order, or a known one with another amount, which reopens it.
-    pub(crate) fn record_order(&mut self, order: usize, amount: i64) {
+    /// Records the next new order, or a known one with another price, which reopens it.
+    pub(crate) fn record_order(&mut self, order: usize, price: (i64, i64)) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
@@ -643,8 +657,9 @@ impl Model {
             };
             let (gate, counts_until) = (self.now, self.counts_until());
             let zero = Order {
-                amount,
-                refunded: 0,
+                price,
+                highest: price.0 + price.1,
+                refunded: (0, 0),
                 cancelled: false,
                 factor,
                 gate,
@@ -661,7 +676,8 @@ impl Model {
         } else {
             let old = self.orders[order].counts();
             let known = &mut self.orders[order];
-            (known.amount, known.cancelled, known.last_reported_at) = (amount, false, self.now);
+            (known.price, known.cancelled, known.last_reported_at) = (price, false, self.now);
+            known.highest = known.highest.max(known.total());
             self.reconcile(order, before, old);
         }
     }
@@ -678,13 +694,14 @@ impl Model {
         self.reconcile(order, before, old);
     }
 
-    pub(crate) fn refund(&mut self, order: usize, amount: i64) -> ModelResult {
+    pub(crate) fn refund(&mut self, order: usize, amount: i64, shipping: i64) -> ModelResult {
         let (before, old) = (self.qualified(), self.orders[order].counts());
         let known = &mut self.orders[order];
-        if known.refunded + amount > known.amount {
+        if known.refunded.0 + known.refunded.1 + amount > known.highest {
             return Err("refund_exceeds_order");
         }
-        known.refunded += amount;
+        known.refunded.0 += amount - shipping;
+        known.refunded.1 += shipping;
         self.reconcile(order, before, old);
         Ok(())
     }

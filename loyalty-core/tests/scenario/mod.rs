@@ -102,6 +102,14 @@ pub fn record_paid_order(order: &str, snapshot: Order) -> Command {
     record_order(order, snapshot, Status::Paid)
 }
 
+/// The same report by a store plugin.
+pub fn from_plugin(mut command: Command) -> Command {
+    if let Command::RecordOrder { origin, .. } = &mut command {
+        *origin = Origin::Plugin;
+    }
+    command
+}
+
 pub fn refund(order: &str, refund: &str, refunded: RefundContent) -> Command {
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
     Command::RefundOrder {
@@ -113,7 +121,7 @@ pub fn refund(order: &str, refund: &str, refunded: RefundContent) -> Command {
 }
 
 pub fn refund_amount(order: &str, name: &str, cost: &str) -> Command {
-    refund(order, name, RefundContent::Amount(amount(cost)))
+    refund(order, name, RefundContent::Amount(amount(cost).into()))
 }
 
 pub fn refund_lines(order: &str, name: &str, lines: &[(&str, &str)]) -> Command {

@@ -3,7 +3,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::discount::CodeRejection;
-use loyalty_core::{Command, Explanation, OrderId, OverRefund, RefundContent, entitlement};
+use loyalty_core::{Command, Explanation, OrderId, OverRefund, entitlement};
 use loyalty_store::{Action, OrderCode, OrderRecord, ProfileChange, Receipt};
 
 use super::discount_codes::lookup_limiter;
@@ -13,7 +13,7 @@ use crate::problem::{ErrorStatus, Problem};
 use crate::throttle::ThrottleSubject;
 use crate::wire::order::{OrderBody, OrderResponse};
 use crate::wire::refund::{self, RefundBody};
-use crate::wire::value::{check_decimals, check_not_ahead};
+use crate::wire::value::check_not_ahead;
 
 /// `PUT /v1/orders/{order_id}`
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
@@ -54,13 +54,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// (`"kept": true`) and applied when the order arrives.
 pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
-    let (refund, at) = call.body::<RefundBody>()?.parse()?;
+    let (refund, at) = call.body::<RefundBody>()?.parse(&*call.shop()?)?;
     check_not_ahead(at, call.now, "/refunded_at")?;
-    if let RefundContent::Amount(amount) | RefundContent::Lines { amount: Some(amount), .. } =
-        refund.refunded
-    {
-        check_decimals(amount, call.shop()?.minor_digits(), || "/amount".to_owned())?;
-    }
     let pointer = refund::error_pointer(&refund);
     let command = Command::RefundOrder {
         order: id.clone(),

@@ -5,7 +5,9 @@
 //! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
-use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent, Timestamp};
+use loyalty_core::{
+    Amount, CategoryId, Line, LineId, Order, OrderState, Quantity, RefundContent, Timestamp,
+};
 use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -38,6 +40,7 @@ impl wire::Order {
             redeemed: Amount::ZERO,
             codes: self.codes(),
             checkout: None,
+            presentment: None,
         })
     }
 
@@ -117,9 +120,13 @@ fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireEr
 }
 
 impl wire::Refund {
-    /// The sum of the payments; `None` if it is zero.
+    /// The sum of the payments, borne by the lines of the products that came back; `None` if
+    /// it is zero.
+    ///
+    /// The products say where only if the order has lines for all of them.
     pub(super) fn to_refunded(
         &self,
+        order: Option<&OrderState>,
         minor_digits: u32,
     ) -> Result<Option<RefundContent>, WireError> {
         const POINTER: &str = "/transactions";
@@ -127,7 +134,49 @@ impl wire::Refund {
         let amounts = self.transactions.iter().map(|transaction| transaction.amount);
         let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);
         let sum = amount(sum, minor_digits, POINTER)?;
-        Ok((!sum.is_zero()).then_some(RefundContent::Amount(sum)))
+        if sum.is_zero() {
+            return Ok(None);
+        }
+
+        let amount = sum.into();
+        let lines = order.and_then(|order| self.returned_lines(order)).unwrap_or_default();
+        Ok(Some(if lines.is_empty() {
+            RefundContent::Amount(amount)
+        } else {
+            RefundContent::Lines { lines, amount: Some(amount) }
+        }))
+    }
+
+    /// The lines of the products that came back, as far as they did not before. `None` if
+    /// the order lacks one of the products.
+    fn returned_lines(&self, order: &OrderState) -> Option<Vec<(LineId, Quantity)>> {
+        let snapshot = &order.snapshot()?.order;
+        let mut left: Vec<(&Line, Quantity)> =
+            snapshot.lines.iter().map(|line| (line, line.quantity)).collect();
+        for (id, units) in order.refunds().values().flat_map(RefundContent::lines) {
+            for (line, left) in &mut left {
+                if line.id == *id {
+                    *left = left.saturating_sub(*units);
+                }
+            }
+        }
+
+        let mut lines = Vec::new();
+        for returned in self.products.iter().filter(|returned| !returned.quantity.is_zero()) {
+            let product = returned.product_id.as_ref()?;
+            let mut rest = returned.quantity;
+            let is_same = |line: &Line| line.product.as_ref() == Some(product);
+            left.iter().find(|(line, _)| is_same(line))?;
+            for (line, left) in left.iter_mut().filter(|(line, _)| is_same(line)) {
+                let units = rest.min(*left);
+                if !units.is_zero() {
+                    lines.push((line.id.clone(), units));
+                }
+                rest = rest.saturating_sub(units);
+                *left = left.saturating_sub(units);
+            }
+        }
+        Some(lines)
     }
 }
 

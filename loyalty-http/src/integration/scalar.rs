@@ -267,6 +267,14 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_any(ListVisitor(PhantomData))
 }
 
+/// A list of objects; empty if one of them cannot be read.
+pub(super) fn readable_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    Ok(list(&mut serde_json::Deserializer::from_str(raw)).unwrap_or_default())
+}
+
 /// Discount codes: strings, or objects with a `code`, single or in a list. Invalid codes
 /// are ignored.
 pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {

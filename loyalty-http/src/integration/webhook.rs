@@ -127,7 +127,7 @@ pub(crate) fn receive(
         WebhookEvent::AppInstalled => record_installation(platform, shop_id, delivery, body),
         WebhookEvent::KeyVerify => verify_key(&*shop()?, delivery.now, body),
         WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, delivery.now, body),
-        WebhookEvent::RefundCreated => refund_order(&*shop()?, delivery.id, body),
+        WebhookEvent::RefundCreated => refund_order(store, &*shop()?, delivery.id, body),
     };
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
 }
@@ -372,12 +372,21 @@ fn close_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
 }
 
 fn refund_order(
+    store: &dyn Store,
     shop: &Shop,
     delivery: &str,
     body: VerifiedBody<'_>,
 ) -> Result<HandlerPlan, Problem> {
     let body: wire::Refund = read(body)?;
-    let Some(refunded) = body.to_refunded(shop.minor_digits()).map_err(wire_problem)? else {
+    // Products are named by their own ids, which the order's lines have.
+    let order = if body.products.is_empty() {
+        None
+    } else {
+        store.order(shop.id, &body.id).map_err(error::from_failure)?
+    };
+    let order = order.as_ref().map(|order| &order.state);
+    let refunded = body.to_refunded(order, shop.minor_digits()).map_err(wire_problem)?;
+    let Some(refunded) = refunded else {
         let unchanged =
             WebhookResponse { ok: true, points_changed: Points::ZERO, point_balance: None };
         return Ok(HandlerPlan::Respond(EncodedResponse::ok(&unchanged)));

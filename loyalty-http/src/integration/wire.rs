@@ -173,6 +173,22 @@ pub struct Refund {
     #[serde(deserialize_with = "scalar::list")]
     #[schemars(with = "StoreList<Transaction>")]
     pub transactions: Vec<Transaction>,
+    /// The products that came back. A list that cannot be read is ignored, so that the refund
+    /// is not lost.
+    #[serde(default, deserialize_with = "scalar::readable_list")]
+    #[schemars(with = "schema::Anything")]
+    pub products: Vec<ReturnedProduct>,
+}
+
+/// A product that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ReturnedProduct {
+    /// The store's id; `None` for a product that has been deleted.
+    #[serde(default, deserialize_with = "scalar::optional_id")]
+    pub product_id: Option<ProductId>,
+    /// The number of units.
+    #[serde(deserialize_with = "scalar::quantity")]
+    pub quantity: Quantity,
 }
 
 /// One payment of a refund.

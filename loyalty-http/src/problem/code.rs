@@ -39,7 +39,8 @@ codes! {
     CODE_TAKEN "code_taken": "The shop has a code with this text already. Case does not matter.";
     CLAIM_NOT_FOUND "claim_not_found": "The customer has no such claim, or it was undone.";
     CLAIM_SPENT "claim_spent": "Points of the claim were spent, taken back or paid off debt since.";
-    CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency.";
+    CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency, nor a refund's in its order's.";
+    CURRENCY_REQUIRED "currency_required": "The order came in another currency than the shop's; the refund must name its currency.";
     CUSTOMER_EXISTS "customer_exists": "A customer with this id or e-mail address exists already.";
     CUSTOMER_NOT_ELIGIBLE "customer_not_eligible": "The code is for other customers.";
     CUSTOMER_NOT_FOUND "customer_not_found": "The customer does not exist.";
@@ -102,6 +103,7 @@ codes! {
     REFUND_DIFFERS "refund_differs": "The refund exists already with another content.";
     REFUND_EXCEEDS_LINE "refund_exceeds_line": "The refund has more units than the line.";
     REFUND_EXCEEDS_ORDER "refund_exceeds_order": "The refund exceeds what is left of the order (`left`, `total`).";
+    REFUND_PARTS_EXCEED_AMOUNT "refund_parts_exceed_amount": "The refund's shipping and tax are more than its amount.";
     REWARD_LIMIT_REACHED "reward_limit_reached": "The customer has reached the limit of the reward.";
     REWARD_NOT_FOR_CUSTOMER "reward_not_for_customer": "The reward is for customers of other tags or tiers.";
     REWARD_NOT_OPEN "reward_not_open": "The reward is not available at this time.";

@@ -49,6 +49,7 @@ pub(super) const ROUTES: &[Route] = &[
                     422,
                     &[
                         code::CURRENCY_MISMATCH,
+                        code::CURRENCY_REQUIRED,
                         code::DUPLICATE_LINE,
                         code::EMAIL_TAKEN,
                         code::FINER_THAN_CURRENCY,
@@ -80,18 +81,29 @@ pub(super) const ROUTES: &[Route] = &[
         )
         .described(
             "A refund that comes before its order is kept, and counts when the order \
-             is reported.",
+             is reported. `amount` is the money in all, `shipping` and `tax` are parts of \
+             it. A refund of a line that the order no longer has is accepted.",
         )
-        .accepts::<RefundBody>(r#"{"refund_id": "r2", "amount": "5.00"}"#)
+        .accepts::<RefundBody>(
+            r#"{
+              "refund_id": "r2",
+              "lines": [{"line_id": "1", "quantity": 1}],
+              "amount": "19.85",
+              "shipping": "4.90"
+            }"#,
+        )
         .returns::<OrderResponse<'_>>()
         .rejects(&[(
             422,
             &[
+                code::CURRENCY_MISMATCH,
+                code::CURRENCY_REQUIRED,
                 code::FINER_THAN_CURRENCY,
                 code::POINTS_OUT_OF_RANGE,
                 code::REFUND_DIFFERS,
                 code::REFUND_EXCEEDS_LINE,
                 code::REFUND_EXCEEDS_ORDER,
+                code::REFUND_PARTS_EXCEED_AMOUNT,
                 code::UNKNOWN_LINE,
             ],
         )]),

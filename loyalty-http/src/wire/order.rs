@@ -6,7 +6,7 @@ use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal}
 use loyalty_core::order::OrderError;
 use loyalty_core::{
     Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
-    Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId,
+    Event, Explanation, Line, LineId, Money, Order, OrderId, OrderState, Origin, Points, ProductId,
     Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
@@ -192,14 +192,25 @@ impl OrderBody {
             redeemed: amount_or_zero(self.redeemed),
             codes: codes.into_iter().map(|code| code.0).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
+            presentment: None,
         };
+        let currency = self.currency.map(|currency| currency.0);
+        let foreign = currency.filter(|currency| *currency != shop.currency);
         match self.shop_money {
             Some(money) => {
+                // The rate of refunds would be without a currency.
+                if currency.is_none() && money.total.0 != order.total {
+                    let detail = "Name the `currency` of the order beside its `shop_money`.";
+                    return Err(
+                        Problem::unprocessable("currency_required", detail).with_param("/currency")
+                    );
+                }
+                order.presentment = foreign.map(|currency| Money::new(order.total, currency));
                 money.apply_to(&mut order)?;
                 check_amounts(&order, shop, "/shop_money", "")?;
                 Ok((order, "/shop_money"))
             }
-            None if self.currency.is_some_and(|currency| currency.0 != shop.currency) => {
+            None if foreign.is_some() => {
                 let detail = format!(
                     "The shop's currency is {}; bring the amounts in it as `shop_money`.",
                     shop.currency.code()

@@ -370,3 +370,136 @@ fn an_order_without_a_customer_waits_for_one() {
     assert_eq!(changed(&put), (10, 10));
     assert_eq!(put.json()["customer"]["customer_id"], Value::Null);
 }
+
+/// A refund, and the balance after it or the code and the parameter of its problem.
+type RefundRow<'a> = (&'a str, Result<i64, (&'a str, &'a str)>);
+
+/// Records an order of customer 1 and its refunds, with the balance or the problem after each.
+fn run_refunds(order: &str, earned: i64, refunds: &[RefundRow<'_>]) {
+    let server = TestServer::new();
+    let order = format!(r#"{{"customer":{{"customer_id":"1"}},"status":"paid",{order}}}"#);
+    assert_eq!(changed(&server.put("/v1/orders/o", order).expect(200)).1, earned);
+    for (number, (refund, expected)) in refunds.iter().enumerate() {
+        let body = format!(r#"{{"refund_id":"r{number}",{refund}}}"#);
+        let response = server.post("/v1/orders/o/refunds", &body);
+        match expected {
+            Ok(balance) => assert_eq!(changed(&response.expect(200)).1, *balance, "{body}"),
+            Err((code, param)) => {
+                let status = if *code == "missing_field" { 400 } else { 422 };
+                response.assert_problem(status, code, param);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refund_says_its_parts() {
+    let postage = r#""lines":[{"line_id":"a","quantity":1,"amount":"415.00"}],
+        "shipping":"95.00","total":"510.00""#;
+    run_refunds(
+        postage,
+        415,
+        &[
+            (
+                r#""amount":"95.00","shipping":"95.01""#,
+                Err(("refund_parts_exceed_amount", "/shipping")),
+            ),
+            (
+                r#""amount":"95.00","shipping":"90.00","tax":"5.01""#,
+                Err(("refund_parts_exceed_amount", "/tax")),
+            ),
+            (
+                r#""lines":[{"line_id":"a","quantity":1}],"shipping":"5""#,
+                Err(("missing_field", "/amount")),
+            ),
+            (r#""amount":"95.00","shipping":"95.00""#, Ok(415)),
+            (r#""amount":"415.00""#, Ok(0)),
+        ],
+    );
+
+    let coupon = r#""lines":[{"line_id":"a","quantity":1,"amount":"42.86"},
+        {"line_id":"b","quantity":1,"amount":"17.14"}],"total":"60.00""#;
+    let back = r#""lines":[{"line_id":"b","quantity":1}],"amount":"20.00""#;
+    run_refunds(coupon, 60, &[(back, Ok(40))]);
+
+    let kept = r#""lines":[{"quantity":1,"amount":"49.95"}],"shipping":"5.00","total":"54.95""#;
+    run_refunds(kept, 49, &[(r#""amount":"49.95""#, Ok(0))]);
+    let europe = r#""lines":[{"quantity":1,"amount":"30.00"}],"taxes_included":true,
+        "tax":"6.00","shipping":"6.00","total":"36.00""#;
+    run_refunds(europe, 24, &[(r#""amount":"30.00""#, Ok(0))]);
+}
+
+#[test]
+fn a_refund_in_another_currency_says_so() {
+    let rand = r#""currency":"EUR","lines":[{"line_id":"a","quantity":1,"amount":"1000.00"}],
+        "total":"1000.00","shop_money":{"lines":["50.00"],"total":"50.00"}"#;
+    run_refunds(
+        rand,
+        50,
+        &[
+            (r#""amount":"50.00""#, Err(("currency_required", "/currency"))),
+            (r#""amount":"50.00","currency":"ZAR""#, Err(("currency_mismatch", "/currency"))),
+            (r#""amount":"50.00","currency":"EUR""#, Ok(47)),
+            (r#""amount":"50.00","currency":"EUR","shop_money":{"amount":"2.50"}"#, Ok(45)),
+            (r#""amount":"20.00","shop_money":{"amount":"10.00","shipping":"10.00"}"#, Ok(35)),
+            (r#""amount":"15.00","currency":"USD""#, Ok(20)),
+            (
+                r#""amount":"1","shop_money":{"amount":"1.00","tax":"1.01"}"#,
+                Err(("refund_parts_exceed_amount", "/shop_money/tax")),
+            ),
+        ],
+    );
+
+    let server = TestServer::new();
+    let unnamed = r#"{"customer":{"customer_id":"1"},"status":"paid",
+        "lines":[{"quantity":1,"amount":"1000.00"}],"total":"1000.00",
+        "shop_money":{"lines":["50.00"],"total":"50.00"}}"#;
+    server
+        .put("/v1/orders/o", unnamed)
+        .assert_problem(422, "currency_required", "/currency");
+    let same = unnamed.replace("50.00", "1000.00");
+    assert_eq!(changed(&server.put("/v1/orders/o", same).expect(200)), (1_000, 1_000));
+}
+
+#[test]
+fn a_line_that_an_edit_removed_can_be_refunded() {
+    let paid = |lines: &str, total: &str, time: &str| {
+        format!(
+            r#"{{"customer":{{"customer_id":"1"}},"status":"paid","updated_at":"2026-02-{time}T00:00:00Z",
+                "lines":[{lines}],"total":"{total}"}}"#
+        )
+    };
+    let (a, b) = (
+        r#"{"line_id":"a","quantity":1,"amount":"60.00"}"#,
+        r#"{"line_id":"b","quantity":1,"amount":"40.00"}"#,
+    );
+    let facts = [
+        ("PUT", paid(&format!("{a},{b}"), "100.00", "01")),
+        ("PUT", paid(a, "60.00", "02")),
+        ("POST", r#"{"refund_id":"r","lines":[{"line_id":"b","quantity":1}]}"#.to_owned()),
+    ];
+    for arrival in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let server = TestServer::new();
+        for fact in arrival {
+            let (method, body) = &facts[fact];
+            let response = if *method == "PUT" {
+                server.put("/v1/orders/o", body.clone())
+            } else {
+                server.post("/v1/orders/o/refunds", body)
+            };
+            response.expect(200);
+        }
+        let customer = server.get("/v1/customers/1").expect(200).json();
+        assert_eq!(customer["point_balance"], 60, "{arrival:?}");
+    }
+}
+
+#[test]
+fn an_order_reported_again_after_its_cancellation_is_reopened() {
+    let server = TestServer::new();
+    let put = |body: String| changed(&server.put("/v1/orders/o", body).expect(200)).1;
+    assert_eq!(put(order("paid", "50.00", "")), 50);
+    assert_eq!(put(r#"{"status":"cancelled"}"#.into()), 0);
+    assert_eq!(put(order("paid", "50.00", "")), 50);
+    assert_eq!(put(order("paid", "50.00", "")), 50);
+}

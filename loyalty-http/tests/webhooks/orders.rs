@@ -115,6 +115,51 @@ fn refunds_add_up_to_the_total_at_most() {
 }
 
 #[test]
+fn products_of_a_refund_are_its_lines() {
+    // 60 for two robes and 40 for socks, and 10 for shipping.
+    let products = concat!(
+        r#"[{"product_id":"88","product_price":"30.0000","quantity":"2.0000"},"#,
+        r#"{"product_id":"89","product_price":"40.0000","quantity":"1.0000"}]"#
+    );
+    for (returned, amount, left) in [
+        (
+            r#"[{"product_id":"88","quantity":1},{"product_id":"89","quantity":0}]"#,
+            "20.00",
+            60,
+        ),
+        (r#"[{"product_id":"89","quantity":"1.0000"}]"#, "40.00", 0),
+        (
+            r#"[{"product_id":"88","quantity":2},{"product_id":"89","quantity":1}]"#,
+            "100.00",
+            0,
+        ),
+        // Of no product of the order, or unreadable: the amount alone.
+        (r#"[{"product_id":"77","quantity":1}]"#, "50.00", 30),
+        (r#"[{"product_id":"88","quantity":"many"}]"#, "50.00", 30),
+        ("null", "50.00", 30),
+    ] {
+        let mut server = Server::start();
+        // Only the socks earn.
+        server.publish(
+            r#"{"earning": [{"id": "socks", "earn": {"per_unit": "1.5"},
+            "when": {"products": ["89"]}}]}"#,
+        );
+        let members = [
+            ("id", "\"001\""),
+            ("subtotal_price", "\"100.00\""),
+            ("total_price", "\"110.00\""),
+            ("products", products),
+            ("customer", ADA),
+        ];
+        assert_eq!(server.deliver_ok("magento/orders-processing", &members), 60);
+        let transactions = format!(r#"[{{"amount":{amount}}}]"#);
+        let refund = [("id", "\"001\""), ("transactions", &*transactions), ("products", returned)];
+        server.deliver_ok("magento/refunds-create", &refund);
+        assert_eq!(server.balance("31"), left, "{returned}");
+    }
+}
+
+#[test]
 fn a_refund_before_its_order_is_applied_when_the_order_arrives() {
     let mut server = Server::start();
     for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {

@@ -72,16 +72,16 @@ fn a_day_of_store_events_adds_up() {
     // 102.95 net of everything else.
     assert_eq!(post("woocommerce: order of five lines")["point_balance"], 102);
     assert_eq!(post("woocommerce: order of five lines, unescaped")["points_changed"], 0);
-    // 30.00 and 30.10 of 126.37.
-    assert_eq!(post("woocommerce: refund")["points_changed"], -24);
-    assert_eq!(post("woocommerce: refund of a float")["point_balance"], 53);
+    // 30.00 and 30.10 of goods of 121.47, tax included.
+    assert_eq!(post("woocommerce: refund")["points_changed"], -25);
+    assert_eq!(post("woocommerce: refund of a float")["point_balance"], 52);
     assert_eq!(post("woocommerce: order cancelled")["point_balance"], 0);
-    // 49.95, then 17.49 of 59.85 back.
+    // 49.95, then one of two robes: 17.49 of goods of 54.85, tax included.
     assert_eq!(post("magento: order processing")["points_changed"], 49);
     assert_eq!(post("magento: order completed")["points_changed"], 0);
-    assert_eq!(post("magento: refund")["points_changed"], -14);
+    assert_eq!(post("magento: refund")["points_changed"], -15);
     assert_eq!(post("magento: order closed")["points_changed"], 0);
-    assert_eq!(post("magento: customer")["point_balance"], 35);
+    assert_eq!(post("magento: customer")["point_balance"], 34);
 
     let zoe = server.customer("31").unwrap();
     let profile = &zoe.record().profile;

@@ -7,8 +7,8 @@ use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AdjustmentReason, CodeId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId,
-    Origin, OverRefund, Points, PriceRuleId, Program, Quantity, Refund, RefundContent, RefundId,
-    ShopId, Status, Timestamp, Zone,
+    Origin, OverRefund, Points, PriceRuleId, Program, Quantity, Refund, RefundId, ShopId, Status,
+    Timestamp, Zone,
 };
 
 use crate::{
@@ -277,8 +277,7 @@ pub fn record_paid(order: &str, total: &str) -> Command {
 
 /// Refunds an amount of an order.
 pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
-    let refunded = RefundContent::Amount(amount.parse().unwrap());
-    let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
+    let refund = Refund::of_amount(RefundId::new(refund).unwrap(), amount.parse().unwrap());
     Command::RefundOrder {
         order: order_id(order),
         refund,

@@ -164,9 +164,9 @@ fn a_refund_is_the_sum_of_its_payments() {
     let refunded = |transactions: &str| {
         read::<Refund>(&format!(r#"{{"id":1,"transactions":{transactions}}}"#))
             .unwrap()
-            .to_refunded(2)
+            .to_refunded(None, 2)
     };
-    let sum = |text: &str| Ok(Some(RefundContent::Amount(amount(text))));
+    let sum = |text: &str| Ok(Some(RefundContent::Amount(amount(text).into())));
     assert_eq!(refunded(r#"[{"amount":"30.00"},{"amount":0.1},{"amount":0.2}]"#), sum("30.30"));
     assert_eq!(refunded(r#"[{"amount":17.4925}]"#), sum("17.49"));
     // Rounded once, on the sum.
