@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     Attributes, Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin,
     Program, Quantity, Refund, RefundId, ShopId, Status, Timestamp, Zone,
@@ -140,6 +141,7 @@ impl YearSimulation {
             existence: Existence::Absent,
             change,
             email_conflict: EmailConflict::Reject,
+            email_proof: EmailProof::Profile,
             if_match: None,
             commands: vec![Command::SignUp],
         })?;

@@ -8,6 +8,7 @@ mod merged;
 mod open_redemptions;
 mod progress;
 mod segments;
+mod state_before;
 mod vlq;
 
 use std::sync::Arc;
@@ -25,10 +26,11 @@ use crate::tier::{EarnedTier, ManualTier, TierChange};
 pub use activity::{AccountActivity, Bonus, ReferralLink, Usage, UsageCount};
 pub use inactivity::InactivityExpirations;
 pub use lots::Lots;
-pub use merged::MergedState;
+pub use merged::{Absorption, MergedState, UndoneClaim};
 pub use open_redemptions::OpenRedemptions;
 pub use progress::Progress;
 pub use segments::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
+pub use state_before::StateBefore;
 
 /// A customer's points: usable lots, pending lots or debt; and what tiers, limits and
 /// referrals depend on.
@@ -570,6 +572,53 @@ impl Account {
         }
         self.inactivity_expirations.absorb(&state.inactivity_expirations);
         self.activity_mut().absorb(&state.activity, &state.lot_ids);
+    }
+
+    /// Takes off what a merge had added, as it is given back.
+    pub(crate) fn release_absorbed(&mut self, undone: &UndoneClaim) {
+        let UndoneClaim { claim, lots, points, pending, at } = undone;
+        let moved = points.saturating_add(*pending);
+        self.totals.merged = self.totals.merged.saturating_sub(moved);
+        let parts: Vec<_> = lots.iter().map(|lot| (lot.id, lot.points)).collect();
+        self.remove_from_lots(&parts);
+        if claim.tier.is_some() && self.manual_tier == claim.tier {
+            self.manual_tier = None;
+        }
+        let (Some(state), Some(before)) = (&claim.merged_state, &claim.before) else {
+            return;
+        };
+
+        self.progress.release(&state.progress, before.first_order, *at);
+        if self.last_activity_at == state.last_activity_at {
+            self.last_activity_at = before.last_activity_at;
+        }
+        for redemption in state.redemptions.iter() {
+            self.redemptions.remove(redemption.issue().id);
+        }
+        self.inactivity_expirations.release(&state.inactivity_expirations);
+        self.activity_mut().release(&state.activity, before);
+    }
+
+    /// Opens an account again that was merged into another one, with what it had.
+    pub(crate) fn reopen(
+        &mut self,
+        points: Points,
+        lots: &[Lot],
+        tier: Option<&ManualTier>,
+        state: Option<&MergedState>,
+    ) {
+        self.merged_into = None;
+        self.totals.merged = self.totals.merged.saturating_add(points);
+        for lot in lots {
+            self.add_lot(lot.clone());
+        }
+        self.manual_tier = tier.cloned();
+        let Some(state) = state else { return };
+
+        self.progress = state.progress.clone();
+        self.redemptions = state.redemptions.clone();
+        self.inactivity_expirations = state.inactivity_expirations.clone();
+        self.activity = Arc::new(state.activity.with_lot_ids(&state.lot_ids));
     }
 
     /// Settles the debts of both accounts of a merge, and takes over lots and manual

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::{Absorption, UndoneClaim};
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::event::AdjustmentReason;
@@ -71,6 +72,14 @@ pub enum Command {
         referee: ReferralParty,
         /// The customer whose code it is.
         referrer: ReferralParty,
+    },
+    /// Notes that a customer's order names the e-mail of a guest, whose account it leaves
+    /// alone.
+    NoteGuest {
+        /// Id of the order.
+        order: OrderId,
+        /// Account of the guest.
+        guest: AccountId,
     },
     /// The customer performed an action that the shop reports.
     PerformAction {
@@ -148,6 +157,14 @@ pub enum Command {
         /// Order with which it was used, if any.
         order: Option<OrderId>,
     },
+    /// Opens an account again whose merge into another one was undone. Has no effect on an
+    /// open account.
+    ReopenAccount {
+        /// Account that it was merged into.
+        from: AccountId,
+        /// What left that account.
+        undone: Arc<UndoneClaim>,
+    },
     /// A referee of the customer has ordered. Follows from an event of the referee's
     /// account.
     RewardReferral {
@@ -176,6 +193,12 @@ pub enum Command {
         /// Reason of the shop.
         reason: AdjustmentReason,
     },
+    /// Undoes the merge of another account into this one, as long as all that it brought is
+    /// there. [`Command::ReopenAccount`] follows for the other account.
+    UndoClaim {
+        /// What the merge brought.
+        claim: Arc<Absorption>,
+    },
     /// The order of a referee no longer qualifies. Follows from an event of the referee's
     /// account.
     UndoReferral {
@@ -203,6 +226,7 @@ impl Command {
         match self {
             Self::CancelOrder { order, .. }
             | Self::CloseOrder { order, .. }
+            | Self::NoteGuest { order, .. }
             | Self::RecordOrder { order, .. }
             | Self::RefundOrder { order, .. } => Some(order),
             Self::AddPoints { .. }
@@ -216,11 +240,13 @@ impl Command {
             | Self::RedeemReward { .. }
             | Self::RefundRedemption { .. }
             | Self::ReleaseRedemption { .. }
+            | Self::ReopenAccount { .. }
             | Self::RewardReferral { .. }
             | Self::SetBalance { .. }
             | Self::SetTier(_)
             | Self::SignUp
             | Self::SubtractPoints { .. }
+            | Self::UndoClaim { .. }
             | Self::UndoReferral { .. }
             | Self::UseRedemption { .. } => None,
         }

@@ -62,6 +62,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::EnterCode { code, used_by_other } => work.enter_code(code, *used_by_other)?,
         Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
         Command::JoinReferral { referee, referrer } => work.join_referral(referee, referrer)?,
+        Command::NoteGuest { order, guest } => work.note_guest(order, *guest),
         Command::PerformAction { action, points } => work.perform_action(action, *points)?,
         Command::RecordOrder { order, snapshot, status, at, origin } => {
             work.record_order(order, snapshot, *status, *at, *origin)?;
@@ -76,6 +77,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::RefundOrder { order, refund, over_refund, at } => {
             work.refund_order(order, refund, *over_refund, *at)?;
         }
+        Command::ReopenAccount { from, undone } => work.reopen_account(*from, undone),
         Command::RewardReferral { referee, order, gate_at } => {
             work.reward_referral(*referee, order, *gate_at);
         }
@@ -83,6 +85,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::SetTier(tier) => work.set_tier(tier.as_ref())?,
         Command::SignUp => work.sign_up()?,
         Command::SubtractPoints { points, reason } => work.subtract_points(*points, reason)?,
+        Command::UndoClaim { claim } => work.undo_claim(claim)?,
         Command::UndoReferral { referee, order } => work.undo_referral(*referee, order)?,
         Command::UseRedemption { order, .. } => work.use_redemption(order.as_ref())?,
     }

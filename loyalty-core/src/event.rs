@@ -8,7 +8,7 @@ mod accessors;
 
 use std::sync::Arc;
 
-use crate::account::MergedState;
+use crate::account::{Absorption, MergedState, UndoneClaim};
 use crate::amount::Points;
 use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
@@ -46,27 +46,7 @@ pub struct AdjustmentReason {
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Event {
     /// Another account was merged into this one, which takes over its lots and its debt.
-    AccountAbsorbed {
-        /// The account that was merged into this one.
-        from: AccountId,
-        /// Its lots with their new ids, after paying this account's debt.
-        lots: Vec<Lot>,
-        /// The parts of this account's lots that paid the other's debt.
-        paid: Vec<(LotId, Points)>,
-        /// The debt left.
-        debt: Points,
-        /// The balance of the other account.
-        points: Points,
-        /// The other's tier set by hand, if this account has none.
-        tier: Option<ManualTier>,
-        /// The rest of the other's state, if it has any.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        #[cfg_attr(feature = "json", serde(rename = "brought"))]
-        merged_state: Option<Arc<MergedState>>,
-        /// The instant.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        at: Option<Timestamp>,
-    },
+    AccountAbsorbed(Arc<Absorption>),
     /// This account was merged into another one and is empty.
     AccountMerged {
         /// The other account.
@@ -79,6 +59,29 @@ pub enum Event {
             serde(default, skip_serializing_if = "crate::amount::is_zero")
         )]
         pending: Points,
+    },
+    /// This account was merged into another one, which has given it back what it had.
+    AccountReopened {
+        /// The other account.
+        from: AccountId,
+        /// Its lots, with new ids.
+        lots: Vec<Lot>,
+        /// The balance that came back.
+        points: Points,
+        /// The pending points that came back.
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "crate::amount::is_zero")
+        )]
+        pending: Points,
+        /// Its tier set by hand.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        tier: Option<ManualTier>,
+        /// The rest of its state, with the new numbers of its lots.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        merged_state: Option<Arc<MergedState>>,
+        /// The instant.
+        at: Timestamp,
     },
     /// A bonus was granted: points for anything but an order's basis.
     AwardGiven {
@@ -102,6 +105,8 @@ pub enum Event {
         /// The instant.
         at: Timestamp,
     },
+    /// The merge of another account into this one was undone: what it had brought has left.
+    ClaimUndone(Arc<UndoneClaim>),
     /// An account was opened, for a customer or for a guest known by e-mail.
     CustomerAdded,
     /// A fact about a price rule or a discount code. Changes neither points nor orders.
@@ -126,6 +131,16 @@ pub enum Event {
         order: OrderId,
         /// The change.
         counted: CountsDelta,
+        /// The instant.
+        at: Timestamp,
+    },
+    /// The order of a customer names the e-mail address of a guest, whose account it leaves
+    /// alone.
+    OrderNamedGuest {
+        /// The order.
+        order: OrderId,
+        /// The guest's account.
+        guest: AccountId,
         /// The instant.
         at: Timestamp,
     },

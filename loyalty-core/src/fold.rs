@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, Usage};
+use crate::account::{Absorption, Account, Usage};
 use crate::event::Event;
 use crate::order::{OrderState, RecordedSnapshot};
 use crate::redemption::Redemption;
@@ -44,7 +44,8 @@ impl Account {
     #[expect(clippy::too_many_lines, reason = "one arm an event")]
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::AccountAbsorbed { lots, paid, debt, tier, merged_state, at, .. } => {
+            Event::AccountAbsorbed(absorption) => {
+                let Absorption { lots, paid, debt, tier, merged_state, at, .. } = &**absorption;
                 let moved = event.points().saturating_add(event.pending_points());
                 self.absorb(moved, merged_state.as_deref(), *at);
                 self.take_over(lots, paid, *debt, tier.as_ref());
@@ -52,6 +53,11 @@ impl Account {
             }
             Event::AccountMerged { into, points, pending } => {
                 self.close(*into, points.saturating_add(*pending));
+            }
+            Event::AccountReopened { lots, points, pending, tier, merged_state, at, .. } => {
+                let moved = points.saturating_add(*pending);
+                self.reopen(moved, lots, tier.as_ref(), merged_state.as_deref());
+                self.record_balance_change(Some(*at));
             }
             Event::AwardGiven { points, lot, award, at } => {
                 self.credit_bonus(*points, lot.as_ref(), award, *at);
@@ -69,6 +75,10 @@ impl Account {
                 } else {
                     self.record_balance_change(Some(*at));
                 }
+            }
+            Event::ClaimUndone(undone) => {
+                self.release_absorbed(undone);
+                self.record_balance_change(Some(undone.at));
             }
             Event::OrderCounted { counted, at, .. } => {
                 self.add_counts(counted, Some(*at));
@@ -186,6 +196,7 @@ impl Account {
             | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
+            | Event::OrderNamedGuest { .. }
             | Event::OrderPinned { .. }
             | Event::OrderRecorded { .. }
             | Event::OrderRefunded { .. } => {}
@@ -253,6 +264,7 @@ impl OrderState {
         match event {
             Event::OrderCancelled { at, .. } => self.cancel(*at),
             Event::OrderCounted { counted, .. } => self.add_counts(counted),
+            Event::OrderNamedGuest { guest, .. } => self.note_guest(*guest),
             Event::OrderPinned { pin, .. } => self.set_pin(pin),
             Event::OrderRecorded { snapshot, status, at, origin, paid, dated, .. } => {
                 if let Some(order) = snapshot {
@@ -283,10 +295,12 @@ impl OrderState {
                 }
             }
             Event::RedemptionUsed { redemption, .. } => self.add_redemption(*redemption),
-            Event::AccountAbsorbed { .. }
+            Event::AccountAbsorbed(_)
             | Event::AccountMerged { .. }
+            | Event::AccountReopened { .. }
             | Event::AwardGiven { .. }
             | Event::AwardTakenBack { .. }
+            | Event::ClaimUndone(_)
             | Event::CustomerAdded
             | Event::Discount(_)
             | Event::OrderClosed { .. }

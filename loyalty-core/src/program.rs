@@ -226,6 +226,9 @@ pub struct ProgramDefinition {
     /// The choice among several discount codes in one cart.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Stacking::is_default"))]
     pub stacking: Stacking,
+    /// When a customer claims the account of a guest with the same e-mail address.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "GuestPolicy::is_default"))]
+    pub guests: GuestPolicy,
     /// The value of one point in the shop's currency, for reports of the liability. No
     /// rule uses it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
@@ -273,6 +276,7 @@ impl Default for ProgramDefinition {
             rewards: Vec::new(),
             redemption: RedemptionTerms::default(),
             stacking: Stacking::default(),
+            guests: GuestPolicy::default(),
             point_value: None,
         }
     }
@@ -330,6 +334,66 @@ pub enum DebtPolicy {
     Allow,
     /// The balance becomes zero, and the shortfall is forgiven.
     StopAtZero,
+}
+
+/// When a customer with an id claims the account of a guest with the same e-mail address.
+///
+/// An address typed at a checkout proves nothing: whoever knows it could take the points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum GuestPolicy {
+    /// When the shop creates or changes the customer with the address. The default.
+    #[default]
+    ClaimOnSignUp,
+    /// Only when the shop says that the address was verified.
+    ClaimWhenVerified,
+    /// Also when an order or any other request names both.
+    ClaimAlways,
+}
+
+/// What a request says about an e-mail address and its customer. Later ones say more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EmailProof {
+    /// Nothing: it may have been typed at a checkout.
+    #[default]
+    Typed,
+    /// The shop has it in the customer's profile.
+    Profile,
+    /// The shop has verified that it is the customer's.
+    Verified,
+}
+
+impl GuestPolicy {
+    /// All policies with their names in a program.
+    pub const NAMES: [(&'static str, Self); 3] = [
+        ("claim_on_sign_up", Self::ClaimOnSignUp),
+        ("claim_when_verified", Self::ClaimWhenVerified),
+        ("claim_always", Self::ClaimAlways),
+    ];
+
+    /// Returns true if a customer claims a guest with such a proof.
+    ///
+    /// # Example: an order is no proof
+    /// ```
+    /// use loyalty_core::program::{EmailProof, GuestPolicy};
+    /// assert!(!GuestPolicy::default().allows(EmailProof::Typed));
+    /// assert!(GuestPolicy::default().allows(EmailProof::Profile));
+    /// assert!(!GuestPolicy::ClaimWhenVerified.allows(EmailProof::Profile));
+    /// ```
+    pub fn allows(self, proof: EmailProof) -> bool {
+        proof
+            >= match self {
+                Self::ClaimAlways => EmailProof::Typed,
+                Self::ClaimOnSignUp => EmailProof::Profile,
+                Self::ClaimWhenVerified => EmailProof::Verified,
+            }
+    }
+
+    /// Returns true for the default policy.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The expiry of points.

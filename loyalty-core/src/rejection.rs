@@ -30,6 +30,9 @@ pub enum Rejection {
         /// The action.
         action: ActionId,
     },
+    /// What a merge brought is no longer whole.
+    #[error("points of the claim were spent, taken back or paid off debt since")]
+    ClaimSpent,
     /// The refund's currency is neither the shop's nor that of its order.
     #[error("the refund's currency is neither the shop's nor the order's")]
     CurrencyMismatch,
@@ -222,6 +225,7 @@ impl Rejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::ActionNotOpen { .. } => "action_not_open",
+            Self::ClaimSpent => "claim_spent",
             Self::CurrencyMismatch => "currency_mismatch",
             Self::CurrencyRequired { .. } => "currency_required",
             Self::InsufficientPoints { .. } => "insufficient_points",

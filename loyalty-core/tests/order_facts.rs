@@ -14,9 +14,12 @@
 
 mod scenario;
 
+use std::sync::Arc;
+
 use loyalty_core::{
-    Account, AccountId, Command, Event, Ledger, ManualTier, Origin, OverRefund, Points,
-    RefundContent, Rejection, Status, TierId, Timestamp, merge,
+    Account, AccountId, Command, Context, Event, Ledger, Lot, LotId, ManualTier, Origin,
+    OverRefund, Points, Program, RefundContent, Rejection, Status, TierId, Timestamp, decide,
+    merge,
 };
 use scenario::*;
 
@@ -702,6 +705,62 @@ fn merged_accounts_have_the_lots_of_both() {
             }
         }
     }
+}
+
+/// What a merge brings can be given back: both accounts have what they had before, unless debt
+/// was settled.
+#[test]
+fn a_merge_is_undone_exactly() {
+    let program = Program::from_json(NINE_MONTHS).unwrap();
+    let mut undone = 0;
+    for (from_name, from) in accounts() {
+        for (into_name, into) in accounts() {
+            let names = format!("{from_name} into {into_name}");
+            let now = at("09-30");
+            let (mut guest, mut customer) = (from.account().clone(), into.account().clone());
+            let balances = (guest.balance(now), customer.balance(now));
+            let (gone, come) =
+                merge((AccountId(1), &guest), (AccountId(2), &customer), now).unwrap();
+            fold(&mut guest, &gone);
+            fold(&mut customer, &come);
+            let Some(Event::AccountAbsorbed(claim)) = come.last() else {
+                panic!("{names}")
+            };
+
+            let command = Command::UndoClaim { claim: Arc::clone(claim) };
+            let decision = decide(&Context::new(&program, &customer, now), &command);
+            let has_debt = balances.0 < Points::ZERO || balances.1 < Points::ZERO;
+            if has_debt {
+                assert_eq!(decision, Err(Rejection::ClaimSpent), "{names}");
+                continue;
+            }
+            let events = decision.unwrap().events;
+            fold(&mut customer, &events);
+            let Some(Event::ClaimUndone(left)) =
+                events.iter().find(|event| matches!(event, Event::ClaimUndone(_)))
+            else {
+                panic!("{names}");
+            };
+            let reopen = Command::ReopenAccount { from: AccountId(2), undone: Arc::clone(left) };
+            let events = decide(&Context::new(&program, &guest, now), &reopen).unwrap().events;
+            fold(&mut guest, &events);
+
+            undone += 1;
+            assert!(guest.is_consistent() && customer.is_consistent(), "{names}");
+            assert_eq!((guest.balance(now), customer.balance(now)), balances, "{names}");
+            assert_eq!(guest.merged_into(), None, "{names}");
+            for (after, before) in [(&guest, from.account()), (&customer, into.account())] {
+                let terms = |account: &Account| -> Vec<_> {
+                    let lots = account.usable_lots(now).chain(account.pending_lots().iter());
+                    lots.map(|lot| Lot { id: LotId(0), ..lot.clone() }).collect()
+                };
+                assert_eq!(terms(after), terms(before), "{names}");
+                assert_eq!(after.progress(), before.progress(), "{names}");
+                assert_eq!(after.activity(), before.activity(), "{names}");
+            }
+        }
+    }
+    assert!(undone > 10, "{undone}");
 }
 
 #[test]

@@ -14,6 +14,8 @@
 
 mod scenario;
 
+use std::sync::Arc;
+
 use loyalty_core::proptest::check_conservation;
 use loyalty_core::{
     Account, AccountId, Command, Context, Counts, Email, Event, Ledger, Line, ManualTier, Order,
@@ -781,6 +783,42 @@ fn a_merge_keeps_the_guests_activity() {
         let ledger = merge_guest(IDLE_DEALING, &guest, &customer, "01-25");
         continue_scenario(ledger, &[("02-19", catch_up(), Ok(150)), ("02-20", catch_up(), Ok(0))]);
     }
+}
+
+/// Undoes the last merge of a ledger.
+fn undo_claim(mut ledger: Ledger, now: &str) -> Ledger {
+    let claim = ledger.events().iter().rev().find_map(|event| match event {
+        Event::AccountAbsorbed(claim) => Some(Arc::clone(claim)),
+        _ => None,
+    });
+    ledger
+        .execute(&Command::UndoClaim { claim: claim.unwrap() }, at(now))
+        .unwrap();
+    check_conservation(&ledger).unwrap();
+    ledger
+}
+
+#[test]
+fn an_undone_claim_takes_tier_limits_and_goals_along() {
+    let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}],
+        "actions": [{"id": "review", "kind": "custom", "points": 20, "limits": [{"times": 1, "per": "day"}]}]}"#;
+    let spend = |id| record_paid_order(id, single_line_order("60"));
+    let ledger = merge_guest(
+        program,
+        &[("01-01", spend("a"), Ok(60)), ("01-02", perform_action("review"), Ok(80))],
+        &[("01-01", spend("b"), Ok(60))],
+        "01-02",
+    );
+    let ledger = continue_scenario(ledger, &[("01-02", catch_up(), Ok(140))]);
+    assert_eq!(ledger.account().current_tier_id(at("01-02")).unwrap().as_str(), "gold");
+    let refused = ledger.dry_run(&perform_action("review"), at("01-02"));
+    assert_eq!(refused.unwrap_err().code(), "limit_reached");
+
+    let ledger = undo_claim(ledger, "01-02");
+    assert_eq!(ledger.balance(at("01-02")).get(), 60);
+    assert_eq!(ledger.account().current_tier_id(at("01-02")), None);
+    assert_eq!(ledger.account().progress().lifetime().orders, 1);
+    continue_scenario(ledger, &[("01-02", perform_action("review"), Ok(80))]);
 }
 
 #[test]

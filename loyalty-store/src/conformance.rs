@@ -93,6 +93,11 @@ macro_rules! conformance {
                 a_merge_moves_the_debt_of_a_guest
                 a_guest_is_merged_by_a_change_of_email
                 a_rejected_merge_leaves_the_guest
+                the_program_says_who_claims_a_guest
+                an_order_takes_no_guests_points
+                a_claim_is_undone
+                a_spent_claim_stays
+                two_customers_are_merged
                 a_profile_is_changed_kept_and_cleared
                 the_revision_ignores_unchanged_values
                 a_change_of_a_stale_customer_is_rejected;

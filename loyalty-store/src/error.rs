@@ -35,6 +35,12 @@ pub enum Rejection {
     /// A customer that must be new already exists.
     #[error("a customer with this id or e-mail already exists")]
     CustomerExists,
+    /// The customer has no such claim, or it was undone.
+    #[error("the customer has no such claim")]
+    ClaimNotFound,
+    /// A customer is merged into another one only.
+    #[error("both are the same customer")]
+    SameCustomer,
     /// The customer does not exist.
     #[error("there is no such customer")]
     CustomerNotFound,
@@ -125,8 +131,10 @@ impl Rejection {
             Self::CodeRejected { reason, .. } => reason.code(),
             Self::CodeTaken => "code_taken",
             Self::CategoryNotFound => "category_not_found",
+            Self::ClaimNotFound => "claim_not_found",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
+            Self::SameCustomer => "same_customer",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::InvalidPriceRule(_) => "invalid_price_rule",

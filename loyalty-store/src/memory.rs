@@ -245,7 +245,7 @@ impl Tables {
 
     fn remove_customer(&mut self, record: &CustomerRecord) {
         self.customers.remove(&record.account);
-        if let Some(id) = &record.id {
+        for id in record.ids() {
             self.by_id.remove(&(record.shop, id.clone()));
         }
         if let Some(email) = &record.email {
@@ -254,7 +254,7 @@ impl Tables {
     }
 
     fn insert_customer(&mut self, record: Arc<CustomerRecord>) {
-        if let Some(id) = &record.id {
+        for id in record.ids() {
             self.by_id.insert((record.shop, id.clone()), record.account);
         }
         if let Some(email) = &record.email {

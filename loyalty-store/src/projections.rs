@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use loyalty_core::account::Usage;
+use loyalty_core::account::{Absorption, Usage};
 use loyalty_core::discount::{
     CheckoutClaim, CodeState, CodeUsage, DiscountEvent, OrderClaim, RuleState,
 };
@@ -53,7 +53,7 @@ pub(crate) enum ProjectionState {
     Tally(CodeUsage),
     Checkout(CheckoutCodes),
     Order(OrderCodes),
-    MergedAccounts(Vec<AccountId>),
+    MergedAccounts(Vec<MergedAccount>),
     Redemption(Option<IssuedRedemption>),
     Reward(Option<Usage>),
     AutomaticRules(BTreeSet<PriceRuleId>),
@@ -64,6 +64,34 @@ pub(crate) enum ProjectionState {
 pub(crate) struct IssuedRedemption {
     pub(crate) account: AccountId,
     pub(crate) redemption: Redemption,
+}
+
+/// An account that was merged into another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum MergedAccount {
+    /// The merge cannot be undone: it is from before that was possible.
+    Final(AccountId),
+    /// What the merge brought.
+    Claim(Arc<Absorption>),
+}
+
+impl MergedAccount {
+    fn new(absorption: &Arc<Absorption>) -> Self {
+        if absorption.before.is_some() {
+            Self::Claim(Arc::clone(absorption))
+        } else {
+            Self::Final(absorption.from)
+        }
+    }
+
+    /// Returns the account.
+    pub(crate) fn account(&self) -> AccountId {
+        match self {
+            Self::Final(account) => *account,
+            Self::Claim(absorption) => absorption.from,
+        }
+    }
 }
 
 /// A checkout's claim on each code, without released and expired reservations.
@@ -166,8 +194,8 @@ impl Projection {
         for event in row.events.iter() {
             if let Event::Discount(event) = event {
                 self.evolve_discount(key, event, row.at);
-            } else if let Event::AccountAbsorbed { from, .. } = event {
-                self.evolve_merge(key, row.account, *from);
+            } else if matches!(event, Event::AccountAbsorbed(_) | Event::ClaimUndone(_)) {
+                self.evolve_merge(key, row.account, event);
             } else {
                 self.evolve_redemption(key, row.account, event);
             }
@@ -242,12 +270,19 @@ impl Projection {
         }
     }
 
-    fn evolve_merge(&mut self, key: &ProjectionKey, into: Option<AccountId>, from: AccountId) {
-        if let (ProjectionKey::MergedAccounts(id), ProjectionState::MergedAccounts(accounts)) =
+    fn evolve_merge(&mut self, key: &ProjectionKey, into: Option<AccountId>, event: &Event) {
+        let (ProjectionKey::MergedAccounts(id), ProjectionState::MergedAccounts(accounts)) =
             (key, &mut self.state)
-            && into == Some(*id)
-        {
-            accounts.push(from);
+        else {
+            return;
+        };
+        if into != Some(*id) {
+            return;
+        }
+        if let Event::AccountAbsorbed(absorption) = event {
+            accounts.push(MergedAccount::new(absorption));
+        } else if let Event::ClaimUndone(undone) = event {
+            accounts.retain(|merged| merged.account() != undone.claim.from);
         }
     }
 }
@@ -258,7 +293,7 @@ pub(crate) fn affected_keys(row: &JournalRow) -> Vec<ProjectionKey> {
     for event in row.events.iter() {
         if let Event::Discount(event) = event {
             keys.extend(discount_keys(event));
-        } else if let Event::AccountAbsorbed { .. } = event {
+        } else if matches!(event, Event::AccountAbsorbed(_) | Event::ClaimUndone(_)) {
             keys.extend(row.account.map(ProjectionKey::MergedAccounts));
         } else {
             keys.extend(event.redemption().map(ProjectionKey::Redemption));

@@ -9,7 +9,7 @@ use loyalty_core::{
     Account, AccountId, CustomerId, Email, Event, OrderId, OrderState, Points, Profile, ShopId,
     Timestamp,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
 
@@ -178,4 +178,105 @@ pub struct CustomerRecord {
     pub updated_at: Timestamp,
     /// The number of versions of this record, from 1.
     pub revision: u32,
+    /// The customers who were merged into this one, oldest first.
+    pub merged: Vec<MergedCustomer>,
+}
+
+impl CustomerRecord {
+    /// The shop's ids of the customer: their own, and those of customers merged into them.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &CustomerId> {
+        let merged = self.merged.iter().filter_map(|merged| merged.id.as_ref());
+        self.id.iter().chain(merged)
+    }
+}
+
+/// A customer who was merged into another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergedCustomer {
+    /// Their account.
+    pub account: AccountId,
+    /// The shop's id; `None` for a guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<CustomerId>,
+    /// The e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "email_text")]
+    pub email: Option<Email>,
+    /// The profile.
+    #[serde(default)]
+    pub profile: Profile,
+    /// The identifiers of the household.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub household: BTreeSet<String>,
+    /// The time of the last change of the birthday.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birthday_set_at: Option<Timestamp>,
+    /// The time of its creation.
+    pub created_at: Timestamp,
+    /// The balance that they brought.
+    pub points: Points,
+    /// The time of the merge.
+    pub at: Timestamp,
+    /// The time at which it was undone. Who they are is in a record of their own again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_at: Option<Timestamp>,
+}
+
+impl MergedCustomer {
+    /// The entry of a customer who is merged now.
+    pub(crate) fn new(customer: &CustomerRecord, points: Points, at: Timestamp) -> Self {
+        Self {
+            account: customer.account,
+            id: customer.id.clone(),
+            email: customer.email.clone(),
+            profile: customer.profile.clone(),
+            household: customer.household.clone(),
+            birthday_set_at: customer.birthday_set_at,
+            created_at: customer.created_at,
+            points,
+            at,
+            undone_at: None,
+        }
+    }
+
+    /// Undoes the merge: returns the customer's record of before, and keeps no personal
+    /// data here.
+    pub(crate) fn separate(&mut self, shop: ShopId, now: Timestamp) -> CustomerRecord {
+        self.undone_at = Some(now);
+        CustomerRecord {
+            shop,
+            account: self.account,
+            id: self.id.take(),
+            email: self.email.take(),
+            profile: std::mem::take(&mut self.profile),
+            household: std::mem::take(&mut self.household),
+            birthday_set_at: self.birthday_set_at.take(),
+            attributes_changed_at: now,
+            created_at: self.created_at,
+            updated_at: now,
+            revision: 1,
+            merged: Vec::new(),
+        }
+    }
+}
+
+/// E-mails are stored as the shop writes them.
+mod email_text {
+    use loyalty_core::Email;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(
+        email: &Option<Email>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        email.as_ref().map(Email::as_str).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Email>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| Email::from_stored(&text).map_err(serde::de::Error::custom))
+            .transpose()
+    }
 }

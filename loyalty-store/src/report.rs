@@ -171,8 +171,11 @@ impl ProgramReport {
             Event::AwardTakenBack { clawback, .. } | Event::PointsTakenBack { clawback, .. } => {
                 add_to(&mut self.clawed_back, clawback.points());
             }
-            Event::AccountAbsorbed { .. }
+            Event::AccountAbsorbed(_)
             | Event::AccountMerged { .. }
+            | Event::AccountReopened { .. }
+            | Event::ClaimUndone(_)
+            | Event::OrderNamedGuest { .. }
             | Event::CustomerAdded
             | Event::Discount(_)
             | Event::OrderCancelled { .. }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AccountId, Attributes, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
     Timestamp,
@@ -17,6 +18,7 @@ use crate::catalogue::{CatalogueAction, CatalogueOutcome};
 use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode, OrderRule};
 use crate::error::{Failure, Rejection};
+use crate::merge::MergeReport;
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
 use crate::redemption::{RedemptionAction, RedemptionView};
@@ -104,6 +106,8 @@ pub enum Action {
         change: ProfileChange,
         /// The treatment of an e-mail that belongs to another customer.
         email_conflict: EmailConflict,
+        /// What the request says about whose the e-mail is: enough of it claims a guest.
+        email_proof: EmailProof,
         /// The [`CustomerView::etag`] that the customer must still have.
         if_match: Option<String>,
         /// Commands for the rules, run in this order. If one is rejected, none takes
@@ -131,6 +135,21 @@ pub enum Action {
         change: ProfileChange,
         /// The friend's referral code as typed.
         code: String,
+    },
+    /// Merges a customer into another one: they are one person. This cannot be undone,
+    /// unless the merged one is a guest.
+    MergeCustomers {
+        /// The customer who stays.
+        customer: CustomerRef,
+        /// The customer who is merged into them, and is found as them from then on.
+        from: CustomerRef,
+    },
+    /// Undoes a claim: the guest's account leaves the customer again.
+    UndoClaim {
+        /// The customer.
+        customer: CustomerRef,
+        /// The guest's account, as [`MergedCustomer`](crate::MergedCustomer) has it.
+        claim: AccountId,
     },
     /// Records the scheduled events of an account that are due
     /// ([`Store::due`](crate::Store::due)).
@@ -166,6 +185,7 @@ impl Action {
             existence,
             change,
             email_conflict,
+            email_proof: EmailProof::Typed,
             if_match: None,
             commands,
         }
@@ -341,6 +361,10 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
+    /// What a merge of two customers brought together.
+    pub merge: Option<Box<MergeReport>>,
+    /// True if the request names the e-mail of a guest, whose account it leaves alone.
+    pub guest_not_claimed: bool,
     /// The events of the customer's account and of the order.
     pub events: Vec<Event>,
 }

@@ -7,6 +7,7 @@
 mod catalogue;
 mod claim;
 mod discount;
+mod merge;
 mod redemption;
 mod time;
 
@@ -14,9 +15,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{SubsecRound, TimeDelta};
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AccountId, Command, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
-    Timestamp, decide, merge,
+    Timestamp, decide,
 };
 
 use crate::customer_ref::CustomerRef;
@@ -233,6 +235,13 @@ pub(crate) fn transact(
     Ok((changes, Reply::Stored { response, replayed: false }))
 }
 
+/// How a request treats an e-mail: that of another customer, and that of a guest.
+type EmailPolicy = (EmailConflict, EmailProof);
+
+/// The policy of requests that report an e-mail as somebody typed it, and must not be lost
+/// over it.
+const TYPED: EmailPolicy = (EmailConflict::Ignore, EmailProof::Typed);
+
 /// The reason why a transaction stops.
 enum TransactionError {
     Rejected(Rejection),
@@ -274,6 +283,7 @@ fn run_action(
         changes: ChangeSet::default(),
         events: Vec::new(),
         to_reschedule: Vec::new(),
+        unclaimed_guest: None,
     };
 
     match transaction.perform(action) {
@@ -292,6 +302,8 @@ struct Transaction<'v, V> {
     events: Vec<Event>,
     /// Accounts whose due time must be recomputed.
     to_reschedule: Vec<AccountId>,
+    /// The guest whose e-mail the request names without a claim.
+    unclaimed_guest: Option<AccountId>,
 }
 
 /// A customer who was found or created.
@@ -310,10 +322,12 @@ impl<V: TransactionView> Transaction<'_, V> {
                 existence,
                 change,
                 email_conflict,
+                email_proof,
                 if_match,
                 commands,
             } => {
-                let found = self.resolve_customer(&customer, existence, email_conflict)?;
+                let email_policy = (email_conflict, email_proof);
+                let found = self.resolve_customer(&customer, existence, email_policy)?;
                 if let Some(etag) = if_match
                     && self
                         .load_view(found.account)?
@@ -322,7 +336,7 @@ impl<V: TransactionView> Transaction<'_, V> {
                     return Err(Rejection::PreconditionFailed.into());
                 }
 
-                self.change_profile(found.account, change, email_conflict)?;
+                self.change_profile(found.account, change, email_policy)?;
 
                 // A customer who was registered before cannot sign up again.
                 let applies = |command: &&Command| found.registered || **command != Command::SignUp;
@@ -343,6 +357,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             Action::JoinReferral { customer, change, code } => {
                 self.join_referral(&customer, change, &code)
             }
+            Action::MergeCustomers { customer, from } => self.merge_customers(&customer, &from),
+            Action::UndoClaim { customer, claim } => self.undo_claim(&customer, claim),
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
             Action::Catalogue(action) => {
@@ -365,9 +381,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             .order()
             .ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
         let reported = match customer {
-            Some(customer) => {
-                Some(self.resolve_customer(customer, Existence::Any, EmailConflict::Ignore)?)
-            }
+            Some(customer) => Some(self.resolve_customer(customer, Existence::Any, TYPED)?),
             None => None,
         };
 
@@ -377,7 +391,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             .map(|account| self.resolve_merged(account))
             .transpose()?;
         if let Some(reported) = &reported {
-            self.change_profile(reported.account, change, EmailConflict::Ignore)?;
+            self.change_profile(reported.account, change, TYPED)?;
         }
 
         // An order stays with the customer it was first reported for. A plugin does not
@@ -395,6 +409,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         let account = found.as_ref().map(|found| found.account);
 
         self.run_command(account, command)?;
+        if let (Some(guest), false) = (self.unclaimed_guest, is_of_another) {
+            self.run_command(account, &Command::NoteGuest { order: id.clone(), guest })?;
+        }
         let (codes, rules) = self.update_order_codes(id, &before.state, account)?;
         self.update_order_redemptions(id, &before.state)?;
 
@@ -469,6 +486,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             discount_outcome: None,
             redemption: None,
             catalogue_outcome: None,
+            merge: None,
+            guest_not_claimed: self.unclaimed_guest.is_some(),
             events: std::mem::take(&mut self.events),
         })
     }
@@ -536,14 +555,14 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Customers.
 
-    /// Finds a customer by id, or else by e-mail. A guest with the e-mail of a customer
-    /// is merged into the customer. Creates a customer if none is found and `existence`
-    /// allows it.
+    /// Finds a customer by id, or else by e-mail. Creates a customer if none is found and
+    /// `existence` allows it. A guest with the e-mail of a customer is merged into the
+    /// customer, if the program allows that for such a proof.
     fn resolve_customer(
         &mut self,
         customer: &CustomerRef,
         existence: Existence,
-        conflict: EmailConflict,
+        email_policy: EmailPolicy,
     ) -> Result<ResolvedCustomer, TransactionError> {
         let shop = self.shop.id;
         let by_id = customer
@@ -556,74 +575,40 @@ impl<V: TransactionView> Transaction<'_, V> {
             .map(|email| self.view.account_by_email(shop, email))
             .transpose()?
             .flatten();
-        let guest = match by_email {
-            Some(account) => self.load_customer(account)?.filter(|customer| customer.id.is_none()),
-            None => None,
-        };
 
-        // Only a guest gives up the e-mail to a customer with an id.
-        let taken =
-            by_email.is_some() && guest.is_none() && customer.id().is_some() && by_email != by_id;
-        if taken && conflict == EmailConflict::Reject {
-            return Err(Rejection::EmailTaken.into());
-        }
-
-        let known = by_id.or(guest.as_ref().map(|guest| guest.account));
-        let known = known.or(by_email.filter(|_| customer.id().is_none()));
+        let known = by_id.or(by_email.filter(|_| customer.id().is_none()));
         match (known, existence) {
-            // A guest may become a new customer with an id.
-            (Some(_), Existence::Absent) if by_id.is_some() || customer.id().is_none() => {
-                Err(Rejection::CustomerExists.into())
-            }
+            (Some(_), Existence::Absent) => Err(Rejection::CustomerExists.into()),
             (None, Existence::Required) => Err(Rejection::CustomerNotFound.into()),
             (None, Existence::Any | Existence::Absent) => {
-                let email = customer.email().filter(|_| !taken);
+                let email = customer.email().filter(|_| by_email.is_none());
                 let account = self.add_customer(customer.id(), email)?;
+                self.attach_email(account, customer, email_policy)?;
                 Ok(ResolvedCustomer { account, created: true, registered: true })
             }
             (Some(account), _) => {
-                self.attach_identity(account, guest, customer, taken)?;
-                let registered = by_id.is_none() && customer.id().is_some();
-                Ok(ResolvedCustomer { account, created: false, registered })
+                self.attach_email(account, customer, email_policy)?;
+                Ok(ResolvedCustomer { account, created: false, registered: false })
             }
         }
     }
 
-    /// Adds a new id or e-mail to an existing customer, and merges the guest with that
-    /// e-mail. An e-mail that is `taken` is left out.
-    fn attach_identity(
+    /// Adds the e-mail of a reference to its customer. An e-mail alone only finds the
+    /// customer: its spelling is not stored.
+    fn attach_email(
         &mut self,
         account: AccountId,
-        guest: Option<Arc<CustomerRecord>>,
         customer: &CustomerRef,
-        taken: bool,
+        email_policy: EmailPolicy,
     ) -> Result<(), TransactionError> {
-        if let Some(guest) = guest.filter(|guest| guest.account != account) {
-            self.merge_guest(&guest, account)?;
-        }
+        let CustomerRef::Both(_, email) = customer else { return Ok(()) };
+        let email = self.claim_email(account, email.clone(), email_policy)?;
         let Some(before) = self.load_customer(account)? else {
             return Ok(());
         };
 
-        // An e-mail alone only finds the customer: its spelling is not stored.
-        let email = if let CustomerRef::Both(_, email) = customer {
-            Some(email).filter(|_| !taken)
-        } else {
-            None
-        };
-        let is_stored = |email: &Email| {
-            before
-                .email
-                .as_ref()
-                .is_some_and(|stored| stored.as_str() == email.as_str())
-        };
-        if (before.id.is_some() || customer.id().is_none()) && email.is_none_or(is_stored) {
-            return Ok(());
-        }
-
         let mut after = (*before).clone();
-        after.id = after.id.or_else(|| customer.id().cloned());
-        after.email = email.cloned().or(after.email);
+        email.apply_to(&mut after.email);
         self.save_customer(before, after);
         Ok(())
     }
@@ -646,6 +631,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             created_at: self.now,
             updated_at: self.now,
             revision: 1,
+            merged: Vec::new(),
         };
 
         self.changes
@@ -656,44 +642,16 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(account)
     }
 
-    fn merge_guest(
-        &mut self,
-        guest: &Arc<CustomerRecord>,
-        into: AccountId,
-    ) -> Result<(), TransactionError> {
-        // Scheduled events that are due belong to the accounts as they were before the
-        // merge.
-        for account in [guest.account, into] {
-            self.run_command(Some(account), &Command::CatchUp)?;
-        }
-
-        let from = self.load_account(guest.account)?;
-        let to = self.load_account(into)?;
-        let now = self.now.max(from.at).max(to.at);
-        let (from_events, into_events) =
-            merge((guest.account, &from.account), (into, &to.account), now)?;
-        self.append_events(Some(guest.account), from_events)?;
-        self.append_events(Some(into), into_events)?;
-
-        self.changes
-            .customers
-            .push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
-        Ok(())
-    }
-
     /// Changes a customer's profile. A change without a difference has no effect.
     fn change_profile(
         &mut self,
         account: AccountId,
         change: ProfileChange,
-        conflict: EmailConflict,
+        email_policy: EmailPolicy,
     ) -> Result<(), TransactionError> {
         if change == ProfileChange::default() {
             return Ok(());
         }
-        let Some(before) = self.load_customer(account)? else {
-            return Ok(());
-        };
 
         let ProfileChange {
             mut email,
@@ -707,9 +665,12 @@ impl<V: TransactionView> Transaction<'_, V> {
             household,
         } = change;
         if let FieldChange::Set(Some(new)) = &email {
-            email = self.claim_email(account, new.clone(), conflict)?;
+            email = self.claim_email(account, new.clone(), email_policy)?;
         }
 
+        let Some(before) = self.load_customer(account)? else {
+            return Ok(());
+        };
         let mut after = (*before).clone();
         email.apply_to(&mut after.email);
         first_name.apply_to(&mut after.profile.first_name);
@@ -724,31 +685,6 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.catch_up_before_change(&before, &mut after)?;
         self.save_customer(before, after);
         Ok(())
-    }
-
-    /// Returns the change of a customer's e-mail to `email`. A guest with the e-mail is
-    /// merged into the customer.
-    fn claim_email(
-        &mut self,
-        account: AccountId,
-        email: Email,
-        conflict: EmailConflict,
-    ) -> Result<FieldChange<Email>, TransactionError> {
-        let holder = self
-            .view
-            .account_by_email(self.shop.id, &email)?
-            .filter(|holder| *holder != account);
-        let holder = holder.map(|holder| self.load_customer(holder)).transpose()?.flatten();
-
-        match holder {
-            None => Ok(FieldChange::Set(Some(email))),
-            Some(guest) if guest.id.is_none() => {
-                self.merge_guest(&guest, account)?;
-                Ok(FieldChange::Set(Some(email)))
-            }
-            Some(_) if conflict == EmailConflict::Reject => Err(Rejection::EmailTaken.into()),
-            Some(_) => Ok(FieldChange::Keep),
-        }
     }
 
     fn save_customer(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {

@@ -1,5 +1,6 @@
 //! `verify` finds damage of a file and names it.
 
+use loyalty_core::program::EmailProof;
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
     Action, Catalogue, CatalogueAction, DiscountAction, EmailConflict, Existence, Failure,
@@ -218,6 +219,7 @@ fn file_with_names() -> TempDatabase {
         existence: Existence::Any,
         change: ProfileChange { birthday: day, ..ProfileChange::default() },
         email_conflict: EmailConflict::Reject,
+        email_proof: EmailProof::Profile,
         if_match: None,
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })

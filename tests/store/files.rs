@@ -223,7 +223,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(database.open());
     database.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(database.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 13 };
+    let newer = Failure::NewerFormat { found: 99, supported: 14 };
     assert_eq!(
         SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
         newer
@@ -292,7 +292,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 13);
+    assert_eq!(version, 14);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 

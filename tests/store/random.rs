@@ -11,6 +11,7 @@ use std::time::Duration;
 use loyalty_core::discount::{
     CustomerSelection, ItemSelection, PriceRule, PriceRuleParts, TargetSelection,
 };
+use loyalty_core::program::EmailProof;
 use loyalty_core::proptest::{expiring_programs, facts, full_programs, programs, tags, tier_ids};
 use loyalty_core::{
     AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program,
@@ -109,6 +110,10 @@ fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
         3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::RescheduleDue { limit }),
+        2 => (customer_refs(), customer_refs())
+            .prop_map(|(customer, from)| Action::MergeCustomers { customer, from }),
+        3 => (customer_refs(), 1..8_i64)
+            .prop_map(|(customer, claim)| Action::UndoClaim { customer, claim: AccountId(claim) }),
         2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(customer, code)| {
             Action::JoinReferral { customer, change: ProfileChange::default(), code: code.to_owned() }
         }),
@@ -121,14 +126,18 @@ fn customer_actions() -> impl Strategy<Value = Action> {
         customer_refs(),
         existence,
         weighted(0.4, profile_changes()),
-        email_conflicts(),
+        (
+            email_conflicts(),
+            select(&[EmailProof::Typed, EmailProof::Profile, EmailProof::Verified][..]),
+        ),
         vec(manual_commands(), 0..3),
     )
-        .prop_map(|(customer, existence, change, email_conflict, commands)| Action::Customer {
+        .prop_map(|(customer, existence, change, email_policy, commands)| Action::Customer {
             customer,
             existence,
             change: change.unwrap_or_default(),
-            email_conflict,
+            email_conflict: email_policy.0,
+            email_proof: email_policy.1,
             if_match: None,
             commands,
         })

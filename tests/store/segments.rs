@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use loyalty_core::program::EmailProof;
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 use loyalty_store::{
-    Action, Existence, MemoryStore, SqliteAdmin, SqliteStore, Store, StoreSettings,
+    Action, EmailConflict, Existence, MemoryStore, ProfileChange, SqliteAdmin, SqliteStore, Store,
+    StoreSettings,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -475,10 +477,15 @@ impl StorePair {
             }
             Step::Merge => {
                 self.elapsed += 1;
-                Some(order_action(
-                    Some(&id_and_email("0", "guest@example.com")),
-                    record_paid(&self.next_order_id(), "20.00"),
-                ))
+                Some(Action::Customer {
+                    customer: id_and_email("0", "guest@example.com"),
+                    existence: Existence::Any,
+                    change: ProfileChange::default(),
+                    email_conflict: EmailConflict::Reject,
+                    email_proof: EmailProof::Profile,
+                    if_match: None,
+                    commands: vec![add(20)],
+                })
             }
             Step::Reopen | Step::Crash | Step::Idle => None,
         }

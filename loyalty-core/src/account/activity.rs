@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::StateBefore;
 use crate::amount::Points;
 use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
@@ -34,6 +35,13 @@ impl UsageCount {
         let (times, points) =
             (self.times.saturating_add(other.times), self.points.saturating_add(other.points));
         Self { times, points }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self {
+            times: self.times.saturating_sub(other.times),
+            points: self.points.saturating_sub(other.points).max(Points::ZERO),
+        }
     }
 
     fn release(&mut self, points: Points) {
@@ -111,6 +119,23 @@ impl Usage {
             let merged = all.get(id).map_or(*usage, |own| own.merge_with(*usage));
             all.insert(id.clone(), merged);
         }
+    }
+
+    fn release_all<Id: Ord>(all: &mut BTreeMap<Id, Self>, others: &BTreeMap<Id, Self>) {
+        all.retain(|id, usage| {
+            let Some(other) = others.get(id) else { return true };
+            *usage = usage.without(*other);
+            usage.ever.times > 0
+        });
+    }
+
+    /// The usage of two accounts together, less that of one.
+    fn without(self, other: Self) -> Self {
+        let last = self.last_day;
+        let [day, week, month, year, ever] =
+            [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
+                .map(|span| self.tally(span, last).minus(other.tally(span, last)));
+        Self { last_day: last, day, week, month, year, ever }
     }
 
     /// The usage of two accounts together.
@@ -225,6 +250,21 @@ impl AccountActivity {
     /// The usage of a reward.
     pub fn reward(&self, reward: &RewardId) -> Option<&Usage> {
         self.rewards.get(reward)
+    }
+
+    /// The actions that have been performed.
+    pub fn actions(&self) -> impl Iterator<Item = &ActionId> {
+        self.actions.keys()
+    }
+
+    /// The earning rules with a limit that have been used.
+    pub fn limited_rules(&self) -> impl Iterator<Item = &RuleId> {
+        self.rules.keys()
+    }
+
+    /// The rewards that have been redeemed.
+    pub fn rewards(&self) -> impl Iterator<Item = &RewardId> {
+        self.rewards.keys()
     }
 
     /// Returns true if the customer has used a code. `code` must be normalized.
@@ -492,5 +532,46 @@ impl AccountActivity {
         for (friends, bonus) in &other.milestones {
             self.milestones.entry(*friends).or_insert_with(|| moved(bonus));
         }
+    }
+
+    /// Takes off the activity of an account that is merged no more. `before` is what both
+    /// had.
+    pub(super) fn release(&mut self, other: &Self, before: &StateBefore) {
+        Usage::release_all(&mut self.actions, &other.actions);
+        Usage::release_all(&mut self.rules, &other.rules);
+        Usage::release_all(&mut self.rewards, &other.rewards);
+        self.codes
+            .retain(|code| !other.codes.contains(code) || before.codes.contains(code));
+
+        if self.last_birthday_year == other.last_birthday_year {
+            self.last_birthday_year = before.last_birthday_year;
+        }
+        if self.last_anniversary == other.last_anniversary {
+            self.last_anniversary = before.last_anniversary;
+        }
+        if !before.referral && other.referral.is_some() {
+            self.referral = None;
+        }
+
+        self.received.retain(|order, _| !other.received.contains_key(order));
+        self.sent.retain(|order, _| !other.sent.contains_key(order));
+        self.tier_entries.retain(|tier, _| {
+            !other.tier_entries.contains_key(tier) || before.tier_entries.contains(tier)
+        });
+        self.milestones.retain(|friends, _| {
+            !other.milestones.contains_key(friends) || before.milestones.contains(friends)
+        });
+    }
+
+    /// The same with new numbers of the lots.
+    pub(super) fn with_lot_ids(&self, lots: &BTreeMap<LotId, LotId>) -> Self {
+        let mut activity = self.clone();
+        let Self { received, sent, milestones, tier_entries, .. } = &mut activity;
+        let orders = received.values_mut().chain(sent.values_mut());
+        let all = orders.chain(milestones.values_mut()).chain(tier_entries.values_mut());
+        for bonus in all {
+            bonus.lot = bonus.lot.and_then(|lot| lots.get(&lot).copied());
+        }
+        activity
     }
 }

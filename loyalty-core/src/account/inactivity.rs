@@ -93,4 +93,16 @@ impl InactivityExpirations {
             *sum = sum.saturating_add(*points);
         }
     }
+
+    /// Takes off the record of an account that is merged no more.
+    pub(super) fn release(&mut self, other: &Self) {
+        self.consume(
+            &other
+                .expired
+                .iter()
+                .map(|(at, points)| (*at, *points))
+                .collect::<Vec<_>>(),
+        );
+        self.expired.retain(|_, points| points.is_positive());
+    }
 }

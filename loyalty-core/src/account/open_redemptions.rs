@@ -34,6 +34,11 @@ impl OpenRedemptions {
         self.by_id.is_empty()
     }
 
+    /// Returns true if the redemption is one of them.
+    pub(crate) fn contains(&self, id: RedemptionId) -> bool {
+        self.by_id.get(&id).is_some()
+    }
+
     /// The one that ends first, with its end.
     pub(crate) fn first(&self) -> Option<(Timestamp, &Arc<Redemption>)> {
         let ((end, id), ()) = self.by_end.first()?;

@@ -99,4 +99,22 @@ impl Progress {
         self.lifetime = ever;
         self.first_order = [self.first_order, first].into_iter().flatten().min();
     }
+
+    /// Takes off the counts of a merged account. `first_order` is the first one before the
+    /// merge.
+    pub(crate) fn release(
+        &mut self,
+        other: &Self,
+        first_order: Option<Timestamp>,
+        received: Timestamp,
+    ) {
+        let lifetime = self.lifetime.minus(other.lifetime);
+        for (at, counts) in other.by_instant.iter() {
+            self.add(*at, Counts::ZERO.minus(*counts), Some(received));
+        }
+        self.lifetime = lifetime;
+        let mut own = self.by_instant.iter();
+        let first = own.find(|(_, counts)| counts.orders > 0).map(|(at, _)| *at);
+        self.first_order = [first_order, first].into_iter().flatten().min();
+    }
 }

@@ -153,7 +153,7 @@ impl fmt::Display for AutomaticOutcome {
                 write!(f, "{amount} more for {title}.")
             }
             (Err(_), Some(MissingCondition::Quantity { units })) => {
-                let units = CountLabel(usize::try_from(units).unwrap_or(usize::MAX), "unit");
+                let units = Counted::new(units, "unit", "units");
                 write!(f, "{units} more for {title}.")
             }
             (Err(CodeRejection::NoEntitledLines), _) => {

@@ -13,6 +13,7 @@ impl Event {
             Self::OrderCancelled { order, .. }
             | Self::OrderClosed { order, .. }
             | Self::OrderCounted { order, .. }
+            | Self::OrderNamedGuest { order, .. }
             | Self::OrderPinned { order, .. }
             | Self::OrderRecorded { order, .. }
             | Self::OrderRefunded { order, .. }
@@ -21,10 +22,12 @@ impl Event {
             Self::PointsExpired { order, .. }
             | Self::PointsReleased { order, .. }
             | Self::RedemptionUsed { order, by_shop: true, .. } => order.as_ref(),
-            Self::AccountAbsorbed { .. }
+            Self::AccountAbsorbed(_)
             | Self::AccountMerged { .. }
+            | Self::AccountReopened { .. }
             | Self::AwardGiven { .. }
             | Self::AwardTakenBack { .. }
+            | Self::ClaimUndone(_)
             | Self::CustomerAdded
             | Self::Discount(_)
             | Self::PointsAdded { .. }
@@ -90,10 +93,16 @@ impl Event {
 
     fn points_delta(&self) -> PointsDelta {
         match self {
-            Self::AccountAbsorbed { points, merged_state, .. } => {
-                let pending = merged_state.as_ref().map_or(Points::ZERO, |state| state.pending);
-                PointsDelta { available: *points, pending }
+            Self::AccountAbsorbed(absorption) => {
+                PointsDelta { available: absorption.points, pending: absorption.pending() }
             }
+            Self::AccountReopened { points, pending, .. } => {
+                PointsDelta { available: *points, pending: *pending }
+            }
+            Self::ClaimUndone(undone) => PointsDelta {
+                available: undone.points.negated(),
+                pending: undone.pending.negated(),
+            },
             Self::AccountMerged { points, pending, .. } => {
                 PointsDelta { available: points.negated(), pending: pending.negated() }
             }
@@ -137,6 +146,7 @@ impl Event {
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
+            | Self::OrderNamedGuest { .. }
             | Self::OrderPinned { .. }
             | Self::OrderRecorded { .. }
             | Self::OrderRefunded { .. }
@@ -156,13 +166,15 @@ impl Event {
     /// the shop's times, and for some events of old journals.
     pub fn at(&self) -> Option<Timestamp> {
         match self {
-            Self::AccountAbsorbed { at, .. }
-            | Self::PointsAdded { at, .. }
+            Self::AccountAbsorbed(absorption) => absorption.at,
+            Self::ClaimUndone(undone) => Some(undone.at),
+            Self::PointsAdded { at, .. }
             | Self::PointsAwarded { at, .. }
             | Self::PointsSubtracted { at, .. }
             | Self::PointsTakenBack { at, .. }
             | Self::TierSet { at, .. } => *at,
-            Self::AwardGiven { at, .. }
+            Self::AccountReopened { at, .. }
+            | Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
             | Self::RedemptionCancelled { at, .. }
             | Self::RedemptionExpired { at, .. }
@@ -174,6 +186,7 @@ impl Event {
             | Self::ReferralJoined { at, .. }
             | Self::ReferralUndone { at, .. }
             | Self::OrderCounted { at, .. }
+            | Self::OrderNamedGuest { at, .. }
             | Self::TierLapsed { at, .. }
             | Self::TierRetained { at, .. } => Some(*at),
             Self::PointsExpired { expired_at, .. } => Some(*expired_at),

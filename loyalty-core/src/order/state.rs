@@ -10,7 +10,7 @@ use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::counts::{Counts, CountsDelta};
 use crate::exact::{Fraction, Overflow};
-use crate::id::{OrderId, ProgramVersion, RedemptionId, RefundId, RuleId, Tag, TierId};
+use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
 use crate::rules::refund;
 use chrono::{NaiveDate, NaiveDateTime};
@@ -69,6 +69,9 @@ pub struct OrderState {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
     #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts: Counts,
+    /// The guest whose e-mail address it names.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    guest: Option<AccountId>,
 }
 
 /// The latest snapshot.
@@ -219,6 +222,7 @@ impl OrderState {
             posted: PostedPoints::default(),
             non_expiring: BTreeMap::new(),
             counts: Counts::ZERO,
+            guest: None,
         }
     }
 
@@ -313,6 +317,12 @@ impl OrderState {
     /// The instant of the last cancellation, even if the order was reopened since.
     pub fn cancelled_at(&self) -> Option<Timestamp> {
         self.cancelled_at
+    }
+
+    /// The guest whose e-mail address the order names, though its customer is another
+    /// account.
+    pub fn guest(&self) -> Option<AccountId> {
+        self.guest
     }
 
     /// Returns true if it was cancelled and not reopened since. At the same instant the
@@ -413,6 +423,11 @@ impl OrderState {
     /// Notes a redemption that the shop marked as used with the order.
     pub(crate) fn add_redemption(&mut self, redemption: RedemptionId) {
         self.redemptions.insert(redemption);
+    }
+
+    /// Notes the guest whose address it names.
+    pub(crate) fn note_guest(&mut self, guest: AccountId) {
+        self.guest = Some(guest);
     }
 
     /// Pins what the order earns under.

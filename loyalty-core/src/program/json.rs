@@ -13,7 +13,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
+    Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault, GuestPolicy,
     MultiplierPolicy, Program, ProgramDefinition, ProgramError, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
@@ -263,6 +263,7 @@ impl<'a> NodeRef<'a> {
             "rewards",
             "redemption",
             "stacking",
+            "guests",
             "point_value",
         ];
         let Some(members) = self.members(&known, faults) else {
@@ -302,6 +303,7 @@ impl<'a> NodeRef<'a> {
 
         members.read("redemption", &mut program.redemption, |at| at.redemption_terms(faults));
         members.read("stacking", &mut program.stacking, |at| at.one_of(&Stacking::NAMES, faults));
+        members.read("guests", &mut program.guests, |at| at.one_of(&GuestPolicy::NAMES, faults));
         program.point_value = members.get("point_value").and_then(|at| at.decimal(faults));
         program
     }

@@ -145,6 +145,7 @@ fn describe_command(command: &Command) -> String {
         Command::EnterCode { code, .. } => format!("the customer enters the code {code}"),
         Command::IssueReferralCode { .. } => "the customer gets a referral code".to_owned(),
         Command::JoinReferral { .. } => "the customer joins by a referral code".to_owned(),
+        Command::NoteGuest { order, .. } => format!("order {order} names a guest"),
         Command::PerformAction { action, points: None } => {
             format!("the customer performs {action}")
         }
@@ -174,6 +175,7 @@ fn describe_command(command: &Command) -> String {
         Command::ReleaseRedemption { redemption, order } => {
             format!("order {order} releases redemption {redemption}")
         }
+        Command::ReopenAccount { .. } => "the account is opened again".to_owned(),
         Command::RewardReferral { order, .. } => {
             format!("a referred customer has placed order {order}")
         }
@@ -186,6 +188,7 @@ fn describe_command(command: &Command) -> String {
         Command::SubtractPoints { points, .. } => {
             format!("the shop subtracts {}", count_points(*points))
         }
+        Command::UndoClaim { .. } => "the shop undoes a claim".to_owned(),
         Command::UndoReferral { order, .. } => {
             format!("order {order} of a referred customer no longer qualifies")
         }

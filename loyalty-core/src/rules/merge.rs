@@ -1,14 +1,16 @@
-//! The merge of two accounts: a guest known by e-mail turns out to be a customer.
+//! The merge of two accounts, such as of a guest who turns out to be a customer, and its undoing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::{Account, MergedState};
+use crate::account::{Absorption, Account, MergedState, StateBefore, UndoneClaim};
+use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::event::{AdjustmentReason, Event};
-use crate::id::{AccountId, LotId};
+use crate::id::{AccountId, LotId, OrderId};
 use crate::lot::Lot;
 use crate::rejection::Rejection;
+use crate::rules::work::DecisionBuilder;
 use crate::rules::{clawback, expiry};
 
 /// The events of both accounts when `from` is merged into `into`.
@@ -70,22 +72,123 @@ pub fn merge(
     let remembered: BTreeSet<LotId> = from.activity().bonus_lots().collect();
     let numbers = all().zip(&lots).map(|(old, new)| (old.id, new.id));
     let numbers = numbers.filter(|(old, _)| remembered.contains(old)).collect();
-    let state = MergedState { pending, lot_ids: numbers, ..from.merged_state() };
-    let state = Some(Arc::new(state)).filter(|state| **state != MergedState::default());
+    // With it the merge can be undone: an account without any state has a default one.
+    let merged_state = Arc::new(MergedState { pending, lot_ids: numbers, ..from.merged_state() });
 
     from_events.push(Event::AccountMerged { into: into_id, points, pending });
-    let at = Some(now);
-    into_events.push(Event::AccountAbsorbed {
+    into_events.push(Event::AccountAbsorbed(Arc::new(Absorption {
         from: from_id,
         lots,
         paid,
         debt,
         points,
         tier,
-        merged_state: state,
-        at,
-    });
+        merged_state: Some(merged_state),
+        before: Some(StateBefore::new(into, from)),
+        at: Some(now),
+    })));
     Ok((from_events, into_events))
+}
+
+impl DecisionBuilder<'_> {
+    /// Undoes a merge as long as everything is there that it brought: its lots leave, and
+    /// what they count for. What expired meanwhile stays expired.
+    ///
+    /// # Errors
+    /// [`Rejection::ClaimSpent`] if points of it were spent, taken back or paid off debt, or
+    /// if the merge is from before merges could be undone.
+    pub(crate) fn undo_claim(&mut self, claim: &Arc<Absorption>) -> Result<(), Rejection> {
+        let now = self.context.now;
+        let brought = claim
+            .lots
+            .iter()
+            .filter(|lot| lot.pending_until.is_none())
+            .fold(Points::ZERO, |sum, lot| sum.saturating_add(lot.points));
+        let is_settled = claim.before.is_some()
+            && brought == claim.points
+            && claim.paid.is_empty()
+            && claim.debt.is_zero();
+        let redemptions = claim.merged_state.iter().flat_map(|state| state.redemptions.iter());
+        let mut open = redemptions.filter(|issued| issued.ends_at().is_none_or(|end| now < end));
+        let are_open = open.all(|issued| self.account.redemptions().contains(issued.issue().id));
+        if !is_settled || !are_open {
+            return Err(Rejection::ClaimSpent);
+        }
+
+        let lots = self.lots_of_claim(claim).ok_or(Rejection::ClaimSpent)?;
+        let (pending, usable): (Vec<&Lot>, Vec<&Lot>) =
+            lots.iter().partition(|lot| lot.pending_until.is_some());
+        let sum = |lots: Vec<&Lot>| {
+            lots.into_iter()
+                .fold(Points::ZERO, |sum, lot| sum.saturating_add(lot.points))
+        };
+
+        let qualified = self.current_qualified_rank();
+        let (claim, points, pending) = (Arc::clone(claim), sum(usable), sum(pending));
+        let undone = UndoneClaim { claim, points, pending, lots, at: now };
+        self.emit(Event::ClaimUndone(Arc::new(undone)));
+        self.recheck_tier(qualified)
+    }
+
+    /// The lots of a merge as they are now. `None` if one is no longer whole.
+    fn lots_of_claim(&self, claim: &Absorption) -> Option<Vec<Lot>> {
+        let (account, now) = (&self.account, self.context.now);
+        let mut used = BTreeMap::<LotId, Points>::new();
+        let mut left = Vec::new();
+        for lot in claim.lots.iter().filter(|lot| lot.is_usable(now)) {
+            let own = account.lots().get(lot.id).or(account.pending_lots().get(lot.id));
+            // Released points without an end are in the shared lot.
+            let shared = || {
+                account
+                    .lots()
+                    .non_expiring_lot()
+                    .filter(|_| lot.pending_until.is_some() && lot.expires_at.is_none())
+            };
+            let found = own.or_else(shared)?;
+            let taken = used.entry(found.id).or_default();
+            *taken = taken.checked_add(lot.points)?;
+            if *taken > found.points {
+                return None;
+            }
+            let pending_until = lot.pending_until.and(found.pending_until);
+            left.push(Lot { id: found.id, pending_until, ..lot.clone() });
+        }
+        Some(left)
+    }
+
+    /// Notes once that an order names a guest.
+    pub(crate) fn note_guest(&mut self, order: &OrderId, guest: AccountId) {
+        if self.order.guest() != Some(guest) {
+            self.emit(Event::OrderNamedGuest { order: order.clone(), guest, at: self.context.now });
+        }
+    }
+
+    /// Opens an account again with what the undoing of its merge gave back.
+    pub(crate) fn reopen_account(&mut self, from: AccountId, undone: &UndoneClaim) {
+        let UndoneClaim { claim, lots, points, pending, .. } = undone;
+        if self.account.merged_into() != Some(from) {
+            return;
+        }
+        let new = renumber(lots.iter(), &self.account);
+
+        // Bonuses name lots as they were before the merge, which has numbered them anew.
+        let numbers: BTreeMap<_, _> =
+            lots.iter().zip(&new).map(|(old, new)| (old.id, new.id)).collect();
+        let state = claim.merged_state.as_deref().map(|state| {
+            let known = state.lot_ids.iter();
+            let lot_ids = known.filter_map(|(old, merged)| Some((*old, *numbers.get(merged)?)));
+            Arc::new(MergedState { lot_ids: lot_ids.collect(), ..state.clone() })
+        });
+        self.emit(Event::AccountReopened {
+            from,
+            lots: new,
+            points: *points,
+            pending: *pending,
+            tier: claim.tier.clone(),
+            merged_state: state,
+            at: self.context.now,
+        });
+    }
 }
 
 /// Expiries by `now`, before anything is moved.

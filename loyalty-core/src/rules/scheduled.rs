@@ -219,6 +219,10 @@ impl DecisionBuilder<'_> {
     /// Applies everything that is due by now, each program's share under that program.
     pub(crate) fn catch_up(&mut self) {
         let context = self.context;
+        // What is due for a merged account is due for the one that it was merged into.
+        if self.account.merged_into().is_some() {
+            return;
+        }
         for (place, period) in context.timeline().enumerate() {
             // If the clock was put back to before the first publication, the first
             // program decides anyway.

@@ -4,20 +4,27 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{
-    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, SearchQuery,
+    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, Rejection,
+    SearchQuery,
 };
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::reads::ReadCost;
 use crate::wire::customer::{
-    CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse, check_birthday,
+    ClaimsResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+    check_birthday,
 };
 use crate::wire::json::field;
+use crate::wire::merge::{MergeBody, MergeResponse};
+use crate::wire::redemption::EmptyBody;
+use crate::wire::value::parse_number;
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (customer, change) = call.body::<CustomerBody>()?.parse()?;
+    let body = call.body::<CustomerBody>()?;
+    let email_proof = body.email_proof();
+    let (customer, change) = body.parse()?;
     check_birthday(&change, call.now)?;
     let customer_pointer = if customer.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::Customer {
@@ -25,6 +32,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         existence: Existence::Absent,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: None,
         commands: vec![Command::SignUp],
     };
@@ -47,13 +55,16 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `PATCH /v1/customers/{customer_id}`
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path("customer_id")?);
-    let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
+    let body = call.body::<CustomerPatch>()?;
+    let email_proof = body.email_proof();
+    let (change, commands) = body.parse()?;
     check_birthday(&change, call.now)?;
     let action = Action::Customer {
         customer,
         existence: Existence::Required,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: call.if_match()?.map(str::to_owned),
         commands,
     };
@@ -72,11 +83,47 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 }
 
 fn render_receipt(receipt: &Receipt) -> Vec<u8> {
-    let customer = receipt
-        .customer
-        .as_ref()
-        .map(|customer| CustomerResponse::new(customer, receipt.at));
-    to_json(&customer)
+    to_json(&CustomerResponse::from_receipt(receipt))
+}
+
+/// `POST /v1/customers/{customer_id}/merge`
+pub(crate) fn merge(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = CustomerRef::Id(call.path("customer_id")?);
+    let from = call.body::<MergeBody>()?.parse()?;
+    let body = |receipt: &Receipt| to_json(&MergeResponse::from_receipt(receipt));
+    let action = Action::MergeCustomers { customer, from };
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "customer_id",
+            _ => "/from",
+        };
+        Some(param.to_owned())
+    }))
+}
+
+/// `GET /v1/customers/{customer_id}/claims`
+pub(crate) fn claims(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = find(call, call.path("customer_id")?)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ClaimsResponse::new(&customer))))
+}
+
+/// `POST /v1/customers/{customer_id}/claims/{claim_id}/undo`
+pub(crate) fn undo_claim(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = CustomerRef::Id(call.path("customer_id")?);
+    call.optional_body::<EmptyBody>()?;
+    let claim = parse_number(call.params.get("claim_id").unwrap_or_default())
+        .map(AccountId)
+        .ok_or_else(|| {
+            error::from_rejection(&Rejection::ClaimNotFound, Some("claim_id".to_owned()))
+        })?;
+    let action = Action::UndoClaim { customer, claim };
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "customer_id",
+            _ => "claim_id",
+        };
+        Some(param.to_owned())
+    }))
 }
 
 /// `GET /v1/customers/{customer_id}`

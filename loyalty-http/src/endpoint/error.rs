@@ -43,6 +43,7 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
     let status = match rejection {
         Rejection::CategoryNotFound
         | Rejection::CodeNotFound
+        | Rejection::ClaimNotFound
         | Rejection::CustomerNotFound
         | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound

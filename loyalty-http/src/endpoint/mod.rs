@@ -107,6 +107,11 @@ impl<'a> Call<'a> {
         json::parse(self.body)
     }
 
+    /// The body, or the default for an empty one.
+    pub(crate) fn optional_body<T: Deserialize<'a> + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() { Ok(T::default()) } else { self.body() }
+    }
+
     /// The `ETag` in `If-Match`, if any. `*` requires only that the resource exists, which
     /// every route checks anyway. A list of several `ETag`s matches nothing.
     pub(crate) fn if_match(&self) -> Result<Option<&'a str>, Problem> {

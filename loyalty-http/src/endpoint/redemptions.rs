@@ -6,11 +6,9 @@ use loyalty_core::{CustomerId, RedemptionId};
 use loyalty_store::{
     Action, CustomerRef, CustomerView, Receipt, RedemptionAction, Rejection, Store,
 };
-use serde::de::DeserializeOwned;
 
 use super::{Call, EncodedResponse, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
-use crate::wire::json;
 use crate::wire::redemption::{
     CustomerRewardsResponse, EmptyBody, RedemptionBody, RedemptionResponse, RedemptionsResponse,
     RewardsResponse, UseBody,
@@ -75,20 +73,15 @@ pub(crate) fn draw_entropy() -> Result<[u8; 16], Problem> {
 /// `POST /v1/redemptions/{redemption_id}/cancel`
 pub(crate) fn cancel(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = path_id(call)?;
-    optional_body::<EmptyBody>(call)?;
+    call.optional_body::<EmptyBody>()?;
     Ok(change_redemption(RedemptionAction::Cancel { id }))
 }
 
 /// `POST /v1/redemptions/{redemption_id}/use`
 pub(crate) fn mark_used(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = path_id(call)?;
-    let order = optional_body::<UseBody>(call)?.into_order();
+    let order = call.optional_body::<UseBody>()?.into_order();
     Ok(change_redemption(RedemptionAction::Use { id, order }))
-}
-
-/// The body, or the default for an empty one.
-fn optional_body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
-    if call.body.is_empty() { Ok(T::default()) } else { json::parse(call.body) }
 }
 
 fn change_redemption(action: RedemptionAction) -> HandlerPlan {

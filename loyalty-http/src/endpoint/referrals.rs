@@ -1,6 +1,7 @@
 //! Referrals: a customer's code, the customers that used it, and the points earned by it.
 
 use hyper::StatusCode;
+use loyalty_core::program::EmailProof;
 use loyalty_core::{Command, CustomerId};
 use loyalty_store::{Action, CustomerRef, EmailConflict, Existence, Receipt, Rejection};
 
@@ -23,6 +24,7 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         existence: Existence::Required,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof: EmailProof::Typed,
         if_match: None,
         commands: vec![Command::IssueReferralCode { entropy }],
     };

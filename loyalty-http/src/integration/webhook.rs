@@ -43,6 +43,7 @@ use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
 use crate::network::{Network, check_endpoint};
 use crate::problem::{Problem, to_sentence};
+use crate::wire::customer::email_proof;
 use crate::wire::json::BodyErrorCode;
 use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardResponse};
 use crate::wire::schema;
@@ -402,7 +403,9 @@ fn refund_order(
 }
 
 fn save_customer(now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
-    let (customer, change) = read::<wire::Customer>(body)?.into_profile_change(now);
+    let body = read::<wire::Customer>(body)?;
+    let email_proof = email_proof(body.email_verified);
+    let (customer, change) = body.into_profile_change(now);
     let customer = customer.ok_or_else(|| missing_customer("/id"))?;
     Ok(write_action(Action::Customer {
         customer,
@@ -410,6 +413,7 @@ fn save_customer(now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, 
         change,
         // The plugin could not correct a conflict, and would lose the other changes.
         email_conflict: EmailConflict::Ignore,
+        email_proof,
         if_match: None,
         commands: vec![Command::SignUp],
     }))

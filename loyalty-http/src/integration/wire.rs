@@ -214,6 +214,9 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::email")]
     #[schemars(with = "StoreText")]
     pub email: Option<Email>,
+    /// True where the store has verified the address. The vendor's plugins do not say.
+    #[serde(default)]
+    pub email_verified: Option<bool>,
     /// The first name; WooCommerce sends the user name if there is none.
     #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     #[schemars(with = "StoreText")]

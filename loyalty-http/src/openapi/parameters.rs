@@ -181,6 +181,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "path",
+        name: "claim_id",
+        description: "The claim.",
+        schema: of::<schema::Numeral>,
+        example: Some(r#""3""#),
+        problems: &[],
+    },
+    Parameter {
+        place: "path",
         name: "redemption_id",
         description: "The redemption.",
         schema: of::<schema::Numeral>,

@@ -37,6 +37,8 @@ codes! {
     CODE_DIFFERS "code_differs": "The code exists already with another text or rule.";
     CODE_NOT_FOUND "code_not_found": "The discount code does not exist.";
     CODE_TAKEN "code_taken": "The shop has a code with this text already. Case does not matter.";
+    CLAIM_NOT_FOUND "claim_not_found": "The customer has no such claim, or it was undone.";
+    CLAIM_SPENT "claim_spent": "Points of the claim were spent, taken back or paid off debt since.";
     CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency, nor a refund's in its order's.";
     CURRENCY_REQUIRED "currency_required": "The order came in another currency than the shop's; the refund must name its currency.";
     CUSTOMER_EXISTS "customer_exists": "A customer with this id or e-mail address exists already.";
@@ -108,6 +110,7 @@ codes! {
     REWARD_SOLD_OUT "reward_sold_out": "The limit of the reward for all customers is reached.";
     REWARD_TOO_FINE "reward_too_fine": "The amounts of the reward have more decimals than the shop's currency.";
     SAME_RULE "same_rule": "Another code of the same price rule is applied.";
+    SAME_CUSTOMER "same_customer": "A customer cannot be merged into themselves.";
     SAVED_SEARCH_NAME_TAKEN "saved_search_name_taken": "Another saved search has this name.";
     SAVED_SEARCH_NOT_FOUND "saved_search_not_found": "The saved search does not exist.";
     STALE_REQUEST "stale_request": "The signature is too old, or from the future.";

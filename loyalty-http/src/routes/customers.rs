@@ -6,8 +6,10 @@ use crate::endpoint::customers;
 use crate::problem::code;
 use crate::route::{Operation, Route, dry_runnable, get};
 use crate::wire::customer::{
-    CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
+    ClaimsResponse, CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
 };
+use crate::wire::merge::{MergeBody, MergeResponse};
+use crate::wire::redemption::EmptyBody;
 
 pub(super) const ROUTES: &[Route] = &[
     dry_runnable(
@@ -99,6 +101,57 @@ pub(super) const ROUTES: &[Route] = &[
             (404, &[code::CUSTOMER_NOT_FOUND]),
             (412, &[code::PRECONDITION_FAILED]),
             (422, &[code::EMAIL_TAKEN, code::POINTS_OUT_OF_RANGE, code::UNKNOWN_TIER]),
+        ]),
+    ),
+    dry_runnable(
+        Method::POST,
+        "/v1/customers/{customer_id}/merge",
+        customers::merge,
+        Operation::new(
+            "mergeCustomer",
+            "Merges another customer into this one: they are one person",
+        )
+        .described(
+            "Lots keep their ends, and both histories count for tiers, limits and \
+                 referrals. The id of the other customer finds this one from then on, and \
+                 their codes work. A customer with an id cannot be separated again: ask \
+                 with `dry_run` first.",
+        )
+        .accepts::<MergeBody>(r#"{"from": {"customer_id": "8"}}"#)
+        .returns::<MergeResponse<'_>>()
+        .rejects(&[
+            (404, &[code::CUSTOMER_NOT_FOUND]),
+            (422, &[code::POINTS_OUT_OF_RANGE, code::SAME_CUSTOMER]),
+        ]),
+    ),
+    get(
+        "/v1/customers/{customer_id}/claims",
+        &[],
+        customers::claims,
+        Operation::new(
+            "listClaims",
+            "Lists the guests whose accounts a customer has claimed by an e-mail address",
+        )
+        .returns::<ClaimsResponse<'_>>()
+        .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
+    ),
+    dry_runnable(
+        Method::POST,
+        "/v1/customers/{customer_id}/claims/{claim_id}/undo",
+        customers::undo_claim,
+        Operation::new(
+            "undoClaim",
+            "Undoes a claim: the guest has the address, the points and the orders again",
+        )
+        .described(
+            "Possible as long as nothing of it was spent, taken back or used to pay off \
+             debt. The customer claims the guest again only with a verified address.",
+        )
+        .may_accept::<EmptyBody>(r"{}")
+        .returns::<CustomerResponse<'_>>()
+        .rejects(&[
+            (404, &[code::CLAIM_NOT_FOUND, code::CUSTOMER_NOT_FOUND]),
+            (422, &[code::CLAIM_SPENT]),
         ]),
     ),
 ];

@@ -20,6 +20,7 @@ use crate::wire::value::prefix_pointer;
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let body = call.body::<CustomerEnvelope>()?;
+    let email_proof = body.customer.email_proof();
     let (customer, change) = body
         .customer
         .into_new()
@@ -34,6 +35,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         existence: Existence::Absent,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: None,
         commands: vec![Command::SignUp],
     };
@@ -45,6 +47,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let body = call.body::<CustomerEnvelope>()?;
+    let email_proof = body.customer.email_proof();
     let (customer, change) = body
         .customer
         .into_change(&find(call)?)
@@ -58,6 +61,7 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         existence: Existence::Required,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof,
         if_match: None,
         commands: Vec::new(),
     };

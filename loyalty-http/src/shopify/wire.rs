@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Profile, Tag, TierId,
     Timestamp, VariantId,
@@ -17,7 +18,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::wire::customer::{MAX_TAGS, parse_tags, to_store_change};
+use crate::wire::customer::{MAX_TAGS, email_proof, parse_tags, to_store_change};
 use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::{Date, FieldError, FromText, PatchField, Text};
 use crate::wire::product::require_text;
@@ -41,6 +42,8 @@ pub(crate) struct ShopifyCustomerBody {
     /// The shop's own id.
     own_id: Option<ParsedField<CustomerId>>,
     email: PatchField<ParsedField<Email>>,
+    /// True where the address was verified.
+    verified_email: Option<bool>,
     first_name: PatchField<Text<255>>,
     last_name: PatchField<Text<255>>,
     birthday: PatchField<Date>,
@@ -166,6 +169,11 @@ fn join_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
 }
 
 impl ShopifyCustomerBody {
+    /// What is known of the address.
+    pub(super) fn email_proof(&self) -> EmailProof {
+        email_proof(self.verified_email)
+    }
+
     /// A new customer, with an e-mail address or the shop's own id at least.
     pub(super) fn into_new(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     Attributes, Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp,
 };
-use loyalty_store::{CustomerRef, CustomerView, FieldChange as Changed, ProfileChange};
+use loyalty_store::{CustomerRef, CustomerView, FieldChange as Changed, ProfileChange, Receipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::json::BodyErrorCode;
 use super::json::field::{Date, Integer, PatchField, Text, TimeField};
 use super::schema;
-use super::value::{ParsedField, TimeText, is_future_day, parse_points};
+use super::value::{IdText, ParsedField, TimeText, is_future_day, parse_points};
 use crate::problem::Problem;
 
 /// The most tags of a customer.
@@ -47,6 +48,8 @@ fn patch_rules() -> Value {
 pub(crate) struct CustomerBody {
     customer_id: Option<ParsedField<CustomerId>>,
     email: Option<ParsedField<Email>>,
+    /// True where the shop has verified that the address is the customer's.
+    email_verified: Option<bool>,
     first_name: Option<Text<255>>,
     last_name: Option<Text<255>>,
     birthday: Option<Date>,
@@ -59,6 +62,11 @@ pub(crate) struct CustomerBody {
 }
 
 impl CustomerBody {
+    /// What is known of the address.
+    pub(crate) fn email_proof(&self) -> EmailProof {
+        email_proof(self.email_verified)
+    }
+
     /// Returns the customer and the change of the profile.
     pub(crate) fn parse(self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let who = parse_customer_ref(self.customer_id, self.email)?;
@@ -79,6 +87,11 @@ impl CustomerBody {
         };
         Ok((who, change))
     }
+}
+
+/// The proof of an address in a customer's profile.
+pub(crate) fn email_proof(verified: Option<bool>) -> EmailProof {
+    if verified == Some(true) { EmailProof::Verified } else { EmailProof::Profile }
 }
 
 /// Returns the customer, or a problem where there is neither an id nor an e-mail address.
@@ -110,6 +123,8 @@ pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, P
 #[schemars(rename = "CustomerChange", extend("allOf" = patch_rules()))]
 pub(crate) struct CustomerPatch {
     email: PatchField<ParsedField<Email>>,
+    /// True where the shop has verified that the `email` is the customer's.
+    email_verified: Option<bool>,
     first_name: PatchField<Text<255>>,
     last_name: PatchField<Text<255>>,
     birthday: PatchField<Date>,
@@ -132,6 +147,11 @@ pub(crate) struct CustomerPatch {
 }
 
 impl CustomerPatch {
+    /// What is known of the address.
+    pub(crate) fn email_proof(&self) -> EmailProof {
+        email_proof(self.email_verified)
+    }
+
     /// Returns the change of the profile, and the commands for the account.
     pub(crate) fn parse(self) -> Result<(ProfileChange, Vec<Command>), Problem> {
         let tier = parse_tier(self.tier, self.tier_until)?;
@@ -257,9 +277,19 @@ pub(crate) struct CustomerResponse<'a> {
     point_balance: Points,
     created_at: TimeText,
     updated_at: TimeText,
+    /// The request named the e-mail address of a guest, whose account it leaves alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<schema::True>")]
+    guest_not_claimed: bool,
 }
 
 impl<'a> CustomerResponse<'a> {
+    /// The customer after a request.
+    pub(crate) fn from_receipt(receipt: &'a Receipt) -> Option<Self> {
+        let customer = Self::new(receipt.customer.as_ref()?, receipt.at);
+        Some(Self { guest_not_claimed: receipt.guest_not_claimed, ..customer })
+    }
+
     /// The customer as of `now`.
     pub(crate) fn new(customer: &'a CustomerView, now: Timestamp) -> Self {
         let (record, tier) = (customer.record(), customer.tier(now));
@@ -279,7 +309,46 @@ impl<'a> CustomerResponse<'a> {
             point_balance: customer.balance(now),
             created_at: TimeText(record.created_at),
             updated_at: TimeText(record.updated_at),
+            guest_not_claimed: false,
         }
+    }
+}
+
+/// The guests whose accounts a customer has claimed, oldest first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Claims")]
+pub(crate) struct ClaimsResponse<'a> {
+    claims: Vec<ClaimResponse<'a>>,
+}
+
+/// A guest's account that a customer has claimed by its e-mail address.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Claim")]
+struct ClaimResponse<'a> {
+    claim_id: IdText,
+    /// The address; absent once the claim is undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Email>")]
+    email: Option<&'a str>,
+    /// The balance that it brought.
+    #[schemars(with = "schema::Points")]
+    points: Points,
+    claimed_at: TimeText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone_at: Option<TimeText>,
+}
+
+impl<'a> ClaimsResponse<'a> {
+    pub(crate) fn new(customer: &'a CustomerView) -> Self {
+        let guests = customer.record().merged.iter().filter(|merged| merged.id.is_none());
+        let claims = guests.map(|guest| ClaimResponse {
+            claim_id: IdText(guest.account.0),
+            email: guest.email.as_ref().map(Email::as_str),
+            points: guest.points,
+            claimed_at: TimeText(guest.at),
+            undone_at: guest.undone_at.map(TimeText),
+        });
+        Self { claims: claims.collect() }
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct EntryResponse<'a> {
     /// The instant at which it was written down. It is later than `at` where nothing happened to the
     /// account when points expired, a birthday came or a tier lapsed.
     recorded_at: TimeText,
-    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_refunded", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
+    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "account_reopened", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "claim_undone", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_refunded", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
     kind: &'static str,
     /// The change of the balance.
     #[schemars(with = "schema::Points")]
@@ -153,8 +153,10 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_
 fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
     let none = EntryDetails::default;
     let described = match event {
-        Event::AccountAbsorbed { .. } => ("account_absorbed", none()),
+        Event::AccountAbsorbed(_) => ("account_absorbed", none()),
         Event::AccountMerged { .. } => ("account_merged", none()),
+        Event::AccountReopened { .. } => ("account_reopened", none()),
+        Event::ClaimUndone(_) => ("claim_undone", none()),
         Event::PointsAdded { lot, reason, .. } => {
             let kind = if reason.sets_balance { "balance_set" } else { "points_added" };
             (kind, EntryDetails::of_adjustment(reason).with_lot(lot.as_ref()))
@@ -208,7 +210,8 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("redemption_cancelled", EntryDetails { order_id: order.as_ref(), ..details })
         }
         Event::RedemptionRefunded { redemption, order, returned, .. } => {
-            let details = EntryDetails::of_redemption(*redemption).with_text(returned.to_string());
+            let details =
+                EntryDetails::of_redemption(*redemption).with_statements(returned.statements());
             ("redemption_refunded", EntryDetails { order_id: Some(order), ..details })
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
@@ -236,6 +239,7 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
         | Event::OrderCounted { .. }
+        | Event::OrderNamedGuest { .. }
         | Event::OrderPinned { .. }
         | Event::OrderRecorded { .. }
         | Event::OrderRefunded { .. }

@@ -17,6 +17,7 @@ pub(crate) mod discount_code;
 pub(crate) mod explanation;
 pub(crate) mod ledger;
 pub(crate) mod lot;
+pub(crate) mod merge;
 pub(crate) mod order;
 pub(crate) mod percent;
 pub(crate) mod points;

@@ -385,6 +385,11 @@ pub(crate) struct OrderResponse<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     automatic_discounts: Vec<OrderRuleResponse>,
+    /// The order names the e-mail address of a guest, whose account it leaves alone: an address
+    /// typed at a checkout proves nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<schema::True>")]
+    guest_not_claimed: bool,
 }
 
 /// A discount of an order without a code.
@@ -486,6 +491,7 @@ impl<'a> OrderResponse<'a> {
             statements: Vec::new(),
             discount_codes: Vec::new(),
             automatic_discounts: Vec::new(),
+            guest_not_claimed: state.guest().is_some(),
         }
     }
 

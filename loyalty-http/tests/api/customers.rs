@@ -54,6 +54,184 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
     assert_eq!(server.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
 }
 
+/// An order that names a guest's address takes nothing from the guest, and says so. The shop can
+/// see the claims of a customer, and undo them.
+#[test]
+fn an_order_claims_no_guest_and_a_claim_is_undone() {
+    let server = TestServer::new();
+    let add = r#"{"email":"victim@example.com","points":500}"#;
+    server
+        .post("/v1/customers", r#"{"email":"victim@example.com"}"#)
+        .expect(201);
+    server.post("/v1/points-add", add).expect(200);
+    let order = r#"{"customer":{"customer_id":"evil","email":"victim@example.com"},"status":"paid",
+        "lines":[{"quantity":1,"amount":"1.00"}],"total":"1.00"}"#;
+    let put = server.put("/v1/orders/o1", order).expect(200).json();
+    assert_eq!(put["guest_not_claimed"], true);
+    assert_eq!(
+        put["customer"],
+        json!({"customer_id": "evil", "email": null, "point_balance": 1})
+    );
+    assert_eq!(server.get("/v1/orders/o1").expect(200).json()["guest_not_claimed"], true);
+    let victim = || {
+        let path = "/v1/customers?email=victim%40example.com";
+        server.get(path).expect(200).json()["customers"][0].clone()
+    };
+    assert_eq!(
+        (&victim()["customer_id"], &victim()["point_balance"]),
+        (&json!(null), &json!(500))
+    );
+
+    // Under this policy the shop must say that the address was verified.
+    server
+        .put("/v1/program", r#"{"guests":"claim_when_verified"}"#)
+        .expect(201);
+    let unverified = r#"{"email":"victim@example.com"}"#;
+    let patched = server.patch("/v1/customers/evil", unverified).expect(200).json();
+    assert_eq!(
+        (&patched["guest_not_claimed"], &patched["point_balance"]),
+        (&json!(true), &json!(1))
+    );
+    let verified = r#"{"email":"victim@example.com","email_verified":true}"#;
+    let patched = server.patch("/v1/customers/evil", verified).expect(200).json();
+    assert_eq!(
+        (&patched["guest_not_claimed"], &patched["point_balance"]),
+        (&json!(null), &json!(501))
+    );
+
+    let claims = server.get("/v1/customers/evil/claims").expect(200).json();
+    let claim = &claims["claims"][0];
+    assert_eq!((&claim["email"], &claim["points"]), (&json!("victim@example.com"), &json!(500)));
+    let undo = format!("/v1/customers/evil/claims/{}/undo", claim["claim_id"].as_str().unwrap());
+    assert_eq!(server.post(&undo, "").expect(200).json()["point_balance"], 1);
+    assert_eq!(victim()["point_balance"], 500);
+    server
+        .post(&undo, "{}")
+        .assert_problem(404, "claim_not_found", "claim_id");
+    let claims = server.get("/v1/customers/evil/claims").expect(200).json();
+    assert_eq!(claims["claims"][0]["email"], json!(null));
+    assert!(claims["claims"][0]["undone_at"].is_string());
+    let kinds: Vec<_> = server.get("/v1/customers/evil/ledger").expect(200).json()["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["claim_undone", "account_absorbed", "points_awarded"]);
+
+    // What was spent stays.
+    server.patch("/v1/customers/evil", verified).expect(200);
+    server
+        .post("/v1/points-subtract", r#"{"customer_id":"evil","points":2}"#)
+        .expect(200);
+    server
+        .post(&undo, "{}")
+        .assert_problem(422, "claim_spent", "claim_id");
+}
+
+/// Two customers are one person: the dry run says what will come together, the old id is found,
+/// and its code works.
+#[test]
+fn two_customers_are_merged() {
+    let server = TestServer::new();
+    let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}],
+        "expiry": {"per_lot": {"after": "P1Y"}},
+        "actions": [{"id": "review", "kind": "review", "points": 10, "limits": [{"times": 1, "per": "ever"}]}],
+        "rewards": [{"id": "five", "name": "5 off", "cost": 20, "gives": {"fixed_amount": "5"}}]}"#;
+    server.put("/v1/program", program).expect(201);
+    for (id, address) in [("7", "old@example.com"), ("42", "ada@example.com")] {
+        let customer = json!({"customer_id": id, "email": address}).to_string();
+        server.post("/v1/customers", customer).expect(201);
+        let order = json!({"customer": {"customer_id": id}, "status": "paid", "total": "60",
+            "lines": [{"quantity": 1, "amount": "60"}]});
+        server
+            .put(&format!("/v1/orders/o{id}"), order.to_string())
+            .expect(200);
+    }
+    server
+        .post("/v1/actions", r#"{"customer_id":"7","action_id":"review"}"#)
+        .expect(200);
+    let issued = server
+        .post("/v1/redemptions", r#"{"customer_id":"7","reward_id":"five"}"#)
+        .expect(201)
+        .json();
+    let code = issued["code"].as_str().unwrap();
+
+    let from = r#"{"from":{"customer_id":"7"}}"#;
+    let tried = server
+        .post("/v1/customers/42/merge?dry_run=true", from)
+        .expect(200)
+        .json();
+    assert_eq!(server.balance("42"), 60);
+    let merged = &tried["merged"];
+    assert_eq!((&tried["point_balance"], &merged["points"]), (&json!(110), &json!(50)));
+    assert_eq!((&merged["debt"], &merged["debt_paid"]), (&json!(0), &json!(0)));
+    assert_eq!(merged["tier"], json!({"from": null, "before": null, "after": "gold"}));
+    assert_eq!((&merged["orders"], &merged["codes"][0]["code"]), (&json!(1), &json!(code)));
+    assert_eq!(
+        merged["limits"],
+        json!({"actions": ["review"], "rules": [], "rewards": ["five"]})
+    );
+    assert_eq!(merged["referrals"], json!({"sent": 0, "referred": false}));
+    assert_eq!(merged["lots"].as_array().unwrap().len(), 2);
+    assert_eq!(merged["lots"][0]["expires_at"], "2027-03-01T12:00:00Z");
+
+    let done = server.post("/v1/customers/42/merge", from).expect(200).json();
+    assert_eq!(done, tried);
+    assert_eq!((server.balance("42"), server.balance("7")), (110, 110));
+    let found = server.get("/v1/customers/7").expect(200).json();
+    assert_eq!(
+        (&found["customer_id"], &found["email"]),
+        (&json!("42"), &json!("ada@example.com"))
+    );
+    assert_eq!(server.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
+    server.post("/v1/customers", r#"{"customer_id":"7"}"#).assert_problem(
+        409,
+        "customer_exists",
+        "/customer_id",
+    );
+
+    // Limits, orders and codes are those of one person.
+    server
+        .post("/v1/actions", r#"{"customer_id":"42","action_id":"review"}"#)
+        .assert_problem(422, "limit_reached", "/action_id");
+    let cart = json!({"customer": {"customer_id": "42"}, "codes": [code],
+        "lines": [{"quantity": 1, "price": "20"}]});
+    let cart = server.post("/v1/carts/evaluate", cart.to_string()).expect(200).json();
+    assert_eq!(
+        (&cart["codes"][0]["applied"], &cart["discount"]),
+        (&json!(true), &json!("5.00"))
+    );
+    server
+        .post("/v1/orders/o7/refunds", r#"{"refund_id":"r","amount":"60"}"#)
+        .expect(200);
+    assert_eq!(server.balance("42"), 50);
+
+    // It is for good.
+    assert_eq!(server.get("/v1/customers/42/claims").expect(200).json(), json!({"claims": []}));
+    for (path, body, status, code, param) in [
+        ("42", from, 422, "same_customer", "/from"),
+        (
+            "42",
+            r#"{"from":{"customer_id":"9"}}"#,
+            404,
+            "customer_not_found",
+            "customer_id",
+        ),
+        (
+            "9",
+            r#"{"from":{"customer_id":"42"}}"#,
+            404,
+            "customer_not_found",
+            "customer_id",
+        ),
+        ("42", r#"{"from":{}}"#, 400, "missing_field", "/from/customer_id"),
+    ] {
+        let path = format!("/v1/customers/{path}/merge");
+        server.post(&path, body).assert_problem(status, code, param);
+    }
+}
+
 #[test]
 fn ids_can_contain_any_character() {
     let server = TestServer::new();

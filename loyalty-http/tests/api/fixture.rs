@@ -102,6 +102,11 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
     let mut numbers = create_discounts(server, &prefixed);
     let redeem = json!({"customer_id": prefixed("42"), "reward_id": "five"});
     numbers.insert("redemption_id", create(server, "/v1/redemptions", &redeem, "redemption_id"));
+    let claims = server
+        .get(&format!("/v1/customers/{}/claims", prefixed("42")))
+        .expect(200);
+    let claim = claims.json()["claims"][0]["claim_id"].as_str().unwrap().to_owned();
+    numbers.insert("claim_id", claim);
     let search = json!({"name": prefixed("Everybody"), "query": "ada"});
     let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
@@ -131,8 +136,15 @@ fn create(server: &TestServer, path: &str, body: &Value, name: &str) -> String {
 
 /// Creates Ada with points, a friend with a referral code, and others. Returns the code.
 fn create_customers(server: &TestServer, prefixed: &dyn Fn(&str) -> String) -> String {
-    let ada = json!({"customer_id": prefixed("42"), "email": prefixed("ada@example.com"), "first_name": "Ada"});
+    // Ada has ordered as a guest before.
+    let guest = json!({"email": prefixed("lovelace@example.com")});
+    server.post("/v1/customers", guest.to_string()).expect(201);
+    let ada = json!({"customer_id": prefixed("42"), "email": guest["email"], "first_name": "Ada"});
     server.post("/v1/customers", ada.to_string()).expect(201);
+    let email = json!({"email": prefixed("ada@example.com")});
+    server
+        .patch(&format!("/v1/customers/{}", prefixed("42")), email.to_string())
+        .expect(200);
     for id in ["7", "8", "grace"] {
         server
             .post("/v1/customers", json!({"customer_id": prefixed(id)}).to_string())

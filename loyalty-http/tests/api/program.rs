@@ -56,7 +56,7 @@ fn all_faults_are_listed_at_once() {
     let refused = server.put("/v1/program", FAULTY);
     refused.assert_problem(422, "invalid_program", "/colour");
     let faults = json!([
-        {"pointer": "/colour", "code": "unknown_field", "detail": "unknown member; known members are award_on, rounding, basis, earning, combine, campaigns, hold, refunds, debt, expiry, tiers, tiering, actions, referrals, rewards, redemption, stacking, point_value"},
+        {"pointer": "/colour", "code": "unknown_field", "detail": "unknown member; known members are award_on, rounding, basis, earning, combine, campaigns, hold, refunds, debt, expiry, tiers, tiering, actions, referrals, rewards, redemption, stacking, guests, point_value"},
         {"pointer": "/rounding", "code": "invalid_value", "detail": "must be one of down, half_even, half_up, up"},
         {"pointer": "/earning/0/earn/per_unit", "code": "wrong_type", "detail": "must be a decimal number in a string, such as \"1.5\""},
     ]);

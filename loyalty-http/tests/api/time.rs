@@ -370,6 +370,10 @@ const TEN: &str = r#"{"title":"Ten","value":"-10"}"#;
 const DRY_RUNS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
+    ("POST", "/v1/customers/{customer_id}/claims/{claim_id}/undo", "{}"),
+    ("POST", "/v1/customers/{customer_id}/claims/{claim_id}/undo", "{}"),
+    ("POST", "/v1/customers/{customer_id}/merge", r#"{"from":{"email":"a@b.c"}}"#),
+    ("POST", "/v1/customers/{customer_id}/merge", r#"{"from":{"customer_id":"1"}}"#),
     (
         "PATCH",
         "/v1/customers/{customer_id}",
@@ -428,12 +432,16 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
         1,
     );
     server.put("/v1/program", rewards).expect(201);
+    server.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
     server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
     let given =
         ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
     let mut ids: BTreeMap<String, String> = given.into();
+    let claims = server.get("/v1/customers/1/claims").expect(200).json();
+    let claim = claims["claims"][0]["claim_id"].as_str().unwrap().to_owned();
+    ids.insert("claim_id".to_owned(), claim);
     let mut succeeded = BTreeSet::new();
     for (method, pattern, body) in DRY_RUNS {
         let named = |text: &str| {

@@ -183,6 +183,22 @@ fn a_refund_before_its_order_is_applied_when_the_order_arrives() {
     );
 }
 
+/// The address at a checkout is typed: a signed order takes no guest's points.
+#[test]
+fn an_order_claims_no_guest() {
+    let mut server = Server::start();
+    let guest = r#"{"email":"victim@example.com"}"#;
+    server.deliver_ok("woocommerce/orders-processing", &order("1", r#""500.00""#, guest));
+    let evil = r#"{"id":666,"email":"victim@example.com"}"#;
+    server.deliver_ok("woocommerce/orders-processing", &order("2", r#""1.00""#, evil));
+    assert_eq!((server.balance("victim@example.com"), server.balance("666")), (500, 1));
+    server.deliver_ok(
+        "woocommerce/customers-create",
+        &[("id", "666"), ("email", r#""victim@example.com""#)],
+    );
+    assert_eq!((server.balance("victim@example.com"), server.balance("666")), (501, 501));
+}
+
 #[test]
 fn a_guest_becomes_the_customer_with_the_same_email() {
     let mut server = Server::start();
@@ -203,7 +219,7 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": 50})
     );
     let known = server.customer("77").unwrap();
-    assert_eq!(known.record().account, account);
+    assert_eq!(known.record().merged[0].account, account);
     let profile = &known.record().profile;
     assert_eq!(
         (profile.first_name.as_deref(), profile.last_name.as_deref()),

@@ -65,7 +65,7 @@ impl ShopContents {
             .flat_map(|customer| all_events(&customer.ledger))
             .collect();
         let absorbed = events.iter().filter_map(|event| match event {
-            Event::AccountAbsorbed { from, .. } => Some(*from),
+            Event::AccountAbsorbed(absorption) => Some(absorption.from),
             _ => None,
         });
         let merged: Vec<_> = absorbed

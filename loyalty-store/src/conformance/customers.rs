@@ -6,7 +6,8 @@ use super::test_shop::*;
 use crate::{
     Action, CustomerRef, EmailConflict, Existence, FieldChange, ProfileChange, SearchQuery, Store,
 };
-use loyalty_core::{AttributeValue, Attributes, Event, Tag};
+use loyalty_core::program::EmailProof;
+use loyalty_core::{AccountId, AttributeValue, Attributes, Event, Points, Tag};
 
 /// Changes the profile of an existing customer.
 pub fn patch_action(customer: &CustomerRef, change: ProfileChange) -> Action {
@@ -16,6 +17,7 @@ pub fn patch_action(customer: &CustomerRef, change: ProfileChange) -> Action {
         existence,
         change,
         email_conflict: conflict,
+        email_proof: EmailProof::Profile,
         if_match: None,
         commands: Vec::new(),
     }
@@ -79,6 +81,7 @@ pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
         existence: Existence::Any,
         change: email_change("ada@example.com"),
         email_conflict: EmailConflict::Ignore,
+        email_proof: EmailProof::Profile,
         if_match: None,
         commands: vec![add(2)],
     };
@@ -125,14 +128,14 @@ pub fn a_guest_becomes_the_customer_with_the_email(store: &dyn Store) {
         .unwrap();
     let guest = shop.customer(&email("guest@example.com"));
     let receipt = shop
-        .execute_commands(&id_and_email("1", "Guest@example.com"), vec![add(1)])
+        .execute_profile(&id_and_email("1", "Guest@example.com"), vec![add(1)])
         .unwrap();
-    assert!(!receipt.created);
+    assert!(receipt.created);
 
     let customer = shop.customer(&id("1"));
-    assert_eq!(customer.record().account, guest.record().account);
     assert_eq!((shop.balance(&email("guest@example.com")), count_customers(&shop)), (51, 1));
-    assert_eq!(customer.record().revision, guest.record().revision + 1);
+    let of_guest = shop.store.customer_by_account(shop.id, guest.record().account);
+    assert_eq!(of_guest.unwrap().unwrap().record(), customer.record());
 }
 
 pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
@@ -148,9 +151,18 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
         (120, 10, 2)
     );
 
-    let receipt = shop
-        .execute_order(Some(&id_and_email("1", "guest@example.com")), record_paid("o3", "1.00"))
-        .unwrap();
+    // An address typed at a checkout proves nothing.
+    let both = id_and_email("1", "guest@example.com");
+    let receipt = shop.execute_order(Some(&both), record_paid("o3", "1.00")).unwrap();
+    assert!(receipt.guest_not_claimed);
+    assert_eq!(receipt.order.unwrap().state.guest(), Some(guests));
+    assert_eq!(
+        (shop.balance(&guest), shop.balance(&customer), count_customers(&shop)),
+        (120, 11, 2)
+    );
+
+    let receipt = shop.execute_profile(&both, vec![]).unwrap();
+    assert!(!receipt.guest_not_claimed);
     assert!(
         receipt
             .events
@@ -194,7 +206,7 @@ pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
     assert_eq!(shop.balance(&guest), -100);
 
     shop.execute_commands(&id("1"), vec![add(30)]).unwrap();
-    shop.execute_commands(&id_and_email("1", "guest@example.com"), vec![])
+    shop.execute_profile(&id_and_email("1", "guest@example.com"), vec![])
         .unwrap();
     assert_eq!(shop.balance(&id("1")), -70);
     assert_eq!(
@@ -241,7 +253,7 @@ pub fn a_rejected_merge_leaves_the_guest(store: &dyn Store) {
     );
     let both = id_and_email("1", "guest@example.com");
     assert_eq!(
-        rejection_code(&shop.execute_commands(&both, vec![subtract(16)])),
+        rejection_code(&shop.execute_profile(&both, vec![subtract(16)])),
         "insufficient_points"
     );
     assert_eq!(
@@ -252,8 +264,170 @@ pub fn a_rejected_merge_leaves_the_guest(store: &dyn Store) {
         before
     );
 
-    shop.execute_commands(&both, vec![subtract(15)]).unwrap();
+    shop.execute_profile(&both, vec![subtract(15)]).unwrap();
     assert_eq!((shop.balance(&id("1")), count_customers(&shop)), (0, 1));
+}
+
+/// Each policy of the program with each proof of an address, for a known and for a new customer.
+pub fn the_program_says_who_claims_a_guest(store: &dyn Store) {
+    use EmailProof::{Profile, Typed, Verified};
+    for (policy, proof, claims) in [
+        ("claim_on_sign_up", Typed, false),
+        ("claim_on_sign_up", Profile, true),
+        ("claim_on_sign_up", Verified, true),
+        ("claim_when_verified", Typed, false),
+        ("claim_when_verified", Profile, false),
+        ("claim_when_verified", Verified, true),
+        ("claim_always", Typed, true),
+        ("claim_always", Profile, true),
+    ] {
+        for is_known in [true, false] {
+            let shop = TestShop::new(store);
+            shop.execute(publish_action(&format!(r#"{{"guests": "{policy}"}}"#)))
+                .unwrap();
+            let guest = email("victim@example.com");
+            shop.execute_commands(&guest, vec![add(500)]).unwrap();
+            if is_known {
+                shop.execute_commands(&id("evil"), vec![]).unwrap();
+            }
+
+            let both = id_and_email("evil", "Victim@example.com");
+            let receipt = shop.execute_with_proof(&both, proof, vec![]).unwrap();
+            let name = format!("{policy} {proof:?} {is_known}");
+            assert_eq!(receipt.guest_not_claimed, !claims, "{name}");
+            let (evil, left) = if claims { (500, 500) } else { (0, 500) };
+            assert_eq!((shop.balance(&id("evil")), shop.balance(&guest)), (evil, left), "{name}");
+            let address = shop.customer(&id("evil")).record().email.clone();
+            assert_eq!(address.is_some(), claims, "{name}");
+        }
+    }
+}
+
+/// Three orders of one customer name three guests: none of them loses a point.
+pub fn an_order_takes_no_guests_points(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    for guest in 0..3 {
+        let address = format!("victim{guest}@example.com");
+        shop.execute_commands(&email(&address), vec![add(500)]).unwrap();
+        let customer = id_and_email("evil", &address);
+        let order = record_paid(&format!("o{guest}"), "1.00");
+        shop.execute_order(Some(&customer), order).unwrap();
+        assert_eq!(shop.balance(&email(&address)), 500);
+    }
+    assert_eq!((shop.balance(&id("evil")), count_customers(&shop)), (3, 4));
+
+    // An address that is nobody's becomes the customer's.
+    let mine = id_and_email("evil", "mine@example.com");
+    shop.execute_order(Some(&mine), record_paid("o4", "1.00")).unwrap();
+    assert_eq!(shop.balance(&email("mine@example.com")), 4);
+}
+
+fn undo(shop: &TestShop<'_>, claim: AccountId) -> Result<crate::Receipt, crate::Rejection> {
+    shop.execute(Action::UndoClaim { customer: id("1"), claim })
+}
+
+pub fn a_claim_is_undone(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    let (guest, both) = (email("guest@example.com"), id_and_email("1", "guest@example.com"));
+    shop.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
+    shop.execute_commands(&guest, vec![add(40)]).unwrap();
+    shop.execute_commands(&id("1"), vec![add(7)]).unwrap();
+    let before = shop.customer(&guest);
+    let claim = before.record().account;
+    assert_eq!(rejection_code(&undo(&shop, claim)), "claim_not_found");
+
+    shop.execute_profile(&both, vec![add(1)]).unwrap();
+    let merged = shop.customer(&id("1")).record().merged.clone();
+    assert_eq!((merged[0].account, merged[0].points), (claim, Points::from(140)));
+    assert_eq!(shop.balance(&id("1")), 148);
+
+    let receipt = undo(&shop, claim).unwrap();
+    assert_eq!(receipt.points_changed(), points(-140));
+    assert_eq!(
+        (shop.balance(&id("1")), shop.balance(&guest), count_customers(&shop)),
+        (8, 140, 2)
+    );
+    let guests = shop.customer(&guest);
+    assert_eq!(guests.record().account, claim);
+    assert_eq!(guests.record().profile, before.record().profile);
+    let customer = shop.customer(&id("1"));
+    assert_eq!(customer.record().email, None);
+    assert!(customer.record().merged[0].undone_at.is_some());
+    assert_eq!(customer.record().merged[0].email, None, "no personal data is left there");
+
+    // The guest's order is the guest's again.
+    shop.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
+    assert_eq!((shop.balance(&id("1")), shop.balance(&guest)), (8, 90));
+    assert_eq!(rejection_code(&undo(&shop, claim)), "claim_not_found");
+
+    // What the shop has undone is not claimed again by the same report, only by a proof.
+    let receipt = shop.execute_profile(&both, vec![]).unwrap();
+    assert!(receipt.guest_not_claimed);
+    assert_eq!(shop.balance(&guest), 90);
+    shop.execute_with_proof(&both, EmailProof::Verified, vec![]).unwrap();
+    assert_eq!((shop.balance(&id("1")), count_customers(&shop)), (98, 1));
+    undo(&shop, claim).unwrap();
+    assert_eq!((shop.balance(&id("1")), shop.balance(&guest)), (8, 90));
+}
+
+/// What was spent cannot be given back.
+pub fn a_spent_claim_stays(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    let (guest, both) = (email("guest@example.com"), id_and_email("1", "guest@example.com"));
+    shop.execute_commands(&guest, vec![add(40)]).unwrap();
+    let claim = shop.customer(&guest).record().account;
+    shop.execute_profile(&both, vec![add(10)]).unwrap();
+    shop.execute_commands(&id("1"), vec![subtract(11)]).unwrap();
+    assert_eq!(rejection_code(&undo(&shop, claim)), "claim_spent");
+    assert_eq!((shop.balance(&id("1")), count_customers(&shop)), (39, 1));
+
+    // Its own points are enough again.
+    shop.execute_commands(&id("1"), vec![add(1)]).unwrap();
+    undo(&shop, claim).unwrap();
+    assert_eq!((shop.balance(&id("1")), shop.balance(&guest)), (0, 40));
+}
+
+/// Two registered customers are one: the ids of both find the one who stays, also after merges
+/// that follow each other.
+pub fn two_customers_are_merged(store: &dyn Store) {
+    let shop = TestShop::new(store);
+    for (number, address) in [("1", "a@x.org"), ("2", "b@x.org"), ("3", "c@x.org")] {
+        shop.execute_profile(&id_and_email(number, address), vec![add(10)])
+            .unwrap();
+    }
+    shop.execute_order(Some(&id("1")), record_paid("o1", "100.00"))
+        .unwrap();
+    let merge = |customer: &str, from: &str| {
+        shop.execute(Action::MergeCustomers { customer: id(customer), from: id(from) })
+    };
+
+    let report = merge("2", "1").unwrap().merge.unwrap();
+    assert_eq!((report.absorption.points, report.counts.orders), (points(110), 1));
+    merge("3", "1").unwrap();
+    assert_eq!(count_customers(&shop), 1);
+    for number in ["1", "2", "3"] {
+        let found = shop.customer(&id(number));
+        assert_eq!(found.record().id, id("3").id().cloned());
+        assert_eq!(shop.balance(&id(number)), 130);
+    }
+    assert_eq!(rejection_code(&merge("3", "2")), "same_customer");
+
+    // Facts about orders, and new ones by an old id, count for the one who stays.
+    shop.execute_order(Some(&id("1")), record_paid("o2", "5.00")).unwrap();
+    shop.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
+    assert_eq!((shop.balance(&id("3")), count_customers(&shop)), (85, 1));
+
+    // A guest is merged by the word of the shop, and that can be undone.
+    let guest = email("guest@x.org");
+    shop.execute_commands(&guest, vec![add(7)]).unwrap();
+    let account = shop.customer(&guest).record().account;
+    shop.execute(Action::MergeCustomers { customer: id("1"), from: guest.clone() })
+        .unwrap();
+    assert_eq!(shop.balance(&id("3")), 92);
+    undo(&shop, account).unwrap();
+    assert_eq!((shop.balance(&id("3")), shop.balance(&guest)), (85, 7));
+    let one = shop.customer(&id("3")).record().merged[0].account;
+    assert_eq!(rejection_code(&undo(&shop, one)), "claim_not_found");
 }
 
 pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {

@@ -11,6 +11,7 @@ use loyalty_core::discount::{
     BatchOutcome, Cart, CartLine, CodeRejection, Customer, CustomerSelection, ItemSelection,
     PriceRule, PriceRuleParts, TargetSelection,
 };
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId,
     SegmentId, ShopId, Status, Tag, Zone,
@@ -642,8 +643,10 @@ pub fn once_per_customer_counts_uses_as_a_guest(store: &dyn Store) {
     assert!(!tried(&shop, &email("ADA@example.com"), "o2"));
     assert!(
         !tried(&shop, &id_and_email("1", "ada@example.com"), "o3"),
-        "merged in this very request"
+        "the e-mail has used it, though it is the guest's"
     );
+    shop.execute_profile(&id_and_email("1", "ada@example.com"), vec![])
+        .unwrap();
     assert!(!tried(&shop, &id("1"), "o4"));
     assert!(tried(&shop, &id("2"), "o5"));
 
@@ -822,8 +825,10 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
         checkout: Some(new_checkout_id("c1")),
         ..one_line_order("10")
     };
+    let customer = id_and_email("1", "ada@example.com");
+    shop.execute_profile(&customer, vec![]).unwrap();
     let order = shop
-        .execute_order(Some(&id_and_email("1", "ada@example.com")), record_snapshot("o1", order))
+        .execute_order(Some(&customer), record_snapshot("o1", order))
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", None)]);
     assert_eq!(shop.code_uses(code), 1);
@@ -857,6 +862,7 @@ pub fn a_saved_search_makes_customers_eligible(store: &dyn Store) {
         existence,
         change,
         email_conflict: conflict,
+        email_proof: EmailProof::Profile,
         if_match: None,
         commands: Vec::new(),
     })

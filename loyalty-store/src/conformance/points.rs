@@ -3,6 +3,7 @@
 
 use super::test_shop::*;
 use crate::{Action, EmailConflict, Existence, Rejection, Store};
+use loyalty_core::program::EmailProof;
 use loyalty_core::{Command, ManualTier, Points, TierId};
 
 pub fn points_are_added_and_subtracted(store: &dyn Store) {
@@ -111,6 +112,7 @@ pub fn all_commands_or_none(store: &dyn Store) {
             existence: Existence::Required,
             change: email_change("guest@example.com"),
             email_conflict: EmailConflict::Reject,
+            email_proof: EmailProof::Profile,
             if_match: None,
             commands,
         })
@@ -197,7 +199,7 @@ pub fn a_balance_stays_in_range(store: &dyn Store) {
     shop.execute_commands(&email("guest@example.com"), vec![add(1)])
         .unwrap();
     assert_eq!(
-        rejection_code(&shop.execute_commands(&id_and_email("1", "guest@example.com"), vec![])),
+        rejection_code(&shop.execute_profile(&id_and_email("1", "guest@example.com"), vec![])),
         "points_out_of_range"
     );
     assert_eq!((shop.balance(&customer), shop.balance(&email("guest@example.com"))), (most, 1));

@@ -308,7 +308,7 @@ pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
                 .unwrap();
             shop.execute_commands(&email(&address), vec![add(5)]).unwrap();
             current.store(number, Ordering::SeqCst);
-            shop.execute_commands(&id_and_email(&id, &address), vec![]).unwrap();
+            shop.execute_profile(&id_and_email(&id, &address), vec![]).unwrap();
             assert_eq!(shop.balance(&email(&address)), 15);
         }
     });
@@ -328,6 +328,7 @@ pub fn guests_are_merged_while_they_order(store: &dyn Store) {
                         1 => id(&number.to_string()),
                         _ => id_and_email(&number.to_string(), &address),
                     };
+                    shop.execute_profile(&customer, vec![]).unwrap();
                     shop.execute_order(Some(&customer), record_paid(&order, "10.00"))
                         .unwrap();
                     shop.execute_order(None, refund(&order, "r", "3.00")).unwrap();
@@ -338,7 +339,7 @@ pub fn guests_are_merged_while_they_order(store: &dyn Store) {
     let sum: i64 = (0..10)
         .map(|n| id_and_email(&n.to_string(), &format!("{n}@x.org")))
         .map(|customer| {
-            shop.execute_commands(&customer, vec![]).unwrap();
+            shop.execute_profile(&customer, vec![]).unwrap();
             shop.balance(&customer)
         })
         .sum();

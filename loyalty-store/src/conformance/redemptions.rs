@@ -367,7 +367,7 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     let of_customer: Vec<_> = (3..=4)
         .map(|entropy| redeem(&shop, &customer, "five", entropy).id())
         .collect();
-    shop.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
+    shop.execute_profile(&id_and_email("1", "ada@example.com"), vec![])
         .unwrap();
     want.reverse();
     let want: Vec<_> = of_customer.into_iter().rev().chain(want).collect();

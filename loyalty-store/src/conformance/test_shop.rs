@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AdjustmentReason, CodeId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId,
     Origin, OverRefund, Points, PriceRuleId, Program, Refund, RefundId, ShopId, Status, Timestamp,
@@ -71,6 +72,29 @@ impl<'a> TestShop<'a> {
     /// Executes commands for a customer, who is created if new.
     pub fn execute_commands(&self, customer: &CustomerRef, commands: Vec<Command>) -> Outcome {
         self.execute(Action::for_customer(customer.clone(), Existence::Any, commands))
+    }
+
+    /// Executes commands for a customer whom the shop has created or changed.
+    pub fn execute_profile(&self, customer: &CustomerRef, commands: Vec<Command>) -> Outcome {
+        self.execute_with_proof(customer, EmailProof::Profile, commands)
+    }
+
+    /// Executes commands for a customer of whose e-mail there is a proof.
+    pub fn execute_with_proof(
+        &self,
+        customer: &CustomerRef,
+        email_proof: EmailProof,
+        commands: Vec<Command>,
+    ) -> Outcome {
+        self.execute(Action::Customer {
+            customer: customer.clone(),
+            existence: Existence::Any,
+            change: ProfileChange::default(),
+            email_conflict: crate::EmailConflict::Reject,
+            email_proof,
+            if_match: None,
+            commands,
+        })
     }
 
     /// Executes a command of an order.

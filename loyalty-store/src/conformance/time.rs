@@ -8,6 +8,7 @@ use crate::{
     Action, CustomerRef, DueAccount, EmailConflict, Existence, FieldChange, ProfileChange, Reply,
     Request, Store,
 };
+use loyalty_core::program::EmailProof;
 use loyalty_core::{AccountId, Command, Event, Points, ReferralParty, Tag, Timestamp};
 
 use super::contents::whole_journal;
@@ -60,6 +61,7 @@ pub fn change_action(customer: &CustomerRef, change: ProfileChange) -> Action {
         existence: Existence::Any,
         change,
         email_conflict: EmailConflict::Reject,
+        email_proof: EmailProof::Profile,
         if_match: None,
         commands: vec![],
     }
@@ -452,9 +454,9 @@ pub fn a_known_customer_does_not_sign_up(store: &dyn Store) {
     shop.execute(publish_action(FULL_PROGRAM)).unwrap();
     shop.execute_commands(&id("old"), vec![Command::SignUp]).unwrap();
     shop.execute_commands(&email("guest@example.com"), vec![]).unwrap();
-    shop.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
+    shop.execute_profile(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
         .unwrap();
-    shop.execute_commands(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
+    shop.execute_profile(&id_and_email("new", "guest@example.com"), vec![Command::SignUp])
         .unwrap();
     assert_eq!((shop.balance(&id("old")), shop.balance(&id("new"))), (0, 5));
 }

@@ -16,7 +16,9 @@ use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_s
 use crate::catalogue::SavedSearch;
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
-use crate::projections::{CheckoutCodes, OrderCodes, Projection, ProjectionKey, ProjectionState};
+use crate::projections::{
+    CheckoutCodes, MergedAccount, OrderCodes, Projection, ProjectionKey, ProjectionState,
+};
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
 use crate::search::SearchQuery;
@@ -153,8 +155,8 @@ pub(crate) fn collect_merged_accounts(
         };
 
         if let ProjectionState::MergedAccounts(absorbed) = &record.state {
-            let new = absorbed.iter().filter(|account| !accounts.contains(account));
-            let new: Vec<_> = new.copied().collect();
+            let absorbed = absorbed.iter().map(MergedAccount::account);
+            let new: Vec<_> = absorbed.filter(|account| !accounts.contains(account)).collect();
             accounts.extend(new);
         }
     }
@@ -418,6 +420,8 @@ impl CartFacts {
         let accounts =
             collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
         cart.customer.aliases = numeric_customer_ids(&accounts);
+        let ids = customers.iter().flat_map(|customer| customer.ids());
+        cart.customer.aliases.extend(ids.cloned());
         let claims = checkout
             .map(|checkout| load_checkout_codes(view, shop, &checkout))
             .transpose()?;

@@ -298,7 +298,7 @@ impl BatchState {
         for (record, exists) in [(&change.before, false), (&change.after, true)] {
             let Some(record) = record else { continue };
             let account = exists.then_some(record.account);
-            if let Some(id) = &record.id {
+            for id in record.ids() {
                 self.accounts_by_id.insert((record.shop, id.clone()), account);
             }
             if let Some(email) = &record.email {

@@ -448,7 +448,7 @@ impl<B: Backend> CommittedState<B> {
 
     pub(super) fn publish_customer_change(&self, change: &CustomerChange) {
         if let Some(before) = &change.before {
-            if let Some(id) = &before.id {
+            for id in before.ids() {
                 self.accounts_by_id.remove(&(before.shop, id.clone()));
             }
             if let Some(email) = &before.email {
@@ -459,7 +459,7 @@ impl<B: Backend> CommittedState<B> {
 
         if let Some(after) = &change.after {
             let account = after.account;
-            if let Some(id) = &after.id {
+            for id in after.ids() {
                 self.accounts_by_id.publish(&(after.shop, id.clone()), account, false);
             }
             if let Some(email) = &after.email {

@@ -32,7 +32,9 @@ pub(super) fn estimate_work(
         Action::Customer { .. }
         | Action::Discount(_)
         | Action::Redemption(_)
-        | Action::JoinReferral { .. } => None,
+        | Action::JoinReferral { .. }
+        | Action::MergeCustomers { .. }
+        | Action::UndoClaim { .. } => None,
     }
 }
 

@@ -318,6 +318,16 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE program ADD COLUMN keeps_schedule INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE reschedule ADD COLUMN known_until INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    -- Customers who were merged into others, and the ids under which these are found since.
+    ALTER TABLE customer ADD COLUMN merged TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE customer_alias (
+        shop INTEGER NOT NULL REFERENCES shop,
+        customer_id TEXT NOT NULL,
+        account INTEGER NOT NULL,
+        PRIMARY KEY (shop, customer_id)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use loyalty_core::program::normalize_code;
+use loyalty_core::program::{EmailProof, normalize_code};
 use loyalty_core::{AccountId, AwardReason, Command, Event, ReferralParty, ShopId};
 
 use super::{Transaction, TransactionError, TransactionView};
@@ -127,8 +127,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         change: ProfileChange,
         code: &str,
     ) -> Result<Receipt, TransactionError> {
-        let found = self.resolve_customer(customer, Existence::Required, EmailConflict::Reject)?;
-        self.change_profile(found.account, change, EmailConflict::Reject)?;
+        let email_policy = (EmailConflict::Reject, EmailProof::Typed);
+        let found = self.resolve_customer(customer, Existence::Required, email_policy)?;
+        self.change_profile(found.account, change, email_policy)?;
 
         let referrer = self
             .find_claimant(&CodeClaim::from_typed(code))?

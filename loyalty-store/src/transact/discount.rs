@@ -14,7 +14,7 @@ use loyalty_core::{
     ShopId, Status, Timestamp,
 };
 
-use super::{Transaction, TransactionError, TransactionView};
+use super::{TYPED, Transaction, TransactionError, TransactionView};
 use crate::catalogue::SavedSearch;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
@@ -27,7 +27,7 @@ use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
-use crate::request::{EmailConflict, Existence, Receipt};
+use crate::request::{Existence, Receipt};
 
 /// Reads the changes of the transaction, then its view.
 impl<V: TransactionView> DiscountView for Transaction<'_, V> {
@@ -384,7 +384,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         until: Timestamp,
     ) -> Result<Receipt, TransactionError> {
         let found = customer
-            .map(|customer| self.resolve_customer(customer, Existence::Any, EmailConflict::Ignore))
+            .map(|customer| self.resolve_customer(customer, Existence::Any, TYPED))
             .transpose()?;
         let account = found.as_ref().map(|found| found.account);
         let mut buyer = self.load_buyer(account)?;
@@ -543,8 +543,10 @@ impl<V: TransactionView> Transaction<'_, V> {
     ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
         let (shop, unknown) = (self.shop.id, CodeRejection::Unknown.into());
 
-        // The code, with the claims of the buyer, the checkout and the order.
-        let accounts = lookup::collect_merged_accounts(self, shop, buyer.account)?;
+        // The code, with the claims of the buyer, the checkout and the order. A guest whose
+        // e-mail the buyer names has used it in the same name.
+        let named = buyer.account.into_iter().chain(self.unclaimed_guest);
+        let accounts = lookup::collect_merged_accounts(self, shop, named)?;
         let claims = checkout
             .map(|checkout| lookup::load_checkout_codes(self, shop, checkout))
             .transpose()?;
@@ -565,11 +567,13 @@ impl<V: TransactionView> Transaction<'_, V> {
             code.rule(),
             (buyer.account, self.now),
         )?;
-        let mut buyer = Customer {
-            account,
-            aliases: lookup::numeric_customer_ids(&accounts),
-            ..buyer.clone()
-        };
+        let mut aliases = lookup::numeric_customer_ids(&accounts);
+        if let Some(account) = buyer.account
+            && let Some(known) = self.load_customer(account)?
+        {
+            aliases.extend(known.ids().cloned());
+        }
+        let mut buyer = Customer { account, aliases, ..buyer.clone() };
         buyer.segments.extend(searches);
 
         let Some(context) = code.facts() else { return Ok(Err(unknown)) };

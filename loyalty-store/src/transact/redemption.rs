@@ -10,12 +10,12 @@ use loyalty_core::discount::{PriceRule, PriceRuleParts};
 use loyalty_core::redemption::{Redemption, RedemptionState};
 use loyalty_core::{AccountId, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId};
 
-use super::{Transaction, TransactionError, TransactionView};
+use super::{TYPED, Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::{self, DiscountView};
 use crate::error::{Failure, Rejection};
 use crate::redemption::{self, RedemptionAction, RedemptionView};
-use crate::request::{EmailConflict, Existence, Receipt};
+use crate::request::{Existence, Receipt};
 
 impl<V: TransactionView> Transaction<'_, V> {
     pub(super) fn perform_redemption(
@@ -45,7 +45,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         customer: &CustomerRef,
         command: impl FnOnce(RedemptionId) -> Command,
     ) -> Result<Receipt, TransactionError> {
-        let found = self.resolve_customer(customer, Existence::Required, EmailConflict::Ignore)?;
+        let found = self.resolve_customer(customer, Existence::Required, TYPED)?;
 
         let id = RedemptionId(self.next_seq());
         self.run_command(Some(found.account), &command(id))?;

@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use loyalty_core::program::EmailProof;
 use loyalty_core::{
     AdjustmentReason, Command, Currency, CustomerId, Email, Points, Program, ShopId, Zone,
 };
@@ -163,6 +164,7 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
             existence,
             change,
             email_conflict,
+            email_proof: EmailProof::Profile,
             if_match: None,
             commands,
         };

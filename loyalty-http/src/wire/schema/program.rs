@@ -45,6 +45,8 @@ pub(crate) struct Definition {
     rewards: Option<Vec<Reward>>,
     /// The discount codes of a cart that apply together; by default `one_per_class`.
     stacking: Option<Stacking>,
+    /// When a customer claims the account of a guest with the same e-mail address.
+    guests: Option<GuestPolicy>,
     /// The value of a point in the shop's currency, for reports.
     point_value: Option<Figure>,
     redemption: Option<RedemptionPolicy>,
@@ -211,6 +213,16 @@ enum Stacking {
     Best,
     OnePerClass,
     All,
+}
+
+/// When a customer claims the account of a guest with the same e-mail address: when the shop
+/// creates or changes the customer with it, only with `email_verified`, or also by an order.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum GuestPolicy {
+    ClaimOnSignUp,
+    ClaimWhenVerified,
+    ClaimAlways,
 }
 
 /// The rules for redemptions whose time or order ends.

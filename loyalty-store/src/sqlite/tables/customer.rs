@@ -14,7 +14,7 @@ use crate::transact::CustomerChange;
 
 const SELECT_CUSTOMER: &str =
     "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision, birthday_set_at,
-        attributes_changed_at, household FROM customer";
+        attributes_changed_at, household, merged FROM customer";
 
 fn decode_customer(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     let id: Option<String> = row.get(2)?;
@@ -37,6 +37,7 @@ fn decode_customer(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
         birthday_set_at: row.get::<_, Option<i64>>(8)?.map(from_micros).transpose()?,
         attributes_changed_at: from_micros(row.get(9)?)?,
         household: from_json(&row.get::<_, String>(10)?)?,
+        merged: from_json(&row.get::<_, String>(11)?)?,
     })
 }
 
@@ -57,7 +58,8 @@ pub(crate) fn find_account_by_id(
     shop: ShopId,
     id: &CustomerId,
 ) -> Result<Option<AccountId>, Failure> {
-    let sql = "SELECT account FROM customer WHERE shop = ? AND customer_id = ?";
+    let sql = "SELECT account FROM customer WHERE shop = ?1 AND customer_id = ?2
+        UNION ALL SELECT account FROM customer_alias WHERE shop = ?1 AND customer_id = ?2 LIMIT 1";
     query_one(db, sql, params![shop.0, id.as_str()], |row| Ok(AccountId(row.get(0)?)))
 }
 
@@ -108,12 +110,13 @@ pub(crate) fn write_customer_change(
     };
     let sql = "INSERT INTO customer
         (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision,
-         birthday_set_at, attributes_changed_at, household)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         birthday_set_at, attributes_changed_at, household, merged)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (account) DO UPDATE SET customer_id = excluded.customer_id, email = excluded.email,
             email_key = excluded.email_key, profile = excluded.profile, updated_at = excluded.updated_at,
             revision = excluded.revision, birthday_set_at = excluded.birthday_set_at,
-            attributes_changed_at = excluded.attributes_changed_at, household = excluded.household";
+            attributes_changed_at = excluded.attributes_changed_at, household = excluded.household,
+            merged = excluded.merged";
     let values = params![
         record.account.0,
         record.shop.0,
@@ -127,8 +130,23 @@ pub(crate) fn write_customer_change(
         record.birthday_set_at.map(to_micros),
         to_micros(record.attributes_changed_at),
         to_json(&record.household)?,
+        to_json(&record.merged)?,
     ];
     db.prepare_cached(sql)?.execute(values)?;
+    write_aliases(db, record)
+}
+
+/// Writes the ids under which a customer is found besides their own. They are never taken away.
+fn write_aliases(db: &Connection, record: &CustomerRecord) -> Result<(), Failure> {
+    let sql = "INSERT INTO customer_alias (shop, customer_id, account) VALUES (?, ?, ?)
+        ON CONFLICT (shop, customer_id) DO UPDATE SET account = excluded.account";
+    for alias in record.merged.iter().filter_map(|merged| merged.id.as_ref()) {
+        db.prepare_cached(sql)?.execute(params![
+            record.shop.0,
+            alias.as_str(),
+            record.account.0
+        ])?;
+    }
     Ok(())
 }
 
