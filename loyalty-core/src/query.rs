@@ -8,9 +8,12 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::context::Context;
 use crate::event::Event;
+use crate::exact::{Fraction, Overflow};
 use crate::id::{RewardId, TierId};
+use crate::order::OrderState;
 use crate::program::{Downgrade, Reward};
 use crate::rejection::Rejection;
+use crate::rules::refund;
 use crate::rules::scheduled::next_due_item;
 use crate::rules::tier::{counts_at, qualification_lost_at};
 use crate::rules::work::DecisionBuilder;
@@ -222,4 +225,19 @@ pub fn reward_offers(
         }
     };
     context.program().definition().rewards.iter().map(offer).collect()
+}
+
+/// The share of an order's goods that refunds gave back: 1 if nothing is left of them.
+///
+/// # Errors
+/// [`Overflow`] if amounts are too large for fractions of 256 bits.
+///
+/// # Example: an order without refunds
+/// ```
+/// use loyalty_core::{Fraction, OrderState, query};
+/// let order = OrderState::new("1001".parse().unwrap());
+/// assert_eq!(query::returned_share(&order), Ok(Fraction::ZERO));
+/// ```
+pub fn returned_share(order: &OrderState) -> Result<Fraction, Overflow> {
+    refund::returned_share(order)
 }

@@ -427,9 +427,9 @@ fn a_counterexample_is_readable() {
     assert_eq!(
         violation.to_string(),
         "orders match their entitlement is broken:
-  1. 2026-01-01 00:00  order 1001 is paid, total 5: an item for 5: +5 points, balance 5
-  2. 2026-01-01 00:00  5 of order 1001 is refunded (refund r1): balance 5
-  order 1001 has 5 points, but is entitled to 0; 0 expired and 0 were forgiven
+  1. 2026-01-01 00:00  order 1002 is paid, total 8: an item for 8: +8 points, balance 8
+  2. 2026-01-01 00:00  8 of order 1002 is refunded (refund r1): balance 8
+  order 1002 has 8 points, but is entitled to 0; 0 expired and 0 were forgiven
 "
     );
 }

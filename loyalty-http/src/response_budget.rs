@@ -119,7 +119,8 @@ mod tests {
         drop(first);
         assert!(budget.admit(ONE, body(LARGE)).is_some());
         drop(second);
-        assert_eq!((budget.0.used().total, budget.0.used().by_shop.len()), (0, 0));
+        let used = budget.0.used();
+        assert_eq!((used.total, used.by_shop.len()), (0, 0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::context::Decision;
 use crate::event::AdjustmentReason;
 use crate::id::{ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, OrderState, Origin, Refund, Status};
+use crate::query;
 use crate::redemption::{Redemption, RedemptionState};
 use crate::rejection::Rejection;
 
@@ -471,7 +472,7 @@ impl Ledger {
             })
         };
 
-        let returned = state.map(OrderState::returned_share);
+        let returned = state.map(query::returned_share);
         let returned = returned.and_then(Result::ok).filter(|share| !share.is_zero());
 
         let mut commands = Vec::new();

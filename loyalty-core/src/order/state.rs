@@ -9,10 +9,8 @@ use super::{HighestPaid, Order, Origin, Refund, RefundContent, Status};
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::counts::{Counts, CountsDelta};
-use crate::exact::{Fraction, Overflow};
 use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RefundId, RuleId, Tag, TierId};
 use crate::lot::{Clawback, LotCredit};
-use crate::rules::refund;
 use chrono::{NaiveDate, NaiveDateTime};
 
 /// All facts of one order, in a form that does not depend on the sequence in which they
@@ -283,14 +281,6 @@ impl OrderState {
     /// order lists are not among them.
     pub fn redemptions(&self) -> &BTreeSet<RedemptionId> {
         &self.redemptions
-    }
-
-    /// The share of the goods that refunds gave back: 1 if nothing is left of them.
-    ///
-    /// # Errors
-    /// [`Overflow`] if amounts are too large for fractions of 256 bits.
-    pub fn returned_share(&self) -> Result<Fraction, Overflow> {
-        refund::returned_share(self)
     }
 
     /// What it was reported with as paid, as far as the latest snapshot has less.

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use loyalty_core::discount::{PriceRule, PriceRuleParts};
 use loyalty_core::redemption::{Redemption, RedemptionState};
-use loyalty_core::{AccountId, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId};
+use loyalty_core::{
+    AccountId, CodeId, Command, Fraction, OrderId, OrderState, PriceRuleId, RedemptionId, query,
+};
 
 use super::{TYPED, Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
@@ -173,10 +175,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         let state = &after.state;
         let listed_before = self.find_order_redemptions(before)?;
         let listed = self.find_order_redemptions(state)?;
-        let returned = state
-            .returned_share()
-            .ok()
-            .filter(|share| *share != loyalty_core::Fraction::ZERO);
+        let returned = query::returned_share(state).ok();
+        let returned = returned.filter(|share| *share != Fraction::ZERO);
 
         // A cancelled order claims nothing, whatever it lists.
         let cancelled = state.is_cancelled();
