@@ -184,6 +184,12 @@ pub enum Rejection {
         /// The reward.
         reward: RewardId,
     },
+    /// The refunds of the order would have more lines than an order can have refunded.
+    #[error("the refunds of an order can have {} lines together", Grouped(limit))]
+    TooManyRefundLines {
+        /// The largest number of lines of all refunds; one by amount counts as a line.
+        limit: usize,
+    },
     /// The program has no such action, or it is none that the shop reports.
     #[error("action {action} is unknown or cannot be reported")]
     UnknownAction {
@@ -252,6 +258,7 @@ impl Rejection {
             Self::RewardNotOpen { .. } => "reward_not_open",
             Self::RewardSoldOut { .. } => "reward_sold_out",
             Self::RewardTooFine { .. } => "reward_too_fine",
+            Self::TooManyRefundLines { .. } => "too_many_refund_lines",
             Self::UnknownAction { .. } => "unknown_action",
             Self::UnknownCode | Self::UnusableCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",

@@ -144,6 +144,8 @@ impl DecisionBuilder<'_> {
             None => {}
         }
 
+        refund::check_line_count(&self.order, &refund.refunded)?;
+
         // A refund can come before its order. Then there is nothing yet to compare it
         // with.
         let mut refund = refund.clone();

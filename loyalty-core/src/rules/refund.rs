@@ -581,3 +581,29 @@ fn check_currency(amount: &RefundAmount, order: &Order) -> Result<(), Rejection>
         _ => Ok(()),
     }
 }
+
+/// The lines of all refunds of an order together. All of them are looked at for each report.
+const MAX_REFUND_LINES: usize = 10_000;
+
+/// Checks that a refund does not bring the order beyond the lines that can be refunded.
+///
+/// # Errors
+/// [`Rejection::TooManyRefundLines`].
+pub(crate) fn check_line_count(
+    state: &OrderState,
+    refunded: &RefundContent,
+) -> Result<(), Rejection> {
+    let lines = |content: &RefundContent| match content {
+        RefundContent::Lines { lines, .. } => lines.len().max(1),
+        RefundContent::Amount(_) => 1,
+    };
+    let known = state
+        .refunds()
+        .values()
+        .map(lines)
+        .fold(0_usize, usize::saturating_add);
+    if known.saturating_add(lines(refunded)) > MAX_REFUND_LINES {
+        return Err(Rejection::TooManyRefundLines { limit: MAX_REFUND_LINES });
+    }
+    Ok(())
+}

@@ -119,6 +119,7 @@ codes! {
     TOO_MANY_CODES "too_many_codes": "More codes than one cart, checkout or batch can have.";
     TOO_MANY_LINES "too_many_lines": "More lines than a cart can have.";
     TOO_MANY_READS "too_many_reads": "Too many long reads at once; `Retry-After` says when to try again.";
+    TOO_MANY_REFUND_LINES "too_many_refund_lines": "More lines than the refunds of an order can have together.";
     TOO_MANY_REQUESTS "too_many_requests": "Too many look-ups without a result; `Retry-After` says when to try again.";
     TOO_MANY_SHIPPING_LINES "too_many_shipping_lines": "More shipping lines than a cart can have.";
     TOO_MANY_VERSIONS "too_many_versions": "Too many versions of the program in one day; `Retry-After` says when to try again.";

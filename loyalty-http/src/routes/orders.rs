@@ -109,6 +109,7 @@ pub(super) const ROUTES: &[Route] = &[
                 code::REFUND_EXCEEDS_LINE,
                 code::REFUND_EXCEEDS_ORDER,
                 code::REFUND_PARTS_EXCEED_AMOUNT,
+                code::TOO_MANY_REFUND_LINES,
                 code::UNKNOWN_LINE,
             ],
         )]),

@@ -196,7 +196,10 @@ pub(super) const ROUTES: &[Route] = &[
         )
         .accepts::<SignedBody<Refund>>(r#"{"id": 1001, "transactions": [{"amount": "5.00"}]}"#)
         .returns::<webhook::WebhookResponse>()
-        .rejects(&[(422, &[code::POINTS_OUT_OF_RANGE, code::REFUND_EXCEEDS_ORDER])]),
+        .rejects(&[(
+            422,
+            &[code::POINTS_OUT_OF_RANGE, code::REFUND_EXCEEDS_ORDER, code::TOO_MANY_REFUND_LINES],
+        )]),
     ),
     signed(
         "/integrations/webhooks/common/customer",
