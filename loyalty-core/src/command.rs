@@ -119,7 +119,7 @@ pub enum Command {
         redemption: RedemptionId,
         /// Id of the order.
         order: OrderId,
-        /// Share of the order's goods that came back: [`OrderState::returned_share`].
+        /// Share of the order's goods that came back: [`query::returned_share`](crate::query::returned_share).
         returned: Fraction,
     },
     /// The customer exchanges points for a reward.
