@@ -30,8 +30,8 @@ pub enum Rejection {
         /// The action.
         action: ActionId,
     },
-    /// What a merge brought is no longer whole.
-    #[error("points of the claim were spent, taken back or paid off debt since")]
+    /// Points that the merge brought are no longer complete.
+    #[error("points of the claim have since been spent, taken back or used to pay off debt")]
     ClaimSpent,
     /// The refund's currency is neither the shop's nor that of its order.
     #[error("the refund's currency is neither the shop's nor the order's")]
@@ -185,7 +185,7 @@ pub enum Rejection {
         reward: RewardId,
     },
     /// The refunds of the order would have more lines than an order can have refunded.
-    #[error("the refunds of an order can have {} lines together", Grouped(limit))]
+    #[error("the refunds of an order can have at most {} lines together", Grouped(limit))]
     TooManyRefundLines {
         /// The largest number of lines of all refunds; one by amount counts as a line.
         limit: usize,

@@ -54,7 +54,7 @@ struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     database: Database,
-    /// Make a new, empty store also where one was before.
+    /// Create a new, empty store even where there was one before.
     #[arg(long)]
     create: bool,
     /// Seconds between two runs of the scheduler. Balances and tiers are correct without

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::{ErrorStatus, Problem};
 
-/// What a read can cost.
+/// The cost class of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadCost {
     /// A page, or a few records.

@@ -2,7 +2,7 @@
 //!
 //! A client may read slowly, or not at all. Its response stays in memory until the write timeout. Without a bound, many
 //! such clients would fill the memory: seven hundred of them held 2.8 GB. So large responses share a budget, of which a
-//! shop has a part. A response beyond it is dropped, and the client is told to retry.
+//! shop has a part. A response beyond it is dropped, and the client gets 503 with the time to retry.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -104,7 +104,7 @@ pub async fn run(
     }
 }
 
-/// Tells a clock that jumps from one that goes: what is recorded as expired is lost for good.
+/// Detects a clock that jumps ahead, since points recorded as expired cannot be restored.
 #[derive(Debug, Default)]
 struct JumpGuard {
     /// The last time that was right, by both clocks.

@@ -1,4 +1,4 @@
-//! What the merge of two customers brings together.
+//! The report of a merge of two customers.
 
 use std::sync::Arc;
 

@@ -361,7 +361,7 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
-    /// What a merge of two customers brought together.
+    /// The report of a merge of two customers.
     pub merge: Option<Box<MergeReport>>,
     /// True if the request names the e-mail of a guest, whose account it leaves alone.
     pub guest_not_claimed: bool,

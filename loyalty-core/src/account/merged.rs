@@ -48,7 +48,7 @@ impl Absorption {
     }
 }
 
-/// What left an account again when a merge was undone.
+/// The points and state that left an account when a merge was undone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct UndoneClaim {

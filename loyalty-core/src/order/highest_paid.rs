@@ -1,4 +1,4 @@
-//! What an order was reported with as paid, beyond its latest snapshot.
+//! The amounts and units that an order was paid for, beyond its latest snapshot.
 
 use std::collections::BTreeMap;
 

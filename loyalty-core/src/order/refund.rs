@@ -241,7 +241,7 @@ impl RefundAmount {
         }
     }
 
-    /// The amount in all.
+    /// The total amount.
     pub const fn amount(&self) -> Amount {
         self.amount
     }

@@ -13,7 +13,7 @@ use crate::explain::{Exclusion, LineBasis, RemainingBasis};
 use crate::id::{CategoryId, ProductId};
 use crate::order::{Allowance, Line, Order, OrderState, Pin, Quantity};
 use crate::program::{EarningFormula, EarningRule, Program, RuleSet};
-use crate::rules::refund::{ReturnedGoods, View};
+use crate::rules::refund::{GoodsScope, ReturnedGoods};
 
 /// A rule that applies to an order, with its index in the program.
 pub(super) struct ApplicableRule<'a> {
@@ -177,7 +177,7 @@ impl<'a> OrderBasis<'a> {
         let basis = &program.definition().basis;
         let redeemed = if basis.redeemed { Amount::ZERO } else { order.redeemed };
         let returned = if refunds && !state.refunds().is_empty() {
-            let view = View { redeemed, tax_is_goods: basis.tax };
+            let view = GoodsScope { redeemed, tax_is_goods: basis.tax };
             Some(ReturnedGoods::new(state, order, view)?)
         } else {
             None
@@ -192,7 +192,7 @@ impl<'a> OrderBasis<'a> {
             lines.push(BasisLine {
                 line,
                 cost,
-                kept: back.map(|back| back.keep(cost)).transpose()?,
+                kept: back.map(|back| back.remaining(cost)).transpose()?,
                 refunded: back.map(|back| back.units).unwrap_or_default(),
                 excluded: find_exclusion(line, program),
                 rules: program.rules_for(line),

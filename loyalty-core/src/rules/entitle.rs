@@ -38,7 +38,7 @@ pub fn entitlement(
     } else if state.status().is_none_or(|reached| reached < gate) {
         EarningStatus::BelowGate { gate }
     } else if claws_back_refunds(program)
-        && refund::is_nothing_left(state, program.definition().basis.shipping)?
+        && refund::is_all_returned(state, program.definition().basis.shipping)?
     {
         EarningStatus::Refunded
     } else {
@@ -166,7 +166,7 @@ fn qualifying_spend(
 ) -> Result<Fraction, Overflow> {
     if claws_back_refunds(program) || state.refunds().is_empty() {
         Ok(total)
-    } else if refund::is_nothing_left(state, program.definition().basis.shipping)? {
+    } else if refund::is_all_returned(state, program.definition().basis.shipping)? {
         Ok(Fraction::ZERO)
     } else {
         OrderBasis::new(state, order, program, true)?.total()

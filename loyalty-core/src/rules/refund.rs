@@ -1,4 +1,5 @@
-//! Refunds: what came back of an order, and what is left of it.
+//! Refunds: what came back of an order, and what is left of it. The command is in
+//! [`order`](super::order).
 //!
 //! - Units that come back take their share of their line.
 //! - Money for lines is borne by those lines; what exceeds them is borne by all.
@@ -49,23 +50,23 @@ pub(crate) struct ReturnedLine {
 }
 
 impl ReturnedLine {
-    /// What is left of a line of this amount, in ten-thousandths.
-    pub(crate) fn keep(&self, cost: i64) -> Result<Fraction, Overflow> {
+    /// The rest of a line of this amount in ten-thousandths, after its refunds.
+    pub(crate) fn remaining(&self, cost: i64) -> Result<Fraction, Overflow> {
         let kept = Fraction::ONE.minus(&self.share)?;
         Fraction::new(cost, 10_000).times(&kept)?.minus(&self.money)
     }
 }
 
-/// How an order's refunds are looked at.
+/// The parts of an order's total that count as its goods.
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct GoodsScope {
     /// The part of the total that was not paid with money and is not in the basis.
     pub(crate) redeemed: Amount,
     /// The tax is looked at as a part of the goods.
     pub(crate) tax_is_goods: bool,
 }
 
-impl View {
+impl GoodsScope {
     /// Money that was paid, without tax.
     const fn of_payment(order: &Order) -> Self {
         Self { redeemed: order.redeemed, tax_is_goods: false }
@@ -77,7 +78,7 @@ impl<'a> ReturnedGoods<'a> {
     pub(crate) fn new(
         state: &'a OrderState,
         order: &'a Order,
-        view: View,
+        view: GoodsScope,
     ) -> Result<Self, Overflow> {
         Self::from_refunds(state.refunds().values(), state.highest_paid(), order, view)
     }
@@ -86,7 +87,7 @@ impl<'a> ReturnedGoods<'a> {
         refunds: impl Iterator<Item = &'a RefundContent>,
         paid: &HighestPaid,
         order: &'a Order,
-        view: View,
+        view: GoodsScope,
     ) -> Result<Self, Overflow> {
         let goods = Goods::new(order, paid, view.tax_is_goods);
         let mut sums = RefundSums::default();
@@ -127,7 +128,7 @@ impl<'a> ReturnedGoods<'a> {
         let mut kept = Fraction::ZERO;
         for line in &order.lines {
             let cost = line.amount.ten_thousandths();
-            let part = self.line(&line.id).map(|line| line.keep(cost)).transpose()?;
+            let part = self.line(&line.id).map(|line| line.remaining(cost)).transpose()?;
             kept = kept.plus(&part.unwrap_or_else(|| Fraction::new(cost, 10_000)))?;
         }
         let paid = paid_part(order.total, order.redeemed);
@@ -434,7 +435,7 @@ impl ReturnedLine {
         }
         let paid = paid_part(total, redeemed);
         let money = scale(std::mem::take(&mut self.money), total, paid)?;
-        let bearable = self.keep(cost.ten_thousandths())?;
+        let bearable = self.remaining(cost.ten_thousandths())?;
         let excess = money.clone().minus(&bearable)?;
         self.money = if excess.is_zero() { money } else { bearable };
         scale(excess, paid, total)
@@ -455,7 +456,8 @@ pub(crate) fn returned_share(state: &OrderState) -> Result<Fraction, Overflow> {
     let Some(recorded) = state.snapshot().filter(|_| !state.refunds().is_empty()) else {
         return Ok(Fraction::ZERO);
     };
-    let returned = ReturnedGoods::new(state, &recorded.order, View::of_payment(&recorded.order))?;
+    let returned =
+        ReturnedGoods::new(state, &recorded.order, GoodsScope::of_payment(&recorded.order))?;
     returned.share_of_goods(&recorded.order)
 }
 
@@ -467,12 +469,12 @@ pub(crate) fn is_fully_refunded(state: &OrderState) -> Result<bool, Overflow> {
 /// Returns true if nothing is left of the goods, nor of the shipping if that counts.
 ///
 /// Where no refund names money, shipping comes back with the last unit.
-pub(crate) fn is_nothing_left(state: &OrderState, counts_shipping: bool) -> Result<bool, Overflow> {
+pub(crate) fn is_all_returned(state: &OrderState, counts_shipping: bool) -> Result<bool, Overflow> {
     let Some(recorded) = state.snapshot().filter(|_| !state.refunds().is_empty()) else {
         return Ok(false);
     };
     let order = &recorded.order;
-    let returned = ReturnedGoods::new(state, order, View::of_payment(order))?;
+    let returned = ReturnedGoods::new(state, order, GoodsScope::of_payment(order))?;
     let keeps_shipping = counts_shipping
         && !order.shipping.is_zero()
         && !returned.money.is_zero()
@@ -523,7 +525,7 @@ fn most_units(state: &OrderState, order: &Order, id: &LineId) -> Option<Quantity
 
 /// The money that is left to refund.
 pub(crate) fn refundable_amount(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
-    let returned = ReturnedGoods::new(state, order, View::of_payment(order))?;
+    let returned = ReturnedGoods::new(state, order, GoodsScope::of_payment(order))?;
     let limit = returned.limit(order, state.highest_paid())?;
     Ok(limit.minus(&returned.total(order)?)?.to_amount_rounded_down())
 }
@@ -561,7 +563,7 @@ pub(crate) fn check_fits(
 
     let paid = state.highest_paid();
     let all = state.refunds().values().chain([&refund.refunded]);
-    let returned = ReturnedGoods::from_refunds(all, paid, order, View::of_payment(order))?;
+    let returned = ReturnedGoods::from_refunds(all, paid, order, GoodsScope::of_payment(order))?;
     if returned.limit(order, paid)?.is_at_least(&returned.total(order)?) {
         return Ok(());
     }

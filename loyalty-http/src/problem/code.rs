@@ -38,7 +38,7 @@ codes! {
     CODE_NOT_FOUND "code_not_found": "The discount code does not exist.";
     CODE_TAKEN "code_taken": "The shop has a code with this text already. Case does not matter.";
     CLAIM_NOT_FOUND "claim_not_found": "The customer has no such claim, or it was undone.";
-    CLAIM_SPENT "claim_spent": "Points of the claim were spent, taken back or paid off debt since.";
+    CLAIM_SPENT "claim_spent": "Points of the claim have since been spent, taken back or used to pay off debt.";
     CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency, nor a refund's in its order's.";
     CURRENCY_REQUIRED "currency_required": "The order came in another currency than the shop's; the refund must name its currency.";
     CUSTOMER_EXISTS "customer_exists": "A customer with this id or e-mail address exists already.";

@@ -86,7 +86,7 @@ pub(super) const ROUTES: &[Route] = &[
         )
         .described(
             "A refund that comes before its order is kept, and counts when the order \
-             is reported. `amount` is the money in all, `shipping` and `tax` are parts of \
+             is reported. `amount` is the total, `shipping` and `tax` are parts of \
              it. A refund of a line that the order no longer has is accepted.",
         )
         .accepts::<RefundBody>(

@@ -31,7 +31,7 @@ use crate::problem::{Problem, to_sentence};
 )]
 pub(crate) struct RefundBody {
     refund_id: ParsedField<RefundId>,
-    /// The money paid out in all.
+    /// The total paid out.
     amount: Option<ParsedField<Amount>>,
     /// The part of the amount that is shipping. It takes points only where shipping earns.
     shipping: Option<ParsedField<Amount>>,
@@ -107,7 +107,7 @@ impl RefundBody {
         let shop_money = self.shop_money.take();
         let Some(ParsedField(amount)) = self.amount.take() else {
             if shipping.is_some() || tax.is_some() || shop_money.is_some() {
-                return Err(missing_amount("The parts of a refund need its `amount` in all."));
+                return Err(missing_amount("The parts of a refund need its total `amount`."));
             }
             return Ok(None);
         };

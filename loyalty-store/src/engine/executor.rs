@@ -47,10 +47,10 @@ impl QueuedRequest {
 }
 
 /// A request that waits for its turn to be decided apart.
-pub(super) struct ApartRequest {
+pub(super) struct WaitingRequest {
     pub(super) request: QueuedRequest,
     /// False if it only waits for requests of its shop before it.
-    pub(super) is_apart: bool,
+    pub(super) is_long: bool,
 }
 
 /// Decides requests and hands them to the writer in batches.
@@ -64,7 +64,7 @@ pub(crate) struct Executor<B: Backend> {
     /// Wakes the writer when there is work.
     writer_wakeup: Condvar,
     /// Wakes the thread that decides apart, when there is work or a batch was closed.
-    pub(super) apart_wakeup: Condvar,
+    pub(super) long_wakeup: Condvar,
 }
 
 pub(super) struct ExecutorState {
@@ -74,9 +74,9 @@ pub(super) struct ExecutorState {
     /// Requests that came while the store was failed.
     pub(super) deferred: Vec<QueuedRequest>,
     /// Requests that are decided apart, and those of the same shops that came after them.
-    pub(super) waiting: FairQueue<ApartRequest>,
+    pub(super) waiting: FairQueue<WaitingRequest>,
     /// The shop of which a request is being decided apart. Nothing else of it is decided.
-    pub(super) decided_apart: Option<ShopId>,
+    pub(super) long_shop: Option<ShopId>,
     /// The number of times that decisions were discarded.
     pub(super) discarded: u64,
     writer_state: WriterState,
@@ -112,7 +112,7 @@ impl<B: Backend> Executor<B> {
             in_flight: None,
             deferred: Vec::new(),
             waiting: FairQueue::default(),
-            decided_apart: None,
+            long_shop: None,
             discarded: 0,
             writer_state: WriterState::Working,
             closed: false,
@@ -123,7 +123,7 @@ impl<B: Backend> Executor<B> {
             long_work,
             state: Mutex::new(state),
             writer_wakeup: Condvar::new(),
-            apart_wakeup: Condvar::new(),
+            long_wakeup: Condvar::new(),
         }
     }
 
@@ -176,12 +176,12 @@ impl<B: Backend> Executor<B> {
         work: Option<usize>,
     ) {
         let shop = request.request.shop;
-        let is_apart = work.is_some_and(|work| work >= self.long_work);
-        let is_behind = state.decided_apart == Some(shop) || state.waiting.len_of(shop) > 0;
+        let is_long = work.is_some_and(|work| work >= self.long_work);
+        let is_behind = state.long_shop == Some(shop) || state.waiting.len_of(shop) > 0;
 
-        if is_apart || is_behind {
-            state.waiting.push(shop, ApartRequest { request, is_apart });
-            self.apart_wakeup.notify_one();
+        if is_long || is_behind {
+            state.waiting.push(shop, WaitingRequest { request, is_long });
+            self.long_wakeup.notify_one();
         } else {
             self.decide(state, request);
         }
@@ -246,7 +246,7 @@ impl<B: Backend> Executor<B> {
             let batch = state.replace_open_batch().into_shared();
             state.in_flight = Some(Arc::clone(&batch.state));
             if !state.waiting.is_empty() {
-                self.apart_wakeup.notify_one();
+                self.long_wakeup.notify_one();
             }
             return WriterTask::Commit(Box::new(batch));
         }
@@ -264,7 +264,7 @@ impl<B: Backend> Executor<B> {
             if let Some(last) = last {
                 state.open_batch = Batch::following(last);
             }
-            self.apart_wakeup.notify_one();
+            self.long_wakeup.notify_one();
             discarded
         };
         discarded.fail(&Failure::Unavailable(format!(
@@ -277,14 +277,14 @@ impl<B: Backend> Executor<B> {
         let mut state = self.lock_state();
         state.discarded = state.discarded.wrapping_add(1);
         state.open_batch = Batch::following(last);
-        self.apart_wakeup.notify_one();
+        self.long_wakeup.notify_one();
     }
 
     /// Has the writer stop once nothing is queued. No requests may come any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock_state();
         state.closed = true;
-        self.apart_wakeup.notify_one();
+        self.long_wakeup.notify_one();
         self.wake_writer(&mut state);
     }
 
@@ -294,7 +294,7 @@ impl<B: Backend> Executor<B> {
             let mut state = self.lock_state();
             (state.writer_state, state.in_flight) = (WriterState::Stopped, None);
             state.discarded = state.discarded.wrapping_add(1);
-            self.apart_wakeup.notify_one();
+            self.long_wakeup.notify_one();
             let deferred = std::mem::take(&mut state.deferred);
             (state.replace_open_batch(), deferred, state.waiting.drain())
         };
@@ -343,7 +343,7 @@ impl ExecutorState {
         let apart = self
             .waiting
             .len()
-            .saturating_add(usize::from(self.decided_apart.is_some()));
+            .saturating_add(usize::from(self.long_shop.is_some()));
         let decided = self.open_batch.replies.len();
         decided.saturating_add(self.deferred.len()).saturating_add(apart)
     }

@@ -18,7 +18,7 @@ use loyalty_core::ShopId;
 use super::backend::Backend;
 use super::batch::view::BatchView;
 use super::batch::{BatchState, Sequences, SerializedChanges};
-use super::executor::{ApartRequest, Executor, ExecutorState, QueuedRequest, catch_panic};
+use super::executor::{Executor, ExecutorState, QueuedRequest, WaitingRequest, catch_panic};
 use crate::error::Failure;
 use crate::record::Seq;
 use crate::request::{Action, Receipt, Reply, Request};
@@ -37,7 +37,7 @@ impl<B: Backend> Executor<B> {
     /// Decides the requests that wait, until the store is closed.
     pub(crate) fn run_long_decisions(&self) {
         while let Some(decision) = self.next_decision() {
-            self.decide_apart(decision);
+            self.decide_long(decision);
         }
     }
 
@@ -53,38 +53,38 @@ impl<B: Backend> Executor<B> {
 
             let ExecutorState { open_batch, waiting, .. } = &mut *state;
             let next = waiting
-                .pop_ready(|shop, next| !next.is_apart || !open_batch.state.contains_shop(shop));
+                .pop_ready(|shop, next| !next.is_long || !open_batch.state.contains_shop(shop));
             state = match next {
-                Some(ApartRequest { request, is_apart: true }) => {
-                    return Some(state.begin_apart(request));
+                Some(WaitingRequest { request, is_long: true }) => {
+                    return Some(state.begin_long(request));
                 }
-                Some(ApartRequest { request, is_apart: false }) => {
+                Some(WaitingRequest { request, is_long: false }) => {
                     self.decide(state, request);
                     self.lock_state()
                 }
-                None => self.apart_wakeup.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self.long_wakeup.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
 
-    fn decide_apart(&self, decision: LongDecision) {
+    fn decide_long(&self, decision: LongDecision) {
         let LongDecision { request, base, in_flight, discarded } = decision;
 
         // As for a read: memory is not discarded meanwhile. The guard is dropped before the lock is
         // taken, since other threads take it while they hold the lock.
         let Ok(available) = self.committed.ensure_available() else {
             let mut state = self.lock_state();
-            state.decided_apart = None;
+            state.long_shop = None;
             state.deferred.push(request);
             return self.wake_writer(&mut state);
         };
         let QueuedRequest { request, reply } = request;
         let (shop, now) = (request.shop, request.now);
-        let result = self.transact_apart(request, base, in_flight.as_deref());
+        let result = self.transact_long(request, base, in_flight.as_deref());
         drop(available);
 
         let mut state = self.lock_state();
-        state.decided_apart = None;
+        state.long_shop = None;
         let result = result.and_then(|(changes, answer)| {
             if state.discarded == discarded {
                 Ok(state.join(shop, base, changes, answer))
@@ -105,7 +105,7 @@ impl<B: Backend> Executor<B> {
         self.wake_writer(&mut state);
     }
 
-    fn transact_apart(
+    fn transact_long(
         &self,
         request: Request,
         base: Sequences,
@@ -124,8 +124,8 @@ impl<B: Backend> Executor<B> {
 }
 
 impl ExecutorState {
-    fn begin_apart(&mut self, request: QueuedRequest) -> LongDecision {
-        self.decided_apart = Some(request.request.shop);
+    fn begin_long(&mut self, request: QueuedRequest) -> LongDecision {
+        self.long_shop = Some(request.request.shop);
         let base = self.open_batch.state.sequences;
 
         // The decision may add one account.

@@ -88,7 +88,7 @@ macro_rules! stored_kinds {
                 Ok(())
             }
 
-            /// Puts back what a transaction has written that did not happen.
+            /// Puts back the states of a slice whose transaction was rolled back.
             pub(super) fn return_slice(&mut self, caches: &StateCaches) {
                 $(self.$field.return_slice(&caches.$field);)*
             }

@@ -90,7 +90,7 @@ impl WriteBehind {
         Ok(())
     }
 
-    /// Puts back the states of a slice whose transaction did not happen.
+    /// Puts back the states of a slice whose transaction was rolled back.
     pub(super) fn return_slice<B: Backend>(&mut self, committed: &CommittedState<B>) {
         self.queues.return_slice(&committed.states);
         self.round_active |= self.queues.remaining_count() > 0;

@@ -81,7 +81,7 @@ impl<K: Kind> WriteQueue<K> {
         Ok(())
     }
 
-    /// Puts back what a transaction has written that did not happen.
+    /// Puts back the states of a slice whose transaction was rolled back.
     pub(super) fn return_slice(&mut self, cache: &Cache<K::Key, K::Value>) {
         let returned = self.uncommitted.drain(..);
         let slot = |key: K::Key| Some((K::slot(&key, &cache.get_pinned(&key)?), key));

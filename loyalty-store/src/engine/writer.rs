@@ -45,7 +45,7 @@ pub(crate) struct Writer<B: Backend> {
     has_stale_responses: bool,
     last_request_at: Timestamp,
     failed_at: Option<Instant>,
-    /// When a commit that did not happen was last logged.
+    /// The time at which a failed commit was last logged.
     logged_at: Option<Instant>,
 }
 

@@ -39,7 +39,7 @@ impl SqliteAdmin {
     /// Opens the file, and creates it if it does not exist.
     ///
     /// # Errors
-    /// As of [`SqliteAdmin::open_existing`].
+    /// The same as [`SqliteAdmin::open_existing`].
     pub fn open(path: &Path) -> Result<Self, Failure> {
         Ok(Self::new(schema::open_unmigrated(path, true)?))
     }

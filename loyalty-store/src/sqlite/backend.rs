@@ -12,7 +12,7 @@ use loyalty_core::{
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::checkpointer::CheckpointTrigger;
-use super::file::{FileIdentity, unmoved_log};
+use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
     account, catalogue, checkpoint, code_claim, customer, discount_index, due, journal, order,
@@ -100,7 +100,7 @@ fn sync_wal(db: &Connection) -> Result<(), Failure> {
 
 /// Syncs the file of the write-ahead log. SQLite has no locks on it, which closing it would release.
 fn sync_wal_file(path: &Path) -> Result<(), Failure> {
-    let Some(log) = unmoved_log(path) else { return Ok(()) };
+    let Some(log) = uncheckpointed_log(path) else { return Ok(()) };
     File::open(log)
         .and_then(|log| log.sync_all())
         .map_err(|error| Failure::Unavailable(error.to_string()))

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::file::{FileIdentity, unmoved_log};
+use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use crate::error::Failure;
 
@@ -100,7 +100,7 @@ impl Checkpointer {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let is_long = unmoved_log(path)
+                    let is_long = uncheckpointed_log(path)
                         .and_then(|log| std::fs::metadata(log).ok())
                         .is_some_and(|log| log.len() > self.size_limit);
                     if is_long && identity.ensure_unchanged(path).is_ok() {

@@ -128,9 +128,9 @@ impl Notes {
 /// Checks that the log beside a file was not written for a file that was there before.
 ///
 /// # Errors
-/// Says which files do not belong together.
+/// [`Failure::Unavailable`], which names the files that do not belong together.
 pub(super) fn ensure_own_log(path: &Path) -> Result<(), Failure> {
-    let Some(log) = unmoved_log(path) else { return Ok(()) };
+    let Some(log) = uncheckpointed_log(path) else { return Ok(()) };
     let Ok(found) = FileIdentity::of(path) else { return Ok(()) };
     match Notes::read(path) {
         Some(notes) if notes.file != found.inode() => Err(foreign_log(path, &log)),
@@ -195,7 +195,7 @@ pub(super) fn foreign_log(path: &Path, log: &Path) -> Failure {
 }
 
 /// Returns the log beside a file if it has something that the file may lack.
-pub(super) fn unmoved_log(path: &Path) -> Option<PathBuf> {
+pub(super) fn uncheckpointed_log(path: &Path) -> Option<PathBuf> {
     let log = beside(path, "-wal");
     let length = std::fs::metadata(&log).ok()?.len();
     (length > WAL_HEADER).then_some(log)
@@ -203,7 +203,7 @@ pub(super) fn unmoved_log(path: &Path) -> Option<PathBuf> {
 
 /// Returns what beside a path says that a store with a shop was there, if anything does.
 pub(super) fn trace_of_store(path: &Path) -> Option<PathBuf> {
-    unmoved_log(path).or_else(|| {
+    uncheckpointed_log(path).or_else(|| {
         let notes = Notes::read(path).filter(|notes| notes.has_shop);
         notes.map(|_| beside(path, ".lock"))
     })

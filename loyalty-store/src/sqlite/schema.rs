@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::file::{ensure_own_log, foreign_log, lacks_pages, unmoved_log};
+use super::file::{ensure_own_log, foreign_log, lacks_pages, uncheckpointed_log};
 use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
@@ -366,7 +366,7 @@ pub(super) fn open_unchanged(path: &Path) -> Result<Connection, Failure> {
     let db = Connection::open_with_flags(path, WRITE_FLAGS)?;
     configure(&db)?;
     db.pragma_update(None, "query_only", true)?;
-    if unmoved_log(path).is_some() {
+    if uncheckpointed_log(path).is_some() {
         keep_log(&db)?;
     }
     read_format(&db)?;
@@ -389,7 +389,7 @@ fn keep_log(db: &Connection) -> Result<(), Failure> {
 
 /// Checks that the log beside a file is its own, before anything is done with it.
 fn check_log(path: &Path) -> Result<(), Failure> {
-    let Some(log) = unmoved_log(path) else { return Ok(()) };
+    let Some(log) = uncheckpointed_log(path) else { return Ok(()) };
     ensure_own_log(path)?;
     if lacks_pages(path, &log).unwrap_or(false) {
         return Err(foreign_log(path, &log));
