@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::amount::Points;
-use crate::figures::Counted;
+use crate::figures::CountedNoun;
 use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, TierId};
 use crate::limit::Limit;
 
@@ -145,7 +145,7 @@ impl fmt::Display for AwardReason {
             Self::Code { action, .. } => write!(f, "for a code of {action}"),
             Self::Goal { action } => write!(f, "for reaching {action}"),
             Self::ReferralMilestone { friends } => {
-                write!(f, "for referring {}", Counted::new(friends, "friend", "friends"))
+                write!(f, "for referring {}", CountedNoun::new(friends, "friend", "friends"))
             }
             Self::ReferralReceived { order } => {
                 write!(f, "for order {order}, the first after a referral")

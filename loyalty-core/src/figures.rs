@@ -3,10 +3,10 @@
 //!
 //! # Example: a balance in words
 //! ```
-//! use loyalty_core::{Points, figures::{Grouped, count_points}};
+//! use loyalty_core::{Points, figures::{GroupedNumber, count_points}};
 //! assert_eq!(count_points(Points::from(1)).to_string(), "1 point");
 //! assert_eq!(count_points(Points::from(12_500)).to_string(), "12,500 points");
-//! assert_eq!(Grouped("1234.50").to_string(), "1,234.50");
+//! assert_eq!(GroupedNumber("1234.50").to_string(), "1,234.50");
 //! ```
 
 use std::fmt;
@@ -16,9 +16,9 @@ use crate::exact::Fraction;
 
 /// A number with commas between its thousands. Its decimals are kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Grouped<T>(pub T);
+pub struct GroupedNumber<T>(pub T);
 
-impl<T: fmt::Display> fmt::Display for Grouped<T> {
+impl<T: fmt::Display> fmt::Display for GroupedNumber<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |digits| ("-", digits));
@@ -41,13 +41,13 @@ impl<T: fmt::Display> fmt::Display for Grouped<T> {
 
 /// A number with its noun: `1 point`, `2 points`.
 #[derive(Clone, Copy, Debug)]
-pub struct Counted<T> {
+pub struct CountedNoun<T> {
     count: T,
     one: &'static str,
     many: &'static str,
 }
 
-impl<T: fmt::Display> Counted<T> {
+impl<T: fmt::Display> CountedNoun<T> {
     /// A number with the noun for one and for any other number.
     pub fn new(count: T, one: &'static str, many: &'static str) -> Self {
         Self { count, one, many }
@@ -55,13 +55,13 @@ impl<T: fmt::Display> Counted<T> {
 }
 
 /// A number of points with its noun.
-pub fn count_points(points: Points) -> Counted<Points> {
-    Counted::new(points, "point", "points")
+pub fn count_points(points: Points) -> CountedNoun<Points> {
+    CountedNoun::new(points, "point", "points")
 }
 
-impl<T: fmt::Display> fmt::Display for Counted<T> {
+impl<T: fmt::Display> fmt::Display for CountedNoun<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figure = Grouped(&self.count).to_string();
+        let figure = GroupedNumber(&self.count).to_string();
         let noun = if matches!(&*figure, "1" | "-1") { self.one } else { self.many };
         write!(f, "{figure} {noun}")
     }
@@ -69,9 +69,9 @@ impl<T: fmt::Display> fmt::Display for Counted<T> {
 
 /// A fraction with its decimals, or about so much: with two decimals, rounded down.
 #[derive(Clone, Copy, Debug)]
-pub struct Readable<'a>(pub &'a Fraction);
+pub struct RoundedNumber<'a>(pub &'a Fraction);
 
-impl fmt::Display for Readable<'_> {
+impl fmt::Display for RoundedNumber<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         let is_short = match text.split_once('.') {
@@ -79,14 +79,14 @@ impl fmt::Display for Readable<'_> {
             None => !text.contains('/'),
         };
         if is_short {
-            return Grouped(text).fmt(f);
+            return GroupedNumber(text).fmt(f);
         }
 
         let cents = self.0.to_amount_rounded_down().ten_thousandths().checked_div(100);
         let cents = cents.unwrap_or_default();
         let (whole, rest) = (cents.checked_div(100), cents.checked_rem(100));
         let (whole, rest) = (whole.unwrap_or_default(), rest.unwrap_or_default());
-        write!(f, "about {}.{rest:02}", Grouped(whole))
+        write!(f, "about {}.{rest:02}", GroupedNumber(whole))
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
             ("1234.50", "1,234.50"),
             ("100000000000", "100,000,000,000"),
         ] {
-            assert_eq!(Grouped(text).to_string(), want);
+            assert_eq!(GroupedNumber(text).to_string(), want);
         }
         for (points, want) in
             [(0, "0 points"), (1, "1 point"), (-1, "-1 point"), (1_500, "1,500 points")]
@@ -119,7 +119,7 @@ mod tests {
             (1, 100_000, "about 0.00"),
             (10_000_000, 3, "about 3,333,333.33"),
         ] {
-            assert_eq!(Readable(&Fraction::new(numerator, denominator)).to_string(), want);
+            assert_eq!(RoundedNumber(&Fraction::new(numerator, denominator)).to_string(), want);
         }
     }
 }

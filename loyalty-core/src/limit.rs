@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{Datelike, NaiveDate};
 
 use crate::amount::Points;
-use crate::figures::{Grouped, count_points};
+use crate::figures::{GroupedNumber, count_points};
 
 /// A period of the shop's calendar for which a limit is counted. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.quota {
             Quota::Times(1) => f.write_str("once")?,
-            Quota::Times(times) => write!(f, "{} times", Grouped(times))?,
+            Quota::Times(times) => write!(f, "{} times", GroupedNumber(times))?,
             Quota::Points(points) => count_points(points).fmt(f)?,
         }
         match self.per {

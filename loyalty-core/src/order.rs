@@ -14,7 +14,7 @@ use crate::amount::{Amount, AmountError, Money, parse_decimal};
 use crate::attribute::Attributes;
 use crate::calendar::Timestamp;
 use crate::code::Code;
-use crate::figures::Grouped;
+use crate::figures::GroupedNumber;
 use crate::id::{CategoryId, ChannelId, CheckoutId, LineId, PriceRuleId, ProductId};
 
 pub use highest_paid::{HighestPaid, PaidLine};
@@ -319,7 +319,7 @@ pub enum OrderError {
     #[error("two lines have the id {0}")]
     DuplicateLine(LineId),
     /// The part paid with a reward exceeds the total.
-    #[error("the redeemed part is more than the total of {}", Grouped(total))]
+    #[error("the redeemed part is more than the total of {}", GroupedNumber(total))]
     RedeemedBeyondTotal {
         /// The order's total.
         total: Amount,
@@ -327,8 +327,8 @@ pub enum OrderError {
     /// The parts and the total differ by more than rounding explains.
     #[error(
         "the lines, tax and shipping add up to {}, but the total is {}",
-        Grouped(sum),
-        Grouped(total)
+        GroupedNumber(sum),
+        GroupedNumber(total)
     )]
     TotalsDisagree {
         /// The sum of the parts.
@@ -339,8 +339,8 @@ pub enum OrderError {
     /// More lines than are accepted, or amounts that leave the range.
     #[error(
         "an order has at most {} lines and a total of at most {}",
-        Grouped(Order::MAX_LINES),
-        Grouped(Amount::MAX)
+        GroupedNumber(Order::MAX_LINES),
+        GroupedNumber(Amount::MAX)
     )]
     TooLarge,
 }

@@ -3,7 +3,7 @@
 use crate::amount::{Amount, Currency, Points, Rate};
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
-use crate::figures::{Counted, Grouped};
+use crate::figures::{CountedNoun, GroupedNumber};
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
 use crate::limit::Limit;
 use crate::order::{OrderError, Quantity};
@@ -45,8 +45,8 @@ pub enum Rejection {
     /// The available points are not enough.
     #[error(
         "{} needed, but only {} available",
-        Counted::new(need, "point is", "points are"),
-        Counted::new(have, "is", "are")
+        CountedNoun::new(need, "point is", "points are"),
+        CountedNoun::new(have, "is", "are")
     )]
     InsufficientPoints {
         /// Available points.
@@ -103,8 +103,8 @@ pub enum Rejection {
     /// The balance would be out of the range of [`Points`].
     #[error(
         "the balance would be outside the range of {} to {} points",
-        Grouped(Points::MIN),
-        Grouped(Points::MAX)
+        GroupedNumber(Points::MIN),
+        GroupedNumber(Points::MAX)
     )]
     PointsOutOfRange,
     /// The redemption was used or cancelled, or has expired.
@@ -131,7 +131,7 @@ pub enum Rejection {
         refund: RefundId,
     },
     /// Refunds of the line exceed its quantity.
-    #[error("refunds of line {line} would exceed its quantity of {}", Grouped(quantity))]
+    #[error("refunds of line {line} would exceed its quantity of {}", GroupedNumber(quantity))]
     RefundExceedsLine {
         /// The line.
         line: LineId,
@@ -141,8 +141,8 @@ pub enum Rejection {
     /// The refund exceeds the part of the order that can still be refunded.
     #[error(
         "only {} of the order total of {} can still be refunded",
-        Grouped(left),
-        Grouped(total)
+        GroupedNumber(left),
+        GroupedNumber(total)
     )]
     RefundExceedsOrder {
         /// Amount that can still be refunded.
@@ -185,7 +185,7 @@ pub enum Rejection {
         reward: RewardId,
     },
     /// The refunds of the order would have more lines than an order can have refunded.
-    #[error("the refunds of an order can have at most {} lines together", Grouped(limit))]
+    #[error("the refunds of an order can have at most {} lines together", GroupedNumber(limit))]
     TooManyRefundLines {
         /// The largest number of lines of all refunds; one by amount counts as a line.
         limit: usize,

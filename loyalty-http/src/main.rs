@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use loyalty_core::figures::CountedNoun;
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::network::{Network, PublicUrl};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
@@ -417,9 +418,14 @@ fn verify(db: &Path) -> CommandResult {
         differences,
     } = admin.verify().map_err(|error| error.to_string())?;
 
-    let states = format!("{accounts} accounts, {orders} orders, {discounts} discount records");
+    let accounts = CountedNoun::new(accounts, "account", "accounts");
+    let orders = CountedNoun::new(orders, "order", "orders");
+    let discounts = CountedNoun::new(discounts, "discount record", "discount records");
+    let events = CountedNoun::new(events, "event", "events");
+    let rows = CountedNoun::new(rows, "journal row", "journal rows");
     let newest = newest.map_or_else(String::new, |at| format!(", the newest of {at}"));
-    print(&format!("Replayed {events} events of {rows} journal rows{newest}: {states}."))?;
+    let states = format!("{accounts}, {orders}, {discounts}");
+    print(&format!("Replayed {events} of {rows}{newest}: {states}."))?;
     for difference in &differences {
         print(difference)?;
     }

@@ -5,7 +5,7 @@
 //! checks the idempotency key first, then finds the records, then runs the rules.
 
 mod catalogue;
-mod claim;
+mod code_claim;
 mod discount;
 mod merge;
 mod redemption;
@@ -36,7 +36,7 @@ use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
-pub(crate) use claim::{CodeClaim, CodeClaimView};
+pub(crate) use code_claim::{CodeClaim, CodeClaimView};
 
 /// The number of versions of a program that a shop can publish in a day. Each is kept for ever, and
 /// what an account has missed is decided under every one of them.

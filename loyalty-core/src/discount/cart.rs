@@ -6,7 +6,7 @@ use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::code::Code;
 use crate::customer::Email;
-use crate::figures::Grouped;
+use crate::figures::GroupedNumber;
 use crate::id::{
     AccountId, CategoryId, CountryId, CustomerId, LineId, ProductId, SegmentId, VariantId,
 };
@@ -184,13 +184,13 @@ pub enum CartError {
     #[error("the price rule of code {0} has amounts with more decimals than the currency")]
     OtherCurrency(Code),
     /// The cart costs more than [`Amount::MAX`].
-    #[error("the lines of a cart must total at most {}", Grouped(Amount::MAX))]
+    #[error("the lines of a cart must total at most {}", GroupedNumber(Amount::MAX))]
     TooLarge,
     /// The cart has more than [`Cart::MAX_CODES`] codes.
     #[error("a cart has at most {} codes", Cart::MAX_CODES)]
     TooManyCodes,
     /// The cart has more than [`Cart::MAX_LINES`] lines.
-    #[error("a cart has at most {} lines", Grouped(Cart::MAX_LINES))]
+    #[error("a cart has at most {} lines", GroupedNumber(Cart::MAX_LINES))]
     TooManyLines,
     /// The cart has more than [`Cart::MAX_SHIPPING_LINES`] shipping lines.
     #[error("a cart has at most {} shipping lines", Cart::MAX_SHIPPING_LINES)]

@@ -9,7 +9,7 @@ use super::code_rejection::CodeRejection;
 use super::price_rule_parts::{AllocationMethod, DiscountClass, DiscountValue, QuantityRatio};
 use crate::amount::{Amount, Rate};
 use crate::code::Code;
-use crate::figures::{Counted, Grouped};
+use crate::figures::{CountedNoun, GroupedNumber};
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// A cart after its codes are applied.
@@ -153,7 +153,7 @@ impl fmt::Display for AutomaticOutcome {
                 write!(f, "{amount} more for {title}.")
             }
             (Err(_), Some(MissingCondition::Quantity { units })) => {
-                let units = Counted::new(units, "unit", "units");
+                let units = CountedNoun::new(units, "unit", "units");
                 write!(f, "{units} more for {title}.")
             }
             (Err(CodeRejection::NoEntitledLines), _) => {
@@ -272,7 +272,7 @@ impl fmt::Display for CodeOutcome {
         let Self { code, outcome } = self;
         match outcome {
             Ok(applied) if applied.has_discount() => {
-                write!(f, "{code} takes {} off: {applied}.", Grouped(applied.discount))
+                write!(f, "{code} takes {} off: {applied}.", GroupedNumber(applied.discount))
             }
             Ok(applied) => {
                 write!(f, "{code} is valid, but ")?;
@@ -289,7 +289,7 @@ impl fmt::Display for CodeOutcome {
 
 impl fmt::Display for AppliedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, basis) = (&self.value, Grouped(self.basis));
+        let (value, basis) = (&self.value, GroupedNumber(self.basis));
 
         if self.class == DiscountClass::Shipping {
             return write!(f, "shipping of {basis} is free");
@@ -298,7 +298,7 @@ impl fmt::Display for AppliedCode {
             return self.write_bundle(ratio, f);
         }
 
-        let lines = Counted::new(self.shares.len(), "line", "lines");
+        let lines = CountedNoun::new(self.shares.len(), "line", "lines");
         match (self.method, value) {
             (AllocationMethod::Across, _) => {
                 let up_to = if let DiscountValue::Fixed(_) = value { "up to " } else { "" };
@@ -332,11 +332,11 @@ impl fmt::Display for DiscountMaximum {
 impl AppliedCode {
     fn write_bundle(&self, ratio: QuantityRatio, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (ratio.prerequisite_quantity, self.required_spend) {
-            (_, Some(spend)) => write!(f, "spend {}", Grouped(spend))?,
+            (_, Some(spend)) => write!(f, "spend {}", GroupedNumber(spend))?,
             (units, None) => write!(f, "buy {}", units.unwrap_or(1))?,
         }
 
-        let times = Counted::new(self.applications, "time", "times");
+        let times = CountedNoun::new(self.applications, "time", "times");
         write!(f, ", get {} at {} off, {times}", ratio.entitled_quantity, self.value)
     }
 }
@@ -344,7 +344,7 @@ impl AppliedCode {
 impl fmt::Display for DiscountValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fixed(amount) => Grouped(amount).fmt(f),
+            Self::Fixed(amount) => GroupedNumber(amount).fmt(f),
             Self::Percent(part) => {
                 let percent =
                     Decimal::try_from_i128_with_scale(i128::from(*part), 6).unwrap_or_default();

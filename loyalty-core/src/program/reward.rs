@@ -14,7 +14,7 @@ use crate::calendar::Period;
 use crate::code::Code;
 use crate::discount::{ItemSelection, PriceRuleParts};
 use crate::fault::Fault;
-use crate::figures::Grouped;
+use crate::figures::GroupedNumber;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
 use crate::limit::Limit;
 
@@ -401,20 +401,20 @@ impl fmt::Display for Benefit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custom => f.write_str("a reward handled by the shop"),
-            Self::FixedAmount(amount) => write!(f, "{} off", Grouped(amount)),
+            Self::FixedAmount(amount) => write!(f, "{} off", GroupedNumber(amount)),
             Self::FreeProduct(FreeProduct { quantity: 1, .. }) => f.write_str("a free product"),
             Self::FreeProduct(FreeProduct { quantity, .. }) => {
-                write!(f, "{} free units of a product", Grouped(quantity))
+                write!(f, "{} free units of a product", GroupedNumber(quantity))
             }
             Self::FreeShipping(FreeShipping { maximum: None }) => f.write_str("free shipping"),
             Self::FreeShipping(FreeShipping { maximum: Some(maximum) }) => {
-                write!(f, "free shipping of at most {}", Grouped(maximum))
+                write!(f, "free shipping of at most {}", GroupedNumber(maximum))
             }
             Self::Percentage(Percentage { rate, maximum: None }) => write!(f, "{rate}% off"),
             Self::Percentage(Percentage { rate, maximum: Some(maximum) }) => {
-                write!(f, "{rate}% off, at most {}", Grouped(maximum))
+                write!(f, "{rate}% off, at most {}", GroupedNumber(maximum))
             }
-            Self::StoreCredit(amount) => write!(f, "{} of store credit", Grouped(amount)),
+            Self::StoreCredit(amount) => write!(f, "{} of store credit", GroupedNumber(amount)),
         }
     }
 }
@@ -467,11 +467,11 @@ impl VariableAmount {
 /// The amounts on offer, in words.
 impl fmt::Display for VariableAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} or more", Grouped(self.minimum))?;
+        write!(f, "{} or more", GroupedNumber(self.minimum))?;
         if let Some(maximum) = self.maximum {
-            write!(f, ", at most {}", Grouped(maximum))?;
+            write!(f, ", at most {}", GroupedNumber(maximum))?;
         }
-        write!(f, ", in steps of {}", Grouped(self.step))
+        write!(f, ", in steps of {}", GroupedNumber(self.step))
     }
 }
 

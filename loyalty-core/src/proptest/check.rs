@@ -6,7 +6,7 @@ use super::exploits::{self, Finding};
 use super::runner::{CheckFailure, ProgramCheck};
 use super::transcript::Transcript;
 use super::{Invariant, searches};
-use crate::figures::Counted;
+use crate::figures::CountedNoun;
 use crate::program::Program;
 
 /// Checks a program against every [`Invariant`], and searches it for exploits.
@@ -62,7 +62,7 @@ impl fmt::Display for CheckReport {
         for (invariant, outcome) in &self.outcomes {
             match outcome {
                 InvariantOutcome::Holds { cases } => {
-                    let cases = Counted::new(cases, "case", "cases");
+                    let cases = CountedNoun::new(cases, "case", "cases");
                     writeln!(f, "  {invariant}: holds in {cases}")?;
                 }
                 InvariantOutcome::NotApplicable { reason } => {
@@ -75,7 +75,7 @@ impl fmt::Display for CheckReport {
             return writeln!(f, "The program: no exploit was found.");
         }
 
-        let count = Counted::new(self.findings.len(), "exploit was", "exploits were");
+        let count = CountedNoun::new(self.findings.len(), "exploit was", "exploits were");
         writeln!(f, "The program: {count} found.")?;
         self.findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
     }

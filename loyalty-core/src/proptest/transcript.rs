@@ -8,7 +8,7 @@ use crate::calendar::Timestamp;
 use crate::command::Command;
 use crate::context::Decision;
 use crate::event::Event;
-use crate::figures::{Grouped, count_points};
+use crate::figures::{GroupedNumber, count_points};
 use crate::ledger::Ledger;
 use crate::order::{
     Line, Order, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
@@ -60,9 +60,9 @@ impl Transcript {
             let pending = if pending.is_zero() {
                 String::new()
             } else {
-                format!(", {} pending", Grouped(pending))
+                format!(", {} pending", GroupedNumber(pending))
             };
-            format!("{change}balance {}{pending}", Grouped(ledger.balance(now)))
+            format!("{change}balance {}{pending}", GroupedNumber(ledger.balance(now)))
         };
 
         self.steps
@@ -180,7 +180,7 @@ fn describe_command(command: &Command) -> String {
             format!("a referred customer has placed order {order}")
         }
         Command::SetBalance { to, .. } => {
-            format!("the shop sets the balance to {}", Grouped(to))
+            format!("the shop sets the balance to {}", GroupedNumber(to))
         }
         Command::SetTier(None) => "the shop ends the tier that it set".to_owned(),
         Command::SetTier(Some(tier)) => format!("the shop sets tier {}", tier.id),
@@ -212,7 +212,7 @@ fn status_text(status: Status) -> &'static str {
 
 /// Describes an order: `total 49.95: 2 x tea for 29.90, 1 x cup for 20.05`.
 fn describe_order(order: &Order) -> String {
-    let mut text = format!("total {}: ", Grouped(order.total));
+    let mut text = format!("total {}: ", GroupedNumber(order.total));
     for (index, line) in order.lines.iter().enumerate() {
         text.push_str(if index == 0 { "" } else { ", " });
         text.push_str(&describe_line(line));
@@ -220,8 +220,11 @@ fn describe_order(order: &Order) -> String {
 
     // Writing to a string does not fail.
     let mut add = |name: &str, amount: Amount| {
-        let _ =
-            if amount.is_zero() { Ok(()) } else { write!(text, ", {name} {}", Grouped(amount)) };
+        let _ = if amount.is_zero() {
+            Ok(())
+        } else {
+            write!(text, ", {name} {}", GroupedNumber(amount))
+        };
     };
     add(if order.taxes_included { "of which tax" } else { "tax" }, order.tax);
     add("shipping", order.shipping);
@@ -268,7 +271,7 @@ fn describe_line(line: &Line) -> String {
     if !attributes.is_empty() {
         attributes = format!(" ({})", attributes.trim_start_matches(", "));
     }
-    format!("{count}{item}{categories}{card}{attributes} for {}", Grouped(line.amount))
+    format!("{count}{item}{categories}{card}{attributes} for {}", GroupedNumber(line.amount))
 }
 
 fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {

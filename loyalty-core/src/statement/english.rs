@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Statement, Statements};
 use crate::amount::Amount;
 use crate::exact::Fraction;
-use crate::figures::{Counted, Grouped, Readable, count_points};
+use crate::figures::{CountedNoun, GroupedNumber, RoundedNumber, count_points};
 use crate::id::TierId;
 use crate::program::EarningFormula;
 use crate::tier::TierReason;
@@ -63,19 +63,19 @@ impl fmt::Display for Statement {
             Self::OrderEarns { points } => write!(f, "The order earns {}", count_points(*points)),
             Self::NoRuleApplies => f.write_str("no rule applies"),
             Self::RuleEarns { rule, points, earn, basis, items, at_most } => {
-                write!(f, "{} by {rule} (", Readable(points))?;
+                write!(f, "{} by {rule} (", RoundedNumber(points))?;
                 fmt_formula(f, *earn, basis, items.as_ref())?;
                 match at_most {
-                    Some(most) => write!(f, ", at most {})", Grouped(most)),
+                    Some(most) => write!(f, ", at most {})", GroupedNumber(most)),
                     None => f.write_str(")"),
                 }
             }
             Self::TierMultiplies { tier, factor } => write!(f, "times {factor} for tier {tier}"),
             Self::CampaignAdds { campaign, points } => {
-                write!(f, "{} by campaign {campaign}", Readable(points))
+                write!(f, "{} by campaign {campaign}", RoundedNumber(points))
             }
             Self::PointsRounded { exact, rounding } => {
-                write!(f, "{} rounded {}", Readable(exact), rounding.name().replace('_', " "))
+                write!(f, "{} rounded {}", RoundedNumber(exact), rounding.name().replace('_', " "))
             }
             Self::PartRefunded { refunded, total } => fmt_part(f, *total, *refunded, "refunded"),
             Self::PartRedeemed { redeemed, total } => {
@@ -89,13 +89,13 @@ impl fmt::Display for Statement {
                 others
                     .into_iter()
                     .filter(|(points, _)| !points.is_zero())
-                    .try_for_each(|(points, what)| write!(f, ", {} {what}", Grouped(points)))
+                    .try_for_each(|(points, what)| write!(f, ", {} {what}", GroupedNumber(points)))
             }
             Self::BonusGranted { points, wanted, limit, reason } => match limit {
                 None => write!(f, "{} {reason}", count_points(*points)),
                 Some(limit) => {
                     let wanted = count_points(*wanted);
-                    write!(f, "{} of {wanted} {reason}: limited to {limit}", Grouped(points))
+                    write!(f, "{} of {wanted} {reason}: limited to {limit}", GroupedNumber(points))
                 }
             },
             Self::BonusTakenBack { reason } => write!(f, "What was given {reason} is taken back"),
@@ -107,12 +107,12 @@ impl fmt::Display for Statement {
                 until.map_or(Ok(()), |end| write!(f, ", to be used before {end}"))
             }
             Self::PointsReturned { points } => write!(f, "{} came back", count_points(*points)),
-            Self::DebtPaid { points } => write!(f, "{} paid off debt", Grouped(points)),
+            Self::DebtPaid { points } => write!(f, "{} paid off debt", GroupedNumber(points)),
             Self::PointsUsable { points, until: Some(end) } => {
-                write!(f, "{} to be used before {end}", Grouped(points))
+                write!(f, "{} to be used before {end}", GroupedNumber(points))
             }
             Self::PointsUsable { points, until: None } => {
-                write!(f, "{} without an end", Grouped(points))
+                write!(f, "{} without an end", GroupedNumber(points))
             }
             Self::TierChanged { from, to, reason } => {
                 fmt_tier_change(f, from.as_ref(), to.as_ref(), *reason)
@@ -128,22 +128,27 @@ fn fmt_formula(
     items: Option<&Fraction>,
 ) -> fmt::Result {
     match earn {
-        EarningFormula::PerUnit(rate) => write!(f, "{rate} per unit of {}", Readable(basis)),
+        EarningFormula::PerUnit(rate) => write!(f, "{rate} per unit of {}", RoundedNumber(basis)),
         EarningFormula::PerIncrement { amount, points } => {
-            let (points, amount) = (Grouped(points), Grouped(amount));
-            write!(f, "{points} per full {amount} of {}", Readable(basis))
+            let (points, amount) = (GroupedNumber(points), GroupedNumber(amount));
+            write!(f, "{points} per full {amount} of {}", RoundedNumber(basis))
         }
         EarningFormula::PerItem(points) => {
-            let items = Readable(items.unwrap_or(&Fraction::ZERO)).to_string();
-            let items = Counted::new(items, "item", "items");
-            write!(f, "{} per item, {items}", Grouped(points))
+            let items = RoundedNumber(items.unwrap_or(&Fraction::ZERO)).to_string();
+            let items = CountedNoun::new(items, "item", "items");
+            write!(f, "{} per item, {items}", GroupedNumber(points))
         }
-        EarningFormula::PerOrder(points) => write!(f, "{} per order", Grouped(points)),
+        EarningFormula::PerOrder(points) => write!(f, "{} per order", GroupedNumber(points)),
     }
 }
 
 fn fmt_part(f: &mut fmt::Formatter<'_>, total: Amount, part: Amount, what: &str) -> fmt::Result {
-    write!(f, "Of the total of {}, {} was {what}", Grouped(total), Grouped(part))
+    write!(
+        f,
+        "Of the total of {}, {} was {what}",
+        GroupedNumber(total),
+        GroupedNumber(part)
+    )
 }
 
 fn fmt_tier_change(

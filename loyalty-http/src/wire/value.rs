@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use chrono::{NaiveDate, TimeDelta};
 use loyalty_core::amount::AmountError;
 use loyalty_core::discount::{Code as DiscountCode, CodeError};
-use loyalty_core::figures::Grouped;
+use loyalty_core::figures::GroupedNumber;
 use loyalty_core::id::IdError;
 use loyalty_core::text::is_invisible;
 use loyalty_core::{
@@ -282,7 +282,7 @@ pub(crate) fn parse_points(number: i64, least: i64, pointer: &str) -> Result<Poi
         .ok_or_else(|| {
             let detail = format!(
                 "This must be a whole number of points from {least} to {}.",
-                Grouped(Points::MAX)
+                GroupedNumber(Points::MAX)
             );
             Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(pointer)
         })

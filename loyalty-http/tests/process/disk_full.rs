@@ -30,6 +30,23 @@ fn get(client: &mut Client, path: &str) -> u16 {
     client.send("GET", path, "-", "").unwrap().0
 }
 
+/// Adds one point; each number is a request of its own.
+fn add(client: &mut Client, number: u32) -> (u16, String) {
+    let body = r#"{"customer_id":"1","points":1}"#;
+    client
+        .send("POST", "/v1/points-add", &format!("add-{number}"), body)
+        .unwrap()
+}
+
+/// Makes a customer and the changes that are acknowledged.
+fn make_changes(client: &mut Client) {
+    let body = r#"{"customer_id":"1"}"#;
+    assert_eq!(client.send("POST", "/v1/customers", "new", body).unwrap().0, 201);
+    for number in 0..SUCCESSFUL_CHANGES {
+        assert_eq!(add(client, number).0, 200);
+    }
+}
+
 #[test]
 fn a_full_disk_fails_writes_until_there_is_space() {
     fail_writes_on_a_full_disk(Duration::ZERO);
@@ -46,18 +63,8 @@ fn fail_writes_on_a_full_disk(idle: Duration) {
     let key = make_shop(directory.path());
     let server = Server::start(directory.path());
     let mut client = Client::connect(&server.address, &key).unwrap();
-    let add = |client: &mut Client, number: u32| {
-        let body = r#"{"customer_id":"1","points":1}"#;
-        client
-            .send("POST", "/v1/points-add", &format!("add-{number}"), body)
-            .unwrap()
-    };
-    let body = r#"{"customer_id":"1"}"#;
-    assert_eq!(client.send("POST", "/v1/customers", "new", body).unwrap().0, 201);
+    make_changes(&mut client);
 
-    for number in 0..SUCCESSFUL_CHANGES {
-        assert_eq!(add(&mut client, number).0, 200);
-    }
     // Not even states that wait for their tables fit any more.
     std::thread::sleep(idle);
     let log = log_size(directory.path());
@@ -109,16 +116,7 @@ fn a_start_on_a_full_disk_serves_reads() {
     let key = make_shop(directory.path());
     let server = Server::start(directory.path());
     let mut client = Client::connect(&server.address, &key).unwrap();
-    let add = |client: &mut Client, number: u32| {
-        let body = r#"{"customer_id":"1","points":1}"#;
-        client
-            .send("POST", "/v1/points-add", &format!("add-{number}"), body)
-            .unwrap()
-            .0
-    };
-    let body = r#"{"customer_id":"1"}"#;
-    assert_eq!(client.send("POST", "/v1/customers", "new", body).unwrap().0, 201);
-    (0..SUCCESSFUL_CHANGES).for_each(|number| assert_eq!(add(&mut client, number), 200));
+    make_changes(&mut client);
     server.kill();
 
     // Nearly nothing of the file and its log can be written.
@@ -127,7 +125,7 @@ fn a_start_on_a_full_disk_serves_reads() {
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
     assert!(body.contains(&format!(r#""point_balance":{SUCCESSFUL_CHANGES}"#)), "{body}");
     assert_eq!(get(&mut client, "/readyz"), 503);
-    assert_eq!(add(&mut client, SUCCESSFUL_CHANGES), 503);
+    assert_eq!(add(&mut client, SUCCESSFUL_CHANGES).0, 503);
 
     limit(server.process.id(), "unlimited");
     let since = Instant::now();
@@ -135,7 +133,7 @@ fn a_start_on_a_full_disk_serves_reads() {
         assert!(since.elapsed() < Duration::from_secs(10), "the store did not recover");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(add(&mut client, SUCCESSFUL_CHANGES), 200);
+    assert_eq!(add(&mut client, SUCCESSFUL_CHANGES).0, 200);
     server.kill();
     verify(directory.path());
 }
