@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::body::BodyLimits;
-use crate::network::{Network, PublicUrl};
+use crate::network::PublicUrl;
 
 /// The settings of an [`App`](crate::app::App).
 ///
@@ -42,7 +44,7 @@ pub struct Config {
     /// taken from each request.
     pub public_url: Option<PublicUrl>,
     /// Private networks whose addresses a store may give as its endpoint.
-    pub allowed_networks: Arc<[Network]>,
+    pub allowed_networks: Arc<[IpNet]>,
 }
 
 impl Default for Config {

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 use loyalty_core::figures::CountedNoun;
 use loyalty_core::{Currency, ShopId, Zone};
-use loyalty_http::network::{Network, PublicUrl};
+use loyalty_http::network::{PublicUrl, parse_network};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{
     NewApiKey, NewShop, Shop, SqliteAdmin, SqliteStore, Store, StoreSettings, VerificationReport,
@@ -74,10 +75,10 @@ struct Serve {
     /// taken from each request's Host and X-Forwarded-Proto.
     #[arg(long, env = "LOYALTY_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
-    /// A private network that a store's endpoint may be in, such as 10.0.0.0/8; several are
-    /// parted by commas.
-    #[arg(long, env = "LOYALTY_ALLOW_NETWORK", value_delimiter = ',')]
-    allow_network: Vec<Network>,
+    /// A private network that a store's endpoint may be in, such as 10.0.0.0/8; separate
+    /// several with commas.
+    #[arg(long, env = "LOYALTY_ALLOW_NETWORK", value_delimiter = ',', value_parser = parse_network)]
+    allow_network: Vec<IpNet>,
     /// Log format: text or json.
     #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = parse_log_format)]
     log_format: log::Format,

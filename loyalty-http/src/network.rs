@@ -5,57 +5,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use hyper::Uri;
+use ipnet::IpNet;
 
-/// A range of IP addresses, such as `10.0.0.0/8`.
-///
-/// # Example: a private network
-/// ```
-/// use loyalty_http::network::Network;
-/// let network: Network = "10.0.0.0/8".parse().unwrap();
-/// assert!(network.contains("10.1.2.3".parse().unwrap()));
-/// assert!(!network.contains("11.1.2.3".parse().unwrap()));
-/// assert!("10.0.0.0/33".parse::<Network>().is_err());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-/// The text is no address with a prefix length.
+/// The text is no address and no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address or a network such as 10.0.0.0/8")]
 pub struct NetworkError;
 
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| NetworkError)?;
-        if prefix > longest { Err(NetworkError) } else { Ok(Self { address, prefix }) }
-    }
-}
-
-impl Network {
-    /// Returns true if the address is in the range.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = |address| match address {
-            IpAddr::V4(address) => u128::from(u32::from(address)).checked_shl(96),
-            IpAddr::V6(address) => Some(u128::from(address)),
-        };
-        let mask = 128_u32
-            .checked_sub(u32::from(self.prefix))
-            .and_then(|rest| u128::MAX.checked_shl(rest))
-            .unwrap_or_default();
-        let own = bits(self.address).map(|own| own & mask);
-        self.address.is_ipv4() == address.is_ipv4() && bits(address).map(|it| it & mask) == own
-    }
+/// Parses a network, or an address as the network of that address alone.
+///
+/// # Example: a private network
+/// ```
+/// use loyalty_http::network::parse_network;
+/// let network = parse_network("10.0.0.0/8").unwrap();
+/// assert!(network.contains(&"10.1.2.3".parse::<std::net::IpAddr>().unwrap()));
+/// assert!(parse_network("10.0.0.0/33").is_err());
+/// ```
+pub fn parse_network(text: &str) -> Result<IpNet, NetworkError> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| NetworkError)
 }
 
 /// The reason why the server does not call a URL.
@@ -72,7 +40,7 @@ pub(crate) enum EndpointError {
 /// Checks a URL that the server will call: `https`, without credentials, and no literal
 /// address of a private network or of this machine, unless its network is `allowed`. Names
 /// are resolved and checked when they are called.
-pub(crate) fn check_endpoint(url: &str, allowed: &[Network]) -> Result<(), EndpointError> {
+pub(crate) fn check_endpoint(url: &str, allowed: &[IpNet]) -> Result<(), EndpointError> {
     let uri: Uri = url.parse().map_err(|_| EndpointError::NotHttps)?;
     if uri
         .authority()
@@ -84,7 +52,7 @@ pub(crate) fn check_endpoint(url: &str, allowed: &[Network]) -> Result<(), Endpo
     let host = uri.host().unwrap_or_default();
     let address = literal_address(host);
     let is_allowed =
-        address.is_some_and(|address| allowed.iter().any(|network| network.contains(address)));
+        address.is_some_and(|address| allowed.iter().any(|network| network.contains(&address)));
     if is_allowed {
         return Ok(());
     }
@@ -256,7 +224,7 @@ mod tests {
         }
 
         // The operator can allow networks, also without TLS.
-        let allowed = ["10.0.0.0/8".parse().unwrap(), "127.0.0.1".parse().unwrap()];
+        let allowed = ["10.0.0.0/8", "127.0.0.1"].map(|text| parse_network(text).unwrap());
         for (url, want) in [
             ("http://10.1.2.3/", Ok(())),
             ("https://10.1.2.3/", Ok(())),
@@ -282,15 +250,15 @@ mod tests {
             ("::/0", "fe80::1", true),
             ("::1/128", "::1", true),
         ] {
-            let network: Network = network.parse().unwrap();
+            let network = parse_network(network).unwrap();
             assert_eq!(
-                network.contains(address.parse().unwrap()),
+                network.contains(&address.parse::<IpAddr>().unwrap()),
                 contains,
                 "{network:?} {address}"
             );
         }
         for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "a"] {
-            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+            assert_eq!(parse_network(text), Err(NetworkError), "{text}");
         }
     }
 

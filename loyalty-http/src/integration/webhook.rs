@@ -20,6 +20,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
+use ipnet::IpNet;
 use loyalty_core::program::{Reward, RewardPricing};
 use loyalty_core::{
     Amount, Command, Origin, OverRefund, Points, Program, Refund, RefundId, ShopId, Status,
@@ -41,7 +42,7 @@ use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
-use crate::network::{Network, check_endpoint};
+use crate::network::check_endpoint;
 use crate::problem::{Problem, to_sentence};
 use crate::wire::customer::email_proof;
 use crate::wire::json::BodyErrorCode;
@@ -77,7 +78,7 @@ pub(crate) struct Delivery<'a> {
     /// The time of receipt.
     pub(crate) now: Timestamp,
     /// The private networks whose addresses may be endpoints.
-    pub(crate) allowed_networks: &'a [Network],
+    pub(crate) allowed_networks: &'a [IpNet],
 }
 
 /// The event of a delivery.
