@@ -1,0 +1,206 @@
+//! `serve`: opens the store, serves HTTP and runs the scheduler until it is stopped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use ipnet::IpNet;
+use loyalty_core::{Currency, Zone};
+use loyalty_http::network::{PublicUrl, parse_network};
+use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
+use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
+
+use super::key::describe_key;
+use super::{CommandResult, Database, print};
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Address and port to listen on.
+    #[arg(long, env = "LOYALTY_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    database: Database,
+    /// Create a new, empty store even where there was one before.
+    #[arg(long)]
+    create: bool,
+    /// Seconds between two runs of the scheduler. Balances and tiers are correct without
+    /// it.
+    #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    tick: u64,
+    /// Maximum number of open connections. A further one takes the place of an idle one.
+    /// Each can use up to 2.5 MiB while it sends.
+    #[arg(long, env = "LOYALTY_CONNECTIONS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// Number of records of each kind (accounts, customers, orders, codes, responses) to
+    /// cache in memory.
+    #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    cache: u32,
+    /// The URL under which clients reach the server, for absolute links. By default it is
+    /// taken from each request's Host and X-Forwarded-Proto.
+    #[arg(long, env = "LOYALTY_PUBLIC_URL")]
+    public_url: Option<PublicUrl>,
+    /// A private network that a store's endpoint may be in, such as 10.0.0.0/8; separate
+    /// several with commas.
+    #[arg(long, env = "LOYALTY_ALLOW_NETWORK", value_delimiter = ',', value_parser = parse_network)]
+    allow_network: Vec<IpNet>,
+    /// Log format: text or json.
+    #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = parse_log_format)]
+    log_format: log::Format,
+    /// Lowest log level that is written: error, warn, info or debug.
+    #[arg(long, env = "LOYALTY_LOG", default_value = "info")]
+    log: tracing::level_filters::LevelFilter,
+}
+
+fn parse_log_format(text: &str) -> Result<log::Format, String> {
+    match text {
+        "text" => Ok(log::Format::Text),
+        "json" => Ok(log::Format::Json),
+        _ => Err("must be text or json".to_owned()),
+    }
+}
+
+/// Serves until the process is asked to stop.
+pub(crate) fn serve(options: &Serve) -> CommandResult {
+    log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
+
+    let (mut settings, mut limits) = (StoreSettings::default(), Limits::default());
+    settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
+    limits.max_connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    // Before the store writes for the first time.
+    runtime.block_on(async { ignore_file_size_signal() })?;
+
+    let db = &options.database.db;
+    if !options.create {
+        ensure_not_lost(db)?;
+    }
+    let store = SqliteStore::open(db, &settings).map_err(|error| error.to_string())?;
+    let schedule = Schedule {
+        tick: Duration::from_secs(options.tick),
+        ..Schedule::default()
+    };
+    let config = Config {
+        public_url: options.public_url.clone(),
+        allowed_networks: options.allow_network.as_slice().into(),
+        ..Config::default()
+    };
+    let served =
+        runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule));
+    // Reads that nobody waits for any more are cancelled, and end soon.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served
+}
+
+/// Refuses to make a new store where one was before: its file may have been moved, or a disk is not
+/// mounted.
+fn ensure_not_lost(db: &Path) -> Result<(), String> {
+    let Some(trace) = SqliteAdmin::trace_of_store(db) else {
+        return Ok(());
+    };
+    let is_lost = if db.exists() {
+        let admin = SqliteAdmin::open_unchanged(db).map_err(|error| error.to_string())?;
+        admin.shops().map_err(|error| error.to_string())?.is_empty()
+    } else {
+        true
+    };
+    if !is_lost {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no shop in {}, but {} says that there was one: put the file back, or use \
+         --create for a new, empty store",
+        db.display(),
+        trace.display()
+    ))
+}
+
+/// Serves HTTP and runs the scheduler, until the process is asked to stop.
+async fn run_server(
+    store: Arc<dyn Store>,
+    listen: SocketAddr,
+    config: Config,
+    limits: Limits,
+    schedule: Schedule,
+) -> CommandResult {
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    announce(&*store, address)?;
+
+    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()).with_config(config));
+    let service = move |request, id| {
+        let app = Arc::clone(&app);
+        async move { app.handle(request, id).await }
+    };
+
+    let (stop_scheduler, stopped) = tokio::sync::oneshot::channel::<()>();
+    let scheduler = tokio::spawn(scheduler::run(store, Clock::system(), schedule, async {
+        // An error means that the sender was dropped, which is how it is stopped.
+        let _ = stopped.await;
+    }));
+
+    // The scheduler stops after the server, so that no request outlives it.
+    server::run(listener, service, limits, stop_signal()?).await;
+    drop(stop_scheduler);
+    scheduler.await.map_err(|error| error.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the server's address. On an empty database, creates a shop first and prints its
+/// key.
+fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+    if store.shops().map_err(|error| error.to_string())?.is_empty() {
+        let new = NewShop {
+            name: "My shop".to_owned(),
+            currency: Currency::USD,
+            zone: Zone::UTC,
+        };
+        let now = Clock::system().now();
+        let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
+        let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
+        store
+            .add_api_key(shop.id, &key, now)
+            .map_err(|error| error.to_string())?;
+
+        print(&format!("The database was empty. {}", describe_key(&shop, &key, &text)))?;
+        print(&format!(
+            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+        ))?;
+    }
+    print(&format!("Listening on http://{address}"))
+}
+
+/// Keeps `SIGXFSZ` from ending the process. A write beyond the file size limit then fails
+/// with an error, which the store handles.
+fn ignore_file_size_signal() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// The number on Linux (except MIPS) and macOS.
+    const SIGXFSZ: i32 = 25;
+
+    // tokio never removes a handler, so the signal stays caught after the stream is
+    // dropped.
+    signal(SignalKind::from_raw(SIGXFSZ))
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// A future that resolves at the first `SIGTERM` or `SIGINT` (Ctrl-C).
+fn stop_signal() -> Result<impl Future<Output = ()>, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
