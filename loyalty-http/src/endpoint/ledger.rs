@@ -8,6 +8,7 @@ use loyalty_store::{JournalRow, Store};
 use super::{Call, EncodedResponse, HandlerPlan, customers, error};
 use crate::problem::Problem;
 use crate::wire::ledger::{EntryId, EntryResponse, LedgerResponse, entries};
+use crate::wire::page::PageItems;
 use crate::wire::query::{EntryCursor, PageLinker};
 
 /// `GET /v1/customers/{customer_id}/ledger`
@@ -35,7 +36,11 @@ fn list_page(
     let has_more = entries.len() > limit;
     entries.truncate(limit);
 
-    let last = entries.last().filter(|_| has_more).map(|entry| entry.entry_id);
+    let entries = entries.into_iter().map(|entry| {
+        let id = entry.entry_id;
+        (entry, id)
+    });
+    let (entries, last) = PageItems::encode(entries, has_more);
     let cursor = last.map(|EntryId { seq, index }| {
         // The next page begins within the row of the last entry, so it reads from before
         // the row that is just newer.

@@ -15,6 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationResponse;
+use super::page::PageItems;
 use super::schema;
 use super::value::{IdText, TimeText};
 
@@ -55,7 +56,7 @@ impl JsonSchema for EntryId {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Ledger")]
 pub(crate) struct LedgerResponse<'a> {
-    pub(crate) entries: Vec<EntryResponse<'a>>,
+    pub(crate) entries: PageItems<EntryResponse<'a>>,
 }
 
 /// An entry of the ledger.

@@ -19,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod lot;
 pub(crate) mod merge;
 pub(crate) mod order;
+pub(crate) mod page;
 pub(crate) mod percent;
 pub(crate) mod points;
 pub(crate) mod price_rule;

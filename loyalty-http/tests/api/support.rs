@@ -18,6 +18,9 @@ use crate::fixture::Credentials;
 /// The time of all tests, unless they set the clock.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
+/// The time that requests get when a server is stopped.
+const GRACE_PERIOD: Duration = Duration::from_millis(200);
+
 pub(crate) struct TestServer {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: ManualClock,
@@ -26,7 +29,9 @@ pub(crate) struct TestServer {
     pub(crate) other: String,
     pub(crate) shop: ShopId,
     address: SocketAddr,
-    _runtime: Runtime,
+    stop: tokio::sync::oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    runtime: Runtime,
 }
 
 impl TestServer {
@@ -59,7 +64,12 @@ impl TestServer {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
         };
-        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        let limits = Limits { grace_period: GRACE_PERIOD, ..Limits::default() };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = runtime.spawn(server::run(listener, service, limits, async {
+            // The sender lives as long as the server.
+            let _ = stopped.await;
+        }));
         Self {
             store,
             clock: manual_clock,
@@ -67,8 +77,17 @@ impl TestServer {
             other,
             shop,
             address,
-            _runtime: runtime,
+            stop,
+            served,
+            runtime,
         }
+    }
+
+    /// Asks the server to stop, and waits until it has stopped.
+    pub(crate) fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.runtime.block_on(self.served).unwrap();
+        self.runtime.shutdown_timeout(Duration::from_secs(2));
     }
 
     pub(crate) fn url(&self) -> String {
