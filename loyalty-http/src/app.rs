@@ -4,6 +4,7 @@
 //! step can fail with a [`Problem`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -25,6 +26,7 @@ use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::long_work::{self, LONG_BODY};
+use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::reads::{CancelOnDrop, LongReads, ReadCost};
@@ -34,6 +36,7 @@ use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::ReservedPlace;
 use crate::throttle::Throttle;
+use crate::trace_id::TraceId;
 use crate::wire::query::Query;
 
 /// A loyalty server without its socket.
@@ -63,6 +66,7 @@ pub struct App {
     throttle: Arc<Throttle>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// The facts about a request that its log line and its headers need, as far as they are known.
@@ -96,6 +100,7 @@ impl App {
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
             long_reads: LongReads::default(),
+            metrics: None,
         }
     }
 
@@ -106,13 +111,19 @@ impl App {
         Self { config, response_budget, ..self }
     }
 
+    /// The same application, which records its requests in `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
     /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
     /// Errors are responses, too.
     pub async fn handle<B>(&self, request: Request<B>, id: RequestId) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let time = Stopwatch::start();
+        let (time, begun) = (Stopwatch::start(), Instant::now());
         let (head, body) = request.into_parts();
         let mut trace = RequestTrace::default();
 
@@ -128,7 +139,20 @@ impl App {
         }
 
         let (route, shop, status) = (trace.route, trace.shop, response.status());
-        RequestLog { id, method: &head.method, route, shop, status, time }.log();
+        if let Some(metrics) = &self.metrics {
+            metrics.record(&head.method, route, status, begun.elapsed());
+        }
+        let client_trace = TraceId::from_headers(&head.headers);
+        RequestLog {
+            id,
+            trace: client_trace,
+            method: &head.method,
+            route,
+            shop,
+            status,
+            time,
+        }
+        .log();
         response
     }
 

@@ -44,7 +44,9 @@ mod request_id;
 mod response_budget;
 pub mod server;
 mod sliced_body;
+pub mod trace_id;
 
+pub mod metrics;
 pub mod network;
 
 pub mod app;

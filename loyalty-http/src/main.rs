@@ -1,4 +1,4 @@
-//! The server's command line: `serve` (the default), `shop`, `key` and `verify`.
+//! The server's command line: `serve` (the default), `shop`, `key`, `verify` and `health`.
 //!
 //! An error is one line on standard error, with exit code 2. `verify` exits with code 1
 //! if a stored state differs from the journal.
@@ -9,10 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::health::Health;
 use crate::cli::key::KeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, key, serve, shop, verify};
+use crate::cli::{Database, health, key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -41,6 +42,8 @@ enum Command {
     Key(KeyCommand),
     /// Replay the whole journal and compare every stored state with the result.
     Verify(Database),
+    /// Ask a running server whether it is ready.
+    Health(Health),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Some(Command::Shop(command)) => shop::run(command),
         Some(Command::Key(command)) => key::run(command),
         Some(Command::Verify(database)) => verify::verify(&database.db),
+        Some(Command::Health(options)) => health::check(&options),
     };
 
     result.unwrap_or_else(|error| {

@@ -16,7 +16,7 @@ use crate::problem::code::ProblemCode;
 /// use loyalty_http::router::{Access, ROUTES};
 /// let open = ROUTES.iter().filter(|route| route.access() == Access::Open);
 /// let paths: Vec<_> = open.map(|route| route.pattern).collect();
-/// assert_eq!(paths, ["/livez", "/readyz", "/openapi.json"]);
+/// assert_eq!(paths, ["/livez", "/readyz", "/healthz", "/", "/docs", "/openapi.json"]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Route {

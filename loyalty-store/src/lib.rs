@@ -49,6 +49,7 @@ mod engine;
 mod error;
 mod memory;
 mod merge;
+mod metrics;
 mod numeric_id;
 mod projections;
 mod query;
@@ -81,6 +82,7 @@ pub use discount::{
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use merge::MergeReport;
+pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};
@@ -309,6 +311,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Checks that the store can execute requests. Fails after a failed write until a
     /// write can succeed again.
     fn check_ready(&self) -> Result<(), Failure>;
+
+    /// Returns figures for monitoring. Costs no more than a few file look-ups.
+    fn metrics(&self) -> StoreMetrics {
+        StoreMetrics::default()
+    }
 
     /// Creates a shop with the default program.
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure>;

@@ -9,9 +9,13 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 use loyalty_core::{Currency, Zone};
+use loyalty_http::metrics::Metrics;
 use loyalty_http::network::{PublicUrl, parse_network};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 use super::key::describe_key;
 use super::{CommandResult, Database, print};
@@ -38,6 +42,10 @@ pub(crate) struct Serve {
     /// cache in memory.
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
+    /// Address and port of a listener of its own for `GET /metrics`, in Prometheus' format and
+    /// without a key. By default there is none.
+    #[arg(long, env = "LOYALTY_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     /// The URL under which clients reach the server, for absolute links. By default it is
     /// taken from each request's Host and X-Forwarded-Proto.
     #[arg(long, env = "LOYALTY_PUBLIC_URL")]
@@ -89,8 +97,8 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
         allowed_networks: options.allow_network.as_slice().into(),
         ..Config::default()
     };
-    let served =
-        runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule));
+    let listen = ListenAddresses { api: options.listen, metrics: options.metrics_listen };
+    let served = runtime.block_on(run_server(Arc::new(store), listen, config, limits, schedule));
     // Reads that nobody waits for any more are cancelled, and end soon.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
@@ -119,21 +127,34 @@ fn ensure_not_lost(db: &Path) -> Result<(), String> {
     ))
 }
 
+/// The addresses to listen on.
+struct ListenAddresses {
+    api: SocketAddr,
+    metrics: Option<SocketAddr>,
+}
+
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
 async fn run_server(
     store: Arc<dyn Store>,
-    listen: SocketAddr,
+    listen: ListenAddresses,
     config: Config,
     limits: Limits,
     schedule: Schedule,
 ) -> CommandResult {
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let listener = bind(listen.api).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let metrics = Arc::new(Metrics::new(Arc::clone(&store), Clock::system()));
+    let serve_metrics = match listen.metrics {
+        Some(address) => Some(serve_metrics(bind(address).await?, Arc::clone(&metrics))?),
+        None => None,
+    };
     announce(&*store, address)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "started");
 
-    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()).with_config(config));
+    let app = App::new(Arc::clone(&store), Clock::system())
+        .with_config(config)
+        .with_metrics(metrics);
+    let app = Arc::new(app);
     let service = move |request, id| {
         let app = Arc::clone(&app);
         async move { app.handle(request, id).await }
@@ -147,9 +168,36 @@ async fn run_server(
 
     // The scheduler stops after the server, so that no request outlives it.
     server::run(listener, service, limits, stop_signal()?).await;
+    if let Some(metrics) = serve_metrics {
+        metrics.abort();
+    }
     drop(stop_scheduler);
     scheduler.await.map_err(|error| error.to_string())?;
+    tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// Serves the metrics on a listener of their own, until the task is aborted.
+fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) -> Result<JoinHandle<()>, String> {
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    tracing::info!(%address, "metrics are at /metrics");
+
+    let service = move |request: hyper::Request<hyper::body::Incoming>, _| {
+        let metrics = Arc::clone(&metrics);
+        async move {
+            let respond = tokio::task::spawn_blocking(move || metrics.respond(&request));
+            respond.await.unwrap_or_default()
+        }
+    };
+    // Prometheus keeps one connection open; a handful is enough for those who look by hand.
+    let limits = Limits { max_connections: 8, ..Limits::default() };
+    Ok(tokio::spawn(server::run(listener, service, limits, std::future::pending())))
 }
 
 /// Prints the server's address. On an empty database, creates a shop first and prints its

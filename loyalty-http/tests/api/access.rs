@@ -73,16 +73,13 @@ fn every_route_checks_its_scope_first() {
 #[test]
 fn paths_and_methods() {
     let server = TestServer::new();
-    for path in [
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/customers/",
-        "/v1/nothing",
-        "/v1/orders",
-        "/v2/customers",
-        "/livez/",
-    ] {
+    for path in ["/", "/docs"] {
+        let index = server.request("GET", path).key("").send().expect(200);
+        assert_eq!(index.json()["document"], "/openapi.json");
+    }
+    for path in
+        ["/v1", "/v1/", "/v1/customers/", "/v1/nothing", "/v1/orders", "/v2/customers", "/livez/"]
+    {
         server
             .request("GET", path)
             .key("")

@@ -27,6 +27,7 @@ mod guesses;
 mod idempotency;
 mod isolation;
 mod ledger;
+mod metrics;
 mod orders;
 mod points;
 mod program;

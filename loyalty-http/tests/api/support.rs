@@ -29,7 +29,7 @@ pub(crate) struct TestServer {
     pub(crate) other: String,
     pub(crate) shop: ShopId,
     address: SocketAddr,
-    stop: tokio::sync::oneshot::Sender<()>,
+    shutdown: tokio::sync::oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
     runtime: Runtime,
 }
@@ -65,7 +65,7 @@ impl TestServer {
             async move { app.handle(request, id).await }
         };
         let limits = Limits { grace_period: GRACE_PERIOD, ..Limits::default() };
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (shutdown, stopped) = tokio::sync::oneshot::channel::<()>();
         let served = runtime.spawn(server::run(listener, service, limits, async {
             // The sender lives as long as the server.
             let _ = stopped.await;
@@ -77,7 +77,7 @@ impl TestServer {
             other,
             shop,
             address,
-            stop,
+            shutdown,
             served,
             runtime,
         }
@@ -85,7 +85,7 @@ impl TestServer {
 
     /// Asks the server to stop, and waits until it has stopped.
     pub(crate) fn stop(self) {
-        self.stop.send(()).unwrap();
+        self.shutdown.send(()).unwrap();
         self.runtime.block_on(self.served).unwrap();
         self.runtime.shutdown_timeout(Duration::from_secs(2));
     }

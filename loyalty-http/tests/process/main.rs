@@ -11,6 +11,7 @@
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod metrics;
 mod moved;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -24,6 +24,7 @@ use super::response_slot::ResponseKey;
 use super::states::StateCaches;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
+use crate::metrics::{CommitCounters, StoreMetrics};
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount};
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
@@ -53,6 +54,7 @@ pub(crate) struct CommittedState<B: Backend> {
     write_failure: Mutex<Option<Failure>>,
     /// A read of several records of one commit holds it.
     publication: RwLock<()>,
+    pub(super) commits: CommitCounters,
     pub(super) states: StateCaches,
     /// Due dates of accounts that are newer than their table.
     pub(super) due_index: DueIndex,
@@ -78,6 +80,7 @@ impl<B: Backend> CommittedState<B> {
             failure: RwLock::default(),
             write_failure: Mutex::default(),
             publication: RwLock::default(),
+            commits: CommitCounters::default(),
             states: StateCaches::new(cached_records),
             due_index: DueIndex::default(),
             codes_by_key: Cache::new(cached_records),
@@ -156,6 +159,12 @@ impl<B: Backend> CommittedState<B> {
 
     pub(crate) fn set_write_failure(&self, failure: Option<Failure>) {
         *self.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// Returns the figures that are known here: those of commits and caches.
+    pub(crate) fn metrics(&self) -> StoreMetrics {
+        let (cache_hits, cache_misses) = self.states.lookup_counts();
+        StoreMetrics { cache_hits, cache_misses, ..self.commits.snapshot() }
     }
 
     /// Discards everything that can be read again, and the connections.

@@ -280,6 +280,11 @@ impl<B: Backend> Executor<B> {
         self.long_wakeup.notify_one();
     }
 
+    /// Returns the number of requests that wait for a decision or for their batch.
+    pub(crate) fn waiting_requests(&self) -> u64 {
+        u64::try_from(self.lock_state().queue_length()).unwrap_or(u64::MAX)
+    }
+
     /// Has the writer stop once nothing is queued. No requests may come any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock_state();

@@ -259,3 +259,9 @@ fn device_and_inode(found: &Metadata) -> [u64; 2] {
 fn device_and_inode(_: &Metadata) -> [u64; 2] {
     [0; 2]
 }
+
+/// Returns the sizes of the database file and of its log, in bytes; 0 for one that is not there.
+pub(super) fn sizes(path: &Path) -> (u64, u64) {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    (size(path), size(&beside(path, "-wal")))
+}

@@ -16,13 +16,14 @@ use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
 use super::checkpointer::checkpointer;
-use super::file::FileLock;
+use super::file::{self, FileLock};
 use super::schema;
 use super::tables::{customer, journal, program};
 use crate::Store;
 use crate::customer_ref::CustomerRef;
 use crate::engine::{CommittedState, Executor, Writer, load_filter};
 use crate::error::Failure;
+use crate::metrics::StoreMetrics;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Response};
@@ -351,6 +352,16 @@ impl Store for SqliteStore {
             return Err(Failure::Unavailable("the writer has stopped".to_owned()));
         }
         Ok(())
+    }
+
+    fn metrics(&self) -> StoreMetrics {
+        let (database_bytes, log_bytes) = file::sizes(&self.path);
+        StoreMetrics {
+            waiting_requests: self.executor.waiting_requests(),
+            database_bytes,
+            log_bytes,
+            ..self.committed.metrics()
+        }
     }
 
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
