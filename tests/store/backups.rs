@@ -73,13 +73,13 @@ fn backups_under_load_are_prefixes() {
             assert!(rows > last_rows || copies == 0, "{rows} rows after {last_rows}");
             (copies, last_rows) = (copies + 1, rows);
 
-            let copied = copy.open();
-            assert_eq!(copied.verify().unwrap().differences, Vec::<String>::new());
+            let reopened = copy.open();
+            assert_eq!(reopened.verify().unwrap().differences, Vec::<String>::new());
             for (number, count) in (0..).zip(before).filter(|(_, count)| *count > 0) {
-                let found = TestShop { store: &copied, ..shop }.balance(&customer_ref(number));
+                let found = TestShop { store: &reopened, ..shop }.balance(&customer_ref(number));
                 assert!(found >= count, "c{number} has {found} of {count} in copy {copies}");
             }
-            drop(copied);
+            drop(reopened);
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     });
