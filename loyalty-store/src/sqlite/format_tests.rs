@@ -1,6 +1,11 @@
 //! Files of every format since the first: each is opened, and kept beside itself as it was.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use loyalty_core::{AdjustmentReason, Command, CustomerId, Points, Program, ShopId, Timestamp};
 use rusqlite::{Connection, params};
