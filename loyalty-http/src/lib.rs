@@ -60,6 +60,7 @@ pub mod router;
 
 pub mod scheduler;
 
+pub mod connector;
 mod endpoint;
 mod idempotency;
 pub mod integration;

@@ -16,6 +16,7 @@ mod bad_input;
 mod catalogue;
 mod clients;
 mod conformance;
+mod connectors;
 mod customers;
 mod discounts;
 mod document;
