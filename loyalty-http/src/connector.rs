@@ -222,12 +222,11 @@ fn numeric_ids<'a>(
 ) -> Vec<u64> {
     let mut numbers = Vec::new();
     for id in ids {
-        match id.parse() {
-            Ok(number) => numbers.push(number),
-            Err(_) => {
-                let detail = format!("the store's ids are numbers, not `{id}`");
-                faults.push(Fault::new(pointer, "not_supported", detail));
-            }
+        if let Ok(number) = id.parse() {
+            numbers.push(number);
+        } else {
+            let detail = format!("the store's ids are numbers, not `{id}`");
+            faults.push(Fault::new(pointer, "not_supported", detail));
         }
     }
     numbers

@@ -15,14 +15,15 @@
 //! - Magento answers 200 to everything.
 //! - Neither can delete a coupon, so each has an end.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
 use loyalty_core::discount::{PriceRule, ValueType};
-use loyalty_core::{Fault, Timestamp};
-use serde::Serialize;
-use serde_json::Value;
+use loyalty_core::{CategoryId, Fault, ProductId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{
     Capabilities, CodePublication, Connector, DiscountKind, PublishOutcome, StoreAnswer,
@@ -121,14 +122,19 @@ impl PluginConnector {
         let mut faults = self.find_unsupported(rule);
         let (value_type, value) = self.value(rule);
 
-        let products = |ids: &std::collections::BTreeSet<loyalty_core::ProductId>,
-                        faults: &mut _| {
-            numeric_ids(ids.iter().map(|id| id.as_str()), "/entitled_product_ids", faults)
+        let mut products = |ids: &BTreeSet<ProductId>, pointer| {
+            numeric_ids(ids.iter().map(ProductId::as_str), pointer, &mut faults)
         };
-        let categories = |ids: &std::collections::BTreeSet<loyalty_core::CategoryId>,
-                          faults: &mut _| {
-            numeric_ids(ids.iter().map(|id| id.as_str()), "/entitled_collection_ids", faults)
+        let entitled_product_ids = products(&parts.entitled.products, "/entitled_product_ids");
+        let excluded_product_ids = products(&parts.excluded.products, "/excluded_product_ids");
+        let mut categories = |ids: &BTreeSet<CategoryId>, pointer| {
+            numeric_ids(ids.iter().map(CategoryId::as_str), pointer, &mut faults)
         };
+        let entitled_category_ids =
+            categories(&parts.entitled.collections, "/entitled_collection_ids");
+        let excluded_category_ids =
+            categories(&parts.excluded.collections, "/excluded_collection_ids");
+
         let built = PluginRule {
             title: publication.code.as_str().to_owned(),
             value_type: value_type.name(),
@@ -146,10 +152,10 @@ impl PluginConnector {
                 .iter()
                 .map(|email| email.as_str().to_owned())
                 .collect(),
-            entitled_product_ids: products(&parts.entitled.products, &mut faults),
-            entitled_category_ids: categories(&parts.entitled.collections, &mut faults),
-            excluded_product_ids: products(&parts.excluded.products, &mut faults),
-            excluded_category_ids: categories(&parts.excluded.collections, &mut faults),
+            entitled_product_ids,
+            entitled_category_ids,
+            excluded_product_ids,
+            excluded_category_ids,
             starts_at: (self.kind == PluginKind::Magento).then(|| instant(parts.starts_at)),
             ends_at: parts.ends_at.map(instant),
         };
@@ -234,15 +240,11 @@ impl Connector for PluginConnector {
     }
 
     fn read_publish(&self, _: &CodePublication<'_>, answer: &StoreAnswer<'_>) -> PublishOutcome {
-        let body: Value = serde_json::from_slice(answer.body).unwrap_or_default();
-        let id = match &body["price_rule"]["id"] {
-            Value::Number(id) => Some(id.to_string()),
-            Value::String(id) if !id.is_empty() => Some(id.clone()),
-            _ => None,
-        };
+        let body: PluginAnswer = serde_json::from_slice(answer.body).unwrap_or_default();
+        let id = body.price_rule.and_then(|rule| rule.id).and_then(StoreId::into_text);
         let reason = excerpt(answer);
 
-        match (answer.status, body["code"].as_str()) {
+        match (answer.status, body.code.as_deref()) {
             (status, _) if status.is_success() && id.is_some() => {
                 PublishOutcome::Done { store_id: id }
             }
@@ -251,7 +253,7 @@ impl Connector for PluginConnector {
                 PublishOutcome::Done { store_id: None }
             }
             // Magento has no other status for its errors.
-            (status, _) if status.is_success() && body["error"].is_string() => {
+            (status, _) if status.is_success() && body.error.is_some() => {
                 PublishOutcome::Refused { reason }
             }
             (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY, Some(_)) => {
@@ -276,6 +278,36 @@ impl Connector for PluginConnector {
 
     fn read_withdraw(&self, answer: &StoreAnswer<'_>) -> PublishOutcome {
         PublishOutcome::Refused { reason: excerpt(answer) }
+    }
+}
+
+/// What the plugins answer, as far as it is known. Anything else is no success.
+#[derive(Default, Deserialize)]
+struct PluginAnswer {
+    price_rule: Option<CreatedRule>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CreatedRule {
+    id: Option<StoreId>,
+}
+
+/// An id as the store prints it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoreId {
+    Number(u64),
+    Text(String),
+}
+
+impl StoreId {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Number(id) => Some(id.to_string()),
+            Self::Text(id) => Some(id).filter(|id| !id.is_empty()),
+        }
     }
 }
 

@@ -7,8 +7,9 @@
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use loyalty_core::discount::{CustomerSelection, DiscountClass, ItemSelection, PriceRule};
-use loyalty_core::{Amount, Fault};
+use loyalty_core::{Amount, CategoryId, CustomerId, Fault, ProductId, SegmentId, VariantId};
 use rust_decimal::Decimal;
+use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 
 use super::plugin::{instant, money};
@@ -236,21 +237,20 @@ impl Connector for ShopifyConnector {
         publication: &CodePublication<'_>,
         answer: &StoreAnswer<'_>,
     ) -> PublishOutcome {
-        let body: Value = serde_json::from_slice(answer.body).unwrap_or_default();
-        let Some(found) = body["data"].get("codeDiscountNodeByCode") else {
+        let body = serde_json::from_slice::<GraphqlAnswer<FoundCode>>(answer.body).ok();
+        let Some(data) = body.and_then(|body| body.data) else {
             return PublishOutcome::Retry { reason: excerpt(answer) };
         };
-        let tags = found["codeDiscount"]["tags"].as_array();
         let ours = tag(publication.reference);
-        match (found["id"].as_str(), tags) {
-            (Some(id), Some(tags)) if tags.iter().any(|tag| *tag == *ours) => {
-                PublishOutcome::Done { store_id: Some(id.to_owned()) }
+        match data.node {
+            Some(node) if node.code_discount.tags.contains(&ours) => {
+                PublishOutcome::Done { store_id: Some(node.id) }
             }
-            (Some(_), _) => PublishOutcome::Refused {
+            Some(_) => PublishOutcome::Refused {
                 reason: "the store has another discount with this code".to_owned(),
             },
             // Deleted meanwhile.
-            (None, _) => PublishOutcome::Retry { reason: excerpt(answer) },
+            None => PublishOutcome::Retry { reason: excerpt(answer) },
         }
     }
 
@@ -260,9 +260,8 @@ impl Connector for ShopifyConnector {
 
     fn read_withdraw(&self, answer: &StoreAnswer<'_>) -> PublishOutcome {
         match read_result(answer) {
-            Ok(_) => PublishOutcome::Done { store_id: None },
-            // An id that Shopify does not know: deleted by the merchant.
-            Err(Refusal::Taken | Refusal::Final) => PublishOutcome::Done { store_id: None },
+            // An id that Shopify does not know was deleted by the merchant.
+            Ok(_) | Err(Refusal::Taken | Refusal::Final) => PublishOutcome::Done { store_id: None },
             Err(Refusal::Passing) => PublishOutcome::Retry { reason: excerpt(answer) },
         }
     }
@@ -281,31 +280,78 @@ enum Refusal {
 
 /// Returns the id of the discount that a mutation made or changed.
 fn read_result(answer: &StoreAnswer<'_>) -> Result<String, Refusal> {
-    let body: Value = serde_json::from_slice(answer.body).map_err(|_| Refusal::Passing)?;
     if answer.status != StatusCode::OK {
         return Err(Refusal::Passing);
     }
-    let result = &body["data"]["result"];
-    if let Some(id) = result["codeDiscountNode"]["id"].as_str() {
-        return Ok(id.to_owned());
+    let body: GraphqlAnswer<MutationData> =
+        serde_json::from_slice(answer.body).map_err(|_| Refusal::Passing)?;
+    // Without a result it was throttled, or the document was not run.
+    let result = body.data.and_then(|data| data.result).ok_or(Refusal::Passing)?;
+    if let Some(node) = result.node {
+        return Ok(node.id);
     }
 
-    match result["userErrors"].as_array() {
-        Some(errors) if !errors.is_empty() => {
-            let is_taken =
-                |error: &Value| matches!(error["code"].as_str(), Some("TAKEN" | "DUPLICATE"));
-            let is_passing = |error: &Value| error["code"].as_str() == Some("INTERNAL_ERROR");
-            if errors.iter().any(is_taken) {
-                Err(Refusal::Taken)
-            } else if errors.iter().any(is_passing) {
-                Err(Refusal::Passing)
-            } else {
-                Err(Refusal::Final)
-            }
-        }
-        // Throttled, or the document was not run.
-        _ => Err(Refusal::Passing),
+    let has = |codes: &[&str]| {
+        let errors = result.user_errors.iter();
+        errors
+            .filter_map(|error| error.code.as_deref())
+            .any(|code| codes.contains(&code))
+    };
+    if has(&["TAKEN", "DUPLICATE"]) {
+        Err(Refusal::Taken)
+    } else if result.user_errors.is_empty() || has(&["INTERNAL_ERROR"]) {
+        Err(Refusal::Passing)
+    } else {
+        Err(Refusal::Final)
     }
+}
+
+#[derive(Deserialize)]
+struct GraphqlAnswer<T> {
+    data: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct MutationData {
+    result: Option<MutationResult>,
+}
+
+#[derive(Deserialize)]
+struct MutationResult {
+    #[serde(rename = "codeDiscountNode")]
+    node: Option<NodeId>,
+    #[serde(rename = "userErrors", default)]
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Deserialize)]
+struct NodeId {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct UserError {
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct FoundCode {
+    #[serde(rename = "codeDiscountNodeByCode")]
+    node: Option<FoundNode>,
+}
+
+#[derive(Deserialize)]
+struct FoundNode {
+    id: String,
+    #[serde(rename = "codeDiscount")]
+    code_discount: FoundDiscount,
+}
+
+/// A discount of another app has no tags.
+#[derive(Deserialize)]
+struct FoundDiscount {
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 /// The tag by which a discount of ours is recognized.
@@ -328,11 +374,11 @@ fn context(rule: &PriceRule, faults: &mut Vec<Fault>) -> Value {
 
     let segments = &parts.customer_segment_prerequisite_ids;
     if !segments.is_empty() {
-        let ids = segments.iter().map(|id| id.as_str());
+        let ids = segments.iter().map(SegmentId::as_str);
         let ids = numeric_ids(ids, "/customer_segment_prerequisite_ids", faults);
         return json!({ "customerSegments": { "add": gids("Segment", ids) } });
     }
-    let ids = parts.prerequisite_customer_ids.iter().map(|id| id.as_str());
+    let ids = parts.prerequisite_customer_ids.iter().map(CustomerId::as_str);
     let ids = numeric_ids(ids, "/prerequisite_customer_ids", faults);
     json!({ "customers": { "add": gids("Customer", ids) } })
 }
@@ -394,11 +440,11 @@ fn items(entitled: &ItemSelection, faults: &mut Vec<Fault>) -> Value {
             .map(|number| format!("gid://shopify/{kind}/{number}"))
             .collect()
     };
-    let products = entitled.products.iter().map(|id| id.as_str()).collect();
+    let products = entitled.products.iter().map(ProductId::as_str).collect();
     let products = gids("Product", products, "/entitled_product_ids");
-    let variants = entitled.variants.iter().map(|id| id.as_str()).collect();
+    let variants = entitled.variants.iter().map(VariantId::as_str).collect();
     let variants = gids("ProductVariant", variants, "/entitled_variant_ids");
-    let collections = entitled.collections.iter().map(|id| id.as_str()).collect();
+    let collections = entitled.collections.iter().map(CategoryId::as_str).collect();
     let collections = gids("Collection", collections, "/entitled_collection_ids");
 
     let mut items = Map::new();

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use loyalty_core::Fault;
 use loyalty_core::discount::PriceRule;
+use loyalty_core::{CategoryId, Fault, ProductId, VariantId};
 use serde::{Deserialize, Serialize};
 
 use super::plugin::{instant, money};
@@ -114,23 +114,23 @@ impl WooCommerceConnector {
 
         let products = &parts.entitled.products;
         let mut product_ids = numeric_ids(
-            products.iter().map(|id| id.as_str()),
+            products.iter().map(ProductId::as_str),
             "/entitled_product_ids",
             &mut faults,
         );
         // A variation is a product of its own there.
         product_ids.extend(numeric_ids(
-            parts.entitled.variants.iter().map(|id| id.as_str()),
+            parts.entitled.variants.iter().map(VariantId::as_str),
             "/entitled_variant_ids",
             &mut faults,
         ));
         let mut excluded_product_ids = numeric_ids(
-            parts.excluded.products.iter().map(|id| id.as_str()),
+            parts.excluded.products.iter().map(ProductId::as_str),
             "/excluded_product_ids",
             &mut faults,
         );
         excluded_product_ids.extend(numeric_ids(
-            parts.excluded.variants.iter().map(|id| id.as_str()),
+            parts.excluded.variants.iter().map(VariantId::as_str),
             "/excluded_variant_ids",
             &mut faults,
         ));
@@ -144,12 +144,12 @@ impl WooCommerceConnector {
             product_ids,
             excluded_product_ids,
             product_categories: numeric_ids(
-                parts.entitled.collections.iter().map(|id| id.as_str()),
+                parts.entitled.collections.iter().map(CategoryId::as_str),
                 "/entitled_collection_ids",
                 &mut faults,
             ),
             excluded_product_categories: numeric_ids(
-                parts.excluded.collections.iter().map(|id| id.as_str()),
+                parts.excluded.collections.iter().map(CategoryId::as_str),
                 "/excluded_collection_ids",
                 &mut faults,
             ),
