@@ -7,6 +7,7 @@
 mod catalogue;
 mod code_claim;
 mod discount;
+mod gift;
 mod merge;
 mod redemption;
 mod time;
@@ -34,6 +35,8 @@ use crate::request::{
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
+
+use gift::CodeEntropy;
 
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use code_claim::{CodeClaim, CodeClaimView};
@@ -192,16 +195,16 @@ pub(crate) fn transact(
     view: &mut impl TransactionView,
     request: Request,
 ) -> Result<(ChangeSet, Reply), Failure> {
-    let Request { shop, now, dry_run, idempotency, action } = request;
+    let Request { shop, now, dry_run, idempotency, entropy, action } = request;
     // Stores keep microseconds: a state must be the same before and after it is written.
     let now = now.trunc_subsecs(6);
 
     if dry_run {
-        let (_, outcome) = run_action(view, shop, now, action)?;
+        let (_, outcome) = run_action(view, shop, now, entropy, action)?;
         return Ok((ChangeSet::default(), Reply::Decided(outcome)));
     }
     let Some(idempotency) = idempotency else {
-        let (changes, outcome) = run_action(view, shop, now, action)?;
+        let (changes, outcome) = run_action(view, shop, now, entropy, action)?;
         return Ok((changes, Reply::Decided(outcome)));
     };
 
@@ -215,7 +218,7 @@ pub(crate) fn transact(
     }
 
     // The response is stored with the effect, and for a rejection without one.
-    let (mut changes, mut outcome) = run_action(view, shop, now, action)?;
+    let (mut changes, mut outcome) = run_action(view, shop, now, entropy, action)?;
     if let Ok(receipt) = &mut outcome
         && !view.is_place_known()
     {
@@ -271,6 +274,7 @@ fn run_action(
     view: &mut impl TransactionView,
     shop: ShopId,
     now: Timestamp,
+    entropy: Option<[u8; 32]>,
     action: Action,
 ) -> Result<(ChangeSet, Outcome), Failure> {
     let shop = view
@@ -284,6 +288,7 @@ fn run_action(
         events: Vec::new(),
         to_reschedule: Vec::new(),
         unclaimed_guest: None,
+        gift_codes: entropy.map(CodeEntropy::new),
     };
 
     match transaction.perform(action) {
@@ -304,6 +309,8 @@ struct Transaction<'v, V> {
     to_reschedule: Vec<AccountId>,
     /// The guest whose e-mail the request names without a claim.
     unclaimed_guest: Option<AccountId>,
+    /// What the codes of gifts are made of.
+    gift_codes: Option<CodeEntropy>,
 }
 
 /// A customer who was found or created.
@@ -705,8 +712,17 @@ impl<V: TransactionView> Transaction<'_, V> {
     // Rules.
 
     /// Decides a command and appends its events, then runs the follow-up commands for
-    /// friends' accounts.
+    /// friends' accounts, and issues the gifts that wait.
     fn run_command(
+        &mut self,
+        account: Option<AccountId>,
+        command: &Command,
+    ) -> Result<(), TransactionError> {
+        self.run_without_gifts(account, command)?;
+        account.map_or(Ok(()), |account| self.issue_gifts(account))
+    }
+
+    fn run_without_gifts(
         &mut self,
         account: Option<AccountId>,
         command: &Command,
@@ -725,8 +741,21 @@ impl<V: TransactionView> Transaction<'_, V> {
             Some(account) => self.load_programs(account)?,
             None => self.load_timeline()?.current_programs(),
         };
+        // The clock of an account is monotonic.
+        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let pin = order.as_ref().and_then(|order| order.state.pin());
-        let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
+        let version = pin.map(|pin| pin.program).or_else(|| {
+            let record = record
+                .as_ref()
+                .filter(|_| matches!(command, Command::IssueGift { .. }))?;
+            record
+                .account
+                .activity()
+                .gifts()
+                .first_due(now)
+                .map(|gift| gift.program)
+        });
+        let pinned = version.map(|version| self.load_program(Some(version))).transpose()?;
         let redemption = command
             .redemption()
             .map(|id| self.load_own_redemption(account, id))
@@ -737,8 +766,6 @@ impl<V: TransactionView> Transaction<'_, V> {
             None => None,
         };
 
-        // The clock of an account is monotonic.
-        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let subject = RuleSubject {
             id: account,
             account: record.as_ref().map(|record| &record.account),
@@ -756,9 +783,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         })?;
 
         if let Some(redrawn) = self.redraw_if_taken(command, &decision.events)? {
-            return self.run_command(account, &redrawn);
+            return self.run_without_gifts(account, &redrawn);
         }
+        let taken_back = gift::taken_back(&decision.events);
         self.append_events(account, decision.events)?;
+        for redemption in taken_back {
+            self.update_redemption_code(redemption)?;
+        }
 
         // Follow-ups change friends' accounts in the same transaction. They have no
         // follow-ups of their own, and the customer's receipt does not show their events.

@@ -49,15 +49,15 @@ fn cancel_redemption(shop: &TestShop<'_>, id: RedemptionId) -> Outcome {
     shop.execute(Action::Redemption(RedemptionAction::Cancel { id }))
 }
 
-fn load_redemption(shop: &TestShop<'_>, id: RedemptionId) -> RedemptionView {
+pub fn load_redemption(shop: &TestShop<'_>, id: RedemptionId) -> RedemptionView {
     shop.store.redemption(shop.id, id).unwrap().unwrap()
 }
 
-fn state_name(shop: &TestShop<'_>, id: RedemptionId) -> &'static str {
+pub fn state_name(shop: &TestShop<'_>, id: RedemptionId) -> &'static str {
     load_redemption(shop, id).redemption.state_at(shop.now).name()
 }
 
-fn code_text(view: &RedemptionView) -> String {
+pub fn code_text(view: &RedemptionView) -> String {
     view.redemption.issue().code.as_ref().unwrap().to_string()
 }
 
