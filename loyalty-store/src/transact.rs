@@ -195,30 +195,45 @@ pub(crate) fn transact(
     view: &mut impl TransactionView,
     request: Request,
 ) -> Result<(ChangeSet, Reply), Failure> {
-    let Request { shop, now, dry_run, idempotency, entropy, action } = request;
+    let decided = try_transact(view, request)?;
+    decided.map_err(|_| Failure::Corrupt("the place in the journal is not known".to_owned()))
+}
+
+/// Decides one request where its place in the journal may not be known. Returns the request
+/// again, with nothing changed, if the decision contains its place.
+pub(crate) fn try_transact(
+    view: &mut impl TransactionView,
+    request: Request,
+) -> Result<Result<(ChangeSet, Reply), Request>, Failure> {
+    let Request { shop, dry_run, idempotency, entropy, action, .. } = request;
     // Stores keep microseconds: a state must be the same before and after it is written.
-    let now = now.trunc_subsecs(6);
+    let now = request.now.trunc_subsecs(6);
 
-    if dry_run {
-        let (_, outcome) = run_action(view, shop, now, entropy, action)?;
-        return Ok((ChangeSet::default(), Reply::Decided(outcome)));
-    }
-    let Some(idempotency) = idempotency else {
-        let (changes, outcome) = run_action(view, shop, now, entropy, action)?;
-        return Ok((changes, Reply::Decided(outcome)));
-    };
-
-    if let Some(stored) = view.stored_response(shop, &idempotency.key, now)? {
+    if let Some(idempotency) = idempotency.as_ref().filter(|_| !dry_run)
+        && let Some(stored) = view.stored_response(shop, &idempotency.key, now)?
+    {
         let reply = if stored.fingerprint == idempotency.fingerprint {
             Reply::Stored { response: stored.response, replayed: true }
         } else {
             Reply::Decided(Err(Rejection::IdempotencyKeyReused))
         };
-        return Ok((ChangeSet::default(), reply));
+        return Ok(Ok((ChangeSet::default(), reply)));
     }
 
+    let again = (!view.is_place_known()).then(|| action.clone());
+    let Some((mut changes, mut outcome)) = run_action(view, shop, now, entropy, action)? else {
+        let action = again.ok_or_else(|| Failure::Corrupt("a decision has no end".to_owned()))?;
+        return Ok(Err(Request { shop, now, dry_run, idempotency, entropy, action }));
+    };
+
+    if dry_run {
+        return Ok(Ok((ChangeSet::default(), Reply::Decided(outcome))));
+    }
+    let Some(idempotency) = idempotency else {
+        return Ok(Ok((changes, Reply::Decided(outcome))));
+    };
+
     // The response is stored with the effect, and for a rejection without one.
-    let (mut changes, mut outcome) = run_action(view, shop, now, entropy, action)?;
     if let Ok(receipt) = &mut outcome
         && !view.is_place_known()
     {
@@ -228,14 +243,14 @@ pub(crate) fn transact(
         .as_ref()
         .is_err_and(|rejection| rejection.retry_after().is_some())
     {
-        return Ok((changes, Reply::Decided(outcome)));
+        return Ok(Ok((changes, Reply::Decided(outcome))));
     }
     let response = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
     changes.stored_response =
         Some(StoredResponse { shop, key, fingerprint, at: now, response: response.clone() });
 
-    Ok((changes, Reply::Stored { response, replayed: false }))
+    Ok(Ok((changes, Reply::Stored { response, replayed: false })))
 }
 
 /// How a request treats an e-mail: that of another customer, and that of a guest.
@@ -269,14 +284,15 @@ impl From<Failure> for TransactionError {
     }
 }
 
-/// Runs an action. A rejection discards all changes.
+/// Runs an action. A rejection discards all changes. `None` if it needs to know its place in the
+/// journal.
 fn run_action(
     view: &mut impl TransactionView,
     shop: ShopId,
     now: Timestamp,
     entropy: Option<[u8; 32]>,
     action: Action,
-) -> Result<(ChangeSet, Outcome), Failure> {
+) -> Result<Option<(ChangeSet, Outcome)>, Failure> {
     let shop = view
         .shop(shop)?
         .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
@@ -289,11 +305,15 @@ fn run_action(
         to_reschedule: Vec::new(),
         unclaimed_guest: None,
         gift_codes: entropy.map(CodeEntropy::new),
+        needs_place: false,
     };
 
     match transaction.perform(action) {
-        Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
-        Err(TransactionError::Rejected(rejection)) => Ok((ChangeSet::default(), Err(rejection))),
+        _ if transaction.needs_place => Ok(None),
+        Ok(receipt) => Ok(Some((transaction.changes, Ok(receipt)))),
+        Err(TransactionError::Rejected(rejection)) => {
+            Ok(Some((ChangeSet::default(), Err(rejection))))
+        }
         Err(TransactionError::Failed(failure)) => Err(failure),
     }
 }
@@ -311,6 +331,8 @@ struct Transaction<'v, V> {
     unclaimed_guest: Option<AccountId>,
     /// What the codes of gifts are made of.
     gift_codes: Option<CodeEntropy>,
+    /// A gift needs a number, which is a place in the journal that is not known.
+    needs_place: bool,
 }
 
 /// A customer who was found or created.

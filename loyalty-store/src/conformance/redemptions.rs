@@ -63,7 +63,7 @@ pub fn code_text(view: &RedemptionView) -> String {
 
 /// Returns the price of a cart of 20 with this code, or the reason why the code does not
 /// apply.
-fn price_with_code(
+pub fn price_with_code(
     shop: &TestShop<'_>,
     customer: &str,
     text: &str,

@@ -47,16 +47,20 @@ impl<V: TransactionView> Transaction<'_, V> {
     /// Issues a redemption for each gift of an account that waits for one, each in a row of its
     /// own, whose number it has.
     ///
-    /// Without random bits gifts keep waiting, and so they do where the place of the row is not
-    /// known: the account is due then, and a catch-up issues them.
+    /// Without random bits gifts keep waiting: the account is due, and a catch-up issues them.
+    /// Where the place of the row is not known, the transaction has to be decided again.
     pub(super) fn issue_gifts(&mut self, account: AccountId) -> Result<(), TransactionError> {
-        while self.view.is_place_known() {
+        loop {
             let record = self.load_account(account)?;
             let now = self.now.max(record.at);
             let gifts = record.account.activity().gifts();
             let (Some(_), Some(codes)) = (gifts.first_due(now), &mut self.gift_codes) else {
                 break;
             };
+            if !self.view.is_place_known() {
+                self.needs_place = true;
+                break;
+            }
 
             let entropy = codes.draw();
             let redemption = RedemptionId(self.next_seq());
