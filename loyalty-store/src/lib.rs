@@ -93,7 +93,7 @@ pub use request::{
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Scope, Shop};
-pub use sqlite::{SqliteAdmin, SqliteStore, StoreSettings};
+pub use sqlite::{Backup, BackupError, Restored, SqliteAdmin, SqliteStore, StoreSettings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,10 +2,11 @@
 //!
 //! The file is opened and migrated by [`schema`]; all SQL is in [`tables`]. [`backend`] gives it to
 //! the engine, a thread of its own copies the write-ahead log ([`checkpointer`]). [`store`] is what
-//! callers use, [`admin`] what operators use.
+//! callers use, [`admin`] what operators use, and [`backup`] makes copies and puts them back.
 
 mod admin;
 mod backend;
+mod backup;
 mod checkpointer;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ mod tables;
 mod verification;
 
 pub use admin::SqliteAdmin;
+pub use backup::{Backup, BackupError, Restored};
 pub use store::SqliteStore;
 
 /// Bounds of a store's memory and of the work at its start.
@@ -47,6 +49,9 @@ pub struct StoreSettings {
     pub write_behind_threshold: usize,
     /// The length of the write-ahead log, in pages, from which on it is copied into the database.
     pub checkpoint_pages: usize,
+    /// Whether a file of an older format is copied beside itself before it is moved to the newest
+    /// one. It needs as much space again, and the time to write it.
+    pub keep_older_format: bool,
 }
 
 impl Default for StoreSettings {
@@ -58,9 +63,12 @@ impl Default for StoreSettings {
             long_request_work: 500,
             write_behind_threshold: 32_768,
             checkpoint_pages: 8_000,
+            keep_older_format: true,
         }
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

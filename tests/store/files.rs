@@ -25,13 +25,17 @@ use loyalty_store::conformance::time::{
 
 use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect};
 
-fn customer_ref(number: i64) -> CustomerRef {
+pub(crate) fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
 }
 
 /// Runs `then` while threads add a point to each of the customers in turn. Passes it the
 /// number of acknowledged additions of each customer.
-fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
+pub(crate) fn while_busy<T>(
+    shop: &TestShop<'_>,
+    customers: i64,
+    then: impl FnOnce(&[AtomicI64]) -> T,
+) -> T {
     let (finished, acknowledged) = (
         StopFlag::default(),
         (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
