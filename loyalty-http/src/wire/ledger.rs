@@ -21,7 +21,7 @@ use super::schema;
 use super::value::{IdText, TimeText};
 
 /// The kinds of entries.
-const ENTRY_KINDS: [&str; 35] = [
+const ENTRY_KINDS: &[&str] = &[
     "account_absorbed",
     "account_merged",
     "account_reopened",
@@ -67,7 +67,7 @@ impl FromText for EntryKind {
     const EXPECTED: &'static str = "a kind of entries such as \"points_awarded\"";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        let known = ENTRY_KINDS.into_iter().find(|kind| *kind == text);
+        let known = ENTRY_KINDS.iter().copied().find(|kind| *kind == text);
         known.map(Self).ok_or_else(|| {
             FieldError::new(BodyErrorCode::InvalidValue, "This is no kind of entries.")
         })
