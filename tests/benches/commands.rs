@@ -116,6 +116,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 now,
                 dry_run: false,
                 idempotency: Some(key(number)),
+                entropy: None,
                 action,
             }
         }
