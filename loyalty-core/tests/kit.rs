@@ -366,7 +366,7 @@ fn loses_a_cent(
 #[test]
 fn a_broken_engine_breaks_an_invariant_by_name() {
     let evaluate = DiscountLedger::evaluate;
-    let cases: [(&str, DecideFn, &str, Invariant); 14] = [
+    let cases: [(&str, DecideFn, &str, Invariant); 15] = [
         ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
         (
             "owes instead",
