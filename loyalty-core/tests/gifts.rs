@@ -3,7 +3,9 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::similar_names,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "a test may stop at a surprise"
 )]
 
@@ -11,8 +13,8 @@ use loyalty_core::account::GiftState;
 use loyalty_core::proptest::{check_conservation, check_gifts, check_points_or_code};
 use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{
-    AccountId, Birthday, Command, Context, Event, Ledger, Line, Order, OrderId, Points, Program,
-    RedemptionId, ReferralParty, Refund, Status, Timestamp, as_of, decide, merge,
+    Account, AccountId, Birthday, Command, Context, Event, Ledger, Line, Order, OrderId, Points,
+    Program, RedemptionId, ReferralParty, Refund, Status, Timestamp, as_of, decide, merge,
 };
 use serde_json::json;
 
@@ -469,6 +471,6 @@ fn a_gift_needs_no_context_of_its_own() {
     assert!(
         matches!(&issued.events[..], [Event::RewardRedeemed { issue }] if issue.id == RedemptionId(7))
     );
-    let none = decide(&Context::new(&document, &Default::default(), at("01-01")), &command);
+    let none = decide(&Context::new(&document, &Account::default(), at("01-01")), &command);
     assert_eq!(none.unwrap_err().code(), "unknown_redemption");
 }
