@@ -21,6 +21,7 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
@@ -367,9 +368,10 @@ impl App {
     ) -> Result<Response<Full<Bytes>>, Problem> {
         let StoreWrite { action, response: builder } = write;
         let RequestContext { shop, now, dry_run, idempotency: record, id } = context;
+        let entropy = Some(draw_entropy()?);
 
         let Some(IdempotencyRecord { key, fingerprint }) = record else {
-            let request = store::Request { shop, now, dry_run, idempotency: None, action };
+            let request = store::Request { shop, now, dry_run, idempotency: None, entropy, action };
             return match self.execute(request).await? {
                 Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
                     Err(error::from_rejection(&rejection, None))
@@ -384,7 +386,7 @@ impl App {
         let render = Box::new(move |outcome: &Outcome| builder.build(outcome, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
         match self
-            .execute(store::Request { shop, now, dry_run, idempotency, action })
+            .execute(store::Request { shop, now, dry_run, idempotency, entropy, action })
             .await?
         {
             Reply::Stored { response, replayed } => into_http(response, replayed),

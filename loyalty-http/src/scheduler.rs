@@ -207,6 +207,12 @@ async fn catch_up(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     }
 }
 
+/// Random bits of the system, for the codes of gifts. Without any, gifts wait for a later catch-up.
+fn draw_entropy() -> Option<[u8; 32]> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits).ok().map(|()| bits)
+}
+
 /// Submits all actions, so that they share commits, and then waits for them.
 async fn execute_all(
     store: &Arc<dyn Store>,
@@ -214,8 +220,10 @@ async fn execute_all(
     actions: Vec<(ShopId, Action)>,
 ) -> Result<(), Failure> {
     let now = clock.now();
-    let request =
-        move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
+    let request = move |(shop, action)| Request {
+        entropy: draw_entropy(),
+        ..Request::new(shop, now, action)
+    };
     let submitted: Vec<Pending> = run_blocking(store, move |store| {
         Ok(actions
             .into_iter()

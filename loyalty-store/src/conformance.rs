@@ -39,6 +39,7 @@ pub mod catalogue;
 pub mod contents;
 pub mod customers;
 pub mod discounts;
+pub mod gifts;
 pub mod idempotency;
 pub mod orders;
 pub mod points;
@@ -171,6 +172,10 @@ macro_rules! conformance {
                 redemptions_are_read_in_pages_through_a_merge
                 redemptions_belong_to_one_shop
                 deleting_a_rule_does_not_lose_points;
+            gifts:
+                one_order_can_give_several_gifts_each_with_a_code
+                a_gift_is_taken_back_with_its_cause_and_its_code
+                scheduled_gifts_are_issued_once_by_whoever_comes_first;
             searches:
                 terms_are_combined
                 values_are_compared

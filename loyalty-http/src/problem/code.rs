@@ -170,7 +170,7 @@ impl JsonSchema for FaultCode {
             "enum": [
                 "contradiction", "duplicate_field", "duplicate_id", "invalid_value",
                 "malformed_json", "missing_field", "out_of_range", "too_fine", "too_many",
-                "unknown_field", "unknown_tier", "wrong_type"
+                "unknown_field", "unknown_reward", "unknown_tier", "wrong_type"
             ]
         })
     }

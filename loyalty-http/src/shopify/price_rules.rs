@@ -245,7 +245,14 @@ mod tests {
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let execute = |action| {
-            let request = StoreRequest { shop, now, dry_run: false, idempotency: None, action };
+            let request = StoreRequest {
+                shop,
+                now,
+                dry_run: false,
+                idempotency: None,
+                entropy: None,
+                action,
+            };
             match store.execute(request).wait().unwrap() {
                 Reply::Decided(outcome) => outcome.unwrap(),
                 Reply::Stored { .. } => panic!("a stored response without a key"),

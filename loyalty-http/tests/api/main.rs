@@ -25,6 +25,7 @@ mod failures;
 mod field_limits;
 mod fixture;
 mod generated_clients;
+mod gifts;
 mod guesses;
 mod idempotency;
 mod isolation;

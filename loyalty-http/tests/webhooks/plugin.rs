@@ -153,6 +153,7 @@ impl Server {
                 now,
                 dry_run: false,
                 idempotency: None,
+                entropy: None,
                 action,
             })
             .wait()

@@ -125,7 +125,14 @@ async fn listen() -> TcpListener {
 
 fn execute(store: &dyn Store, shop: ShopId, action: Action) -> Pending {
     let now = Clock::system().now();
-    store.execute(Transaction { shop, now, dry_run: false, idempotency: None, action })
+    store.execute(Transaction {
+        shop,
+        now,
+        dry_run: false,
+        idempotency: None,
+        entropy: None,
+        action,
+    })
 }
 
 fn expect_success(pending: Pending) {
