@@ -57,6 +57,7 @@ mod redemption;
 mod reminder;
 mod report;
 mod request;
+pub mod seal;
 mod search;
 mod shop;
 mod sqlite;
