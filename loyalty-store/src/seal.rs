@@ -48,7 +48,7 @@ pub struct MasterKeyId([u8; ID_BYTES]);
 
 impl fmt::Display for MasterKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hexadecimal(&self.0))
     }
 }
 
@@ -98,14 +98,15 @@ impl MasterKey {
     }
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
-        let hash = Sha256::new_with_prefix("loyalty master key").chain_update(bytes).finalize();
+        let hash = Sha256::new_with_prefix("loyalty master key")
+            .chain_update(bytes)
+            .finalize();
         let mut id = [0; ID_BYTES];
         id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Self {
             id: MasterKeyId(id),
             cipher: XChaCha20Poly1305::new(bytes.into()),
-            text: SecretText::new(format!("{PREFIX}{digits}")),
+            text: SecretText::new(format!("{PREFIX}{}", hexadecimal(bytes))),
         }
     }
 
@@ -240,7 +241,10 @@ impl MasterKeys {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (id, rest) = split(sealed)?;
-        let key = self.iter().find(|key| key.id == id).ok_or(SealError::UnknownKey(id))?;
+        let key = self
+            .iter()
+            .find(|key| key.id == id)
+            .ok_or(SealError::UnknownKey(id))?;
         let (nonce, encrypted) = rest.split_at_checked(NONCE_BYTES).ok_or(SealError::Damaged)?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SealError::Damaged)?;
         let payload = Payload { msg: encrypted, aad: &context.to_bytes() };
@@ -261,6 +265,15 @@ fn split(sealed: &[u8]) -> Result<(MasterKeyId, &[u8]), SealError> {
     let rest = sealed.strip_prefix(&[VERSION]).ok_or(SealError::Damaged)?;
     let (id, rest) = rest.split_first_chunk().ok_or(SealError::Damaged)?;
     Ok((MasterKeyId(*id), rest))
+}
+
+/// Writes bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), SealError> {

@@ -13,7 +13,8 @@ use loyalty_http::network::{PublicUrl, parse_network};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 
-use super::key::describe_key;
+use super::secret::{ShowSecrets, Shown, describe};
+use super::shop::{FIRST_KEY, describe_shop};
 use super::{CommandResult, Database, print};
 
 #[derive(Args)]
@@ -26,6 +27,8 @@ pub(crate) struct Serve {
     /// Create a new, empty store even where there was one before.
     #[arg(long)]
     create: bool,
+    #[command(flatten)]
+    show: ShowSecrets,
     /// Seconds between two runs of the scheduler. Balances and tiers are correct without
     /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
@@ -79,6 +82,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
     if !options.create {
         ensure_not_lost(db)?;
     }
+    settings.master_key = options.database.master_key()?;
     let store = SqliteStore::open(db, &settings).map_err(|error| error.to_string())?;
     let schedule = Schedule {
         tick: Duration::from_secs(options.tick),
@@ -89,8 +93,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
         allowed_networks: options.allow_network.as_slice().into(),
         ..Config::default()
     };
-    let served =
-        runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule));
+    let served = runtime.block_on(run_server(Arc::new(store), options, config, limits, schedule));
     // Reads that nobody waits for any more are cancelled, and end soon.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
@@ -122,16 +125,17 @@ fn ensure_not_lost(db: &Path) -> Result<(), String> {
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
 async fn run_server(
     store: Arc<dyn Store>,
-    listen: SocketAddr,
+    options: &Serve,
     config: Config,
     limits: Limits,
     schedule: Schedule,
 ) -> CommandResult {
+    let listen = options.listen;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    announce(&*store, address)?;
+    announce(&*store, address, options)?;
 
     let app = Arc::new(App::new(Arc::clone(&store), Clock::system()).with_config(config));
     let service = move |request, id| {
@@ -152,9 +156,8 @@ async fn run_server(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the server's address. On an empty database, creates a shop first and prints its
-/// key.
-fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+/// Prints the server's address. On an empty database, creates a shop first and shows its key.
+fn announce(store: &dyn Store, address: SocketAddr, options: &Serve) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
             name: "My shop".to_owned(),
@@ -163,15 +166,25 @@ fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         };
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
-        let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
+        let (key, text) = auth::random_key(FIRST_KEY).map_err(|error| error.to_string())?;
+        let secret = auth::draw_secret().map_err(|error| error.to_string())?;
         store
             .add_api_key(shop.id, &key, now)
+            .and_then(|()| store.add_store_secret(shop.id, secret.expose(), now))
             .map_err(|error| error.to_string())?;
 
-        print(&format!("The database was empty. {}", describe_key(&shop, &key, &text)))?;
+        let secrets = [("key", text.as_str()), ("secret", secret.expose())];
+        let label = format!("key-{}", key.hash.id);
+        let shown = options.show.show(&options.database.db, &label, &secrets)?;
+        let (shop, secrets) = (describe_shop(&shop), describe(&shown, &secrets));
         print(&format!(
-            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            "The database was empty. {shop} has a key, and a secret for store plugins, {secrets}"
         ))?;
+        if matches!(shown, Shown::Printed) {
+            print(&format!(
+                "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            ))?;
+        }
     }
     print(&format!("Listening on http://{address}"))
 }

@@ -26,6 +26,7 @@ mod generated_clients;
 mod guesses;
 mod idempotency;
 mod isolation;
+mod keys;
 mod ledger;
 mod orders;
 mod points;
