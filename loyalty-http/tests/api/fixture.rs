@@ -109,6 +109,8 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
         .expect(200);
     let claim = claims.json()["claims"][0]["claim_id"].as_str().unwrap().to_owned();
     numbers.insert("claim_id", claim);
+    let key = json!({"name": prefixed("Till"), "scopes": ["read"]});
+    numbers.insert("key_id", create(server, "/v1/keys", &key, "key_id"));
     let search = json!({"name": prefixed("Everybody"), "query": "ada"});
     let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
