@@ -1,5 +1,6 @@
 //! What the subcommands share. Each has a file of its own below `cli/`.
 
+pub(crate) mod backup;
 pub(crate) mod key;
 pub(crate) mod master_key;
 pub(crate) mod secret;

@@ -1,5 +1,5 @@
-//! The server's command line: `serve` (the default), `shop`, `key`, `store-secret`, `master-key`
-//! and `verify`.
+//! The server's command line: `serve` (the default), `shop`, `key`, `store-secret`, `master-key`,
+//! `verify`, `backup` and `restore`.
 //!
 //! An error is one line on standard error, with exit code 2. `verify` exits with code 1
 //! if a stored state differs from the journal.
@@ -10,11 +10,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::backup::{Backup, Restore};
 use crate::cli::key::{KeyCommand, SecretCommand};
 use crate::cli::master_key::MasterKeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, key, master_key, serve, shop, verify};
+use crate::cli::{Database, backup, key, master_key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -49,6 +50,10 @@ enum Command {
     MasterKey(MasterKeyCommand),
     /// Replay the whole journal and compare every stored state with the result.
     Verify(Database),
+    /// Copy the database as it is now, also while it is served, and verify the copy.
+    Backup(Backup),
+    /// Put a backup in the place of the database. The server must be stopped.
+    Restore(Restore),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +79,8 @@ fn main() -> ExitCode {
         Some(Command::StoreSecret(command)) => key::run_secret(command),
         Some(Command::MasterKey(command)) => master_key::run(&command),
         Some(Command::Verify(database)) => verify::verify(&database.db),
+        Some(Command::Backup(options)) => backup::back_up(&options),
+        Some(Command::Restore(options)) => backup::restore(&options),
     };
 
     result.unwrap_or_else(|error| {

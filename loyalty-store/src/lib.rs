@@ -100,7 +100,9 @@ pub use request::{
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{ApiKeyRecord, Integration, KeyHash, KeyOwner, NewApiKey, NewShop, Scope, Shop};
-pub use sqlite::{MasterKeySource, SqliteAdmin, SqliteStore, StoreSettings};
+pub use sqlite::{
+    Backup, BackupError, MasterKeySource, Restored, SqliteAdmin, SqliteStore, StoreSettings,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

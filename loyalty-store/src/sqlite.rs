@@ -2,10 +2,11 @@
 //!
 //! The file is opened and migrated by [`schema`]; all SQL is in [`tables`]. [`backend`] gives it to
 //! the engine, a thread of its own copies the write-ahead log ([`checkpointer`]). [`store`] is what
-//! callers use, [`admin`] what operators use.
+//! callers use, [`admin`] what operators use, and [`backup`] makes copies and puts them back.
 
 mod admin;
 mod backend;
+mod backup;
 mod checkpointer;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ mod tables;
 mod verification;
 
 pub use admin::SqliteAdmin;
+pub use backup::{Backup, BackupError, Restored};
 pub use master_key::MasterKeySource;
 pub use store::SqliteStore;
 
@@ -51,6 +53,9 @@ pub struct StoreSettings {
     pub master_key: MasterKeySource,
     /// The length of the write-ahead log, in pages, from which on it is copied into the database.
     pub checkpoint_pages: usize,
+    /// Whether a file of an older format is copied beside itself before it is moved to the newest
+    /// one. It needs as much space again, and the time to write it.
+    pub keep_older_format: bool,
 }
 
 impl Default for StoreSettings {
@@ -63,9 +68,12 @@ impl Default for StoreSettings {
             write_behind_threshold: 32_768,
             master_key: MasterKeySource::Beside,
             checkpoint_pages: 8_000,
+            keep_older_format: true,
         }
     }
 }
 
+#[cfg(test)]
+mod format_tests;
 #[cfg(test)]
 mod tests;

@@ -25,13 +25,17 @@ use loyalty_store::conformance::time::{
 
 use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect};
 
-fn customer_ref(number: i64) -> CustomerRef {
+pub(crate) fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
 }
 
 /// Runs `then` while threads add a point to each of the customers in turn. Passes it the
 /// number of acknowledged additions of each customer.
-fn while_busy<T>(shop: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
+pub(crate) fn while_busy<T>(
+    shop: &TestShop<'_>,
+    customers: i64,
+    then: impl FnOnce(&[AtomicI64]) -> T,
+) -> T {
     let (finished, acknowledged) = (
         StopFlag::default(),
         (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
@@ -223,7 +227,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(database.open());
     database.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(database.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 14 };
+    let newer = Failure::NewerFormat { found: 99, supported: 15 };
     assert_eq!(
         SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
         newer
@@ -292,7 +296,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 14);
+    assert_eq!(version, 15);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 

@@ -3,7 +3,7 @@
 //! all decisions made as those that take long.
 //!
 //! Besides: two stores with the same random requests ([`random`]), and properties of
-//! database files ([`files`], [`identity`], [`damage`], [`segments`],
+//! database files ([`files`], [`backups`], [`identity`], [`damage`], [`segments`],
 //! [`secrets`]).
 
 #![allow(
@@ -16,6 +16,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod backups;
 mod damage;
 mod files;
 mod identity;

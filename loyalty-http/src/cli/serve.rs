@@ -29,6 +29,10 @@ pub(crate) struct Serve {
     create: bool,
     #[command(flatten)]
     show: ShowSecrets,
+    /// Keep no copy of a database of an older format before it is moved to the newest. By
+    /// default it is copied beside itself, which needs as much space again.
+    #[arg(long)]
+    without_copy: bool,
     /// Seconds between two runs of the scheduler. Balances and tiers are correct without
     /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
@@ -71,6 +75,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
 
     let (mut settings, mut limits) = (StoreSettings::default(), Limits::default());
     settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
+    settings.keep_older_format = !options.without_copy;
     limits.max_connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -99,26 +104,27 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
     served
 }
 
-/// Refuses to make a new store where one was before: its file may have been moved, or a disk is not
-/// mounted.
+/// Refuses to make a new store where one was before: its file may have been moved or copied without
+/// its log, or a disk is not mounted.
 fn ensure_not_lost(db: &Path) -> Result<(), String> {
-    let Some(trace) = SqliteAdmin::trace_of_store(db) else {
-        return Ok(());
-    };
-    let is_lost = if db.exists() {
+    let trace = SqliteAdmin::trace_of_store(db);
+    let has_contents = std::fs::metadata(db).is_ok_and(|metadata| metadata.len() > 0);
+    if has_contents {
         let admin = SqliteAdmin::open_unchanged(db).map_err(|error| error.to_string())?;
-        admin.shops().map_err(|error| error.to_string())?.is_empty()
-    } else {
-        true
-    };
-    if !is_lost {
-        return Ok(());
+        if !admin.shops().map_err(|error| error.to_string())?.is_empty() {
+            return Ok(());
+        }
     }
+
+    let why = match trace {
+        Some(trace) => format!("{} says that there was one", trace.display()),
+        None if has_contents => "it is not a new file: was it copied without its log?".to_owned(),
+        None => return Ok(()),
+    };
     Err(format!(
-        "there is no shop in {}, but {} says that there was one: put the file back, or use \
-         --create for a new, empty store",
-        db.display(),
-        trace.display()
+        "there is no shop in {}, but {why}: put the file back, or use --create for a new, empty \
+         store",
+        db.display()
     ))
 }
 

@@ -4,6 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::problem::code;
 use crate::route::{ProblemCodes, SchemaOf};
+use crate::wire::json::field::FromText;
+use crate::wire::ledger::EntryKind;
 use crate::wire::schema;
 
 /// A parameter of the path, the query or the head of a request.
@@ -373,6 +375,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "kind",
+        description: "Lists entries of this kind only.",
+        schema: <EntryKind as FromText>::schema,
+        example: Some(r#""points_awarded""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
         name: "limit",
         description: "The number of items of a page.",
         schema: |_| json_schema!({"type": "integer", "minimum": 1, "maximum": 250, "default": 50}),
@@ -432,6 +442,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         schema: of::<String>,
         example: Some(r#""ada""#),
         problems: &[(422, &[code::INVALID_SEARCH])],
+    },
+    Parameter {
+        place: "query",
+        name: "recorded_from",
+        description: "Lists entries that were written down from this time on.",
+        schema: of::<schema::Time>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: VALUE,
+    },
+    Parameter {
+        place: "query",
+        name: "recorded_until",
+        description: "Lists entries that were written down before this time.",
+        schema: of::<schema::Time>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: VALUE,
     },
     Parameter {
         place: "query",

@@ -2,12 +2,13 @@
 
 use hyper::Method;
 
-use crate::endpoint::customers;
+use crate::endpoint::{customers, export};
 use crate::problem::code;
 use crate::route::{Operation, Route, dry_runnable, get};
 use crate::wire::customer::{
     ClaimsResponse, CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
 };
+use crate::wire::export::ExportResponse;
 use crate::wire::merge::{MergeBody, MergeResponse};
 use crate::wire::redemption::EmptyBody;
 
@@ -123,6 +124,21 @@ pub(super) const ROUTES: &[Route] = &[
             (404, &[code::CUSTOMER_NOT_FOUND]),
             (422, &[code::POINTS_OUT_OF_RANGE, code::SAME_CUSTOMER]),
         ]),
+    ),
+    get(
+        "/v1/customers/{customer_id}/export",
+        &["cursor"],
+        export::show,
+        Operation::new("exportCustomer", "Shows all that is stored about a customer")
+            .described(
+                "Profile, household, tags, tier, referrals, redemptions with their codes, orders \
+                 and the ledger, also those of customers and guests who were merged into this one. \
+                 A long history comes in several parts: follow `Link`. The parts are read one \
+                 after the other, so what happens meanwhile may be in none of them.",
+            )
+            .returns::<ExportResponse<'_>>()
+            .with_response_headers(&["Link"])
+            .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
     ),
     get(
         "/v1/customers/{customer_id}/claims",

@@ -15,8 +15,89 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationResponse;
+use super::json::BodyErrorCode;
+use super::json::field::{FieldError, FromText};
 use super::schema;
 use super::value::{IdText, TimeText};
+
+/// The kinds of entries.
+const ENTRY_KINDS: [&str; 32] = [
+    "account_absorbed",
+    "account_merged",
+    "account_reopened",
+    "action",
+    "anniversary",
+    "award_taken_back",
+    "balance_set",
+    "birthday",
+    "claim_undone",
+    "code",
+    "goal",
+    "points_added",
+    "points_awarded",
+    "points_expired",
+    "points_released",
+    "points_subtracted",
+    "points_taken_back",
+    "redemption_cancelled",
+    "redemption_expired",
+    "redemption_refunded",
+    "redemption_reopened",
+    "redemption_used",
+    "referral_milestone",
+    "referral_received",
+    "referral_sent",
+    "reward_redeemed",
+    "sign_up",
+    "tier_changed",
+    "tier_entry",
+    "tier_lapsed",
+    "tier_retained",
+    "tier_set",
+];
+
+/// A kind of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryKind(&'static str);
+
+impl FromText for EntryKind {
+    const EXPECTED: &'static str = "a kind of entries such as \"points_awarded\"";
+
+    fn from_text(text: &str) -> Result<Self, FieldError> {
+        let known = ENTRY_KINDS.into_iter().find(|kind| *kind == text);
+        known.map(Self).ok_or_else(|| {
+            FieldError::new(BodyErrorCode::InvalidValue, "This is no kind of entries.")
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ENTRY_KINDS })
+    }
+}
+
+/// Which entries are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EntryFilter {
+    pub(crate) kind: Option<EntryKind>,
+    /// Those that were written down from this instant on.
+    pub(crate) from: Option<Timestamp>,
+    /// Those that were written down before this instant.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl EntryFilter {
+    /// Returns `true` if neither this row nor an older one has an entry that is listed.
+    pub(crate) fn ends_before(&self, row: &JournalRow) -> bool {
+        self.from.is_some_and(|from| row.at < from)
+    }
+
+    /// Returns `true` if an entry of a row is listed.
+    pub(crate) fn admits(&self, row: &JournalRow, entry: &EntryResponse<'_>) -> bool {
+        !self.ends_before(row)
+            && self.until.is_none_or(|until| row.at < until)
+            && self.kind.is_none_or(|EntryKind(kind)| entry.kind == kind)
+    }
+}
 
 /// The id of an entry: the row of the journal and the position in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +149,8 @@ pub(crate) struct EntryResponse<'a> {
     /// The instant at which it was written down. It is later than `at` where nothing happened to the
     /// account when points expired, a birthday came or a tier lapsed.
     recorded_at: TimeText,
-    #[schemars(extend("enum" = ["account_absorbed", "account_merged", "account_reopened", "action", "anniversary", "award_taken_back", "balance_set", "birthday", "claim_undone", "code", "goal", "points_added", "points_awarded", "points_expired", "points_released", "points_subtracted", "points_taken_back", "redemption_cancelled", "redemption_expired", "redemption_refunded", "redemption_reopened", "redemption_used", "referral_milestone", "referral_received", "referral_sent", "reward_redeemed", "sign_up", "tier_changed", "tier_entry", "tier_lapsed", "tier_retained", "tier_set"]))]
-    kind: &'static str,
+    #[schemars(extend("enum" = ENTRY_KINDS))]
+    pub(crate) kind: &'static str,
     /// The change of the balance.
     #[schemars(with = "schema::Points")]
     points: Points,

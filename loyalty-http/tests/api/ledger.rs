@@ -233,3 +233,64 @@ fn expired_points_are_reported_and_not_clawed_back() {
     assert_eq!((&entries[0]["expired"], &entries[0]["forgiven"]), (&json!(30), &Value::Null));
     assert_eq!(seen(1), (json!("points_expired"), json!(-100)));
 }
+
+/// The ids of all entries of a filtered ledger, page by page.
+fn pages(server: &TestServer, query: &str) -> Vec<Vec<String>> {
+    let mut next = Some(format!("/v1/customers/1/ledger?{query}"));
+    let mut pages = Vec::new();
+    while let Some(path) = next {
+        let page = server.get(&path).expect(200);
+        next = page.next();
+        let entries = page.json()["entries"].as_array().unwrap().clone();
+        pages.push(
+            entries
+                .iter()
+                .map(|entry| entry["entry_id"].as_str().unwrap().to_owned())
+                .collect(),
+        );
+        assert!(pages.len() < 100, "{query}");
+    }
+    pages
+}
+
+#[test]
+fn entries_are_found_by_kind_and_time() {
+    let server = server_with_events();
+    let of = |query: &str| pages(&server, query).concat();
+    assert_eq!(of("kind=points_expired"), ["7-1", "7-0"]);
+    assert_eq!(of("kind=points_expired&limit=1"), ["7-1", "7-0"]);
+    assert_eq!(of("kind=birthday"), Vec::<String>::new());
+    assert_eq!(of("recorded_from=2026-03-02T12:00:01Z"), ["7-2", "7-1", "7-0"]);
+    assert_eq!(of("recorded_until=2026-03-02T12:00:00Z"), ["2-0"]);
+    let day = "recorded_from=2026-03-02T12:00:00Z&recorded_until=2026-03-03T00:00:00Z";
+    assert_eq!(of(day), ["6-0", "5-0", "4-1", "3-2"]);
+    assert_eq!(of(&format!("{day}&kind=points_awarded&limit=1")), ["3-2"]);
+
+    let list = |query: &str| server.get(&format!("/v1/customers/1/ledger?{query}"));
+    list("kind=gift").assert_problem(422, "invalid_value", "kind");
+    list("recorded_from=yesterday").assert_problem(422, "invalid_value", "recorded_from");
+}
+
+/// A page passes a bounded number of rows, also where none is of the kind.
+#[test]
+fn a_rare_kind_is_found_in_bounded_pages() {
+    let server = TestServer::new();
+    server.customer("1", 1);
+    let subtract = r#"{"customer_id":"1","points":1}"#;
+    server.post("/v1/points-subtract", subtract).expect(200);
+    for number in 0..150 {
+        let add = json!({"customer_id": "1", "points": 1, "reason": number.to_string()});
+        server.post("/v1/points-add", add.to_string()).expect(200);
+    }
+    let found = pages(&server, "kind=points_subtracted&limit=5");
+    assert_eq!(found.concat().len(), 1);
+    assert!(found.len() >= 3, "{} pages", found.len());
+    assert!(found[0].is_empty());
+
+    // All entries, whether pages end by their limit or by the rows.
+    let all = pages(&server, "limit=250").concat();
+    assert_eq!(all.len(), 152);
+    for limit in [7, 60, 61] {
+        assert_eq!(pages(&server, &format!("limit={limit}")).concat(), all, "{limit}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The server as a process: killed, and on a full disk.
+//! The server as a process: killed, on a full disk, and with its backups.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
     reason = "a test may stop where it fails"
 )]
 
+mod backup;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;

@@ -121,7 +121,7 @@ impl SqliteAdmin {
         file::trace_of_store(path)
     }
 
-    fn lock_db(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn lock_db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

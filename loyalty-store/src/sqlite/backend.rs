@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
@@ -87,8 +88,11 @@ impl SqliteWriter {
 
 /// Copies the write-ahead log into the database, with both synced.
 fn sync_wal(db: &Connection) -> Result<(), Failure> {
-    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if busy == 0 {
+    // Who reads the log may do so for ever: a tool of replication.
+    db.busy_timeout(Duration::ZERO)?;
+    let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    db.busy_timeout(schema::BUSY_TIMEOUT)?;
+    if busy? == 0 {
         return Ok(());
     }
 
@@ -134,7 +138,8 @@ impl TableWriter for SqliteWriter {
     }
 
     fn close(self) {
-        // A log that is left is read at the next start.
+        // A log that is left is read at the next start, so a reader is not waited for.
+        let _ = self.db.busy_timeout(Duration::ZERO);
         let _ = self.db.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 }

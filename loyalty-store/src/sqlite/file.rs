@@ -26,9 +26,8 @@ const WAL_HEADER: u64 = 32;
 pub(super) struct FileLock {
     /// Locked, and the place of the notes.
     notes: Mutex<File>,
-    /// The database file itself, locked too.
-    _file: File,
-    identity: FileIdentity,
+    /// The database file itself, locked too. None if there is none.
+    file: Option<(File, FileIdentity)>,
 }
 
 impl FileLock {
@@ -37,6 +36,18 @@ impl FileLock {
     /// # Errors
     /// Fails if another store serves the file.
     pub(super) fn acquire(path: &Path) -> Result<Self, Failure> {
+        Self::acquire_with(path, true)
+    }
+
+    /// Locks a file, or its place if there is none.
+    ///
+    /// # Errors
+    /// Fails if a store serves the file.
+    pub(super) fn acquire_place(path: &Path) -> Result<Self, Failure> {
+        Self::acquire_with(path, false)
+    }
+
+    fn acquire_with(path: &Path, create: bool) -> Result<Self, Failure> {
         let served = || unavailable(path, "another process is serving this file");
         let notes = private()
             .create(true)
@@ -49,8 +60,11 @@ impl FileLock {
         if FileIdentity::of(path).is_ok_and(|identity| lock_served().contains(&identity)) {
             return Err(served());
         }
+        if !create && !path.exists() {
+            return Ok(Self { notes: Mutex::new(notes), file: None });
+        }
         let file = private()
-            .create(true)
+            .create(create)
             .truncate(false)
             .read(true)
             .write(true)
@@ -60,16 +74,29 @@ impl FileLock {
 
         let identity = FileIdentity::of(path)?;
         lock_served().insert(identity);
-        Ok(Self { notes: Mutex::new(notes), _file: file, identity })
+        Ok(Self { notes: Mutex::new(notes), file: Some((file, identity)) })
     }
 
     /// Notes which file is served, and whether it has a shop. A note that cannot be written costs
     /// some safety only.
     pub(super) fn note(&self, path: &Path, has_shop: bool) {
+        if let Some((_, FileIdentity([_, inode]))) = self.file {
+            self.write_notes(path, inode, has_shop);
+        }
+    }
+
+    /// Notes that another file with a shop was put at the path.
+    pub(super) fn note_replacement(&self, path: &Path) {
+        if let Ok(FileIdentity([_, inode])) = FileIdentity::of(path) {
+            self.write_notes(path, inode, true);
+        }
+    }
+
+    fn write_notes(&self, path: &Path, file: u64, has_shop: bool) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let result = notes.metadata().and_then(|metadata| {
             let [_, lock] = device_and_inode(&metadata);
-            let text = Notes { lock, file: self.identity.inode(), has_shop }.to_text();
+            let text = Notes { lock, file, has_shop }.to_text();
             notes.set_len(0)?;
             notes.rewind()?;
             notes.write_all(text.as_bytes())
@@ -113,7 +140,9 @@ pub(super) fn warn_if_readable(path: &Path) {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        lock_served().remove(&self.identity);
+        if let Some((_, identity)) = &self.file {
+            lock_served().remove(identity);
+        }
     }
 }
 
@@ -162,9 +191,11 @@ impl Notes {
 /// [`Failure::Unavailable`], which names the files that do not belong together.
 pub(super) fn ensure_own_log(path: &Path) -> Result<(), Failure> {
     let Some(log) = uncheckpointed_log(path) else { return Ok(()) };
-    let Ok(found) = FileIdentity::of(path) else { return Ok(()) };
+    let Ok(FileIdentity([_, found])) = FileIdentity::of(path) else {
+        return Ok(());
+    };
     match Notes::read(path) {
-        Some(notes) if notes.file != found.inode() => Err(foreign_log(path, &log)),
+        Some(notes) if notes.file != found => Err(foreign_log(path, &log)),
         _ => Ok(()),
     }
 }
@@ -248,7 +279,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn unavailable(path: &Path, error: impl std::fmt::Display) -> Failure {
+pub(super) fn unavailable(path: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::Unavailable(format!("{}: {error}", path.display()))
 }
 
@@ -271,11 +302,6 @@ impl FileIdentity {
         }
         let text = "the file was replaced while in use: restore it, or restart the server";
         Err(unavailable(path, text))
-    }
-
-    fn inode(self) -> u64 {
-        let Self([_, inode]) = self;
-        inode
     }
 }
 

@@ -1,6 +1,7 @@
 //! The schema of the file, its migrations (forward only), and how connections are configured.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -13,8 +14,11 @@ use crate::error::Failure;
 /// Older versions of SQLite could corrupt a database when they reset the write-ahead log.
 const MIN_SQLITE_VERSION: i32 = 3_051_003;
 
+/// How long a connection waits for a lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Marks a file as ours ("loya").
-const APPLICATION_ID: i64 = 0x6c6f_7961;
+pub(super) const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
 #[expect(clippy::as_conversions, clippy::cast_possible_wrap, reason = "they are few")]
@@ -28,7 +32,7 @@ const SCHEDULES_FORMAT: i64 = 13;
 
 /// One step for each format. Once released it never changes: comments and names in it are those of
 /// its time.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -418,6 +422,27 @@ pub(super) fn open_unchanged(path: &Path) -> Result<Connection, Failure> {
     Ok(db)
 }
 
+/// Opens an existing file to copy it, without changing it or its log. It may have an older format.
+pub(super) fn open_for_backup(path: &Path) -> Result<Connection, Failure> {
+    ensure_sqlite_version()?;
+    let db = open_unchanged(path)?;
+    // A copy is another file, and is written.
+    db.pragma_update(None, "query_only", false)?;
+    Ok(db)
+}
+
+/// Returns the format of a file if it is older than what this program writes. An empty file has none.
+pub(super) fn older_format(db: &Connection) -> Result<Option<i64>, Failure> {
+    let found = read_format(db)?;
+    Ok((found < FORMAT && has_tables(db)?).then_some(found))
+}
+
+/// Moves a copy to the newest format, and leaves nothing beside it.
+pub(super) fn migrate_copy(path: &Path) -> Result<(), Failure> {
+    let db = open(path)?;
+    Ok(db.pragma_update(None, "journal_mode", "DELETE")?)
+}
+
 /// Fails if the file has not the format that this program writes.
 pub(super) fn ensure_current_format(db: &Connection) -> Result<(), Failure> {
     match read_format(db)? {
@@ -445,7 +470,7 @@ fn check_log(path: &Path) -> Result<(), Failure> {
         return Ok(());
     };
     keep_log(&db)?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     match is_journal_complete(&db, last_row_without_log(path)) {
         Ok(false) => Err(foreign_log(path, &log)),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
@@ -538,7 +563,7 @@ fn ensure_sqlite_version() -> Result<(), Failure> {
 }
 
 fn configure(db: &Connection) -> Result<(), Failure> {
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before its replies. The checkpointer copies the log.
     for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("cache_size", -32_000)] {

@@ -15,6 +15,7 @@ use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestam
 use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
+use super::backup::keep_older_format;
 use super::checkpointer::checkpointer;
 use super::file::{FileLock, warn_if_readable};
 use super::schema;
@@ -74,7 +75,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Fails if another process serves the file, it was written by a newer program, or it cannot be
-    /// read.
+    /// read. A file of an older format is copied beside itself first, unless the settings say not to.
     ///
     /// # Example: one store serves a file
     /// ```
@@ -92,6 +93,11 @@ impl SqliteStore {
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, Failure> {
         let lock = FileLock::acquire(path)?;
         warn_if_readable(path);
+        if settings.keep_older_format
+            && let Some(copy) = keep_older_format(path)?
+        {
+            tracing::warn!(copy = %copy.display(), "the file is moved to a newer format; a copy is kept");
+        }
         let admin = SqliteAdmin::new(schema::open(path)?, path)
             .with_master_key(settings.master_key.clone());
         admin.seal_all()?;
