@@ -21,6 +21,7 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
@@ -171,6 +172,7 @@ impl App {
         trace.route = Some(route.pattern);
         trace.is_private = !matches!(route.handler, RouteHandler::Open(_) | RouteHandler::Document);
 
+        let now = self.clock.now();
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
@@ -184,10 +186,10 @@ impl App {
                 return openapi::respond(&query).map(EncodedResponse::into_response);
             }
             RouteHandler::Bearer(scope, handler) => {
-                (scope, handler, auth::authenticate(&*self.store, &head.headers)?)
+                (scope, handler, auth::authenticate(&*self.store, &head.headers, now)?)
             }
             RouteHandler::Shopify(scope, handler) => {
-                (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
+                (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers, now)?)
             }
             RouteHandler::Signed(event) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
@@ -195,8 +197,9 @@ impl App {
                     .await;
             }
         };
-        trace.shop = Some(key.shop);
+        trace.shop = key.owner.shop();
         auth::authorize(&key, scope)?;
+        let shop = key.owner.shop().ok_or_else(|| auth::missing_scope(scope))?;
 
         let query = match route.handler {
             RouteHandler::Shopify(..) => Query::parse_known(head.uri.query(), route.query)?,
@@ -213,7 +216,7 @@ impl App {
                 body::read(&head.headers, body, self.config.body, AcceptedMedia::Json).await?;
             (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
-        let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
+        let (now, dry_run) = (self.clock.now(), query.flag("dry_run")?);
         // The response of a dry run is not stored, so that the key stays free for the
         // real request.
         let record = record.filter(|_| !dry_run);
@@ -221,6 +224,7 @@ impl App {
         let call = Call {
             store: &*self.store,
             key: &key,
+            shop,
             now,
             head,
             params,
@@ -270,7 +274,7 @@ impl App {
     {
         let check = PrefixCheck {
             bytes: webhook::MAX_UNKNOWN_BODY,
-            admit: |prefix: &[u8]| webhook::admit_prefix(&*self.store, prefix),
+            admit: |prefix: &[u8]| webhook::admit_prefix(&*self.store, prefix, self.clock.now()),
         };
         let body =
             body::read_checked(&head.headers, body, self.config.body, AcceptedMedia::Any, check)
@@ -310,6 +314,9 @@ impl App {
             }
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
+            HandlerPlan::Administer(change) => {
+                Box::pin(self.run_administration(*change, context)).await
+            }
         }
     }
 
@@ -357,6 +364,25 @@ impl App {
             Ok(Ok(Ok(response))) => response.map(EncodedResponse::into_response),
             Ok(Ok(Err(error))) => Err(Problem::internal(error)),
             Err(_) => Err(Problem::unavailable(1, "a read timed out")),
+        }
+    }
+
+    /// Executes an administrative transaction on a separate thread, since it waits for the disk.
+    async fn run_administration(
+        &self,
+        change: Administration,
+        context: RequestContext,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let RequestContext { now, idempotency, id, .. } = context;
+        let store = Arc::clone(&self.store);
+        let executed = task::spawn_blocking(move || change.execute(&*store, now, idempotency, id));
+        match timeout(self.config.store_timeout, executed).await {
+            Ok(Ok(executed)) => {
+                let (response, replayed) = executed?;
+                into_http(response, replayed)
+            }
+            Ok(Err(error)) => Err(Problem::internal(error)),
+            Err(_) => Err(error::unknown_outcome("the store did not respond in time")),
         }
     }
 

@@ -123,6 +123,18 @@ pub(crate) const fn get(
     Route { method: Method::GET, pattern, query, handler, operation }
 }
 
+/// A read that needs another scope than `read`.
+pub(crate) const fn get_with_scope(
+    pattern: &'static str,
+    scope: Scope,
+    query: &'static [&'static str],
+    handler: Handler,
+    operation: Operation,
+) -> Route {
+    let handler = RouteHandler::Bearer(scope, handler);
+    Route { method: Method::GET, pattern, query, handler, operation }
+}
+
 pub(crate) const fn write(
     method: Method,
     pattern: &'static str,

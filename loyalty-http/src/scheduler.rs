@@ -93,6 +93,7 @@ pub async fn run(
                     tracing::warn!(%failure, "recording due events failed; retrying");
                 }
             }
+            write_key_uses(&store).await;
             tokio::time::sleep(schedule.tick).await;
         };
 
@@ -101,6 +102,17 @@ pub async fn run(
             () = &mut shutdown => break,
             () = pass_and_pause => {}
         }
+    }
+    write_key_uses(&store).await;
+}
+
+/// Stores when keys were last used, as far as it has been noted.
+async fn write_key_uses(store: &Arc<dyn Store>) {
+    let store = Arc::clone(store);
+    match task::spawn_blocking(move || store.write_key_uses()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(%failure, "uses of keys could not be stored; retrying"),
+        Err(error) => tracing::error!(%error, "storing the uses of keys has stopped"),
     }
 }
 

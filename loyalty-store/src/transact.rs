@@ -4,6 +4,7 @@
 //! reply. It uses neither SQL nor threads, so that every store decides the same. It
 //! checks the idempotency key first, then finds the records, then runs the rules.
 
+pub(crate) mod administration;
 mod catalogue;
 mod code_claim;
 mod discount;

@@ -17,7 +17,8 @@ use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::key::describe_key;
+use super::secret::{ShowSecrets, Shown, describe};
+use super::shop::{FIRST_KEY, describe_shop};
 use super::{CommandResult, Database, print};
 
 #[derive(Args)]
@@ -30,6 +31,8 @@ pub(crate) struct Serve {
     /// Create a new, empty store even where there was one before.
     #[arg(long)]
     create: bool,
+    #[command(flatten)]
+    show: ShowSecrets,
     /// Keep no copy of a database of an older format before it is moved to the newest. By
     /// default it is copied beside itself, which needs as much space again.
     #[arg(long)]
@@ -92,6 +95,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
     if !options.create {
         ensure_not_lost(db)?;
     }
+    settings.master_key = options.database.master_key()?;
     let store = SqliteStore::open(db, &settings).map_err(|error| error.to_string())?;
     let schedule = Schedule {
         tick: Duration::from_secs(options.tick),
@@ -102,8 +106,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
         allowed_networks: options.allow_network.as_slice().into(),
         ..Config::default()
     };
-    let listen = ListenAddresses { api: options.listen, metrics: options.metrics_listen };
-    let served = runtime.block_on(run_server(Arc::new(store), listen, config, limits, schedule));
+    let served = runtime.block_on(run_server(Arc::new(store), options, config, limits, schedule));
     // Reads that nobody waits for any more are cancelled, and end soon.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
@@ -133,28 +136,22 @@ fn ensure_not_lost(db: &Path) -> Result<(), String> {
     ))
 }
 
-/// The addresses to listen on.
-struct ListenAddresses {
-    api: SocketAddr,
-    metrics: Option<SocketAddr>,
-}
-
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
 async fn run_server(
     store: Arc<dyn Store>,
-    listen: ListenAddresses,
+    options: &Serve,
     config: Config,
     limits: Limits,
     schedule: Schedule,
 ) -> CommandResult {
-    let listener = bind(listen.api).await?;
+    let listener = bind(options.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let metrics = Arc::new(Metrics::new(Arc::clone(&store), Clock::system()));
-    let serve_metrics = match listen.metrics {
+    let serve_metrics = match options.metrics_listen {
         Some(address) => Some(serve_metrics(bind(address).await?, Arc::clone(&metrics))?),
         None => None,
     };
-    announce(&*store, address)?;
+    announce(&*store, address, options)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "started");
 
     let app = App::new(Arc::clone(&store), Clock::system())
@@ -206,9 +203,8 @@ fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) -> Result<JoinHan
     Ok(tokio::spawn(server::run(listener, service, limits, std::future::pending())))
 }
 
-/// Prints the server's address. On an empty database, creates a shop first and prints its
-/// key.
-fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+/// Prints the server's address. On an empty database, creates a shop first and shows its key.
+fn announce(store: &dyn Store, address: SocketAddr, options: &Serve) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
             name: "My shop".to_owned(),
@@ -217,15 +213,25 @@ fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         };
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
-        let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
+        let (key, text) = auth::random_key(FIRST_KEY).map_err(|error| error.to_string())?;
+        let secret = auth::draw_secret().map_err(|error| error.to_string())?;
         store
             .add_api_key(shop.id, &key, now)
+            .and_then(|()| store.add_store_secret(shop.id, secret.expose(), now))
             .map_err(|error| error.to_string())?;
 
-        print(&format!("The database was empty. {}", describe_key(&shop, &key, &text)))?;
+        let secrets = [("key", text.as_str()), ("secret", secret.expose())];
+        let label = format!("key-{}", key.hash.id);
+        let shown = options.show.show(&options.database.db, &label, &secrets)?;
+        let (shop, secrets) = (describe_shop(&shop), describe(&shown, &secrets));
         print(&format!(
-            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            "The database was empty. {shop} has a key, and a secret for store plugins, {secrets}"
         ))?;
+        if matches!(shown, Shown::Printed) {
+            print(&format!(
+                "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            ))?;
+        }
     }
     print(&format!("Listening on http://{address}"))
 }

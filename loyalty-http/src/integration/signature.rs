@@ -160,15 +160,39 @@ impl<'b> SignedBody<'b> {
     /// Fails with [`SignatureError::NotAuthentic`] if the signature is wrong. `None`, for
     /// an unknown key, takes the same time and has the same error.
     pub fn verify(self, secret: Option<&[u8]>) -> Result<VerifiedBody<'b>, SignatureError> {
+        self.verify_any(secret)
+    }
+
+    /// Verifies the signature with any of some secrets: two are valid while one replaces the
+    /// other.
+    ///
+    /// # Errors
+    /// Fails with [`SignatureError::NotAuthentic`] if no secret fits, or there is none.
+    pub fn verify_any<'s>(
+        self,
+        secrets: impl IntoIterator<Item = &'s [u8]>,
+    ) -> Result<VerifiedBody<'b>, SignatureError> {
         // An empty secret is the same HMAC key as the placeholder.
-        let secret = secret.filter(|secret| !secret.is_empty());
-        let mac = compute_hmac(&self.members, secret.unwrap_or(PLACEHOLDER_SECRET))?;
-        let matches = mac.verify_slice(&self.hmac).is_ok();
-        if matches && secret.is_some() {
+        let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+        let (mut tried, mut fits) = (false, false);
+        for secret in secrets {
+            tried = true;
+            fits |= self.fits(secret);
+        }
+        if !tried {
+            self.fits(PLACEHOLDER_SECRET);
+        }
+        if fits {
             Ok(VerifiedBody { body: self.body, hmac: self.hmac })
         } else {
             Err(SignatureError::NotAuthentic)
         }
+    }
+
+    /// True if the body is signed with this secret.
+    fn fits(&self, secret: &[u8]) -> bool {
+        let mac = compute_hmac(&self.members, secret);
+        mac.is_ok_and(|mac| mac.verify_slice(&self.hmac).is_ok())
     }
 }
 

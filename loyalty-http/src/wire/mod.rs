@@ -16,6 +16,7 @@ pub(crate) mod customer;
 pub(crate) mod discount_code;
 pub(crate) mod explanation;
 pub(crate) mod export;
+pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod lot;
 pub(crate) mod merge;

@@ -14,11 +14,11 @@ use loyalty_core::{
 };
 use loyalty_http::Config;
 use loyalty_store::{
-    ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch,
-    CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalPage,
-    JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
-    PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
-    SearchQuery, Seq, Shop, Store, VerificationReport,
+    AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
+    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure,
+    Integration, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderRecord,
+    Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret, VerificationReport,
 };
 
 use crate::support::{TestResponse, TestServer};
@@ -338,8 +338,24 @@ impl Store for FaultyStore {
         self.inner.shops()
     }
 
-    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
-        self.inner.add_api_key(shop, key, now)
+    fn administer(&self, request: AdminRequest) -> Result<AdminReply, Failure> {
+        self.inner.administer(request)
+    }
+
+    fn api_keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure> {
+        self.inner.api_keys(owner)
+    }
+
+    fn note_key_use(&self, key: &ApiKeyRecord, now: Timestamp) {
+        self.inner.note_key_use(key, now);
+    }
+
+    fn write_key_uses(&self) -> Result<(), Failure> {
+        self.inner.write_key_uses()
+    }
+
+    fn store_secrets(&self, shop: ShopId) -> Result<Arc<[StoreSecret]>, Failure> {
+        self.inner.store_secrets(shop)
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {

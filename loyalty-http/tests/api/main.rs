@@ -29,6 +29,7 @@ mod gifts;
 mod guesses;
 mod idempotency;
 mod isolation;
+mod keys;
 mod ledger;
 mod metrics;
 mod orders;

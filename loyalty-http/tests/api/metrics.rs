@@ -38,7 +38,7 @@ fn metrics_after_requests() -> String {
     let (clock, _) = Clock::manual(time(NOW));
     let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
     let shop = store.create_shop(&shop, time(NOW)).unwrap();
-    let (key, text) = auth::new_key(&[7; auth::KEY_BYTES], Scope::ALL.to_vec());
+    let (key, text) = auth::new_key(&[7; auth::KEY_BYTES], "test", Scope::OF_SHOP.to_vec());
     store.add_api_key(shop.id, &key, time(NOW)).unwrap();
 
     let metrics = Arc::new(Metrics::new(Arc::clone(&store), clock.clone()));

@@ -48,8 +48,8 @@ impl TestServer {
         let (clock, manual_clock) = Clock::manual(time(NOW));
         let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
         let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
-        let key = make_key(&store, shop, 1, &Scope::ALL);
-        let other = make_key(&store, second, 2, &Scope::ALL);
+        let key = make_key(&store, shop, 1, &Scope::OF_SHOP);
+        let other = make_key(&store, second, 2, &Scope::OF_SHOP);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -102,7 +102,7 @@ impl TestServer {
     /// The credentials of a new, empty shop. `seed` is above 2 and used once.
     pub(crate) fn new_shop(&self, seed: u8) -> Credentials {
         let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
-        make_key(&self.store, shop, seed, &Scope::ALL);
+        make_key(&self.store, shop, seed, &Scope::OF_SHOP);
         Credentials::from_seed(seed)
     }
 
@@ -130,6 +130,10 @@ impl TestServer {
 
     pub(crate) fn get(&self, path: &str) -> TestResponse {
         self.request("GET", path).send()
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> TestResponse {
+        self.request("DELETE", path).send()
     }
 
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> TestResponse {
@@ -197,6 +201,7 @@ fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) ->
 fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
     let (key, shown) = new_key(seed, scopes);
     store.add_api_key(shop, &key, time(NOW)).unwrap();
+    store.add_store_secret(shop, &secret_of(seed), time(NOW)).unwrap();
     shown
 }
 
@@ -204,7 +209,12 @@ fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> St
 pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewApiKey, String) {
     let mut bytes = [seed; auth::KEY_BYTES];
     bytes[0] = bytes[0].wrapping_add(seed / 32);
-    auth::new_key(&bytes, scopes.to_vec())
+    auth::new_key(&bytes, "Test", scopes.to_vec())
+}
+
+/// The secret with which store plugins sign that is added with the key of a seed.
+pub(crate) fn secret_of(seed: u8) -> String {
+    format!("the secret of seed {seed}")
 }
 
 /// A request to be sent.

@@ -115,7 +115,8 @@ impl Client {
 
 /// Creates a shop and returns its key.
 fn make_shop(directory: &Path) -> String {
-    let created = loyalty(directory, &["shop", "create", "Tea", "--currency", "USD", "--json"]);
+    let create = ["shop", "create", "Tea", "--currency", "USD", "--json", "--print-key"];
+    let created = loyalty(directory, &create);
     let created: serde_json::Value = serde_json::from_str(&created).unwrap();
     created["key"].as_str().unwrap().to_owned()
 }

@@ -267,6 +267,7 @@ impl<B: Backend> Writer<B> {
             other @ (Failure::Busy
             | Failure::Cancelled
             | Failure::Corrupt(_)
+            | Failure::MasterKey(_)
             | Failure::NewerFormat { .. }
             | Failure::OlderFormat { .. }
             | Failure::Unavailable(_)) => other,
