@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ::proptest::collection::vec;
 use ::proptest::prelude::*;
 use ::proptest::sample::Index;
-use ::proptest::test_runner::{TestCaseError, TestCaseResult};
+use ::proptest::test_runner::TestCaseError;
 
 use super::customer_history::{self, Shrinkable, without_item};
 use super::runner::{CheckFailure, ProgramCheck};
