@@ -29,6 +29,12 @@ pub(crate) enum ModelCommand {
     /// Points are spent on a code.
     Redeem,
     UseGift(Cause),
+    /// A guest is given points.
+    AddToGuest(i64),
+    /// The guest is the customer; another one comes.
+    Claim,
+    /// The last guest was not the customer.
+    UndoClaim,
     Nothing,
 }
 
@@ -39,6 +45,13 @@ pub(crate) fn random_command(dice: &mut SplitMix64, model: &Model, number: usize
     let later = model
         .last_reported_at(order)
         .is_some_and(|reported_at| reported_at < model.now);
+    if model.takes_guests() && dice.chance(8) {
+        return match dice.number(0, 4) {
+            0 | 1 => ModelCommand::AddToGuest(dice.number(1, 100)),
+            2 if !model.claims.is_empty() => ModelCommand::UndoClaim,
+            _ => ModelCommand::Claim,
+        };
+    }
     match dice.number(0, 100) {
         0..28 => ModelCommand::Order(known, new_order(dice, model)),
         28..36 if later => {
@@ -155,7 +168,11 @@ fn refund(dice: &mut SplitMix64, content: &OrderContent) -> RefundContent {
     RefundContent { money: dice.chance(50).then_some(money), halves }
 }
 
-pub(crate) fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
+/// Applies a command to the model of the customer, and of the guest.
+pub(crate) fn apply_to_model(
+    (model, guest): (&mut Model, &mut Model),
+    command: ModelCommand,
+) -> ModelResult {
     match command {
         ModelCommand::Add(points) => return model.add(points, false),
         ModelCommand::Subtract(points) => return model.subtract(points, false),
@@ -163,6 +180,12 @@ pub(crate) fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelR
         ModelCommand::Refund(order, _, refund) => return model.refund(order, refund),
         ModelCommand::Review => return model.review(),
         ModelCommand::Redeem => return model.redeem(),
+        ModelCommand::AddToGuest(points) => return guest.add(points, false),
+        ModelCommand::UndoClaim => return model.undo_claim(),
+        ModelCommand::Claim => {
+            model.claim(guest);
+            *guest = Model::guest(&model.rules, model.now);
+        }
         ModelCommand::Nothing => {}
         ModelCommand::Level(level) => model.level = level,
         ModelCommand::UseGift(cause) => model.use_gift(cause),
@@ -212,8 +235,11 @@ pub(crate) fn command(command: ModelCommand, codes: &[Code], now: Timestamp) -> 
         ModelCommand::Review => {
             Command::PerformAction { action: "review".parse().unwrap(), points: None }
         }
-        ModelCommand::Level(_)
+        ModelCommand::AddToGuest(_)
+        | ModelCommand::Claim
+        | ModelCommand::Level(_)
         | ModelCommand::Nothing
+        | ModelCommand::UndoClaim
         | ModelCommand::Redeem
         | ModelCommand::UseGift(_) => Command::CatchUp,
     }

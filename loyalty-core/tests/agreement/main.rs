@@ -17,6 +17,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod claims;
 mod commands;
 mod dice;
 mod gifts;
@@ -26,6 +27,7 @@ mod programs;
 mod ratio;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{NaiveDateTime, NaiveTime};
 use commands::{ModelCommand, apply_to_model, command, order_id, random_command};
@@ -35,8 +37,8 @@ use loyalty_core::proptest::{
     check_calculations, check_conservation, check_gifts, check_order_entitlements,
 };
 use loyalty_core::{
-    AttributeValue, Attributes, AwardReason, Birthday, Code, Command, Event, Ledger, Program,
-    Redemption, RedemptionId, Rejection, Timestamp,
+    AccountId, AttributeValue, Attributes, AwardReason, Birthday, Code, Command, Event, Ledger,
+    Program, Redemption, RedemptionId, Rejection, Timestamp, merge,
 };
 use model::Model;
 use programs::{document, rules, start};
@@ -156,7 +158,7 @@ fn engine_and_model_agree() {
 }
 
 /// What must have come of commands in some of the sequences.
-const EXPECTED: [&str; 16] = [
+const EXPECTED: [&str; 18] = [
     "insufficient_points",
     "limit_reached",
     "currency_required",
@@ -173,6 +175,8 @@ const EXPECTED: [&str; 16] = [
     "award_taken_back",
     "tier_lapsed",
     "points_taken_back",
+    "claim_undone",
+    "claim_spent",
 ];
 
 /// Names for what an event says.
@@ -188,6 +192,7 @@ fn name_of(event: &Event) -> Option<&'static str> {
         Event::RedemptionUsed { payment: Some(_), .. } => Some("redemption used again"),
         Event::PointsExpired { .. } => Some("points_expired"),
         Event::AwardTakenBack { .. } => Some("award_taken_back"),
+        Event::ClaimUndone(_) => Some("claim_undone"),
         Event::TierLapsed { .. } => Some("tier_lapsed"),
         Event::PointsTakenBack { .. } => Some("points_taken_back"),
         _ => None,
@@ -206,11 +211,36 @@ fn open_gift(ledger: &Ledger, cause: Cause) -> RedemptionId {
     ledger.redemptions().values().find(is_meant).unwrap().issue().id
 }
 
+/// Merges the guest into the customer. Another guest comes.
+fn claim(ledger: &mut Ledger, guest: &Ledger, now: Timestamp) {
+    let mut guest = guest.clone();
+    for ledger in [&mut guest, &mut *ledger] {
+        ledger.execute(&Command::CatchUp, now).unwrap();
+    }
+    let (from, into) = ((AccountId(2), guest.account()), (AccountId(1), ledger.account()));
+    let (_, events) = merge(from, into, now).unwrap();
+    events.into_iter().for_each(|event| ledger.apply(event).unwrap());
+}
+
+/// The command that undoes the last merge that was not undone.
+fn undo_claim(ledger: &Ledger) -> Command {
+    let mut claims = Vec::new();
+    for event in ledger.events() {
+        if let Event::AccountAbsorbed(claim) = event {
+            claims.push(Arc::clone(claim));
+        } else if let Event::ClaimUndone(_) = event {
+            claims.pop();
+        }
+    }
+    Command::UndoClaim { claim: claims.pop().unwrap() }
+}
+
 /// Executes a command by the engine. An order uses and gives back the redemption of its code.
 fn execute(
     ledger: &mut Ledger,
     model_command: ModelCommand,
     codes: &[Code],
+    guest: &Ledger,
     now: Timestamp,
 ) -> Result<(), Rejection> {
     if let ModelCommand::Level(level) = model_command {
@@ -231,6 +261,12 @@ fn execute(
         (ModelCommand::UseGift(cause), _) => {
             ledger.use_redemption(open_gift(ledger, cause), None, now)
         }
+        (ModelCommand::AddToGuest(_), _) => return Ok(()),
+        (ModelCommand::Claim, _) => {
+            claim(ledger, guest, now);
+            return Ok(());
+        }
+        (ModelCommand::UndoClaim, _) => ledger.execute(&undo_claim(ledger), now),
         (_, command) => ledger.execute(&command, now),
     };
     executed.map(|_| ())
@@ -251,18 +287,21 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
     let text = document(&rules);
     let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
     let mut ledger = Ledger::new(program);
+    let mut guest_ledger = ledger.clone();
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
     ledger.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
     ledger.set_attributes(level_attributes(0));
 
     // Another ledger catches up at each half day.
     let mut punctual = dice.chance(10).then(|| ledger.clone());
+    let mut guest = Model::guest(&rules, start());
     let mut model = Model::new(rules, start());
     let (mut transcript, mut seen) = (Vec::new(), BTreeSet::new());
     for number in 0..100 {
         let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
         for _ in 0..jump {
             model.advance_half_day();
+            guest.advance_half_day();
             if let Some(ledger) = &mut punctual {
                 ledger.execute(&Command::CatchUp, instant(model.now)).unwrap();
             }
@@ -290,10 +329,10 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
                 describe()
             );
         }
-        let actual = execute(&mut ledger, model_command, &codes, now);
+        let actual = execute(&mut ledger, model_command, &codes, &guest_ledger, now);
         let actual = actual.map_err(|rejection| rejection.code());
         seen.extend(actual.err());
-        let expected = apply_to_model(&mut model, model_command);
+        let expected = apply_to_model((&mut model, &mut guest), model_command);
         assert_eq!(actual, expected, "{}", describe());
         issue_gifts(&mut ledger, now);
         assert_eq!(
@@ -303,8 +342,15 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
             describe()
         );
         if let Some(ledger) = &mut punctual {
-            let _refused = execute(ledger, model_command, &codes, now);
+            let _refused = execute(ledger, model_command, &codes, &guest_ledger, now);
             issue_gifts(ledger, now);
+        }
+        match model_command {
+            ModelCommand::AddToGuest(points) => {
+                guest_ledger.add(points.try_into().unwrap(), "", now).unwrap();
+            }
+            ModelCommand::Claim => guest_ledger = guest_ledger.without_events(),
+            _ => {}
         }
         if dice.chance(2) {
             let state = serde_json::to_string(ledger.account()).unwrap();

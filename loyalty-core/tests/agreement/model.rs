@@ -4,6 +4,7 @@
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
 
+use crate::claims::Claim;
 use crate::gifts::{Cause, Gift, Redemption, RewardTerms};
 use crate::order::{Basis, Order, OrderContent, RefundContent};
 
@@ -129,6 +130,7 @@ pub(crate) struct Model {
     goals: [bool; 2],
     pub(crate) gifts: Vec<Gift>,
     pub(crate) redemptions: Vec<Redemption>,
+    pub(crate) claims: Vec<Claim>,
     pub(crate) granted_points: i64,
     /// The customer's level.
     pub(crate) level: i64,
@@ -158,6 +160,7 @@ impl Model {
             goals: [false; 2],
             gifts: Vec::new(),
             redemptions: Vec::new(),
+            claims: Vec::new(),
             granted_points: 0,
             level: 0,
         }
