@@ -12,7 +12,7 @@ use super::runner::{CheckFailure, ProgramCheck};
 use super::searches::{new_ledger, order_id, slice_total};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
-use crate::amount::Points;
+use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::id::{OrderId, RedemptionId, RefundId, Tag};
 use crate::ledger::Ledger;
@@ -211,7 +211,7 @@ impl ReturnCase {
             .map(|(number, part)| Some(Refund::of_amount(id(format!("r{number}"))?, *part)));
         let slices = slices.collect::<Option<Vec<_>>>()?;
         let mut sum = parts.iter().map(|(_, part)| *part);
-        let sum = sum.try_fold(crate::amount::Amount::ZERO, |sum, part| sum.checked_add(part))?;
+        let sum = sum.try_fold(Amount::ZERO, Amount::checked_add)?;
         Some((Refund::of_amount(id("whole".to_owned())?, sum), slices))
     }
 

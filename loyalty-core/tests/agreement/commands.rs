@@ -141,9 +141,8 @@ fn refund(dice: &mut SplitMix64, content: &OrderContent) -> RefundContent {
     let named = match (content.foreign, dice.number(0, 20)) {
         (_, 0) => Named::Unheard,
         (None, 1) => Named::Foreign,
-        (None, 2..6) => Named::Shop,
+        (_, 2..6) => Named::Shop,
         (None, _) | (Some(_), 1) => Named::Nothing,
-        (Some(_), 2..8) => Named::Shop,
         (Some(_), _) => Named::Foreign,
     };
     let has_lines = dice.chance(50);

@@ -244,7 +244,7 @@ impl Model {
 
         let was_empty = self.lots.is_empty();
         for (lot, is_new) in back {
-            self.put_back(lot, is_new);
+            self.put_back(&lot, is_new);
         }
         self.record_activity(false, was_empty);
     }
@@ -265,7 +265,7 @@ impl Model {
         is_over || self.ended_idle_at.is_some_and(|ended| spent_at < ended)
     }
 
-    fn put_back(&mut self, lot: Lot, is_new: bool) {
+    fn put_back(&mut self, lot: &Lot, is_new: bool) {
         let paid = lot.points.min(self.debt);
         self.debt -= paid;
         let points = lot.points - paid;
@@ -274,7 +274,7 @@ impl Model {
         }
         let is_shared = |lot: &Lot| lot.expires.is_none() && lot.order.is_none();
         let is_home = |known: &&mut Lot| {
-            (is_shared(known) && is_shared(&lot)) || (!is_new && known.id == lot.id)
+            (is_shared(known) && is_shared(lot)) || (!is_new && known.id == lot.id)
         };
         if let Some(known) = self.lots.iter_mut().find(is_home) {
             known.points += points;
@@ -285,6 +285,6 @@ impl Model {
             self.lots_opened += 1;
             id = self.lots_opened;
         }
-        self.lots.push(Lot { id, points, ..lot });
+        self.lots.push(Lot { id, points, ..lot.clone() });
     }
 }

@@ -12,6 +12,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     unreachable_pub,
     reason = "a test may stop at what it did not expect"
@@ -146,14 +147,14 @@ fn engine_and_model_agree() {
             .flat_map(|number| sequence(seed.wrapping_mul(1_000_003) + number))
             .collect()
     };
-    let seen = std::thread::scope(|scope| {
+    let outcomes = std::thread::scope(|scope| {
         let first = scope.spawn(|| run(0..half));
-        let mut seen = run(half..sequences);
-        seen.extend(first.join().unwrap());
-        seen
+        let mut outcomes = run(half..sequences);
+        outcomes.extend(first.join().unwrap());
+        outcomes
     });
     for name in EXPECTED {
-        assert!(sequences < 500 || seen.contains(name), "no sequence has {name}");
+        assert!(sequences < 500 || outcomes.contains(name), "no sequence has {name}");
     }
 }
 
@@ -219,7 +220,9 @@ fn claim(ledger: &mut Ledger, guest: &Ledger, now: Timestamp) {
     }
     let (from, into) = ((AccountId(2), guest.account()), (AccountId(1), ledger.account()));
     let (_, events) = merge(from, into, now).unwrap();
-    events.into_iter().for_each(|event| ledger.apply(event).unwrap());
+    for event in events {
+        ledger.apply(event).unwrap();
+    }
 }
 
 /// The command that undoes the last merge that was not undone.
@@ -296,7 +299,7 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
     let mut punctual = dice.chance(10).then(|| ledger.clone());
     let mut guest = Model::guest(&rules, start());
     let mut model = Model::new(rules, start());
-    let (mut transcript, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut transcript, mut outcomes) = (Vec::new(), BTreeSet::new());
     for number in 0..100 {
         let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
         for _ in 0..jump {
@@ -331,7 +334,7 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
         }
         let actual = execute(&mut ledger, model_command, &codes, &guest_ledger, now);
         let actual = actual.map_err(|rejection| rejection.code());
-        seen.extend(actual.err());
+        outcomes.extend(actual.err());
         let expected = apply_to_model((&mut model, &mut guest), model_command);
         assert_eq!(actual, expected, "{}", describe());
         issue_gifts(&mut ledger, now);
@@ -370,6 +373,6 @@ fn sequence(seed: u64) -> BTreeSet<&'static str> {
         let late: &[Event] = ledger.events();
         assert_eq!(punctual.events(), late, "seed {seed}: caught up late");
     }
-    seen.extend(ledger.events().iter().filter_map(name_of));
-    seen
+    outcomes.extend(ledger.events().iter().filter_map(name_of));
+    outcomes
 }

@@ -433,14 +433,14 @@ impl Model {
         }
 
         let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
-        for goal in 0..2 {
+        for (goal, points) in points.into_iter().enumerate() {
             let is_again = self.goals[goal];
             if !self.is_goal_reached(goal) || (is_again && !self.has_undone(Cause::Goal(goal))) {
                 continue;
             }
             // The points of a goal come once, its gift in place of one that was taken back.
             self.goals[goal] = true;
-            self.award(if is_again { 0 } else { points[goal] }, None);
+            self.award(if is_again { 0 } else { points }, None);
             if let Some(is_for_ever) = self.rules.goal_gifts[goal] {
                 self.give(Cause::Goal(goal), is_for_ever, false);
             }

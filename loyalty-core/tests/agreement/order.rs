@@ -190,8 +190,8 @@ impl Order {
 
         for refund in &self.refunds {
             let paid = refund.money.and_then(|paid| Some((paid, self.rate(paid.named)?)));
-            for index in 0..2 {
-                units[index][usize::from(paid.is_some())] += refund.halves[index].unwrap_or(0);
+            for (units, halves) in units.iter_mut().zip(refund.halves) {
+                units[usize::from(paid.is_some())] += halves.unwrap_or(0);
             }
             let Some((paid, rate)) = paid else { continue };
             let in_shop = |amount: i64| Ratio::whole(amount).times(rate);
