@@ -2,7 +2,7 @@
 //!
 //! 1. [`earn`]: an order earns points.
 //! 2. [`refund`]: a refund or a cancellation takes points back.
-//! 3. [`redeem`]: points buy a reward.
+//! 3. [`redeem`]: points buy a reward, or it is a gift.
 //! 4. [`cart`]: a code takes its discount off a cart.
 //! 5. [`time`]: points are pending, expire, and can be read at any instant.
 //! 6. [`program`]: a merchant's program is read, checked, published and replaced.

@@ -68,6 +68,7 @@ mod vocabulary;
 mod check;
 mod exploits;
 mod invariant;
+mod returned_points;
 mod runner;
 mod searches;
 mod transcript;

@@ -37,6 +37,7 @@ const FULL_PROGRAM: &str = r#"{
     "campaigns": [{"id": "double", "effect": {"multiplier": "2"}, "from": "2026-03-01T00:00:00Z",
                    "until": "2026-03-08T00:00:00Z"}],
     "expiry": {"per_lot": {"after": "P6M", "round_up_to": "month"}},
+    "redemption": {"order_refunded": "points"},
     "hold": "P14D",
     "tiers": [
         {"id": "silver", "name": "Silver", "threshold": "200", "multiplier": "1.5",
@@ -67,6 +68,8 @@ const TIERS: &str = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "1
 const REWARDS: &str =
     r#"{"rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
 
+const RETURNING: &str = r#"{"redemption": {"order_refunded": "points"},
+    "rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
 const GIFTS: &str = r#"{
     "tiers": [{"id": "gold", "name": "Gold", "threshold": "100", "entry": {"gift": {"reward": "cup"}}}],
     "rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]
@@ -307,6 +310,16 @@ fn leaves_gifts_alive(context: &Context<'_>, command: &Command) -> Result<Decisi
     })
 }
 
+/// Returns points of a redemption for the first refund only.
+fn returns_points_once(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    let has_returned = context
+        .redemption
+        .is_some_and(|redemption| redemption.refunded() > Points::ZERO);
+    with_changed_decision(context, command, |events| {
+        events.retain(|event| !has_returned || !matches!(event, Event::RedemptionRefunded { .. }));
+    })
+}
+
 fn denies_tier_to_big_spenders(
     context: &Context<'_>,
     command: &Command,
@@ -366,7 +379,7 @@ fn loses_a_cent(
 #[test]
 fn a_broken_engine_breaks_an_invariant_by_name() {
     let evaluate = DiscountLedger::evaluate;
-    let cases: [(&str, DecideFn, &str, Invariant); 15] = [
+    let cases: [(&str, DecideFn, &str, Invariant); 16] = [
         ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
         (
             "owes instead",
@@ -404,6 +417,12 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
         ),
         ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
         ("leaves gifts alive", leaves_gifts_alive, GIFTS, Invariant::OneGiftPerCause),
+        (
+            "returns points once",
+            returns_points_once,
+            RETURNING,
+            Invariant::ReturnedPointsIndependence,
+        ),
         (
             "no tier for large spend",
             denies_tier_to_big_spenders,

@@ -113,8 +113,13 @@ impl Progress {
             self.add(*at, Counts::ZERO.minus(*counts), Some(received));
         }
         self.lifetime = lifetime;
-        let mut own = self.by_instant.iter();
-        let first = own.find(|(_, counts)| counts.orders > 0).map(|(at, _)| *at);
-        self.first_order = [first_order, first].into_iter().flatten().min();
+
+        // The account's own first order stays its first, even if it was refunded since. Only
+        // where the merged account's order was earlier has another one to be found.
+        if self.first_order == other.first_order {
+            let mut own = self.by_instant.iter();
+            let first = own.find(|(_, counts)| counts.orders > 0).map(|(at, _)| *at);
+            self.first_order = [first_order, first].into_iter().flatten().min();
+        }
     }
 }

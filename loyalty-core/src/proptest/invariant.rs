@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limit::{Limit, Quota};
-use crate::program::{Expiry, Program, TierMetric};
+use crate::program::{Expiry, OrderRefundedPolicy, Program, TierMetric};
 
 /// A property of the engine under every program to which it applies.
 ///
@@ -37,6 +37,9 @@ pub enum Invariant {
     /// Either the points of a redemption are deducted and its code is valid, or the points are
     /// returned and the code is not.
     PointsOrCode,
+    /// Refunds of an order return the same points of a redemption that it used, for every sequence
+    /// and every slicing.
+    ReturnedPointsIndependence,
     /// A customer who pays more for the same purchase is not in a lower tier.
     TierMonotonicInSpend,
     /// Points expire exactly at their instant: they can be spent until just before it.
@@ -49,7 +52,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All invariants, in the order in which they are checked.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Conservation,
         Self::NoNegativeExceptDebt,
         Self::OrdersMatchEntitlement,
@@ -60,6 +63,7 @@ impl Invariant {
         Self::EntriesMatchCalculation,
         Self::PointsOrCode,
         Self::OneGiftPerCause,
+        Self::ReturnedPointsIndependence,
         Self::TierMonotonicInSpend,
         Self::ExactExpiryInstant,
         Self::ExactAllocation,
@@ -78,6 +82,7 @@ impl Invariant {
             Self::EntriesMatchCalculation => "entries match their calculation",
             Self::PointsOrCode => "points or code",
             Self::OneGiftPerCause => "one gift per cause",
+            Self::ReturnedPointsIndependence => "returned points independence",
             Self::TierMonotonicInSpend => "tier monotonic in spend",
             Self::ExactExpiryInstant => "exact expiry instant",
             Self::ExactAllocation => "exact allocation",
@@ -108,6 +113,14 @@ impl Invariant {
             Self::OneGiftPerCause => {
                 let has_none = parts.gifts().next().is_none();
                 has_none.then(|| "there are no gifts".to_owned())
+            }
+            Self::ReturnedPointsIndependence => {
+                if parts.rewards.is_empty() {
+                    Some("there are no rewards".to_owned())
+                } else {
+                    let is_kept = parts.redemption.order_refunded == OrderRefundedPolicy::Keep;
+                    is_kept.then(|| "refunds return no points of redemptions".to_owned())
+                }
             }
             Self::TierMonotonicInSpend => {
                 if parts.tiers.iter().all(|tier| tier.threshold.is_none()) {

@@ -14,6 +14,7 @@ use super::customer_history::{
     self, CustomerHistory, Shrinkable, customer_histories_under, orders_under, pick_from,
     without_item,
 };
+use super::returned_points::search_returned_points;
 use super::runner::{CheckFailure, ProgramCheck};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
@@ -74,6 +75,7 @@ pub(super) fn search_invariant(
         }
         Invariant::ArrivalOrderIndependence => search_arrival_order(check, program),
         Invariant::RefundSlicingIndependence => search_sliced_refunds(check, program),
+        Invariant::ReturnedPointsIndependence => search_returned_points(check, program),
         Invariant::TierMonotonicInSpend => search_tier_monotonicity(check, program),
         Invariant::ExactAllocation => search_exact_allocation(check, program),
     }
@@ -107,7 +109,7 @@ fn search_histories(
 }
 
 /// Creates a ledger of a customer with these tags, without history.
-fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
+pub(super) fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
     check.new_ledger(
         program,
         &CustomerHistory {
@@ -119,7 +121,7 @@ fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> 
     )
 }
 
-fn order_id() -> Option<OrderId> {
+pub(super) fn order_id() -> Option<OrderId> {
     OrderId::new("1001").ok()
 }
 
@@ -404,7 +406,7 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
 }
 
 /// Returns the numbered parts of an order's total between the cuts.
-fn slice_total(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
+pub(super) fn slice_total(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
     let mut from = 0;
     let mut slices = Vec::new();
     for (number, cut) in (1_usize..).zip(cuts) {

@@ -12,410 +12,40 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     unreachable_pub,
     reason = "a test may stop at what it did not expect"
 )]
 
+mod claims;
+mod commands;
+mod dice;
+mod gifts;
 mod model;
+mod order;
+mod programs;
+mod ratio;
 
-use std::fmt::Write;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
-use loyalty_core::{
-    AdjustmentReason, Amount, AttributeValue, Attributes, Birthday, Command, Event, Ledger, Line,
-    LineId, Order, OrderId, Origin, OverRefund, Points, Program, Quantity, Refund, RefundAmount,
-    RefundId, Status, Timestamp,
+use chrono::{NaiveDateTime, NaiveTime};
+use commands::{ModelCommand, apply_to_model, command, order_id, random_command};
+use dice::SplitMix64;
+use gifts::{Cause, GiftState, RedemptionState};
+use loyalty_core::proptest::{
+    check_calculations, check_conservation, check_gifts, check_order_entitlements,
 };
-use model::{Downgrade, Expiry, Extras, Model, ModelResult, OrderContent, Rules, Tier, Window};
+use loyalty_core::{
+    AccountId, AttributeValue, Attributes, AwardReason, Birthday, Code, Command, Event, Ledger,
+    Program, Redemption, RedemptionId, Rejection, Timestamp, merge,
+};
+use model::Model;
+use programs::{document, rules, start};
 
-/// A generator of pseudo-random numbers, equal in each run.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Returns a number from `from`, inclusive, to `to`, exclusive.
-    fn number(&mut self, from: i64, to: i64) -> i64 {
-        from + (self.next_u64() % (to - from) as u64) as i64
-    }
-
-    fn chance(&mut self, percent: i64) -> bool {
-        self.number(0, 100) < percent
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.number(0, all.len() as i64) as usize]
-    }
-
-    fn days(&mut self, percent: i64, most: i64) -> Option<u64> {
-        self.chance(percent).then(|| self.number(1, most) as u64)
-    }
-}
-
-fn rules(dice: &mut SplitMix64) -> Rules {
-    let days = |dice: &mut SplitMix64| dice.number(1, 120) as u64;
-    let expiry = match dice.number(0, 4) {
-        0 => Expiry::Never,
-        1 => Expiry::Inactivity {
-            days: days(dice),
-            earning_and_redeeming_only: dice.chance(50),
-        },
-        _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
-    };
-
-    let down = dice.one_of(&[
-        Downgrade::Never,
-        Downgrade::OneStep,
-        Downgrade::ToQualified,
-        Downgrade::ToQualified,
-    ]);
-    let term = if down == Downgrade::OneStep { Some(days(dice)) } else { dice.days(30, 100) };
-    let metric = dice.number(0, 3) as usize;
-    let unit = if metric == 2 { 3 } else { 150 };
-    let mut threshold = 0;
-    let tiers = (0..dice.number(0, 4)).map(|_| {
-        threshold += dice.number(1, unit);
-        let entry = dice
-            .chance(60)
-            .then(|| (dice.number(1, 40), dice.chance(30), dice.chance(50)));
-        Tier { threshold, factor: dice.number(1, 4), entry }
-    });
-    let tiers = tiers.collect();
-    let windows = [
-        Window::Lifetime,
-        Window::Year,
-        Window::Rolling(dice.number(1, 7) as u32),
-        Window::Rolling(2),
-    ];
-    let times = dice.chance(50);
-    let campaign = dice.number(0, 600);
-    Rules {
-        expiry,
-        hold: dice.days(40, 40),
-        stop_at_zero: dice.chance(30),
-        metric,
-        window: dice.one_of(&windows),
-        down,
-        term,
-        grace: dice.days(40, 40),
-        skipped: dice.chance(50),
-        tiers,
-        review: (
-            dice.number(1, 30),
-            if times { dice.number(1, 4) } else { dice.number(1, 60) },
-            times,
-            dice.number(0, 5) as usize,
-            dice.chance(50),
-        ),
-        review_hold: dice.days(30, 20),
-        birthday: (
-            NaiveDate::from_ymd_opt(1992, 2, 1).unwrap() + Days::new(dice.number(0, 60) as u64),
-            dice.one_of(&[0, 30]),
-            dice.number(1, 50),
-        ),
-        known_since: start().date() + Days::new(dice.number(0, 40) as u64),
-        anniversary: dice.number(1, 50),
-        goal_spend: (dice.number(1, 900), dice.number(1, 90)),
-        goal_orders: (dice.number(1, 30), dice.number(1, 90)),
-        campaign: (dice.number(1, 4), campaign, campaign + dice.number(1, 100)),
-        combine: dice.number(0, 3) as usize,
-        extras: dice.chance(60).then(|| Extras {
-            per_item: dice.number(1, 9),
-            first: dice.number(1, 60),
-            time: (dice.number(1, 30), [0; 7].map(|_| dice.chance(40)), dice.chance(50)),
-            small: (dice.number(1, 30), dice.number(1, 120)),
-            noted: (dice.number(1, 30), dice.number(-3, 4)),
-            level: (dice.number(1, 30), dice.number(-3, 4)),
-        }),
-    }
-}
-
-/// The rules of the program's document beside the base rule.
-fn extra_rules(extras: &Extras) -> String {
-    let names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-    let days: Vec<_> = names
-        .iter()
-        .zip(extras.time.1)
-        .filter(|(_, is_in)| *is_in)
-        .map(|(name, _)| format!("\"{name}\""))
-        .collect();
-    let hours =
-        if extras.time.2 { r#", "hours": {"from": "11:30", "until": "24:00"}"# } else { "" };
-    // No day at all would be no condition.
-    let days = if days.is_empty() {
-        String::new()
-    } else {
-        format!(
-            r#", {{"id": "time", "earn": {{"per_order": {}}}, "when": {{"weekdays": [{}]{hours}}}}}"#,
-            extras.time.0,
-            days.join(",")
-        )
-    };
-    format!(
-        r#"{{"id": "items", "earn": {{"per_item": {}}}}},
-           {{"id": "first", "earn": {{"per_order": {}}}, "when": {{"first_order": true}}}},
-           {{"id": "small", "earn": {{"per_order": {}}}, "when": {{"maximum_spend": {}}}}},
-           {{"id": "noted", "earn": {{"per_order": {}}}, "when": {{"channels": ["app"],
-             "attributes": [{{"of": "order", "name": "note", "at_least": {}}}]}}}},
-           {{"id": "level", "earn": {{"per_order": {}}}, "when": {{
-             "attributes": [{{"of": "customer", "name": "level", "at_most": {}}}]}}}}{days}"#,
-        extras.per_item,
-        extras.first,
-        extras.small.0,
-        extras.small.1,
-        extras.noted.0,
-        extras.noted.1,
-        extras.level.0,
-        extras.level.1,
-    )
-}
-
-fn start() -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN)
-}
-
-fn instant(at: NaiveDateTime) -> Timestamp {
+pub(crate) fn instant(at: NaiveDateTime) -> Timestamp {
     at.and_utc()
-}
-
-/// The JSON document of the rules.
-fn document(rules: &Rules) -> String {
-    let mut text = String::from("{");
-    let expiry = match rules.expiry {
-        Expiry::Never => r#""never""#.to_owned(),
-        Expiry::PerLot { days, to_month_end: false } => {
-            format!(r#"{{"per_lot": {{"after": "P{days}D"}}}}"#)
-        }
-        Expiry::PerLot { days, to_month_end: true } => {
-            format!(r#"{{"per_lot": {{"after": "P{days}D", "round_up_to": "month"}}}}"#)
-        }
-        Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } => {
-            let activity = if dealing_only { "earning_and_redeeming" } else { "any" };
-            format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
-        }
-    };
-
-    let period = |name: &str, days: Option<u64>| {
-        days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#))
-    };
-
-    let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
-    write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold))
-        .unwrap();
-    let tier = |(rank, tier): (usize, &Tier)| {
-        let entry = tier.entry.map_or(String::new(), |(points, each, back)| {
-            format!(
-                r#", "entry": {{"points": {points}, "each_time": {each}, "taken_back": {back}}}"#
-            )
-        });
-        let Tier { threshold, factor, .. } = tier;
-        format!(
-            r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#
-        )
-    };
-
-    let tiers: Vec<_> = rules.tiers.iter().enumerate().map(tier).collect();
-    let window = match rules.window {
-        Window::Lifetime => r#""lifetime""#.to_owned(),
-        Window::Year => r#""calendar_year""#.to_owned(),
-        Window::Rolling(months) => format!(r#"{{"rolling": "P{months}M"}}"#),
-    };
-
-    let metric = ["spend", "points_earned", "orders"][rules.metric];
-    let down = match rules.down {
-        Downgrade::Never => "never",
-        Downgrade::OneStep => "one_step",
-        Downgrade::ToQualified => "to_qualified",
-    };
-
-    let (term, grace) = (period("term", rules.term), period("grace", rules.grace));
-    let (tiers, skipped) = (tiers.join(","), rules.skipped);
-    write!(
-        text,
-        r#""tiers": [{tiers}], "tiering": {{"metric": "{metric}", "window": {window}, {term} {grace}
-           "down": "{down}", "skipped_rewards": {skipped}}},"#
-    )
-    .unwrap();
-    let (points, most, times, span, partial) = rules.review;
-    let (quota, span) = (
-        if times { "times" } else { "points" },
-        ["day", "week", "month", "year", "ever"][span],
-    );
-    let (_, notice, birthday) = rules.birthday;
-    let hold = period("hold", rules.review_hold);
-    write!(
-        text,
-        r#""actions": [
-            {{"id": "birthday", "kind": {{"birthday": {{"notice_days": {notice}}}}}, "points": {birthday}}},
-            {{"id": "anniversary", "kind": "anniversary", "points": {}}},
-            {{"id": "spend", "kind": {{"goal_spend": {}}}, "points": {}}},
-            {{"id": "orders", "kind": {{"goal_orders": {}}}, "points": {}}},
-            {{"id": "review", "kind": "review", "points": {points}, {hold}
-              "limits": [{{"{quota}": {most}, "per": "{span}", "partial": {partial}}}]}}],"#,
-        rules.anniversary, rules.goal_spend.0, rules.goal_spend.1, rules.goal_orders.0, rules.goal_orders.1
-    )
-    .unwrap();
-    if let Some(extras) = &rules.extras {
-        let base = r#"{"id": "base", "earn": {"per_unit": 1}}"#;
-        write!(text, r#""earning": [{base}, {}],"#, extra_rules(extras)).unwrap();
-    }
-    let (factor, from, until) = rules.campaign;
-    let at = |half_days: i64| instant(start() + TimeDelta::hours(12 * half_days)).to_rfc3339();
-    let combine = ["multiply", "highest", "add"][rules.combine];
-    write!(
-        text,
-        r#""combine": "{combine}", "campaigns": [{{"id": "c", "effect": {{"multiplier": {factor}}},
-            "from": "{}", "until": "{}"}}]}}"#,
-        at(from),
-        at(until)
-    )
-    .unwrap();
-    text
-}
-
-/// A command for the model and the engine.
-#[derive(Clone, Copy, Debug)]
-enum ModelCommand {
-    Add(i64),
-    Subtract(i64),
-    Set(i64),
-    Order(usize, OrderContent),
-    Cancel(usize),
-    /// The number of the refund, its money, and the part of it that is shipping.
-    Refund(usize, usize, i64, i64),
-    Review,
-    /// Another level of the customer.
-    Level(i64),
-    Nothing,
-}
-
-fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelCommand {
-    let known = model.orders.len();
-    let order =
-        if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
-    let later = model
-        .last_reported_at(order)
-        .is_some_and(|reported_at| reported_at < model.now);
-    let shipping = if dice.chance(30) { dice.number(1, 20) } else { 0 };
-    let new = OrderContent {
-        price: (dice.number(1, 200), shipping),
-        halves: dice.number(1, 9),
-        note: dice.number(-4, 5),
-        by_app: dice.chance(60),
-    };
-    let content = model.content(order).unwrap_or(new);
-    let (goods, shipping) = content.price;
-    // An edit keeps the items: what comes back of them is not told.
-    let edit = |price| OrderContent { price, halves: content.halves, ..new };
-    match dice.number(0, 100) {
-        0..30 => ModelCommand::Order(known, new),
-        // An edit: dearer, or cheaper.
-        30..34 if later => ModelCommand::Order(order, edit((goods + dice.number(1, 50), shipping))),
-        34..38 if later => {
-            let shipping = if dice.chance(50) { shipping } else { 0 };
-            ModelCommand::Order(order, edit((dice.number(1, goods + 1), shipping)))
-        }
-        38..48 if later => ModelCommand::Cancel(order),
-        48..63 if known > 0 => {
-            let amount = dice.number(1, goods + shipping + 10);
-            let part = if dice.chance(30) { dice.number(0, amount.min(25) + 1) } else { 0 };
-            ModelCommand::Refund(order, number, amount, part)
-        }
-        63..70 => ModelCommand::Add(dice.number(0, 100)),
-        70..80 => ModelCommand::Subtract(dice.number(0, 150)),
-        80..83 => ModelCommand::Set(dice.number(0, 200)),
-        83..93 => ModelCommand::Review,
-        93..96 => ModelCommand::Level(dice.number(-4, 5)),
-        _ => ModelCommand::Nothing,
-    }
-}
-
-fn apply_to_model(model: &mut Model, command: ModelCommand) -> ModelResult {
-    match command {
-        ModelCommand::Add(points) => model.add(points, false),
-        ModelCommand::Subtract(points) => model.subtract(points, false),
-        ModelCommand::Set(to) => model.set(to),
-        ModelCommand::Refund(order, _, amount, shipping) => model.refund(order, amount, shipping),
-        ModelCommand::Review => model.review(),
-        ModelCommand::Nothing => Ok(()),
-        ModelCommand::Level(level) => {
-            model.level = level;
-            Ok(())
-        }
-        ModelCommand::Order(order, content) => {
-            model.record_order(order, content);
-            Ok(())
-        }
-        ModelCommand::Cancel(order) => {
-            model.cancel(order);
-            Ok(())
-        }
-    }
-}
-
-fn order_id(order: usize) -> OrderId {
-    OrderId::new(order.to_string()).unwrap()
-}
-
-fn command(command: ModelCommand, now: Timestamp) -> Command {
-    let points = |count: i64| Points::new(count).unwrap();
-    let money = |count: i64| Amount::from(u32::try_from(count).unwrap());
-    match command {
-        ModelCommand::Add(count) => {
-            Command::AddPoints { points: points(count), reason: AdjustmentReason::default() }
-        }
-        ModelCommand::Subtract(count) => {
-            Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
-        }
-        ModelCommand::Set(to) => Command::SetBalance { to: points(to), reason: None },
-        ModelCommand::Order(order, content) => {
-            let (goods, shipping) = content.price;
-            let line = Line::new(LineId::new("1").unwrap(), money(goods))
-                .with_quantity(halves_of_units(content.halves));
-            let note = AttributeValue::number(content.note.into()).unwrap();
-            let channel = if content.by_app { "app" } else { "web" };
-            let snapshot = Order::new([line])
-                .and_then(|order| order.with_shipping(money(shipping)))
-                .unwrap()
-                .with_channel(channel.parse().unwrap())
-                .with_attributes(Attributes::new([("note".parse().unwrap(), note)]).unwrap());
-            let snapshot = Arc::new(snapshot);
-            let (order, status, at, origin) =
-                (order_id(order), Status::Paid, Some(now), Origin::Shop);
-            Command::RecordOrder { order, snapshot, status, at, origin }
-        }
-        ModelCommand::Cancel(order) => {
-            Command::CancelOrder { order: order_id(order), at: Some(now) }
-        }
-        ModelCommand::Refund(order, number, amount, shipping) => {
-            let id = RefundId::new(number.to_string()).unwrap();
-            let refunded = RefundAmount::new(money(amount));
-            let refunded = refunded.with_shipping(money(shipping)).unwrap();
-            let refund = Refund::of_money(id, refunded);
-            Command::RefundOrder {
-                order: order_id(order),
-                refund,
-                over_refund: OverRefund::Reject,
-                at: Some(now),
-            }
-        }
-        ModelCommand::Review => {
-            Command::PerformAction { action: "review".parse().unwrap(), points: None }
-        }
-        ModelCommand::Level(_) | ModelCommand::Nothing => Command::CatchUp,
-    }
-}
-
-fn halves_of_units(halves: i64) -> Quantity {
-    Quantity::new(rust_decimal::Decimal::new(halves * 5, 1)).unwrap()
 }
 
 fn level_attributes(level: i64) -> Attributes {
@@ -423,7 +53,17 @@ fn level_attributes(level: i64) -> Attributes {
     Attributes::new([("level".parse().unwrap(), level)]).unwrap()
 }
 
-/// The compared state: balance, pending points, debt, the tier with its end, and the lots.
+/// The cause of a redemption that is a gift.
+fn cause_of(redemption: &Redemption) -> Option<Cause> {
+    match redemption.issue().cause.as_ref()? {
+        AwardReason::TierEntry { tier } => Some(Cause::Tier(tier.as_str().parse().unwrap())),
+        AwardReason::Goal { action } => Some(Cause::Goal(usize::from(action.as_str() == "orders"))),
+        other => panic!("no gift is given {other}"),
+    }
+}
+
+/// The compared state: balance, pending points, debt, the tier with its end, the lots, the gifts
+/// with their states, and the states of what points were spent on.
 #[derive(Debug, PartialEq)]
 struct Snapshot {
     balance: i64,
@@ -431,6 +71,8 @@ struct Snapshot {
     debt: i64,
     tier: Option<(usize, Timestamp, Option<Timestamp>)>,
     lots: Vec<(i64, Option<Timestamp>, Option<Timestamp>)>,
+    gifts: Vec<(Cause, &'static str)>,
+    redemptions: Vec<&'static str>,
 }
 
 impl Snapshot {
@@ -442,12 +84,29 @@ impl Snapshot {
         let tier = model
             .tier
             .map(|(rank, since, until)| (rank, instant(since), until.map(instant)));
+        let gifts = model.gifts.iter().map(|gift| {
+            let state = match gift.state {
+                GiftState::Open => "issued",
+                GiftState::Used | GiftState::Kept => "used",
+                GiftState::TakenBack => "cancelled",
+            };
+            (gift.cause, state)
+        });
+        let mut gifts: Vec<_> = gifts.collect();
+        gifts.sort_unstable();
+        let redemptions = model.redemptions.iter().map(|redemption| match redemption.state {
+            RedemptionState::Issued => "issued",
+            RedemptionState::Used(_) => "used",
+            RedemptionState::Cancelled => "cancelled",
+        });
         Self {
             balance: model.balance(),
             pending: model.pending_points(),
             debt: model.debt,
             tier,
             lots,
+            gifts,
+            redemptions: redemptions.collect(),
         }
     }
 
@@ -461,7 +120,14 @@ impl Snapshot {
             .earned_tier()
             .map(|tier| (tier.id.as_str().parse().unwrap(), tier.since, tier.until));
         let (balance, pending) = (account.balance(now).get(), account.pending(now).get());
-        Self { balance, pending, debt: account.debt().get(), tier, lots }
+        let all = || ledger.redemptions().values();
+        let gifts = all().filter_map(|one| Some((cause_of(one)?, one.state().name())));
+        let mut gifts: Vec<_> = gifts.collect();
+        gifts.sort_unstable();
+        let redemptions = all().filter(|one| cause_of(one).is_none());
+        let redemptions = redemptions.map(|one| one.state().name()).collect();
+        let debt = account.debt().get();
+        Self { balance, pending, debt, tier, lots, gifts, redemptions }
     }
 }
 
@@ -476,37 +142,177 @@ fn number_of(name: &str, default: u64) -> u64 {
 fn engine_and_model_agree() {
     let (sequences, seed) = (number_of("MODEL_SEQUENCES", 2_000), number_of("MODEL_SEED", 1));
     let half = sequences / 2;
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
-        });
-        (half..sequences).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
+    let run = |numbers: std::ops::Range<u64>| -> BTreeSet<&'static str> {
+        numbers
+            .flat_map(|number| sequence(seed.wrapping_mul(1_000_003) + number))
+            .collect()
+    };
+    let outcomes = std::thread::scope(|scope| {
+        let first = scope.spawn(|| run(0..half));
+        let mut outcomes = run(half..sequences);
+        outcomes.extend(first.join().unwrap());
+        outcomes
     });
+    for name in EXPECTED {
+        assert!(sequences < 500 || outcomes.contains(name), "no sequence has {name}");
+    }
 }
 
-fn sequence(seed: u64) {
+/// What must have come of commands in some of the sequences.
+const EXPECTED: [&str; 18] = [
+    "insufficient_points",
+    "limit_reached",
+    "currency_required",
+    "currency_mismatch",
+    "refund_exceeds_line",
+    "refund_exceeds_order",
+    "gift_undone",
+    "gift kept and given again",
+    "redemption_cancelled",
+    "redemption_refunded",
+    "redemption_reopened",
+    "redemption used again",
+    "points_expired",
+    "award_taken_back",
+    "tier_lapsed",
+    "points_taken_back",
+    "claim_undone",
+    "claim_spent",
+];
+
+/// Names for what an event says.
+fn name_of(event: &Event) -> Option<&'static str> {
+    match event {
+        Event::GiftUndone { .. } => Some("gift_undone"),
+        Event::AwardGiven { award, .. } if award.gift.as_ref()?.was_kept => {
+            Some("gift kept and given again")
+        }
+        Event::RedemptionCancelled { .. } => Some("redemption_cancelled"),
+        Event::RedemptionRefunded { .. } => Some("redemption_refunded"),
+        Event::RedemptionReopened { .. } => Some("redemption_reopened"),
+        Event::RedemptionUsed { payment: Some(_), .. } => Some("redemption used again"),
+        Event::PointsExpired { .. } => Some("points_expired"),
+        Event::AwardTakenBack { .. } => Some("award_taken_back"),
+        Event::ClaimUndone(_) => Some("claim_undone"),
+        Event::TierLapsed { .. } => Some("tier_lapsed"),
+        Event::PointsTakenBack { .. } => Some("points_taken_back"),
+        _ => None,
+    }
+}
+
+/// Issues the gifts that wait for their redemption.
+fn issue_gifts(ledger: &mut Ledger, now: Timestamp) {
+    while ledger.issue_gift([5; 16], now).unwrap().is_some() {}
+}
+
+/// The redemption of the first gift for a cause that can be used.
+fn open_gift(ledger: &Ledger, cause: Cause) -> RedemptionId {
+    let is_meant =
+        |one: &&Redemption| cause_of(one) == Some(cause) && one.state().name() == "issued";
+    ledger.redemptions().values().find(is_meant).unwrap().issue().id
+}
+
+/// Merges the guest into the customer. Another guest comes.
+fn claim(ledger: &mut Ledger, guest: &Ledger, now: Timestamp) {
+    let mut guest = guest.clone();
+    for ledger in [&mut guest, &mut *ledger] {
+        ledger.execute(&Command::CatchUp, now).unwrap();
+    }
+    let (from, into) = ((AccountId(2), guest.account()), (AccountId(1), ledger.account()));
+    let (_, events) = merge(from, into, now).unwrap();
+    for event in events {
+        ledger.apply(event).unwrap();
+    }
+}
+
+/// The command that undoes the last merge that was not undone.
+fn undo_claim(ledger: &Ledger) -> Command {
+    let mut claims = Vec::new();
+    for event in ledger.events() {
+        if let Event::AccountAbsorbed(claim) = event {
+            claims.push(Arc::clone(claim));
+        } else if let Event::ClaimUndone(_) = event {
+            claims.pop();
+        }
+    }
+    Command::UndoClaim { claim: claims.pop().unwrap() }
+}
+
+/// Executes a command by the engine. An order uses and gives back the redemption of its code.
+fn execute(
+    ledger: &mut Ledger,
+    model_command: ModelCommand,
+    codes: &[Code],
+    guest: &Ledger,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    if let ModelCommand::Level(level) = model_command {
+        ledger.set_attributes(level_attributes(level));
+    }
+    let executed = match (model_command, command(model_command, codes, now)) {
+        (ModelCommand::Order(order, _), Command::RecordOrder { snapshot, status, .. }) => {
+            ledger.record_order_at(&order_id(order), (*snapshot).clone(), status, now, now)
+        }
+        (ModelCommand::Cancel(order), _) => ledger.cancel_order_at(&order_id(order), now, now),
+        (ModelCommand::Refund(..), Command::RefundOrder { order, refund, .. }) => {
+            ledger.refund(&order, refund, now)
+        }
+        (ModelCommand::Redeem, _) => {
+            let entropy = [u8::try_from(codes.len()).unwrap() + 16; 16];
+            return ledger.redeem(&"five".parse().unwrap(), entropy, now).map(|_| ());
+        }
+        (ModelCommand::UseGift(cause), _) => {
+            ledger.use_redemption(open_gift(ledger, cause), None, now)
+        }
+        (ModelCommand::AddToGuest(_), _) => return Ok(()),
+        (ModelCommand::Claim, _) => {
+            claim(ledger, guest, now);
+            return Ok(());
+        }
+        (ModelCommand::UndoClaim, _) => ledger.execute(&undo_claim(ledger), now),
+        (_, command) => ledger.execute(&command, now),
+    };
+    executed.map(|_| ())
+}
+
+/// The codes of what points were spent on, oldest first.
+fn codes_of(ledger: &Ledger) -> Vec<Code> {
+    let codes = ledger.redemptions().values();
+    codes
+        .filter_map(|redemption| redemption.issue().code.clone())
+        .collect()
+}
+
+/// Runs one sequence. Returns what came of it.
+fn sequence(seed: u64) -> BTreeSet<&'static str> {
     let mut dice = SplitMix64(seed);
     let rules = rules(&mut dice);
     let text = document(&rules);
     let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
     let mut ledger = Ledger::new(program);
+    let mut guest_ledger = ledger.clone();
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
     ledger.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
     ledger.set_attributes(level_attributes(0));
 
     // Another ledger catches up at each half day.
     let mut punctual = dice.chance(10).then(|| ledger.clone());
+    let mut guest = Model::guest(&rules, start());
     let mut model = Model::new(rules, start());
-    let mut transcript = Vec::new();
+    let (mut transcript, mut outcomes) = (Vec::new(), BTreeSet::new());
     for number in 0..100 {
         let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
         for _ in 0..jump {
             model.advance_half_day();
+            guest.advance_half_day();
             if let Some(ledger) = &mut punctual {
                 ledger.execute(&Command::CatchUp, instant(model.now)).unwrap();
             }
         }
         let now = instant(model.now);
+        for ledger in [&mut ledger].into_iter().chain(punctual.as_mut()) {
+            issue_gifts(ledger, now);
+        }
         let model_command = random_command(&mut dice, &model, number);
         transcript.push((model.now, model_command));
         let describe = || format!("seed {seed}, {text}\n{transcript:?}");
@@ -516,27 +322,22 @@ fn sequence(seed: u64) {
             "before: {}",
             describe()
         );
-        if let ModelCommand::Level(level) = model_command {
-            for ledger in [&mut ledger].into_iter().chain(punctual.as_mut()) {
-                ledger.set_attributes(level_attributes(level));
-            }
+        let codes = codes_of(&ledger);
+        if dice.chance(10) {
+            let command = command(model_command, &codes, now);
+            assert_eq!(
+                ledger.dry_run(&command, now),
+                ledger.clone().execute(&command, now),
+                "a dry run equals the real run: {}",
+                describe()
+            );
         }
-        let command = command(model_command, now);
-        let foreseen = dice.chance(10).then(|| ledger.dry_run(&command, now));
-        let actual = ledger.execute(&command, now);
-        assert_eq!(
-            foreseen.as_ref().unwrap_or(&actual),
-            &actual,
-            "a dry run equals the real run: {}",
-            describe()
-        );
-        let expected = apply_to_model(&mut model, model_command);
-        assert_eq!(
-            actual.map(|_| ()).map_err(|rejection| rejection.code()),
-            expected,
-            "{}",
-            describe()
-        );
+        let actual = execute(&mut ledger, model_command, &codes, &guest_ledger, now);
+        let actual = actual.map_err(|rejection| rejection.code());
+        outcomes.extend(actual.err());
+        let expected = apply_to_model((&mut model, &mut guest), model_command);
+        assert_eq!(actual, expected, "{}", describe());
+        issue_gifts(&mut ledger, now);
         assert_eq!(
             Snapshot::from_ledger(&ledger, now),
             Snapshot::from_model(&model),
@@ -544,7 +345,15 @@ fn sequence(seed: u64) {
             describe()
         );
         if let Some(ledger) = &mut punctual {
-            let _refused = ledger.execute(&command, now);
+            let _refused = execute(ledger, model_command, &codes, &guest_ledger, now);
+            issue_gifts(ledger, now);
+        }
+        match model_command {
+            ModelCommand::AddToGuest(points) => {
+                guest_ledger.add(points.try_into().unwrap(), "", now).unwrap();
+            }
+            ModelCommand::Claim => guest_ledger = guest_ledger.without_events(),
+            _ => {}
         }
         if dice.chance(2) {
             let state = serde_json::to_string(ledger.account()).unwrap();
@@ -557,10 +366,13 @@ fn sequence(seed: u64) {
     let checked = check_conservation(&ledger).and_then(|()| check_order_entitlements(&ledger));
     checked
         .and_then(|()| check_calculations(&ledger))
+        .and_then(|()| check_gifts(&ledger))
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     assert_eq!(ledger.account().totals().granted.get(), model.granted_points, "seed {seed}");
     if let Some(punctual) = punctual {
         let late: &[Event] = ledger.events();
         assert_eq!(punctual.events(), late, "seed {seed}: caught up late");
     }
+    outcomes.extend(ledger.events().iter().filter_map(name_of));
+    outcomes
 }

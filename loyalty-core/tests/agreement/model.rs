@@ -4,6 +4,10 @@
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
 
+use crate::claims::Claim;
+use crate::gifts::{Cause, Gift, Redemption, RewardTerms};
+use crate::order::{Basis, Order, OrderContent, RefundContent};
+
 /// The end of points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expiry {
@@ -30,7 +34,10 @@ pub(crate) enum Downgrade {
 pub(crate) struct Tier {
     pub(crate) threshold: i64,
     pub(crate) factor: i64,
+    /// The points of the entry, whether they come each time, and whether they are taken back.
     pub(crate) entry: Option<(i64, bool, bool)>,
+    /// The entry has a gift, and whether it is for ever.
+    pub(crate) gift: Option<bool>,
 }
 
 /// Points beside one for each unit of money, each with its conditions.
@@ -48,16 +55,6 @@ pub(crate) struct Extras {
     pub(crate) noted: (i64, i64),
     /// Points of customers whose level is at most this.
     pub(crate) level: (i64, i64),
-}
-
-/// What the shop reports of an order: the price of goods and of shipping, half items, a note,
-/// and its channel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OrderContent {
-    pub(crate) price: (i64, i64),
-    pub(crate) halves: i64,
-    pub(crate) note: i64,
-    pub(crate) by_app: bool,
 }
 
 /// A program, in numbers.
@@ -88,6 +85,10 @@ pub(crate) struct Rules {
     /// 0 multiply, 1 highest, 2 add.
     pub(crate) combine: usize,
     pub(crate) extras: Option<Extras>,
+    pub(crate) basis: Basis,
+    pub(crate) reward: RewardTerms,
+    /// The gifts of both goals, and whether they are for ever.
+    pub(crate) goal_gifts: [Option<bool>; 2],
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,85 +101,22 @@ pub(crate) struct Lot {
     pub(crate) until: Option<NaiveDateTime>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Order {
-    content: OrderContent,
-    extras: Option<Extras>,
-    /// Points whose conditions were judged when the order was new.
-    pinned_points: i64,
-    /// The highest total that it was reported with.
-    highest: i64,
-    /// Money given back for goods, and what was said to be for shipping.
-    refunded: (i64, i64),
-    cancelled: bool,
-    factor: i64,
-    gate: NaiveDateTime,
-    /// The end of the rolling window that counts the order.
-    counts_until: NaiveDateTime,
-    last_reported_at: NaiveDateTime,
-    awarded: i64,
-    taken: i64,
-    expired: i64,
-    forgiven: i64,
-    non_expiring: bool,
-}
-
-impl Order {
-    fn total(&self) -> i64 {
-        self.content.price.0 + self.content.price.1
-    }
-
-    fn is_entitled(&self) -> bool {
-        self.remaining_amount() > 0
-    }
-
-    /// What is left of the goods. Edits bear refunds first; more shipping than there is was
-    /// goods.
-    fn remaining_amount(&self) -> i64 {
-        let (goods, shipping) = self.content.price;
-        let for_goods = self.refunded.0 + (self.refunded.1 - shipping).max(0);
-        let edited_away = self.highest - self.total();
-        let left = goods - (for_goods - edited_away).max(0);
-        if self.cancelled { 0 } else { left.max(0) }
-    }
-
-    fn points(&self) -> i64 {
-        let (left, goods) = (self.remaining_amount(), self.content.price.0);
-        let Some(extras) = self.extras.filter(|_| left > 0) else {
-            return left * self.factor;
-        };
-
-        let mut whole = left + self.pinned_points;
-        if left <= extras.small.1 {
-            whole += extras.small.0;
-        }
-        if self.content.by_app && self.content.note >= extras.noted.1 {
-            whole += extras.noted.0;
-        }
-        // Money that came back takes its share of the items' points. All is rounded once.
-        let items = extras.per_item * (self.content.halves / 2);
-        (whole * goods + items * left) * self.factor / goods
-    }
-
-    fn counts(&self) -> [i64; 3] {
-        [self.remaining_amount(), self.points(), i64::from(self.is_entitled())]
-    }
-}
-
 pub(crate) type ModelResult = Result<(), &'static str>;
 
 pub(crate) struct Model {
-    rules: Rules,
+    pub(crate) rules: Rules,
     pub(crate) now: NaiveDateTime,
     pub(crate) lots: Vec<Lot>,
     pub(crate) pending: Vec<Lot>,
     pub(crate) debt: i64,
-    lots_opened: u32,
+    pub(crate) lots_opened: u32,
     pub(crate) orders: Vec<Order>,
     /// Qualifying points without an order.
     non_order_points: Vec<(NaiveDateTime, NaiveDateTime, i64)>,
-    last_change_at: Option<NaiveDateTime>,
-    last_activity_at: Option<NaiveDateTime>,
+    pub(crate) last_change_at: Option<NaiveDateTime>,
+    pub(crate) last_activity_at: Option<NaiveDateTime>,
+    /// The last instant at which inactivity ended points.
+    pub(crate) ended_idle_at: Option<NaiveDateTime>,
     /// Rank, beginning and end.
     pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
     /// Unexpired entry reward of each tier: points, lot and instant, until it is clawed back.
@@ -190,6 +128,9 @@ pub(crate) struct Model {
     birthdays: Vec<i32>,
     anniversaries: Vec<u32>,
     goals: [bool; 2],
+    pub(crate) gifts: Vec<Gift>,
+    pub(crate) redemptions: Vec<Redemption>,
+    pub(crate) claims: Vec<Claim>,
     pub(crate) granted_points: i64,
     /// The customer's level.
     pub(crate) level: i64,
@@ -209,6 +150,7 @@ impl Model {
             non_order_points: Vec::new(),
             last_change_at: None,
             last_activity_at: None,
+            ended_idle_at: None,
             tier: None,
             entry_rewards,
             inactivity_expirations: Vec::new(),
@@ -216,6 +158,9 @@ impl Model {
             birthdays: Vec::new(),
             anniversaries: Vec::new(),
             goals: [false; 2],
+            gifts: Vec::new(),
+            redemptions: Vec::new(),
+            claims: Vec::new(),
             granted_points: 0,
             level: 0,
         }
@@ -240,7 +185,7 @@ impl Model {
     }
 
     /// Applies what is due at this instant, until nothing is.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         while self.expire()
             || self.release()
             || self.expire_by_inactivity()
@@ -314,6 +259,7 @@ impl Model {
             return false;
         }
 
+        self.ended_idle_at = Some(self.now);
         for lot in std::mem::take(&mut self.lots) {
             self.note_expired(&lot);
         }
@@ -328,7 +274,7 @@ impl Model {
         let mut sum = 0;
         for order in &self.orders {
             if counts(order.gate, order.counts_until) {
-                sum += order.counts()[self.rules.metric];
+                sum += order.counted[self.rules.metric];
             }
         }
 
@@ -362,7 +308,11 @@ impl Model {
                 .sum(|at, _| at.year() == year)
                 .max(self.sum(|at, _| at.year() == year - 1)),
         };
-        self.rules.tiers.iter().rposition(|tier| tier.threshold <= value)
+        let unit = if self.rules.metric == 0 { 10_000 } else { 1 };
+        self.rules
+            .tiers
+            .iter()
+            .rposition(|tier| tier.threshold * unit <= value)
     }
 
     fn review_tier(&mut self) -> bool {
@@ -406,13 +356,15 @@ impl Model {
         self.tier = Some((to, self.now, None));
 
         for rank in 0..=to {
-            let Some((points, each_time, _)) = self.rules.tiers[rank].entry else {
-                continue;
-            };
+            let Tier { entry, gift, .. } = self.rules.tiers[rank];
+            let Some((points, each_time, _)) = entry else { continue };
             let passed = Some(rank) > from && self.rules.skipped;
             if (rank == to || passed) && (each_time || self.entry_rewards[rank].is_none()) {
                 let lot = self.grant(points, None);
                 self.entry_rewards[rank] = Some((points, lot, self.now));
+                if let Some(is_for_ever) = gift {
+                    self.give(Cause::Tier(rank), is_for_ever, each_time);
+                }
             }
         }
     }
@@ -430,6 +382,9 @@ impl Model {
             let taken_back = self.rules.tiers[lost]
                 .entry
                 .is_some_and(|(_, _, taken_back)| taken_back);
+            if Some(lost) > after {
+                self.undo_gift(Cause::Tier(lost));
+            }
             if Some(lost) > after
                 && taken_back
                 && let Some((points, lot, since)) = self.entry_rewards[lost].take()
@@ -477,20 +432,28 @@ impl Model {
             }
         }
 
-        let total =
-            |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
-        let reached = [total(0) >= self.rules.goal_spend.0, total(2) >= self.rules.goal_orders.0];
         let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
-
-        for goal in 0..2 {
-            if reached[goal] && !self.goals[goal] {
-                self.goals[goal] = true;
-                self.award(points[goal], None);
-                return true;
+        for (goal, points) in points.into_iter().enumerate() {
+            let is_again = self.goals[goal];
+            if !self.is_goal_reached(goal) || (is_again && !self.has_undone(Cause::Goal(goal))) {
+                continue;
             }
+            // The points of a goal come once, its gift in place of one that was taken back.
+            self.goals[goal] = true;
+            self.award(if is_again { 0 } else { points }, None);
+            if let Some(is_for_ever) = self.rules.goal_gifts[goal] {
+                self.give(Cause::Goal(goal), is_for_ever, false);
+            }
+            return true;
         }
 
         false
+    }
+
+    fn is_goal_reached(&self, goal: usize) -> bool {
+        let (metric, least) =
+            [(0, self.rules.goal_spend.0 * 10_000), (2, self.rules.goal_orders.0)][goal];
+        self.orders.iter().map(|order| order.counted[metric]).sum::<i64>() >= least
     }
 
     fn award(&mut self, points: i64, hold: Option<u64>) {
@@ -503,22 +466,35 @@ impl Model {
         let was_empty = self.lots.is_empty();
         let lot =
             self.add_points(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
-        self.record_activity(true, was_empty);
+        if points > 0 {
+            self.record_activity(true, was_empty);
+        }
         lot
     }
 
     // Changes of lots.
 
-    fn sort(&mut self) {
+    pub(crate) fn sort(&mut self) {
         self.lots
             .sort_by_key(|lot| (lot.expires.is_none(), lot.expires, lot.earned, lot.id));
         self.pending.sort_by_key(|lot| (lot.until, lot.earned, lot.id));
     }
 
-    fn record_activity(&mut self, is_activity: bool, was_empty: bool) {
+    pub(crate) fn record_activity(&mut self, is_activity: bool, was_empty: bool) {
         self.last_change_at = Some(self.now);
         if is_activity || (was_empty && !self.lots.is_empty()) {
             self.last_activity_at = Some(self.now);
+        }
+    }
+
+    /// The end of points that were earned then.
+    pub(crate) fn expires(&self, earned: NaiveDateTime) -> Option<NaiveDateTime> {
+        match self.rules.expiry {
+            Expiry::Never | Expiry::Inactivity { .. } => None,
+            Expiry::PerLot { days, to_month_end } => {
+                let end = earned + Days::new(days);
+                Some(if to_month_end { month_end(end) } else { end })
+            }
         }
     }
 
@@ -529,14 +505,7 @@ impl Model {
         earned: NaiveDateTime,
         until: Option<NaiveDateTime>,
     ) -> Option<u32> {
-        let expires = match self.rules.expiry {
-            Expiry::Never | Expiry::Inactivity { .. } => None,
-            Expiry::PerLot { days, to_month_end } => {
-                let end = earned + Days::new(days);
-                Some(if to_month_end { month_end(end) } else { end })
-            }
-        };
-
+        let expires = self.expires(earned);
         if let Some(until) = until.filter(|until| *until > self.now) {
             self.lots_opened += 1;
             let lot = Lot {
@@ -692,7 +661,7 @@ impl Model {
     fn pinned_points(&self) -> i64 {
         let Some(extras) = self.rules.extras else { return 0 };
         let mut points = 0;
-        if !self.orders.iter().any(Order::is_entitled) {
+        if self.orders.iter().all(|order| order.counted[2] == 0) {
             points += extras.first;
         }
 
@@ -726,9 +695,11 @@ impl Model {
                 content,
                 extras: self.rules.extras,
                 pinned_points: self.pinned_points(),
-                highest: content.price.0 + content.price.1,
-                refunded: (0, 0),
+                basis: self.rules.basis,
+                highest: (content.total(), [content.line(0), content.line(1)]),
+                refunds: Vec::new(),
                 cancelled: false,
+                counted: [0; 3],
                 factor,
                 gate,
                 counts_until,
@@ -742,10 +713,10 @@ impl Model {
             self.orders.push(zero);
             self.reconcile(order, before, [0; 3]);
         } else {
-            let old = self.orders[order].counts();
+            let old = self.orders[order].counted;
             let known = &mut self.orders[order];
-            (known.content, known.cancelled, known.last_reported_at) = (content, false, self.now);
-            known.highest = known.highest.max(known.total());
+            (known.cancelled, known.last_reported_at) = (false, self.now);
+            known.edit(content);
             self.reconcile(order, before, old);
         }
     }
@@ -757,26 +728,26 @@ impl Model {
     }
 
     pub(crate) fn cancel(&mut self, order: usize) {
-        let (before, old) = (self.qualified(), self.orders[order].counts());
+        let (before, old) = (self.qualified(), self.orders[order].counted);
         (self.orders[order].cancelled, self.orders[order].last_reported_at) = (true, self.now);
         self.reconcile(order, before, old);
     }
 
-    pub(crate) fn refund(&mut self, order: usize, amount: i64, shipping: i64) -> ModelResult {
-        let (before, old) = (self.qualified(), self.orders[order].counts());
+    pub(crate) fn refund(&mut self, order: usize, refund: RefundContent) -> ModelResult {
+        let (before, old) = (self.qualified(), self.orders[order].counted);
         let known = &mut self.orders[order];
-        if known.refunded.0 + known.refunded.1 + amount > known.highest {
-            return Err("refund_exceeds_order");
+        if let Some(refusal) = known.refusal(&refund) {
+            return Err(refusal);
         }
-        known.refunded.0 += amount - shipping;
-        known.refunded.1 += shipping;
+        known.refunds.push(refund);
         self.reconcile(order, before, old);
         Ok(())
     }
 
     fn reconcile(&mut self, index: usize, before: Option<usize>, old: [i64; 3]) {
+        self.orders[index].counted = self.orders[index].counts();
         let order = self.orders[index].clone();
-        let (entitled, net_awarded) = (order.points(), order.awarded - order.taken);
+        let (entitled, net_awarded) = (order.counted[1], order.awarded - order.taken);
 
         if entitled > net_awarded {
             let earned = if order.awarded == 0 { order.gate } else { self.now };
@@ -806,12 +777,18 @@ impl Model {
             );
         }
 
-        let new = self.orders[index].counts();
+        let new = self.orders[index].counted;
         if (0..3).any(|metric| new[metric] < old[metric]) {
             self.review_tier_after_refund(before);
+            for goal in 0..2 {
+                if !self.is_goal_reached(goal) {
+                    self.undo_gift(Cause::Goal(goal));
+                }
+            }
         }
 
         self.settle();
+        self.follow_order(index);
     }
 
     pub(crate) fn review(&mut self) -> ModelResult {
