@@ -193,13 +193,15 @@ impl Account {
                 self.touch(*at);
             }
             Event::CustomerAdded
+            | Event::CustomerUpdated { .. }
             | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderNamedGuest { .. }
             | Event::OrderPinned { .. }
             | Event::OrderRecorded { .. }
-            | Event::OrderRefunded { .. } => {}
+            | Event::OrderRefunded { .. }
+            | Event::ProgramPublished { .. } => {}
         }
     }
 
@@ -302,10 +304,12 @@ impl OrderState {
             | Event::AwardTakenBack { .. }
             | Event::ClaimUndone(_)
             | Event::CustomerAdded
+            | Event::CustomerUpdated { .. }
             | Event::Discount(_)
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }
+            | Event::ProgramPublished { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
             | Event::RedemptionRefunded { .. }

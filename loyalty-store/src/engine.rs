@@ -30,6 +30,7 @@ mod replay;
 mod rescheduler;
 mod response_slot;
 mod states;
+mod tail;
 mod work_estimate;
 mod write_behind;
 mod write_queue;

@@ -29,9 +29,11 @@ impl Event {
             | Self::AwardTakenBack { .. }
             | Self::ClaimUndone(_)
             | Self::CustomerAdded
+            | Self::CustomerUpdated { .. }
             | Self::Discount(_)
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
+            | Self::ProgramPublished { .. }
             | Self::RedemptionCancelled { .. }
             | Self::RedemptionExpired { .. }
             | Self::RedemptionRefunded { .. }
@@ -142,6 +144,7 @@ impl Event {
             ),
             Self::RewardRedeemed { issue } => PointsDelta::available(issue.points.negated()),
             Self::CustomerAdded
+            | Self::CustomerUpdated { .. }
             | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
@@ -150,6 +153,7 @@ impl Event {
             | Self::OrderPinned { .. }
             | Self::OrderRecorded { .. }
             | Self::OrderRefunded { .. }
+            | Self::ProgramPublished { .. }
             | Self::RedemptionReopened { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
@@ -174,6 +178,8 @@ impl Event {
             | Self::PointsTakenBack { at, .. }
             | Self::TierSet { at, .. } => *at,
             Self::AccountReopened { at, .. }
+            | Self::CustomerUpdated { at }
+            | Self::ProgramPublished { at, .. }
             | Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
             | Self::RedemptionCancelled { at, .. }

@@ -14,10 +14,12 @@ use loyalty_http::Config;
 use loyalty_store::{
     ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch,
     CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalPage,
-    JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
+    JournalId, JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
     PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
     SearchQuery, Seq, Shop, Store, VerificationReport,
 };
+
+use tokio::sync::watch;
 
 use crate::support::{TestResponse, TestServer};
 
@@ -284,6 +286,18 @@ impl Store for FaultyStore {
 
     fn journal(&self, _: ShopId, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
         Err(self.failure())
+    }
+
+    fn journal_of_all(&self, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn journal_id(&self) -> Result<JournalId, Failure> {
+        Err(self.failure())
+    }
+
+    fn committed_position(&self) -> watch::Receiver<Seq> {
+        self.inner.committed_position()
     }
 
     fn customer_at(

@@ -22,6 +22,7 @@ use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Response
 use super::map::Map;
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
+use super::tail::JournalTail;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionKey};
@@ -53,6 +54,7 @@ pub(crate) struct CommittedState<B: Backend> {
     write_failure: Mutex<Option<Failure>>,
     /// A read of several records of one commit holds it.
     publication: RwLock<()>,
+    pub(crate) tail: JournalTail,
     pub(super) states: StateCaches,
     /// Due dates of accounts that are newer than their table.
     pub(super) due_index: DueIndex,
@@ -78,6 +80,7 @@ impl<B: Backend> CommittedState<B> {
             failure: RwLock::default(),
             write_failure: Mutex::default(),
             publication: RwLock::default(),
+            tail: JournalTail::default(),
             states: StateCaches::new(cached_records),
             due_index: DueIndex::default(),
             codes_by_key: Cache::new(cached_records),

@@ -332,6 +332,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (shop, customer_id)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- Outgoing events are counted for each account, and the journal is read by shop.
+    ALTER TABLE journal ADD COLUMN sequence INTEGER;
+    ALTER TABLE account ADD COLUMN outgoing INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX journal_of_shop ON journal (shop);
+    CREATE TABLE journal_id (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        id BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO journal_id VALUES (1, randomblob(16));
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =

@@ -9,10 +9,10 @@ use super::query::{
     corrupt, for_each_row, from_json, from_micros, query_one, sql_limit, to_micros,
 };
 use crate::error::Failure;
-use crate::record::{JournalRow, Seq};
+use crate::record::{JournalId, JournalRow, Seq};
 
 const SELECT_JOURNAL: &str =
-    "SELECT seq, shop, account, previous_seq, at, balance, events FROM journal";
+    "SELECT seq, shop, account, previous_seq, at, balance, events, sequence FROM journal";
 
 fn decode_journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     let events: Vec<Event> =
@@ -25,6 +25,7 @@ fn decode_journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
         previous: row.get(3)?,
         at: from_micros(row.get(4)?)?,
         balance: Points::new(balance).ok_or_else(|| corrupt("a balance", &balance))?,
+        sequence: row.get(7)?,
         events: events.into(),
     })
 }
@@ -34,13 +35,15 @@ pub(crate) fn append_journal(
     db: &Connection,
     rows: &[(Arc<JournalRow>, String)],
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO journal (seq, shop, account, previous_seq, at, balance, events)
-        VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO journal (seq, shop, account, previous_seq, at, balance, events, sequence)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let mut append = db.prepare_cached(sql)?;
     for (row, events) in rows {
         let account = row.account.map(|account| account.0);
         let (at, balance) = (to_micros(row.at), row.balance.get());
-        append.execute(params![row.seq, row.shop.0, account, row.previous, at, balance, events])?;
+        let (seq, shop, previous) = (row.seq, row.shop.0, row.previous);
+        let sequence = row.sequence;
+        append.execute(params![seq, shop, account, previous, at, balance, events, sequence])?;
     }
     Ok(())
 }
@@ -68,6 +71,26 @@ pub(crate) fn for_each_position(
         visit(row.get(0)?, row.get::<_, Option<i64>>(1)?.map(AccountId));
         Ok(())
     })
+}
+
+pub(crate) fn read_journal_id(db: &Connection) -> Result<JournalId, Failure> {
+    let id = db.query_row("SELECT id FROM journal_id", [], |row| row.get(0))?;
+    Ok(JournalId::new(id))
+}
+
+/// Returns rows of all shops after a position, oldest first.
+pub(crate) fn read_journal(
+    db: &Connection,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Arc<JournalRow>>, Failure> {
+    let sql = format!("{SELECT_JOURNAL} WHERE seq > ? ORDER BY seq LIMIT ?");
+    let mut found = Vec::new();
+    for_each_row(db, &sql, params![after, sql_limit(limit)], |row| {
+        found.push(Arc::new(decode_journal_row(row)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Returns rows of one shop after a position, oldest first.
