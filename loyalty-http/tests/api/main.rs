@@ -19,6 +19,7 @@ mod conformance;
 mod customers;
 mod discounts;
 mod document;
+mod events;
 mod export;
 mod failures;
 mod field_limits;
