@@ -52,8 +52,7 @@ fn backups_under_load_are_prefixes() {
     let database = TempDatabase::new();
     let store = database.open_with(&tiny_settings());
     let shop = TestShop::new(&store);
-    let (started, mut copies, mut last_rows) = (Instant::now(), 0, 0);
-
+    let (started, mut copies) = (Instant::now(), Vec::new());
     while_busy(&shop, 9, |acknowledged: &[AtomicI64]| {
         while started.elapsed() < Duration::from_secs(seconds) {
             let next = Instant::now() + interval;
@@ -63,28 +62,33 @@ fn backups_under_load_are_prefixes() {
                 .collect();
 
             let copy = TempDatabase::new();
-            if copies % 2 == 0 {
+            if copies.len() % 2 == 0 {
                 let backup = SqliteAdmin::back_up(&database.file(), &copy.file(), false).unwrap();
                 assert!(backup.report.differences.is_empty());
             } else {
                 copy_as_sqlite_does(&database.file(), &copy.file());
             }
-            let rows = count_prefix(&copy.file(), &database);
-            assert!(rows > last_rows || copies == 0, "{rows} rows after {last_rows}");
-            (copies, last_rows) = (copies + 1, rows);
-
-            let reopened = copy.open();
-            assert_eq!(reopened.verify().unwrap().differences, Vec::<String>::new());
-            for (number, count) in (0..).zip(before).filter(|(_, count)| *count > 0) {
-                let found = TestShop { store: &reopened, ..shop }.balance(&customer_ref(number));
-                assert!(found >= count, "c{number} has {found} of {count} in copy {copies}");
-            }
-            drop(reopened);
+            copies.push((copy, before));
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     });
-    assert!(copies >= 3, "{copies} backups in {seconds} seconds");
-    println!("{copies} backups in {seconds} seconds, the last of {last_rows} rows");
+    assert!(copies.len() >= 3, "{} backups in {seconds} seconds", copies.len());
+
+    // Each later one has more, since the load goes on.
+    let mut last_rows = None;
+    for (number, (copy, before)) in copies.iter().enumerate() {
+        let rows = count_prefix(&copy.file(), &database);
+        assert!(last_rows < Some(rows), "copy {number} has {rows} rows after {last_rows:?}");
+        last_rows = Some(rows);
+
+        let reopened = copy.open();
+        assert_eq!(reopened.verify().unwrap().differences, Vec::<String>::new());
+        for (customer, count) in (0..).zip(before).filter(|(_, count)| **count > 0) {
+            let found = TestShop { store: &reopened, ..shop }.balance(&customer_ref(customer));
+            assert!(found >= *count, "c{customer} has {found} of {count} in copy {number}");
+        }
+    }
+    println!("{} backups in {seconds} seconds, the last of {last_rows:?} rows", copies.len());
 }
 
 /// A tool of replication holds a read lock, so that no part of the log goes before it was copied.

@@ -18,7 +18,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Server {
     process: Child,
@@ -124,13 +124,24 @@ fn verify(directory: &Path) {
     assert!(loyalty(directory, &["verify"]).contains("Every stored state matches the journal."));
 }
 
-/// Runs a command that must fail with one line that contains a text.
+/// Runs a command that must fail with one line that contains a text. One that goes on, as a server
+/// does, is killed.
 fn loyalty_fails(directory: &Path, arguments: &[&str], says: &str) {
-    let run = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+    let mut run = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
         .current_dir(directory)
         .args(arguments)
-        .output()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let since = Instant::now();
+    while run.try_wait().unwrap().is_none() && since.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // An error means that it has ended.
+    let _ = run.kill();
+
+    let run = run.wait_with_output().unwrap();
     let errors = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.code() == Some(2) && errors.contains(says), "{arguments:?}: {errors}");
 }
