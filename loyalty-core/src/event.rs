@@ -15,9 +15,7 @@ use crate::calendar::Timestamp;
 use crate::counts::CountsDelta;
 use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
-use crate::id::{
-    AccountId, ActionId, LotId, OrderId, ProgramVersion, RedemptionId, TierId,
-};
+use crate::id::{AccountId, ActionId, LotId, OrderId, ProgramVersion, RedemptionId, TierId};
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};

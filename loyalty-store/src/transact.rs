@@ -871,7 +871,8 @@ impl<V: TransactionView> Transaction<'_, V> {
 /// Returns true if nothing of a customer's record changes. E-mails are equal in any spelling,
 /// but a new spelling is a change.
 fn is_same_customer(before: &CustomerRecord, after: &CustomerRecord) -> bool {
-    let spelling = |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
+    let spelling =
+        |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
     before == after && spelling(before) == spelling(after)
 }
 

@@ -326,7 +326,10 @@ impl Cursor for EventCursor {
 
     fn decode(text: &str) -> Option<Self> {
         let (seq, index) = text.strip_prefix('o')?.split_once('-')?;
-        Some(Self { seq: value::parse_number(seq)?, index: value::parse_number(index)? })
+        Some(Self {
+            seq: value::parse_number(seq)?,
+            index: value::parse_number(index)?,
+        })
     }
 }
 

@@ -7,7 +7,10 @@ use crate::support::TestServer;
 /// The events from a cursor on.
 fn follow(server: &TestServer, cursor: Option<&str>) -> (Vec<Value>, Option<String>) {
     let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-    let page = server.get(&format!("/v1/events?limit=250{cursor}")).expect(200).json();
+    let page = server
+        .get(&format!("/v1/events?limit=250{cursor}"))
+        .expect(200)
+        .json();
     let next = page["next_cursor"].as_str().map(str::to_owned);
     (page["events"].as_array().unwrap().clone(), next)
 }
@@ -34,8 +37,12 @@ fn a_shoppers_life_is_numbered_without_gaps() {
     let server = TestServer::new();
     server.customer("ada", 100);
     server.put("/v1/orders/1", ORDER).expect(200);
-    server.patch("/v1/customers/ada", r#"{"first_name": "Ada"}"#).expect(200);
-    server.patch("/v1/customers/ada", r#"{"first_name": "Ada"}"#).expect(200);
+    server
+        .patch("/v1/customers/ada", r#"{"first_name": "Ada"}"#)
+        .expect(200);
+    server
+        .patch("/v1/customers/ada", r#"{"first_name": "Ada"}"#)
+        .expect(200);
     server
         .post("/v1/orders/1/refunds", r#"{"refund_id": "r", "amount": "10.00"}"#)
         .expect(200);
@@ -112,7 +119,11 @@ fn pages_of_any_size_have_each_event_once() {
 fn events_are_of_one_shop() {
     let server = TestServer::new();
     server.customer("ada", 10);
-    let answer = server.request("GET", "/v1/events").key(&server.other).send().expect(200);
+    let answer = server
+        .request("GET", "/v1/events")
+        .key(&server.other)
+        .send()
+        .expect(200);
     assert_eq!(answer.json(), json!({"events": []}));
     server
         .get("/v1/events?cursor=abc")

@@ -13,10 +13,10 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch,
-    CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalPage,
-    JournalId, JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
-    PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
-    SearchQuery, Seq, Shop, Store, VerificationReport,
+    CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalId,
+    JournalPage, JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page,
+    Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, VerificationReport,
 };
 
 use tokio::sync::watch;

@@ -194,16 +194,8 @@ impl<'db> AccountWriter<'db> {
         let (state, due) = (to_json(&header)?, record.due.map(to_micros));
         let count = i64::try_from(segments.len()).unwrap_or(i64::MAX);
         let at = to_micros(record.at);
-        let values = params![
-            id.0,
-            record.shop.0,
-            record.seq,
-            at,
-            state,
-            due,
-            count,
-            record.outgoing
-        ];
+        let values =
+            params![id.0, record.shop.0, record.seq, at, state, due, count, record.outgoing];
 
         let persisted = record.persisted_segments.lock();
         if self.upsert_account.execute(values)? == 0 {

@@ -35,7 +35,8 @@ pub(crate) fn append_journal(
     db: &Connection,
     rows: &[(Arc<JournalRow>, String)],
 ) -> Result<(), Failure> {
-    let sql = "INSERT INTO journal (seq, shop, account, previous_seq, at, balance, events, sequence)
+    let sql =
+        "INSERT INTO journal (seq, shop, account, previous_seq, at, balance, events, sequence)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     let mut append = db.prepare_cached(sql)?;
     for (row, events) in rows {
