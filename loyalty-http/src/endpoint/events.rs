@@ -74,7 +74,7 @@ fn load_page(
             (position, passed) = (row.seq, passed.saturating_add(1));
             let events: Vec<_> = events_after(&row, after).map(|event| event.index).collect();
             let listed = events.len().min(limit.saturating_sub(count));
-            if let Some(index) = events.iter().take(listed).last() {
+            if let Some(index) = events.iter().take(listed).next_back() {
                 cursor = Some(EventCursor { seq: position, index: *index });
                 count = count.saturating_add(listed);
                 rows.push(row);

@@ -121,19 +121,31 @@ impl<'a> EventBody<'a> {
     pub(crate) fn new(event: &OutgoingEvent<'a>, customer_id: Option<CustomerId>) -> Self {
         let OutgoingEvent { kind, row, index: _, entry, event: cause, sequence, .. } = *event;
         let (_, details) = describe_event(cause).unwrap_or_default();
-        let (mut merged, mut referrer, mut version) = (None, None, None);
-        match cause {
-            Event::AccountAbsorbed(absorption) => merged = Some(absorption.from),
-            Event::ReferralCompleted { referrer: by, .. }
-            | Event::ReferralJoined { referrer: by, .. }
-            | Event::ReferralUndone { referrer: by, .. } => referrer = Some(*by),
-            Event::ProgramPublished { version: published, .. } => version = Some(published.0),
-            _ => {}
-        }
+        let referrer = if let Event::ReferralCompleted { referrer, .. }
+        | Event::ReferralJoined { referrer, .. }
+        | Event::ReferralUndone { referrer, .. } = cause
+        {
+            Some(*referrer)
+        } else {
+            None
+        };
+        let merged = if let Event::AccountAbsorbed(absorption) = cause {
+            Some(absorption.from)
+        } else {
+            None
+        };
+        let version = if let Event::ProgramPublished { version, .. } = cause {
+            Some(version.0)
+        } else {
+            None
+        };
         let order_id = details.order_id.or_else(|| order_of_referral(cause));
-        let cost = match (kind, cause) {
-            (OutgoingKind::RedemptionIssued, Event::RewardRedeemed { issue }) => Some(issue.points),
-            _ => None,
+        let cost = if let Event::RewardRedeemed { issue } = cause
+            && kind == OutgoingKind::RedemptionIssued
+        {
+            Some(issue.points)
+        } else {
+            None
         };
 
         let has_account = row.account.is_some();
@@ -168,9 +180,10 @@ impl<'a> EventBody<'a> {
 
 /// The order of a referral, which is no entry of the ledger.
 fn order_of_referral(event: &Event) -> Option<&OrderId> {
-    match event {
-        Event::ReferralCompleted { order, .. } | Event::ReferralUndone { order, .. } => Some(order),
-        _ => None,
+    if let Event::ReferralCompleted { order, .. } | Event::ReferralUndone { order, .. } = event {
+        Some(order)
+    } else {
+        None
     }
 }
 

@@ -212,9 +212,11 @@ fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind>) {
     let kind = match event {
         Event::AwardGiven { award, lot, .. } => {
             let points = kind_of_credit(lot.as_ref());
-            return match award.reason {
-                AwardReason::Goal { .. } => (Some(Kind::GoalReached), Some(points)),
-                _ => (Some(points), None),
+            let is_goal = matches!(award.reason, AwardReason::Goal { .. });
+            return if is_goal {
+                (Some(Kind::GoalReached), Some(points))
+            } else {
+                (Some(points), None)
             };
         }
         Event::RewardRedeemed { .. } => {
