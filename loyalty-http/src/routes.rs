@@ -11,6 +11,7 @@ mod discount_codes;
 mod events;
 mod health;
 mod key;
+mod keys;
 mod ledger;
 mod orders;
 mod points;
@@ -34,6 +35,7 @@ use crate::route::Route;
 pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("health", health::ROUTES),
     ("key", key::ROUTES),
+    ("keys", keys::ROUTES),
     ("customers", customers::ROUTES),
     ("points", points::ROUTES),
     ("ledger", ledger::ROUTES),

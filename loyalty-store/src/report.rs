@@ -180,6 +180,7 @@ impl ProgramReport {
             | Event::CustomerUpdated { .. }
             | Event::ProgramPublished { .. }
             | Event::Discount(_)
+            | Event::GiftUndone { .. }
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderCounted { .. }

@@ -31,6 +31,7 @@ impl Event {
             | Self::CustomerAdded
             | Self::CustomerUpdated { .. }
             | Self::Discount(_)
+            | Self::GiftUndone { .. }
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::ProgramPublished { .. }
@@ -69,10 +70,10 @@ impl Event {
         None
     }
 
-    /// The reward whose limits the event counts for, or is taken off.
+    /// The reward whose limits the event counts for, or is taken off. A gift counts for none.
     pub fn reward(&self) -> Option<&RewardId> {
         if let Self::RewardRedeemed { issue } = self {
-            return Some(&issue.reward);
+            return Some(&issue.reward).filter(|_| issue.cause.is_none());
         }
         if let Self::RedemptionCancelled { counted_usage, .. }
         | Self::RedemptionExpired { counted_usage, .. }
@@ -146,6 +147,7 @@ impl Event {
             Self::CustomerAdded
             | Self::CustomerUpdated { .. }
             | Self::Discount(_)
+            | Self::GiftUndone { .. }
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
@@ -182,6 +184,7 @@ impl Event {
             | Self::ProgramPublished { at, .. }
             | Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
+            | Self::GiftUndone { at, .. }
             | Self::RedemptionCancelled { at, .. }
             | Self::RedemptionExpired { at, .. }
             | Self::RedemptionRefunded { at, .. }

@@ -6,6 +6,7 @@
 //! in one place.
 
 pub(crate) mod actions;
+pub(crate) mod administration;
 pub(crate) mod carts;
 pub(crate) mod categories;
 pub(crate) mod customers;
@@ -15,6 +16,7 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod key;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod points;
@@ -42,6 +44,8 @@ use loyalty_store::{
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
+use administration::Administration;
+
 use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
@@ -58,6 +62,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 pub(crate) struct Call<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) key: &'a ApiKeyRecord,
+    pub(crate) shop: ShopId,
     pub(crate) now: Timestamp,
     pub(crate) head: &'a Parts,
     pub(crate) params: Params<'a, 'a>,
@@ -72,12 +77,12 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// The shop of the key.
     pub(crate) fn shop_id(&self) -> ShopId {
-        self.key.shop
+        self.shop
     }
 
     /// The shop's record.
     pub(crate) fn shop(&self) -> Result<Arc<Shop>, Problem> {
-        let shop = self.store.shop(self.key.shop).map_err(error::from_failure)?;
+        let shop = self.store.shop(self.shop).map_err(error::from_failure)?;
         shop.ok_or_else(|| Problem::internal("the key's shop is missing"))
     }
 
@@ -137,6 +142,8 @@ pub(crate) enum HandlerPlan {
     Read(ReadCost, Box<BlockingRead>),
     /// One transaction.
     Write(Box<StoreWrite>),
+    /// One administrative transaction, to be run on a separate thread.
+    Administer(Box<Administration>),
 }
 
 /// A read that may block its thread.

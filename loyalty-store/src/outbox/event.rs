@@ -210,17 +210,15 @@ pub(crate) fn count_outgoing(events: &[Event]) -> i64 {
 fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind>) {
     use OutgoingKind as Kind;
     let kind = match event {
-        Event::AwardGiven { award, lot, .. } => {
-            let points = kind_of_credit(lot.as_ref());
+        // A gift alone brings no points.
+        Event::AwardGiven { points, award, lot, .. } => {
             let is_goal = matches!(award.reason, AwardReason::Goal { .. });
-            return if is_goal {
-                (Some(Kind::GoalReached), Some(points))
-            } else {
-                (Some(points), None)
-            };
+            let points = (!points.is_zero()).then(|| kind_of_credit(lot.as_ref()));
+            return if is_goal { (Some(Kind::GoalReached), points) } else { (points, None) };
         }
-        Event::RewardRedeemed { .. } => {
-            return (Some(Kind::RedemptionIssued), Some(Kind::PointsSpent));
+        Event::RewardRedeemed { issue } => {
+            let spent = (!issue.points.is_zero()).then_some(Kind::PointsSpent);
+            return (Some(Kind::RedemptionIssued), spent);
         }
         Event::AccountAbsorbed(_) => Kind::CustomerMerged,
         Event::AccountReopened { .. }
@@ -251,6 +249,7 @@ fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind>) {
         Event::TierSet { tier: None, .. } => Kind::TierLost,
         Event::AccountMerged { .. }
         | Event::Discount(_)
+        | Event::GiftUndone { .. }
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
         | Event::OrderCounted { .. }
