@@ -216,7 +216,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<JournalPage, Failure>;
 
     /// Returns up to `limit` journal rows of a shop behind the position `after`, oldest
-    /// first. Costs O(`limit`), whatever the rows of other shops in between.
+    /// first. Rows of other shops in between cost a look-up for each 256 of them.
     fn journal(
         &self,
         shop: ShopId,
