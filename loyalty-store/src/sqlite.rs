@@ -74,8 +74,8 @@ impl Default for StoreSettings {
 }
 
 #[cfg(test)]
-mod journal_tests;
-#[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+mod journal_tests;
 #[cfg(test)]
 mod tests;

@@ -106,10 +106,16 @@ fn verify_finds_wrong_numbers_and_blocks() {
     };
     assert_eq!(damaged("").differences, Vec::<String>::new());
     for (sql, want) in [
-        ("UPDATE journal SET sequence = sequence + 1 WHERE seq = 300", "are numbered from"),
+        (
+            "UPDATE journal SET sequence = sequence + 1 WHERE seq = 300",
+            "are numbered from",
+        ),
         ("UPDATE journal SET sequence = NULL WHERE seq = 300", "are numbered from"),
         ("UPDATE account SET outgoing = outgoing + 1", "differs from its journal"),
-        ("DELETE FROM journal_block WHERE block = 0 AND shop = 2", "block 0 of the journal"),
+        (
+            "DELETE FROM journal_block WHERE block = 0 AND shop = 2",
+            "block 0 of the journal",
+        ),
         ("DELETE FROM journal_block WHERE block = 1", "block 1 of the journal"),
         ("INSERT INTO journal_block VALUES (2, 1)", "of the journal are not those"),
     ] {

@@ -164,10 +164,13 @@ pub(crate) fn read_shop_journal(
 ) -> Result<Vec<Arc<JournalRow>>, Failure> {
     // One state of the file for all statements.
     let _transaction = db.unchecked_transaction()?;
-    let last: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))?;
+    let last: i64 =
+        db.query_row("SELECT coalesce(max(seq), 0) FROM journal", [], |row| row.get(0))?;
     let complete = block_of(last.saturating_add(1));
-    let sql = format!("{SELECT_JOURNAL} WHERE seq > ? AND seq < ? AND shop = ? ORDER BY seq LIMIT ?");
-    let mut has_shop = db.prepare_cached("SELECT 1 FROM journal_block WHERE block = ? AND shop = ?")?;
+    let sql =
+        format!("{SELECT_JOURNAL} WHERE seq > ? AND seq < ? AND shop = ? ORDER BY seq LIMIT ?");
+    let mut has_shop =
+        db.prepare_cached("SELECT 1 FROM journal_block WHERE block = ? AND shop = ?")?;
 
     let mut found = Vec::new();
     for block in block_of(after.saturating_add(1).max(0))..=block_of(last) {
