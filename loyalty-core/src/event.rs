@@ -15,7 +15,9 @@ use crate::calendar::Timestamp;
 use crate::counts::CountsDelta;
 use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
-use crate::id::{AccountId, ActionId, LotId, OrderId, RedemptionId, RewardId, TierId};
+use crate::id::{
+    AccountId, ActionId, LotId, OrderId, ProgramVersion, RedemptionId, RewardId, TierId,
+};
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
@@ -109,6 +111,11 @@ pub enum Event {
     ClaimUndone(Arc<UndoneClaim>),
     /// An account was opened, for a customer or for a guest known by e-mail.
     CustomerAdded,
+    /// The customer's profile changed. What it is now is personal data, which is elsewhere.
+    CustomerUpdated {
+        /// The instant.
+        at: Timestamp,
+    },
     /// A fact about a price rule or a discount code. Changes neither points nor orders.
     Discount(DiscountEvent),
     /// The cause of a gift was undone. If its redemption could still be used, it was cancelled
@@ -312,6 +319,13 @@ pub enum Event {
             )
         )]
         at: Option<Timestamp>,
+    },
+    /// A version of the program was published. Of no account.
+    ProgramPublished {
+        /// The version.
+        version: ProgramVersion,
+        /// The instant from which it is in force.
+        at: Timestamp,
     },
     /// A redemption was cancelled, or the order that had used it was: its points were
     /// returned.

@@ -197,13 +197,15 @@ impl Account {
                 self.touch(*at);
             }
             Event::CustomerAdded
+            | Event::CustomerUpdated { .. }
             | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderNamedGuest { .. }
             | Event::OrderPinned { .. }
             | Event::OrderRecorded { .. }
-            | Event::OrderRefunded { .. } => {}
+            | Event::OrderRefunded { .. }
+            | Event::ProgramPublished { .. } => {}
         }
     }
 
@@ -308,11 +310,13 @@ impl OrderState {
             | Event::AwardTakenBack { .. }
             | Event::ClaimUndone(_)
             | Event::CustomerAdded
+            | Event::CustomerUpdated { .. }
             | Event::Discount(_)
             | Event::GiftUndone { .. }
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }
+            | Event::ProgramPublished { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
             | Event::RedemptionRefunded { .. }

@@ -8,6 +8,7 @@ mod carts;
 mod categories;
 mod customers;
 mod discount_codes;
+mod events;
 mod health;
 mod key;
 mod keys;
@@ -39,6 +40,7 @@ pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("points", points::ROUTES),
     ("ledger", ledger::ROUTES),
     ("tiers", tiers::ROUTES),
+    ("events", events::ROUTES),
     ("actions", actions::ROUTES),
     ("referrals", referrals::ROUTES),
     ("orders", orders::ROUTES),

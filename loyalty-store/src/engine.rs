@@ -30,6 +30,7 @@ mod replay;
 mod rescheduler;
 mod response_slot;
 mod states;
+mod tail;
 mod ttl_cache;
 mod work_estimate;
 mod write_behind;

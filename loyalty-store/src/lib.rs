@@ -53,6 +53,7 @@ mod memory;
 mod merge;
 mod metrics;
 mod numeric_id;
+mod outbox;
 mod projections;
 mod query;
 mod record;
@@ -91,8 +92,9 @@ pub use memory::MemoryStore;
 pub use merge::MergeReport;
 pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
+pub use outbox::{OutgoingEvent, OutgoingKind, outgoing_events};
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
-pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};
+pub use record::{CustomerRecord, JournalId, JournalRow, MergedCustomer, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};
@@ -114,6 +116,7 @@ use seal::SecretText;
 use loyalty_core::{
     Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp,
 };
+use tokio::sync::watch;
 
 /// A transactional store of shops, customers, orders and points.
 ///
@@ -213,13 +216,23 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<JournalPage, Failure>;
 
     /// Returns up to `limit` journal rows of a shop behind the position `after`, oldest
-    /// first. Scans the rows of all shops in between.
+    /// first. Rows of other shops in between cost a look-up for each 256 of them.
     fn journal(
         &self,
         shop: ShopId,
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure>;
+
+    /// Returns up to `limit` journal rows of all shops behind the position `after`, oldest
+    /// first. The newest ones cost no read while there is a [`Store::committed_position`].
+    fn journal_of_all(&self, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure>;
+
+    /// Returns the id of the journal.
+    fn journal_id(&self) -> Result<JournalId, Failure>;
+
+    /// Returns the position of the last committed journal row, which changes with each commit.
+    fn committed_position(&self) -> watch::Receiver<Seq>;
 
     /// Returns a customer as a read at `at` saw them, scheduled events up to `at`
     /// included.

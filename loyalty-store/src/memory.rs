@@ -14,6 +14,8 @@ use loyalty_core::{
     AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp,
 };
 
+use tokio::sync::watch;
+
 use crate::Store;
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::cancel;
@@ -23,7 +25,7 @@ use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
-use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::record::{AccountRecord, CustomerRecord, JournalId, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
@@ -36,10 +38,22 @@ use administration::AdminTables;
 use catalogue::CatalogueTables;
 
 /// A store in memory. Its data is lost when it is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
     key_uses: KeyUses,
+    /// The position of the last row.
+    position: watch::Sender<Seq>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            tables: Mutex::default(),
+            key_uses: KeyUses::default(),
+            position: watch::Sender::new(0),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -313,6 +327,8 @@ impl Store for MemoryStore {
             tables.apply(shop, changes);
             reply
         });
+        self.position
+            .send_replace(Seq::try_from(tables.journal.len()).unwrap_or(Seq::MAX));
         Pending::ready(reply)
     }
 
@@ -424,6 +440,20 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let later = tables.journal.iter().skip(usize::try_from(after).unwrap_or(0));
         Ok(later.filter(|row| row.shop == shop).take(limit).cloned().collect())
+    }
+
+    fn journal_of_all(&self, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        let tables = self.tables();
+        let later = tables.journal.iter().skip(usize::try_from(after).unwrap_or(0));
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    fn journal_id(&self) -> Result<JournalId, Failure> {
+        Ok(JournalId::new([0; 16]))
+    }
+
+    fn committed_position(&self) -> watch::Receiver<Seq> {
+        self.position.subscribe()
     }
 
     fn customer_at(

@@ -12,6 +12,7 @@ use loyalty_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
+use crate::outbox;
 
 /// Serializes a record, or a part of one.
 pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
@@ -21,6 +22,21 @@ pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failu
 
 /// A position in the journal, counted from 1 over all shops.
 pub type Seq = i64;
+
+/// The random id of a journal, drawn when its file was made. A copy of the file has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalId([u8; 16]);
+
+impl JournalId {
+    pub(crate) const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
 
 /// A row of the journal: the events of one account in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +54,9 @@ pub struct JournalRow {
     pub at: Timestamp,
     /// The account's balance after the row.
     pub balance: Points,
+    /// The number of the account's first outgoing event in the row, from 1. `None` if it has
+    /// none, and in rows from before outgoing events were counted.
+    pub sequence: Option<i64>,
     /// The events, in order.
     pub events: Arc<[Event]>,
 }
@@ -49,6 +68,8 @@ pub(crate) struct AccountRecord {
     pub(crate) account: Account,
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
+    /// The number of outgoing events since they are counted.
+    pub(crate) outgoing: i64,
     /// The time of the next scheduled event. Not part of the fold: it follows from the
     /// state, the programs and the customer.
     pub(crate) due: Option<Timestamp>,
@@ -81,7 +102,7 @@ impl fmt::Debug for PersistedSegments {
 /// Compares the folds, without the due time and the persisted segments.
 impl PartialEq for AccountRecord {
     fn eq(&self, other: &Self) -> bool {
-        let fold = |record: &Self| (record.shop, record.seq, record.at);
+        let fold = |record: &Self| (record.shop, record.seq, record.at, record.outgoing);
         fold(self) == fold(other) && self.account == other.account
     }
 }
@@ -94,9 +115,16 @@ impl AccountRecord {
             account,
             seq: 0,
             at: Timestamp::UNIX_EPOCH,
+            outgoing: 0,
             due: None,
             persisted_segments,
         }
+    }
+
+    /// Returns the number of the first of these events that leave the engine.
+    pub(crate) fn next_sequence(&self, events: &[Event]) -> Option<i64> {
+        let is_outgoing = outbox::count_outgoing(events) > 0;
+        is_outgoing.then(|| self.outgoing.saturating_add(1))
     }
 
     /// Folds a row of this account's journal. A row that is already folded changes
@@ -107,6 +135,9 @@ impl AccountRecord {
         }
         for event in row.events.iter() {
             self.account.evolve(event);
+        }
+        if row.sequence.is_some() {
+            self.outgoing = self.outgoing.saturating_add(outbox::count_outgoing(&row.events));
         }
         (self.seq, self.at) = (row.seq, self.at.max(row.at));
     }

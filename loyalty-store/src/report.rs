@@ -177,6 +177,8 @@ impl ProgramReport {
             | Event::ClaimUndone(_)
             | Event::OrderNamedGuest { .. }
             | Event::CustomerAdded
+            | Event::CustomerUpdated { .. }
+            | Event::ProgramPublished { .. }
             | Event::Discount(_)
             | Event::GiftUndone { .. }
             | Event::OrderCancelled { .. }

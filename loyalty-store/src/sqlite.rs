@@ -76,4 +76,6 @@ impl Default for StoreSettings {
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod journal_tests;
+#[cfg(test)]
 mod tests;

@@ -482,6 +482,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         let published = PublishedProgram { version, program: Arc::new(program), in_force_from };
         self.changes.timeline = Some(Arc::new(timeline.with_version(published.clone())));
         self.changes.program = Some(published);
+        let event = Event::ProgramPublished { version, at: in_force_from };
+        self.append_events(None, vec![event])?;
 
         Ok(Receipt { program: Some(version), ..self.build_receipt(None, None)? })
     }
@@ -639,8 +641,7 @@ impl<V: TransactionView> Transaction<'_, V> {
 
         let mut after = (*before).clone();
         email.apply_to(&mut after.email);
-        self.save_customer(before, after);
-        Ok(())
+        self.update_customer(before, after)
     }
 
     fn add_customer(
@@ -713,15 +714,39 @@ impl<V: TransactionView> Transaction<'_, V> {
         after.household = household.unwrap_or(after.household);
 
         self.catch_up_before_change(&before, &mut after)?;
+        self.update_customer(before, after)
+    }
+
+    /// Saves a customer's record, and records that it changed. The profile of a new customer
+    /// is part of its creation.
+    fn update_customer(
+        &mut self,
+        before: Arc<CustomerRecord>,
+        after: CustomerRecord,
+    ) -> Result<(), TransactionError> {
+        if is_same_customer(&before, &after) {
+            return Ok(());
+        }
+        let account = before.account;
+        let is_new = self.changes.customers.iter().any(|change| {
+            let added = change.after.as_ref().filter(|_| change.before.is_none());
+            added.is_some_and(|added| added.account == account)
+        });
+        if !is_new {
+            // A row ends what is decided under the program of its time.
+            self.run_command(Some(account), &Command::CatchUp)?;
+        }
+
         self.save_customer(before, after);
+        if !is_new {
+            let at = self.now.max(self.load_account(account)?.at);
+            self.append_events(Some(account), vec![Event::CustomerUpdated { at }])?;
+        }
         Ok(())
     }
 
     fn save_customer(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
-        // E-mails are equal in any spelling, but a new spelling is stored.
-        let spelling =
-            |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
-        if *before == after && spelling(&before) == spelling(&after) {
+        if is_same_customer(&before, &after) {
             return;
         }
 
@@ -851,6 +876,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             previous: record.as_ref().map(|record| record.seq).filter(|seq| *seq > 0),
             at: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
             balance: loyalty_core::Points::ZERO,
+            sequence: record.as_ref().and_then(|record| record.next_sequence(&events)),
             events: events.into(),
         };
 
@@ -894,6 +920,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.changes.journal.push(Arc::new(row));
         Ok(())
     }
+}
+
+/// Returns true if nothing of a customer's record changes. E-mails are equal in any spelling,
+/// but a new spelling is a change.
+fn is_same_customer(before: &CustomerRecord, after: &CustomerRecord) -> bool {
+    let spelling =
+        |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
+    before == after && spelling(before) == spelling(after)
 }
 
 /// Replaces the value of a key, or adds it. A linear search: a transaction changes few

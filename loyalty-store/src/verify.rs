@@ -130,6 +130,17 @@ impl PartVerifier {
             ));
         }
 
+        // Rows from before outgoing events were counted have no number.
+        let sequence = record.next_sequence(&row.events);
+        let is_uncounted = row.sequence.is_none() && record.outgoing == 0;
+        if row.sequence != sequence && !is_uncounted {
+            report.add_difference(format!(
+                "the outgoing events of journal row {} of account {id} are numbered from {:?}, \
+                 not from {sequence:?}",
+                row.seq, row.sequence
+            ));
+        }
+
         record.fold(row);
         *sum = row
             .events

@@ -29,10 +29,12 @@ impl Event {
             | Self::AwardTakenBack { .. }
             | Self::ClaimUndone(_)
             | Self::CustomerAdded
+            | Self::CustomerUpdated { .. }
             | Self::Discount(_)
             | Self::GiftUndone { .. }
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
+            | Self::ProgramPublished { .. }
             | Self::RedemptionCancelled { .. }
             | Self::RedemptionExpired { .. }
             | Self::RedemptionRefunded { .. }
@@ -143,6 +145,7 @@ impl Event {
             ),
             Self::RewardRedeemed { issue } => PointsDelta::available(issue.points.negated()),
             Self::CustomerAdded
+            | Self::CustomerUpdated { .. }
             | Self::Discount(_)
             | Self::GiftUndone { .. }
             | Self::OrderCancelled { .. }
@@ -152,6 +155,7 @@ impl Event {
             | Self::OrderPinned { .. }
             | Self::OrderRecorded { .. }
             | Self::OrderRefunded { .. }
+            | Self::ProgramPublished { .. }
             | Self::RedemptionReopened { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
@@ -176,6 +180,8 @@ impl Event {
             | Self::PointsTakenBack { at, .. }
             | Self::TierSet { at, .. } => *at,
             Self::AccountReopened { at, .. }
+            | Self::CustomerUpdated { at }
+            | Self::ProgramPublished { at, .. }
             | Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
             | Self::GiftUndone { at, .. }

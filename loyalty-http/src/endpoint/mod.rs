@@ -12,6 +12,7 @@ pub(crate) mod categories;
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod key;

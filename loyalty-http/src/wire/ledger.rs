@@ -171,23 +171,23 @@ pub(crate) struct EntryResponse<'a> {
 
 /// The details of an entry, which depend on its kind.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-struct EntryDetails<'a> {
+pub(super) struct EntryDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Id>")]
-    order_id: Option<&'a OrderId>,
+    pub(super) order_id: Option<&'a OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Id>")]
-    action_id: Option<&'a ActionId>,
+    pub(super) action_id: Option<&'a ActionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    redemption_id: Option<IdText>,
+    pub(super) redemption_id: Option<IdText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Id>")]
-    reward_id: Option<&'a RewardId>,
+    pub(super) reward_id: Option<&'a RewardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    pub(super) reason: Option<&'a str>,
     /// From then on the points can no longer be spent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<TimeText>,
+    pub(super) expires_at: Option<TimeText>,
     /// Points that the customer keeps, because the program stops at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Points>")]
@@ -198,14 +198,14 @@ struct EntryDetails<'a> {
     expired: Option<Points>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Id>")]
-    tier: Option<&'a TierId>,
+    pub(super) tier: Option<&'a TierId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tier_until: Option<TimeText>,
+    pub(super) tier_until: Option<TimeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<ExplanationResponse<'a>>,
     /// The entry as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// What the sentence says, in no language.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<schema::statement::Statement>", length(min = 1))]
@@ -236,7 +236,7 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_
 
 /// Returns the kind and the details of an entry; `None` for an event that is no entry.
 #[expect(clippy::too_many_lines, reason = "one arm an event")]
-fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
+pub(super) fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
     let none = EntryDetails::default;
     let described = match event {
         Event::AccountAbsorbed(_) => ("account_absorbed", none()),
@@ -338,6 +338,7 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("tier_set", EntryDetails::of_tier(id, until))
         }
         Event::CustomerAdded
+        | Event::CustomerUpdated { .. }
         | Event::Discount(_)
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
@@ -346,6 +347,7 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         | Event::OrderPinned { .. }
         | Event::OrderRecorded { .. }
         | Event::OrderRefunded { .. }
+        | Event::ProgramPublished { .. }
         | Event::ReferralCodeIssued { .. }
         | Event::ReferralCompleted { .. }
         | Event::ReferralJoined { .. }

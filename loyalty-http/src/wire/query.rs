@@ -154,6 +154,11 @@ pub(crate) struct PageLinker {
 }
 
 impl PageLinker {
+    /// The text of a cursor.
+    pub(crate) fn encode(last: &impl Cursor) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(last.encode())
+    }
+
     /// The same links, absolute.
     pub(crate) fn at_origin(self, origin: &str) -> Self {
         Self { url: format!("{origin}{}", self.url) }
@@ -161,7 +166,7 @@ impl PageLinker {
 
     /// The `Link` to the page behind `last` (RFC 8288), by default relative to the server.
     pub(crate) fn link(&self, last: &impl Cursor) -> Option<(HeaderName, HeaderValue)> {
-        let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.encode());
+        let cursor = Self::encode(last);
         let link = format!("<{}{cursor}>; rel=\"next\"", self.url);
         HeaderValue::try_from(link).ok().map(|link| (LINK, link))
     }
@@ -301,6 +306,27 @@ impl Cursor for EntryCursor {
         let from = Some(value::parse_number(from)?).filter(|from| *from > 0);
         Some(Self {
             start_row: from,
+            seq: value::parse_number(seq)?,
+            index: value::parse_number(index)?,
+        })
+    }
+}
+
+/// The last event of a page: its journal row, and its number among the events of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventCursor {
+    pub(crate) seq: Seq,
+    pub(crate) index: u16,
+}
+
+impl Cursor for EventCursor {
+    fn encode(&self) -> String {
+        format!("o{}-{}", self.seq, self.index)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let (seq, index) = text.strip_prefix('o')?.split_once('-')?;
+        Some(Self {
             seq: value::parse_number(seq)?,
             index: value::parse_number(index)?,
         })

@@ -16,10 +16,13 @@ use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
     CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure,
-    Integration, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderRecord,
-    Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request,
-    SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret, VerificationReport,
+    Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId,
+    OrderRecord, Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView,
+    Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
+    VerificationReport,
 };
+
+use tokio::sync::watch;
 
 use crate::support::{TestResponse, TestServer};
 
@@ -286,6 +289,18 @@ impl Store for FaultyStore {
 
     fn journal(&self, _: ShopId, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
         Err(self.failure())
+    }
+
+    fn journal_of_all(&self, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn journal_id(&self) -> Result<JournalId, Failure> {
+        Err(self.failure())
+    }
+
+    fn committed_position(&self) -> watch::Receiver<Seq> {
+        self.inner.committed_position()
     }
 
     fn customer_at(

@@ -69,16 +69,16 @@ fn entries_explain_every_change() {
         .iter()
         .map(|entry| entry["entry_id"].as_str().unwrap())
         .collect();
-    assert_eq!(ids, ["7-2", "7-1", "7-0", "6-0", "5-0", "4-1", "3-2", "2-0"]);
+    assert_eq!(ids, ["8-2", "8-1", "8-0", "7-0", "6-0", "5-1", "4-2", "3-0"]);
     assert_eq!(
         entries[4],
-        json!({"entry_id": "5-0", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
+        json!({"entry_id": "6-0", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
                "kind": "points_subtracted", "points": -10,
                "point_balance": 60, "action_id": "buy", "reason": "mug"})
     );
     assert_eq!(
         entries[5],
-        json!({"entry_id": "4-1", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
+        json!({"entry_id": "5-1", "at": "2026-03-02T12:00:00Z", "recorded_at": "2026-03-02T12:00:00Z",
                "kind": "points_taken_back", "points": -30,
                "point_balance": 70, "order_id": "o1",
                "explanation": {
@@ -257,14 +257,14 @@ fn pages(server: &TestServer, query: &str) -> Vec<Vec<String>> {
 fn entries_are_found_by_kind_and_time() {
     let server = server_with_events();
     let of = |query: &str| pages(&server, query).concat();
-    assert_eq!(of("kind=points_expired"), ["7-1", "7-0"]);
-    assert_eq!(of("kind=points_expired&limit=1"), ["7-1", "7-0"]);
+    assert_eq!(of("kind=points_expired"), ["8-1", "8-0"]);
+    assert_eq!(of("kind=points_expired&limit=1"), ["8-1", "8-0"]);
     assert_eq!(of("kind=birthday"), Vec::<String>::new());
-    assert_eq!(of("recorded_from=2026-03-02T12:00:01Z"), ["7-2", "7-1", "7-0"]);
-    assert_eq!(of("recorded_until=2026-03-02T12:00:00Z"), ["2-0"]);
+    assert_eq!(of("recorded_from=2026-03-02T12:00:01Z"), ["8-2", "8-1", "8-0"]);
+    assert_eq!(of("recorded_until=2026-03-02T12:00:00Z"), ["3-0"]);
     let day = "recorded_from=2026-03-02T12:00:00Z&recorded_until=2026-03-03T00:00:00Z";
-    assert_eq!(of(day), ["6-0", "5-0", "4-1", "3-2"]);
-    assert_eq!(of(&format!("{day}&kind=points_awarded&limit=1")), ["3-2"]);
+    assert_eq!(of(day), ["7-0", "6-0", "5-1", "4-2"]);
+    assert_eq!(of(&format!("{day}&kind=points_awarded&limit=1")), ["4-2"]);
 
     let list = |query: &str| server.get(&format!("/v1/customers/1/ledger?{query}"));
     list("kind=gift").assert_problem(422, "invalid_value", "kind");

@@ -20,6 +20,7 @@ use super::filter::BloomFilter;
 use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Responses};
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
+use super::tail::JournalTail;
 use super::ttl_cache::TtlCache;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
@@ -48,6 +49,7 @@ pub(crate) struct CommittedState<B: Backend> {
     write_failure: Mutex<Option<Failure>>,
     /// A read of several records of one commit holds it.
     publication: RwLock<()>,
+    pub(crate) tail: JournalTail,
     pub(super) commits: CommitCounters,
     pub(super) states: StateCaches,
     /// Due dates of accounts that are newer than their table.
@@ -74,6 +76,7 @@ impl<B: Backend> CommittedState<B> {
             failure: RwLock::default(),
             write_failure: Mutex::default(),
             publication: RwLock::default(),
+            tail: JournalTail::default(),
             commits: CommitCounters::default(),
             states: StateCaches::new(cached_records),
             due_index: DueIndex::default(),

@@ -110,6 +110,8 @@ impl<B: Backend> Writer<B> {
                     self.committed.commits.record_success(begun.elapsed(), replies.len());
                     self.committed.set_write_failure(None);
                     self.publish(&state);
+                    let rows = writes.journal.iter().map(|(row, _)| row);
+                    self.committed.tail.append(rows, self.sequences.seq);
                 }
                 Err(failure) => {
                     self.handle_failed_commit(&failure);
@@ -308,6 +310,7 @@ impl<B: Backend> Writer<B> {
         let (states, sequences) = replay_journal(self.tables.reader(), &self.committed)?;
         self.write_behind.publish(&states, &self.committed);
         self.sequences = sequences;
+        self.committed.tail.restart(sequences.seq);
         self.executor.reset(sequences);
         Ok(())
     }

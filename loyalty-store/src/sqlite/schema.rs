@@ -374,6 +374,24 @@ pub(super) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (owner, key)
     ) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- Outgoing events are counted for each account, and the journal is read by shop.
+    ALTER TABLE journal ADD COLUMN sequence INTEGER;
+    ALTER TABLE account ADD COLUMN outgoing INTEGER NOT NULL DEFAULT 0;
+    -- The shops of each complete block of 256 positions. It grows at its end, as the journal does.
+    CREATE TABLE journal_block (
+        block INTEGER NOT NULL,
+        shop INTEGER NOT NULL,
+        PRIMARY KEY (block, shop)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO journal_block SELECT DISTINCT seq >> 8, shop FROM journal
+        WHERE seq >> 8 < (SELECT coalesce(max(seq) + 1, 0) >> 8 FROM journal);
+    CREATE TABLE journal_id (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        id BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO journal_id VALUES (1, randomblob(16));
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =

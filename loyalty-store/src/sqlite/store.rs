@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use tokio::sync::watch;
 
 use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
@@ -28,7 +29,7 @@ use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::metrics::StoreMetrics;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
-use crate::record::{JournalRow, OrderRecord, Seq};
+use crate::record::{JournalId, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
@@ -309,6 +310,21 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure> {
         self.read(|db| journal::read_shop_journal(db, shop, after, limit))
+    }
+
+    fn journal_of_all(&self, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        match self.committed.tail.read(after, limit) {
+            Some(rows) => Ok(rows),
+            None => self.read(|db| journal::read_journal(db, after, limit)),
+        }
+    }
+
+    fn journal_id(&self) -> Result<JournalId, Failure> {
+        self.read(journal::read_journal_id)
+    }
+
+    fn committed_position(&self) -> watch::Receiver<Seq> {
+        self.committed.tail.follow()
     }
 
     fn customer_at(

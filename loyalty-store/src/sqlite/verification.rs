@@ -128,6 +128,12 @@ impl Verification<'_> {
             parts.entry(Part::of(Some(id), 0)).or_default();
         })?;
 
+        if let Some(block) = journal::find_wrong_block(self.db)? {
+            self.report.add_difference(format!(
+                "the shops that are listed for block {block} of the journal are not those of its rows"
+            ));
+        }
+
         let last = journal::read_journal_row(self.db, next.saturating_sub(1))?;
         self.report.newest = last.map(|row| row.at);
         Ok(parts)

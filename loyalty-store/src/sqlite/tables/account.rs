@@ -17,12 +17,13 @@ use crate::record::{AccountRecord, PersistedSegments, Seq, to_json};
 /// Reads an account and its segments in one statement, so that all are of one commit. A lot segment
 /// has no nanosecond, the header row has no body.
 const SELECT_WITH_SEGMENTS: &str = "
-    SELECT NULL, NULL, NULL, shop, seq, at, state, due, segment_count FROM account WHERE id = ?1
+    SELECT NULL, NULL, NULL, shop, seq, at, state, due, segment_count, outgoing
+    FROM account WHERE id = ?1
     UNION ALL
-    SELECT body, first_second, first_nanosecond, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT body, first_second, first_nanosecond, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM activity_segment WHERE account = ?1
     UNION ALL
-    SELECT body, first_lot, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT body, first_lot, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM lot_segment WHERE account = ?1";
 
 pub(crate) fn read_account(
@@ -69,6 +70,7 @@ struct AccountRow {
     header: AccountHeader,
     due: Option<Timestamp>,
     segment_count: i64,
+    outgoing: i64,
 }
 
 impl AccountRow {
@@ -82,12 +84,13 @@ impl AccountRow {
             })?,
             due: row.get::<_, Option<i64>>(7)?.map(from_micros).transpose()?,
             segment_count: row.get(8)?,
+            outgoing: row.get(9)?,
         })
     }
 
     /// Returns the account; `None` if these are not the segments of this header.
     fn into_record(self, segments: AccountSegments) -> Option<AccountRecord> {
-        let Self { shop, seq, at, header, due, segment_count } = self;
+        let Self { shop, seq, at, header, due, segment_count, outgoing } = self;
         let account = header.with_segments(&segments)?;
         if i64::try_from(segments.len()) != Ok(segment_count) {
             return None;
@@ -98,6 +101,7 @@ impl AccountRow {
             account,
             seq,
             at,
+            outgoing,
             due,
             persisted_segments: PersistedSegments::new(segments),
         })
@@ -153,11 +157,11 @@ impl<'db> AccountWriter<'db> {
     pub(crate) fn new(db: &'db Connection) -> Result<Self, Failure> {
         Ok(Self {
             upsert_account: db.prepare_cached(
-                "INSERT INTO account (id, shop, seq, at, state, due, segment_count)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                "INSERT INTO account (id, shop, seq, at, state, due, segment_count, outgoing)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at,
                     state = excluded.state, due = excluded.due,
-                    segment_count = excluded.segment_count
+                    segment_count = excluded.segment_count, outgoing = excluded.outgoing
                 WHERE excluded.seq > seq",
             )?,
             upsert_activity_segment: db.prepare_cached(
@@ -189,8 +193,9 @@ impl<'db> AccountWriter<'db> {
         let (header, segments) = record.account.split_segments();
         let (state, due) = (to_json(&header)?, record.due.map(to_micros));
         let count = i64::try_from(segments.len()).unwrap_or(i64::MAX);
+        let at = to_micros(record.at);
         let values =
-            params![id.0, record.shop.0, record.seq, to_micros(record.at), state, due, count];
+            params![id.0, record.shop.0, record.seq, at, state, due, count, record.outgoing];
 
         let persisted = record.persisted_segments.lock();
         if self.upsert_account.execute(values)? == 0 {

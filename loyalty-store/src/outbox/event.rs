@@ -1,0 +1,284 @@
+//! The outgoing events of a journal row.
+//!
+//! Each account numbers its outgoing events. So a change of which events leave for an
+//! [`Event`] of old rows changes their numbers: it needs a new format of the journal.
+
+use loyalty_core::{AwardReason, Event, LotCredit, Points, TierReason};
+
+use crate::record::JournalRow;
+
+/// The type of an outgoing event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutgoingKind {
+    /// A customer, or a guest known by e-mail, is new.
+    CustomerCreated,
+    /// Another customer was merged into this one.
+    CustomerMerged,
+    /// The profile changed.
+    CustomerUpdated,
+    /// A goal of the program was reached.
+    GoalReached,
+    /// Points were added or subtracted by the shop, or came back or left with an account.
+    PointsAdjusted,
+    /// Points were earned and can be used.
+    PointsEarned,
+    /// Points expired unspent.
+    PointsExpired,
+    /// Points were earned, and can be used later.
+    PointsPending,
+    /// Pending points can be used.
+    PointsReleased,
+    /// Points were paid for a reward.
+    PointsSpent,
+    /// Points were taken back: what earned them was undone.
+    PointsTakenBack,
+    /// A version of the program was published.
+    ProgramPublished,
+    /// A redemption was cancelled.
+    RedemptionCancelled,
+    /// A redemption expired unused.
+    RedemptionExpired,
+    /// A redemption was issued.
+    RedemptionIssued,
+    /// Goods paid with a redemption came back, and with them a part of its points.
+    RedemptionRefunded,
+    /// The order that had used a redemption was cancelled: it can be used again.
+    RedemptionReopened,
+    /// A redemption was used.
+    RedemptionUsed,
+    /// The customer's order completed a referral.
+    ReferralCompleted,
+    /// The customer was referred.
+    ReferralJoined,
+    /// The order that completed a referral no longer qualifies.
+    ReferralUndone,
+    /// The customer no longer qualifies for the tier, and keeps it until an instant.
+    TierEndingSoon,
+    /// The customer left a tier.
+    TierLost,
+    /// The customer entered a tier.
+    TierReached,
+}
+
+impl OutgoingKind {
+    /// All types, in the order of their names.
+    pub const ALL: [Self; 24] = [
+        Self::CustomerCreated,
+        Self::CustomerMerged,
+        Self::CustomerUpdated,
+        Self::GoalReached,
+        Self::PointsAdjusted,
+        Self::PointsEarned,
+        Self::PointsExpired,
+        Self::PointsPending,
+        Self::PointsReleased,
+        Self::PointsSpent,
+        Self::PointsTakenBack,
+        Self::ProgramPublished,
+        Self::RedemptionCancelled,
+        Self::RedemptionExpired,
+        Self::RedemptionIssued,
+        Self::RedemptionRefunded,
+        Self::RedemptionReopened,
+        Self::RedemptionUsed,
+        Self::ReferralCompleted,
+        Self::ReferralJoined,
+        Self::ReferralUndone,
+        Self::TierEndingSoon,
+        Self::TierLost,
+        Self::TierReached,
+    ];
+
+    /// Returns the stable name, such as `points.earned`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CustomerCreated => "customer.created",
+            Self::CustomerMerged => "customer.merged",
+            Self::CustomerUpdated => "customer.updated",
+            Self::GoalReached => "goal.reached",
+            Self::PointsAdjusted => "points.adjusted",
+            Self::PointsEarned => "points.earned",
+            Self::PointsExpired => "points.expired",
+            Self::PointsPending => "points.pending",
+            Self::PointsReleased => "points.released",
+            Self::PointsSpent => "points.spent",
+            Self::PointsTakenBack => "points.taken_back",
+            Self::ProgramPublished => "program.published",
+            Self::RedemptionCancelled => "redemption.cancelled",
+            Self::RedemptionExpired => "redemption.expired",
+            Self::RedemptionIssued => "redemption.issued",
+            Self::RedemptionRefunded => "redemption.refunded",
+            Self::RedemptionReopened => "redemption.reopened",
+            Self::RedemptionUsed => "redemption.used",
+            Self::ReferralCompleted => "referral.completed",
+            Self::ReferralJoined => "referral.joined",
+            Self::ReferralUndone => "referral.undone",
+            Self::TierEndingSoon => "tier.ending_soon",
+            Self::TierLost => "tier.lost",
+            Self::TierReached => "tier.reached",
+        }
+    }
+
+    /// Returns the type with a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One outgoing event: what happened, and what of the journal says so.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingEvent<'a> {
+    /// The type.
+    pub kind: OutgoingKind,
+    /// The row.
+    pub row: &'a JournalRow,
+    /// The number of the event among the outgoing events of the row, from 0.
+    pub index: u16,
+    /// The position in the row of the entry that it is about.
+    pub entry: usize,
+    /// The entry.
+    pub event: &'a Event,
+    /// The number of the event among those of its account, from 1 without gaps. `None` for an
+    /// event of no account, and for rows from before events were counted.
+    pub sequence: Option<i64>,
+    /// The change of the balance. Two events about one entry: the second has it.
+    pub points: Points,
+    /// The account's balance after the entry.
+    pub balance: Points,
+}
+
+/// Returns the outgoing events of a row, in their order.
+///
+/// # Example: points that the shop added
+/// ```
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
+/// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Request, Store};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+/// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+/// # let shop = store.create_shop(&shop, now)?.id;
+/// # let ada = CustomerRef::Id(CustomerId::new("1001")?);
+/// let add = Command::AddPoints { points: 250.into(), reason: AdjustmentReason::default() };
+/// let action = Action::for_customer(ada, Existence::Any, vec![add]);
+/// store.execute(Request::new(shop, now, action)).wait()?;
+///
+/// let rows = store.journal(shop, 0, 10)?;
+/// let events = rows.iter().flat_map(|row| loyalty_store::outgoing_events(row));
+/// let events: Vec<_> = events.map(|event| (event.sequence, event.kind.name())).collect();
+/// assert_eq!(events, [(Some(1), "customer.created"), (Some(2), "points.adjusted")]);
+/// # Ok(()) }
+/// ```
+pub fn outgoing_events(row: &JournalRow) -> impl Iterator<Item = OutgoingEvent<'_>> {
+    let later = |from: usize| {
+        let later = row.events.iter().skip(from);
+        later.fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
+    };
+    let kinds = row.events.iter().enumerate().flat_map(move |(entry, event)| {
+        let (first, second) = kinds(event);
+        let after = row.balance.saturating_sub(later(entry.saturating_add(1)));
+        let is_split = second.is_some();
+        let points = if is_split { Points::ZERO } else { event.points() };
+        let first = first.map(|kind| (kind, points));
+        let second = second.map(|kind| (kind, event.points()));
+        let both = first.into_iter().chain(second);
+        both.map(move |(kind, points)| (entry, event, kind, points, after))
+    });
+    kinds
+        .zip(0_u16..)
+        .map(|((entry, event, kind, points, balance), index)| OutgoingEvent {
+            kind,
+            row,
+            index,
+            entry,
+            event,
+            sequence: row.sequence.map(|first| first.saturating_add(index.into())),
+            points,
+            balance,
+        })
+}
+
+/// Returns the number of outgoing events of a row.
+pub(crate) fn count_outgoing(events: &[Event]) -> i64 {
+    events.iter().fold(0_i64, |count, event| {
+        let (first, second) = kinds(event);
+        let both = i64::from(first.is_some()).saturating_add(second.is_some().into());
+        count.saturating_add(both)
+    })
+}
+
+/// Returns the types of the outgoing events of an entry: none, one or two.
+fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind>) {
+    use OutgoingKind as Kind;
+    let kind = match event {
+        // A gift alone brings no points.
+        Event::AwardGiven { points, award, lot, .. } => {
+            let is_goal = matches!(award.reason, AwardReason::Goal { .. });
+            let points = (!points.is_zero()).then(|| kind_of_credit(lot.as_ref()));
+            return if is_goal { (Some(Kind::GoalReached), points) } else { (points, None) };
+        }
+        Event::RewardRedeemed { issue } => {
+            let spent = (!issue.points.is_zero()).then_some(Kind::PointsSpent);
+            return (Some(Kind::RedemptionIssued), spent);
+        }
+        Event::AccountAbsorbed(_) => Kind::CustomerMerged,
+        Event::AccountReopened { .. }
+        | Event::ClaimUndone(_)
+        | Event::PointsAdded { .. }
+        | Event::PointsSubtracted { .. } => Kind::PointsAdjusted,
+        Event::AwardTakenBack { .. } | Event::PointsTakenBack { .. } => Kind::PointsTakenBack,
+        Event::CustomerAdded => Kind::CustomerCreated,
+        Event::CustomerUpdated { .. } => Kind::CustomerUpdated,
+        Event::PointsAwarded { lot, .. } => kind_of_credit(lot.as_ref()),
+        Event::PointsExpired { .. } => Kind::PointsExpired,
+        Event::PointsReleased { .. } => Kind::PointsReleased,
+        Event::ProgramPublished { .. } => Kind::ProgramPublished,
+        Event::RedemptionCancelled { .. } => Kind::RedemptionCancelled,
+        Event::RedemptionExpired { .. } => Kind::RedemptionExpired,
+        Event::RedemptionRefunded { .. } => Kind::RedemptionRefunded,
+        Event::RedemptionReopened { .. } => Kind::RedemptionReopened,
+        Event::RedemptionUsed { .. } => Kind::RedemptionUsed,
+        Event::ReferralCompleted { .. } => Kind::ReferralCompleted,
+        Event::ReferralJoined { .. } => Kind::ReferralJoined,
+        Event::ReferralUndone { .. } => Kind::ReferralUndone,
+        Event::TierChanged { change } => match change.reason {
+            TierReason::Qualified => Kind::TierReached,
+            TierReason::Lapsed | TierReason::Refunded | TierReason::Removed => Kind::TierLost,
+        },
+        Event::TierLapsed { .. } => Kind::TierEndingSoon,
+        Event::TierSet { tier: Some(_), .. } => Kind::TierReached,
+        Event::TierSet { tier: None, .. } => Kind::TierLost,
+        Event::AccountMerged { .. }
+        | Event::Discount(_)
+        | Event::GiftUndone { .. }
+        | Event::OrderCancelled { .. }
+        | Event::OrderClosed { .. }
+        | Event::OrderCounted { .. }
+        | Event::OrderNamedGuest { .. }
+        | Event::OrderPinned { .. }
+        | Event::OrderRecorded { .. }
+        | Event::OrderRefunded { .. }
+        | Event::ReferralCodeIssued { .. }
+        | Event::TierRetained { .. } => return (None, None),
+    };
+    (Some(kind), None)
+}
+
+/// Returns the type for points that a lot was credited with.
+fn kind_of_credit(lot: Option<&LotCredit>) -> OutgoingKind {
+    let is_pending = lot.is_some_and(|lot| lot.pending_until.is_some());
+    if is_pending { OutgoingKind::PointsPending } else { OutgoingKind::PointsEarned }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_a_name_of_its_own() {
+        for kind in OutgoingKind::ALL {
+            assert_eq!(OutgoingKind::from_name(kind.name()), Some(kind));
+        }
+        assert!(OutgoingKind::ALL.is_sorted_by_key(|kind| kind.name()));
+        assert_eq!(OutgoingKind::from_name("points"), None);
+    }
+}
