@@ -61,6 +61,9 @@ pub enum Command {
         /// True if another customer has used the code, which only the store knows.
         used_by_other: bool,
     },
+    /// Removes what is left on the account of a customer who is erased. Again it changes
+    /// nothing.
+    EraseAccount,
     /// Issues the customer's referral code. Has no effect if the customer has one.
     IssueReferralCode {
         /// Random bits for the code. The store draws again if the code is taken.
@@ -150,6 +153,11 @@ pub enum Command {
         /// Id of the order.
         order: OrderId,
     },
+    /// Cancels an unused redemption of a customer who is erased: its points stay spent.
+    VoidRedemption {
+        /// Id of the redemption.
+        redemption: RedemptionId,
+    },
     /// The shop marks a redemption as used: the customer has the benefit.
     UseRedemption {
         /// Id of the redemption.
@@ -234,6 +242,7 @@ impl Command {
             | Self::CatchUp
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
+            | Self::EraseAccount
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
@@ -248,7 +257,8 @@ impl Command {
             | Self::SubtractPoints { .. }
             | Self::UndoClaim { .. }
             | Self::UndoReferral { .. }
-            | Self::UseRedemption { .. } => None,
+            | Self::UseRedemption { .. }
+            | Self::VoidRedemption { .. } => None,
         }
     }
 
@@ -264,7 +274,8 @@ impl Command {
         | Self::RedeemReward { redemption, .. }
         | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }
-        | Self::UseRedemption { redemption, .. } = self
+        | Self::UseRedemption { redemption, .. }
+        | Self::VoidRedemption { redemption } = self
         {
             return Some(*redemption);
         }

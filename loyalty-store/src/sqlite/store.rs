@@ -16,13 +16,14 @@ use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
 use super::backup::keep_older_format;
-use super::checkpointer::checkpointer;
+use super::checkpointer::{checkpointer, cut_log};
 use super::file::FileLock;
 use super::schema;
-use super::tables::{customer, journal, program};
+use super::tables::{customer, journal, program, response};
 use crate::Store;
 use crate::customer_ref::CustomerRef;
 use crate::engine::{CommittedState, Executor, Writer, load_filter};
+use crate::erasure::{self, Erasure, ErasureKey, ErasureScan};
 use crate::error::Failure;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{JournalRow, OrderRecord, Seq};
@@ -30,6 +31,7 @@ use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::fold_account_until;
+use crate::transact::StoredResponse;
 
 /// A durable store in one SQLite file.
 ///
@@ -343,6 +345,15 @@ impl Store for SqliteStore {
         self.committed.program(shop, version)
     }
 
+    fn unfinished_erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure> {
+        let _available = self.committed.ensure_available()?;
+        Ok(self.committed.erasures().unfinished())
+    }
+
+    fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
+        erasure::finish(self, erasure, now)
+    }
+
     fn verify(&self) -> Result<VerificationReport, Failure> {
         // Without a guard: it takes long, and recovery must not wait for it.
         admin::verify(&self.committed.open_reader()?)
@@ -398,5 +409,25 @@ impl Store for SqliteStore {
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+impl ErasureScan for SqliteStore {
+    fn key(&self) -> Result<Arc<ErasureKey>, Failure> {
+        self.committed.erasure_key()
+    }
+
+    fn responses_after(
+        &self,
+        number: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, StoredResponse)>, Failure> {
+        self.read(|db| response::read_responses(db, number, limit))
+    }
+
+    /// Copies the log into the file, where replaced bytes are overwritten, and cuts it.
+    fn purge(&self) -> Result<bool, Failure> {
+        let _available = self.committed.ensure_available()?;
+        cut_log(&self.path)
     }
 }

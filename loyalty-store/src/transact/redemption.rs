@@ -126,7 +126,7 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     /// Makes the code consistent with its redemption. A code or rule that the shop
     /// deleted stays deleted.
-    fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
+    pub(super) fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
         let redemption = self.load_redemption(id)?.redemption;
