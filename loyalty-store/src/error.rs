@@ -41,9 +41,6 @@ pub enum Rejection {
     /// A customer is merged into another one only.
     #[error("both are the same customer")]
     SameCustomer,
-    /// The customer was erased.
-    #[error("this customer was erased")]
-    CustomerErased,
     /// The customer does not exist.
     #[error("there is no such customer")]
     CustomerNotFound,
@@ -135,7 +132,6 @@ impl Rejection {
             Self::CodeTaken => "code_taken",
             Self::CategoryNotFound => "category_not_found",
             Self::ClaimNotFound => "claim_not_found",
-            Self::CustomerErased => "customer_erased",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
             Self::SameCustomer => "same_customer",

@@ -207,9 +207,6 @@ impl Action {
 pub enum Existence {
     /// The customer is created if new.
     Any,
-    /// The customer is created if new, but not if erased: a late report of what happened
-    /// before brings nobody back.
-    Unerased,
     /// The customer must exist.
     Required,
     /// The customer must not exist.

@@ -601,12 +601,9 @@ impl<V: TransactionView> Transaction<'_, V> {
 
         let known = by_id.or(by_email.filter(|_| customer.id().is_none()));
         match (known, existence) {
-            (None, Existence::Unerased) if self.find_erasure(customer)?.is_some() => {
-                Err(Rejection::CustomerErased.into())
-            }
             (Some(_), Existence::Absent) => Err(Rejection::CustomerExists.into()),
             (None, Existence::Required) => Err(Rejection::CustomerNotFound.into()),
-            (None, Existence::Any | Existence::Unerased | Existence::Absent) => {
+            (None, Existence::Any | Existence::Absent) => {
                 let email = customer.email().filter(|_| by_email.is_none());
                 let account = self.add_customer(customer.id(), email)?;
                 self.attach_email(account, customer, email_policy)?;

@@ -21,8 +21,9 @@ use super::schema;
 use super::value::{IdText, TimeText};
 
 /// The kinds of entries.
-const ENTRY_KINDS: [&str; 32] = [
+const ENTRY_KINDS: &[&str] = &[
     "account_absorbed",
+    "account_erased",
     "account_merged",
     "account_reopened",
     "action",
@@ -64,7 +65,7 @@ impl FromText for EntryKind {
     const EXPECTED: &'static str = "a kind of entries such as \"points_awarded\"";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        let known = ENTRY_KINDS.into_iter().find(|kind| *kind == text);
+        let known = ENTRY_KINDS.iter().copied().find(|kind| *kind == text);
         known.map(Self).ok_or_else(|| {
             FieldError::new(BodyErrorCode::InvalidValue, "This is no kind of entries.")
         })
@@ -235,6 +236,7 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
     let none = EntryDetails::default;
     let described = match event {
         Event::AccountAbsorbed(_) => ("account_absorbed", none()),
+        Event::AccountErased { .. } => ("account_erased", none()),
         Event::AccountMerged { .. } => ("account_merged", none()),
         Event::AccountReopened { .. } => ("account_reopened", none()),
         Event::ClaimUndone(_) => ("claim_undone", none()),
