@@ -17,6 +17,7 @@
 
 mod backups;
 mod damage;
+mod erasure;
 mod files;
 mod identity;
 mod random;

@@ -19,6 +19,7 @@ mod conformance;
 mod customers;
 mod discounts;
 mod document;
+mod erasure;
 mod export;
 mod failures;
 mod field_limits;
