@@ -64,6 +64,15 @@ pub enum Command {
     /// Removes what is left on the account of a customer who is erased. Again it changes
     /// nothing.
     EraseAccount,
+    /// Issues the redemption of the first gift that waits for one:
+    /// [`Gifts::first_due`](crate::account::Gifts::first_due). The context's pinned program is
+    /// that of the gift.
+    IssueGift {
+        /// Id of the redemption, assigned by the store.
+        redemption: RedemptionId,
+        /// Random bits for a code.
+        entropy: [u8; 16],
+    },
     /// Issues the customer's referral code. Has no effect if the customer has one.
     IssueReferralCode {
         /// Random bits for the code. The store draws again if the code is taken.
@@ -243,6 +252,7 @@ impl Command {
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
             | Self::EraseAccount
+            | Self::IssueGift { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
@@ -271,6 +281,7 @@ impl Command {
     pub fn redemption(&self) -> Option<RedemptionId> {
         if let Self::CancelRedemption { redemption }
         | Self::ClaimRedemption { redemption, .. }
+        | Self::IssueGift { redemption, .. }
         | Self::RedeemReward { redemption, .. }
         | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }

@@ -8,6 +8,7 @@ pub(crate) mod clawback;
 pub(crate) mod entitle;
 pub(crate) mod erase;
 pub(crate) mod expiry;
+mod gift;
 pub(crate) mod merge;
 pub(crate) mod order;
 pub(crate) mod points;

@@ -123,13 +123,17 @@ impl Erasure {
     ) -> Self {
         let shop = customer.shop;
         let others = || customer.merged.iter().filter(|merged| merged.undone_at.is_none());
-        let emails = customer.email.iter().chain(others().filter_map(|other| other.email.as_ref()));
+        let emails = customer
+            .email
+            .iter()
+            .chain(others().filter_map(|other| other.email.as_ref()));
         let hashes: BTreeSet<_> = customer
             .ids()
             .map(|id| key.hash_id(shop, id.as_str()))
             .chain(emails.map(|email| key.hash_email(shop, email)))
             .collect();
-        let profiles = std::iter::once(&customer.profile).chain(others().map(|other| &other.profile));
+        let profiles =
+            std::iter::once(&customer.profile).chain(others().map(|other| &other.profile));
         let names = profiles.filter_map(|profile| {
             let (first, last) = (profile.first_name.as_ref()?, profile.last_name.as_ref()?);
             Some(key.hash_name(shop, first, last))
@@ -233,7 +237,10 @@ impl ErasureIndex {
     /// Adds an erasure, or a later state of it. One of the same person that came later stays.
     pub(crate) fn insert(&mut self, erasure: &Arc<Erasure>) {
         for hash in &erasure.hashes {
-            let known = self.by_hash.entry((erasure.shop, *hash)).or_insert_with(|| Arc::clone(erasure));
+            let known = self
+                .by_hash
+                .entry((erasure.shop, *hash))
+                .or_insert_with(|| Arc::clone(erasure));
             if known.account <= erasure.account {
                 *known = Arc::clone(erasure);
             }
@@ -276,7 +283,12 @@ pub(crate) fn finish(
     if erasure.completed_at.is_some() {
         return Ok(true);
     }
-    let pass = Pass { store, erasure: Arc::new(erasure.clone()), key: store.key()?, now };
+    let pass = Pass {
+        store,
+        erasure: Arc::new(erasure.clone()),
+        key: store.key()?,
+        now,
+    };
     pass.redact_journal()?;
     pass.clear_rules()?;
     pass.delete_searches()?;
@@ -330,8 +342,7 @@ impl<S: ErasureScan> Pass<'_, S> {
         };
         let is_person = |id: &CustomerId| self.is_person(id.as_str());
         let placeholder = self.erasure.placeholder()?;
-        let redaction =
-            Redaction { is_own, is_person: &is_person, placeholder: &placeholder };
+        let redaction = Redaction { is_own, is_person: &is_person, placeholder: &placeholder };
         let events = redaction.apply(&row.events);
         Ok(events.map(|events| Arc::new(JournalRow { events: events.into(), ..row.clone() })))
     }
@@ -400,15 +411,23 @@ impl<S: ErasureScan> Pass<'_, S> {
     /// alone, or a tag, is that of many.
     fn names_person(&self, text: &str) -> bool {
         let is_border = |c: char| c.is_whitespace() || "\"'():,;\\*".contains(c);
-        let words: Vec<_> = text.split(is_border).filter(|word| !word.is_empty()).take(MAX_WORDS).collect();
+        let words: Vec<_> = text
+            .split(is_border)
+            .filter(|word| !word.is_empty())
+            .take(MAX_WORDS)
+            .collect();
         let is_name = |first: &str, last: &str| {
             let hash = self.key.hash_name(self.erasure.shop, first, last);
             self.erasure.name_hashes.contains(&hash)
         };
         // A number can be anything.
         let is_word = |word: &str| !word.bytes().all(|byte| byte.is_ascii_digit());
-        words.iter().any(|word| self.is_email(word) || (is_word(word) && self.is_person(word)))
-            || words.iter().any(|first| words.iter().any(|last| is_name(first, last)))
+        words
+            .iter()
+            .any(|word| self.is_email(word) || (is_word(word) && self.is_person(word)))
+            || words
+                .iter()
+                .any(|first| words.iter().any(|last| is_name(first, last)))
     }
 
     /// Returns `true` if a search is for the person.
@@ -421,8 +440,7 @@ impl<S: ErasureScan> Pass<'_, S> {
             SearchKey::Customer(CustomerRef::Email(email)) => self.is_email(email.as_str()),
             SearchKey::Account(account) => self.erasure.has_account(*account),
         };
-        parsed.lookup_keys().is_some_and(|keys| keys.iter().any(is_key))
-            || self.names_person(query)
+        parsed.lookup_keys().is_some_and(|keys| keys.iter().any(is_key)) || self.names_person(query)
     }
 
     fn clear_responses(&self) -> Result<(), Failure> {

@@ -95,7 +95,11 @@ impl Redaction<'_> {
             return None;
         }
         let events = events.iter().zip(redacted);
-        Some(events.map(|(event, redacted)| redacted.unwrap_or_else(|| event.clone())).collect())
+        Some(
+            events
+                .map(|(event, redacted)| redacted.unwrap_or_else(|| event.clone()))
+                .collect(),
+        )
     }
 
     fn redact(&self, event: &Event) -> Option<Event> {
@@ -147,7 +151,9 @@ fn has_text(reason: &AdjustmentReason) -> bool {
 
 /// Returns the state of an order whose latest snapshot has become one without attributes.
 pub(crate) fn redact_content(state: &OrderState) -> OrderState {
-    let bare = state.snapshot().map(|recorded| Arc::new(recorded.order.without_attributes()));
+    let bare = state
+        .snapshot()
+        .map(|recorded| Arc::new(recorded.order.without_attributes()));
     match bare {
         Some(bare) => state.clone().with_snapshot(&bare),
         None => state.clone(),

@@ -181,6 +181,7 @@ impl ProgramReport {
             | Event::OrderNamedGuest { .. }
             | Event::CustomerAdded
             | Event::Discount(_)
+            | Event::GiftUndone { .. }
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderCounted { .. }

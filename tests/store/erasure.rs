@@ -90,7 +90,9 @@ fn an_erasure_waits_for_a_reader_of_the_log() {
     let erase = loyalty_store::Action::EraseCustomer { customer: id(ID) };
     shop.execute(erase).unwrap();
 
-    let [erasure] = &store.unfinished_erasures().unwrap()[..] else { panic!("one erasure") };
+    let [erasure] = &store.unfinished_erasures().unwrap()[..] else {
+        panic!("one erasure")
+    };
     assert!(!store.finish_erasure(erasure, shop.now).unwrap());
     assert_eq!(store.unfinished_erasures().unwrap().len(), 1);
     reader.execute_batch("COMMIT").unwrap();

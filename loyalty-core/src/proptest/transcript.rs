@@ -143,6 +143,9 @@ fn describe_command(command: &Command) -> String {
         }
         Command::CloseOrder { order, at } => format!("order {order} is closed{}", dated(at)),
         Command::EnterCode { code, .. } => format!("the customer enters the code {code}"),
+        Command::IssueGift { redemption, .. } => {
+            format!("the next gift is issued (redemption {redemption})")
+        }
         Command::IssueReferralCode { .. } => "the customer gets a referral code".to_owned(),
         Command::JoinReferral { .. } => "the customer joins by a referral code".to_owned(),
         Command::NoteGuest { order, .. } => format!("order {order} names a guest"),

@@ -52,6 +52,7 @@ impl DecisionBuilder<'_> {
             Command::CatchUp
             | Command::ClaimRedemption { .. }
             | Command::EraseAccount
+            | Command::IssueGift { .. }
             | Command::NoteGuest { .. }
             | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }

@@ -52,15 +52,22 @@ fn set_up(server: &TestServer) {
         "attributes": {"language": "markish"}});
     server.post("/v1/customers", profile.to_string()).expect(201);
     server.customer("sender", 0);
-    let code = server.post("/v1/customers/sender/referral-code", "{}").expect(200).json();
+    let code = server
+        .post("/v1/customers/sender/referral-code", "{}")
+        .expect(200)
+        .json();
     let join = json!({"code": code["code"], "household": ["device-mark"]});
-    server.post("/v1/customers/id-of-ada/referral", join.to_string()).expect(200);
+    server
+        .post("/v1/customers/id-of-ada/referral", join.to_string())
+        .expect(200);
     let order = json!({"customer": {"customer_id": "id-of-ada"}, "status": "paid", "total": "60",
         "attributes": {"note": "markdoor"},
         "lines": [{"line_id": "1", "product_id": "tea", "quantity": 1, "amount": "60",
             "attributes": {"engraving": "markring"}}]});
     server.put("/v1/orders/o1", order.to_string()).expect(200);
-    server.post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"5"}"#).expect(200);
+    server
+        .post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"5"}"#)
+        .expect(200);
     let add = r#"{"customer_id":"id-of-ada","points":500,"reason":"markflu"}"#;
     server.post("/v1/points-add", add).expect(200);
     let redeem = r#"{"customer_id":"id-of-ada","reward_id":"five"}"#;
@@ -112,13 +119,20 @@ fn an_erasure_is_told_by_a_receipt_that_names_nobody() {
     let server = TestServer::new();
     set_up(&server);
     let erase = || server.post("/v1/customers/id-of-ada/erase", "{}").expect(200);
-    let tried = server.post("/v1/customers/id-of-ada/erase?dry_run=true", "{}").expect(200);
+    let tried = server
+        .post("/v1/customers/id-of-ada/erase?dry_run=true", "{}")
+        .expect(200);
     server.get("/v1/customers/id-of-ada").expect(200);
     let first = erase().json();
-    assert_eq!((&first["completed_at"], &first["redemptions_cancelled"]), (&Value::Null, &json!(1)));
+    assert_eq!(
+        (&first["completed_at"], &first["redemptions_cancelled"]),
+        (&Value::Null, &json!(1))
+    );
     assert_eq!(first["points_removed"], tried.json()["points_removed"]);
     for path in ["/v1/customers/id-of-ada", "/v1/customers/other-id-mark"] {
-        server.get(path).assert_problem(404, "customer_not_found", "customer_id");
+        server
+            .get(path)
+            .assert_problem(404, "customer_not_found", "customer_id");
     }
     finish(&server);
     let second = erase().json();
@@ -128,12 +142,15 @@ fn an_erasure_is_told_by_a_receipt_that_names_nobody() {
     for mark in ["ada", "mark", "ZIP"] {
         assert!(!text.contains(mark), "{text}");
     }
-    server
-        .post("/v1/customers/nobody/erase", "")
-        .assert_problem(404, "customer_not_found", "customer_id");
+    server.post("/v1/customers/nobody/erase", "").assert_problem(
+        404,
+        "customer_not_found",
+        "customer_id",
+    );
 
     // A guest has only an address.
-    let order = r#"{"customer":{"email":"guest@marks.example"},"status":"paid","total":"60","lines":[]}"#;
+    let order =
+        r#"{"customer":{"email":"guest@marks.example"},"status":"paid","total":"60","lines":[]}"#;
     server.put("/v1/orders/g1", order).expect(200);
     let guest = r#"{"email":"guest@marks.example"}"#;
     server.post("/v1/customers/erase", guest).expect(200);

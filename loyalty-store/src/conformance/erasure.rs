@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::redemptions::{REWARDS, issue_action};
 use super::test_shop::*;
 use crate::{
-    Action, CatalogueAction, CustomerRef, EmailConflict, Erasure, Existence,
-    FieldChange, Idempotency, Outcome, ProfileChange, ProgramReport, Receipt, RedemptionAction,
-    Reply, Request, Response, SearchQuery, Store,
+    Action, CatalogueAction, CustomerRef, EmailConflict, Erasure, Existence, FieldChange,
+    Idempotency, Outcome, ProfileChange, ProgramReport, Receipt, RedemptionAction, Reply, Request,
+    Response, SearchQuery, Store,
 };
 use loyalty_core::attribute::{AttributeText, AttributeValue};
 use loyalty_core::discount::{CustomerSelection, PriceRuleParts};
@@ -20,8 +20,16 @@ use loyalty_core::{
 pub const ID: &str = "zelda-id-7";
 const EMAIL: &str = "Zelda.Fitz@Example.com";
 pub const MARKS: [&str; 10] = [
-    "zelda-id-7", "elda.fitz@example", "elda.Fitz@Example", "Zeldana", "Fitzmark", "ZIP-77Q",
-    "tag-velvet", "blue-house-9", "because of her flu", "leave it at the blue door",
+    "zelda-id-7",
+    "elda.fitz@example",
+    "elda.Fitz@Example",
+    "Zeldana",
+    "Fitzmark",
+    "ZIP-77Q",
+    "tag-velvet",
+    "blue-house-9",
+    "because of her flu",
+    "leave it at the blue door",
 ];
 
 fn profile() -> ProfileChange {
@@ -108,10 +116,13 @@ fn assert_unnamed(text: &str) {
 }
 
 /// Executes a request whose stored response is a document about the person.
-fn execute_named(shop: &TestShop<'_>, key: &str, body: &'static str) -> Result<Reply, crate::Failure> {
+fn execute_named(
+    shop: &TestShop<'_>,
+    key: &str,
+    body: &'static str,
+) -> Result<Reply, crate::Failure> {
     let render = Box::new(move |_: &Outcome| Response { status: 200, body: body.into() });
-    let idempotency =
-        Some(Idempotency { key: digest(key), fingerprint: digest("same"), render });
+    let idempotency = Some(Idempotency { key: digest(key), fingerprint: digest("same"), render });
     let action = Action::for_customer(id("another"), Existence::Any, vec![add(1)]);
     shop.store
         .execute(Request { idempotency, ..shop.request(action) })
@@ -121,7 +132,10 @@ fn execute_named(shop: &TestShop<'_>, key: &str, body: &'static str) -> Result<R
 const NAMED: [(&str, &str); 3] = [
     ("by id", r#"{"customer": {"customer_id": "zelda-id-7"}, "points": 3}"#),
     ("by e-mail", r#"[{"contact": "zelda.fitz@example.com"}]"#),
-    ("by rule", r#"{"price_rule": {"prerequisite_customer_ids": ["1", "zelda-id-7"]}}"#),
+    (
+        "by rule",
+        r#"{"price_rule": {"prerequisite_customer_ids": ["1", "zelda-id-7"]}}"#,
+    ),
 ];
 
 /// The same text is something else here.
@@ -131,13 +145,20 @@ const OF_ANOTHER: &str = r#"{"order_id": "zelda-id-7", "customer_id": "1"}"#;
 pub fn set_up(shop: &TestShop<'_>) -> loyalty_core::RedemptionId {
     shop.execute(publish_action(REWARDS)).unwrap();
     save(shop, id(ID), profile()).unwrap();
-    let reason = AdjustmentReason { text: Some("because of her flu".into()), ..Default::default() };
+    let reason = AdjustmentReason {
+        text: Some("because of her flu".into()),
+        ..Default::default()
+    };
     let add = Command::AddPoints { points: points(300), reason };
     shop.execute_commands(&id(ID), vec![add]).unwrap();
     shop.execute_order(None, noted("early", "20")).unwrap();
     shop.execute_order(Some(&id(ID)), noted("early", "20")).unwrap();
     shop.execute_order(Some(&id(ID)), noted("o1", "30")).unwrap();
-    let issued = shop.execute(issue_action(&id(ID), "five", 1)).unwrap().redemption.unwrap();
+    let issued = shop
+        .execute(issue_action(&id(ID), "five", 1))
+        .unwrap()
+        .redemption
+        .unwrap();
 
     let customers = [ID, "other"].map(|id| id.parse().unwrap());
     shop.create_rule(PriceRuleParts {
@@ -174,7 +195,12 @@ pub fn nothing_names_an_erased_customer(store: &dyn Store) {
     for customer in [id(ID), email(EMAIL)] {
         assert!(store.customer(shop.id, &customer).unwrap().is_none());
     }
-    assert!(store.customer_by_account(shop.id, erasure.account()).unwrap().is_none());
+    assert!(
+        store
+            .customer_by_account(shop.id, erasure.account())
+            .unwrap()
+            .is_none()
+    );
     for query in ["zeldana", "tag:tag-velvet", "id:zelda-id-7", "email:zelda*", "fitzmark"] {
         let query = SearchQuery::parse(query, shop.now, Zone::UTC).unwrap();
         assert_eq!(store.count_customers(shop.id, &query).unwrap(), 0);
@@ -188,7 +214,10 @@ pub fn nothing_names_an_erased_customer(store: &dyn Store) {
     }
     let rules = store.price_rules(shop.id, None, 100).unwrap().items;
     assert_unnamed(&format!("{rules:?}"));
-    let listed = rules.iter().find(|rule| rule.rule.parts().title == "Ten percent").unwrap();
+    let listed = rules
+        .iter()
+        .find(|rule| rule.rule.parts().title == "Ten percent")
+        .unwrap();
     assert_eq!(listed.rule.parts().prerequisite_emails, [email_address("b@example.com")]);
     assert_eq!(listed.rule.parts().prerequisite_customer_ids.len(), 2);
     let searches = store.saved_searches(shop.id, None, 10).unwrap().items;
@@ -277,7 +306,12 @@ pub fn an_erased_account_takes_part_in_nothing(store: &dyn Store) {
     shop.execute(publish_action(&referrals)).unwrap();
     shop.execute_commands(&id(ID), vec![Command::IssueReferralCode { entropy: [3; 10] }])
         .unwrap();
-    let code = shop.customer(&id(ID)).account().activity().referral_code().map(str::to_owned);
+    let code = shop
+        .customer(&id(ID))
+        .account()
+        .activity()
+        .referral_code()
+        .map(str::to_owned);
     erase_completely(&shop, &id(ID));
 
     let used = RedemptionAction::Use { id: redemption, order: None };
@@ -313,10 +347,14 @@ pub fn merged_customers_are_erased_as_one(store: &dyn Store) {
     // A guest whom the customer claims, and another id of the same person.
     shop.execute_order(Some(&email(EMAIL)), noted("guest", "10")).unwrap();
     let guest = shop.customer(&email(EMAIL)).record().account;
-    save(&shop, id("second"), ProfileChange {
-        first_name: FieldChange::Set(Some("Zeldana".into())),
-        ..ProfileChange::default()
-    })
+    save(
+        &shop,
+        id("second"),
+        ProfileChange {
+            first_name: FieldChange::Set(Some("Zeldana".into())),
+            ..ProfileChange::default()
+        },
+    )
     .unwrap();
     shop.execute_order(Some(&id("second")), noted("o2", "20")).unwrap();
     shop.execute_order(Some(&id(ID)), noted("o1", "30")).unwrap();

@@ -7,7 +7,8 @@ pub(super) mod view;
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -22,7 +23,9 @@ use crate::projections::{Projection, ProjectionKey};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq, to_json};
 use crate::request::Reply;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress};
-use crate::transact::{AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange, Rewrites};
+use crate::transact::{
+    AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange, Rewrites,
+};
 
 /// A reply, and where to send it.
 pub(super) type QueuedReply = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);

@@ -16,13 +16,13 @@ use super::checkpointer::CheckpointTrigger;
 use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
-    account, catalogue, checkpoint, code_claim, customer, discount_index, due, erasure, journal, order,
-    program, projection, query, response, shop,
+    access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, erasure,
+    journal, order, program, projection, query, response, shop,
 };
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::engine::{
-    Accounts, Backend, BatchRewrites, BatchWrites, CheckpointPosition, Load, NumberedResponse, Orders,
-    Projections, ResponseKey, Responses, TableReader, TableScan, TableWriter, Upsert,
+    Accounts, Backend, BatchRewrites, BatchWrites, CheckpointPosition, Load, NumberedResponse,
+    Orders, Projections, ResponseKey, Responses, TableReader, TableScan, TableWriter, Upsert,
     WriteTransaction,
 };
 use crate::erasure::{Erasure, ErasureKey};
@@ -394,7 +394,7 @@ impl TableReader for Connection {
     }
 
     fn api_key(&self, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
-        shop::read_api_key(self, id)
+        access::read_key(self, id)
     }
 
     fn program(

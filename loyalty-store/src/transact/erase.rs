@@ -27,11 +27,8 @@ pub(crate) trait ErasureView {
     /// Returns `false` if no customer was ever erased, so that nothing need be hashed.
     fn has_erasures(&mut self) -> bool;
     /// Returns the last erasure of a person with an id or e-mail of this hash.
-    fn erasure(
-        &mut self,
-        shop: ShopId,
-        hash: &PersonHash,
-    ) -> Result<Option<Arc<Erasure>>, Failure>;
+    fn erasure(&mut self, shop: ShopId, hash: &PersonHash)
+    -> Result<Option<Arc<Erasure>>, Failure>;
 }
 
 /// What a transaction writes anew in another form: rows of the journal without a person's
@@ -227,7 +224,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         let ProjectionState::Rule(state) = &record.state else {
             return Ok(());
         };
-        let Some(rule) = state.rule().and_then(|rule| rule.replace_customers(is_person, placeholder))
+        let Some(rule) = state
+            .rule()
+            .and_then(|rule| rule.replace_customers(is_person, placeholder))
         else {
             return Ok(());
         };
@@ -237,11 +236,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    fn remove_rule_emails(
-        &mut self,
-        erasure: &Erasure,
-        rule: PriceRuleId,
-    ) -> Result<(), Failure> {
+    fn remove_rule_emails(&mut self, erasure: &Erasure, rule: PriceRuleId) -> Result<(), Failure> {
         let (shop, key) = (self.shop.id, self.view.erasure_key()?);
         let emails = self.rule_emails(shop, rule)?;
         let is_other = |email: &&Email| !erasure.has_hash(&key.hash_email(shop, email));

@@ -20,7 +20,8 @@ use crate::record::{AccountRecord, CustomerRecord, OrderRecord, Seq};
 use crate::shop::Shop;
 use crate::timeline::ProgramTimeline;
 use crate::transact::{
-    CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse, TransactionView,
+    CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse,
+    TransactionView,
 };
 
 /// Everything decided so far, over a view of what is committed.

@@ -19,7 +19,9 @@ use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::Shop;
 use crate::timeline::ProgramTimeline;
-use crate::transact::{CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse};
+use crate::transact::{
+    CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse,
+};
 
 impl<B: Backend> StateView for &CommittedState<B> {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {

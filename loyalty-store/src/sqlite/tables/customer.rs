@@ -106,7 +106,10 @@ pub(crate) fn write_customer_change(
         let account = change.before.as_ref().map_or(0, |before| before.account.0);
         db.prepare_cached("DELETE FROM customer WHERE account = ?")?
             .execute([account])?;
-        return change.before.as_ref().map_or(Ok(()), |before| delete_aliases(db, before));
+        return change
+            .before
+            .as_ref()
+            .map_or(Ok(()), |before| delete_aliases(db, before));
     };
     let sql = "INSERT INTO customer
         (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision,

@@ -19,13 +19,16 @@ const NAME: i64 = 2;
 pub(crate) fn read_key(db: &Connection) -> Result<ErasureKey, Failure> {
     let sql = "SELECT key FROM erasure_key";
     let key: Vec<u8> = db.query_row(sql, [], |row| row.get(0))?;
-    let key = key.try_into().map_err(|_| corrupt("the key of erasures", &"its length"))?;
+    let key = key
+        .try_into()
+        .map_err(|_| corrupt("the key of erasures", &"its length"))?;
     Ok(ErasureKey(key))
 }
 
 /// Writes an erasure, or a later state of it.
 pub(crate) fn write_erasure(db: &Connection, erasure: &Erasure) -> Result<(), Failure> {
-    let sql = "INSERT INTO erasure (account, shop, merged, points, redemptions, erased_at, completed_at)
+    let sql =
+        "INSERT INTO erasure (account, shop, merged, points, redemptions, erased_at, completed_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (account) DO UPDATE SET completed_at = excluded.completed_at";
     db.prepare_cached(sql)?.execute(params![
@@ -56,7 +59,8 @@ pub(crate) fn write_erasure(db: &Connection, erasure: &Erasure) -> Result<(), Fa
 /// Returns all erasures, oldest account first.
 pub(crate) fn read_erasures(db: &Connection) -> Result<Vec<Arc<Erasure>>, Failure> {
     let mut found = BTreeMap::new();
-    let sql = "SELECT account, shop, merged, points, redemptions, erased_at, completed_at FROM erasure";
+    let sql =
+        "SELECT account, shop, merged, points, redemptions, erased_at, completed_at FROM erasure";
     for_each_row(db, sql, [], |row| {
         let points: i64 = row.get(3)?;
         let erasure = Erasure {

@@ -120,7 +120,9 @@ pub(crate) fn read_responses(
         WHERE last_number > ? ORDER BY last_number LIMIT 1";
     let (mut found, mut after) = (Vec::new(), after);
     while found.len() < limit {
-        let Some(block) = query_one(db, sql, [after], read_block)? else { break };
+        let Some(block) = query_one(db, sql, [after], read_block)? else {
+            break;
+        };
         let Some((last, _)) = block.last() else { break };
         after = *last;
         found.extend(block);
