@@ -61,6 +61,9 @@ pub struct Account {
     manual_tier: Option<ManualTier>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     merged_into: Option<AccountId>,
+    /// The instant at which the customer was erased.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    erased_at: Option<Timestamp>,
     /// The instant of the last event.
     #[cfg_attr(
         feature = "json",
@@ -139,7 +142,8 @@ pub struct Totals {
     /// Expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
-    /// From accounts merged into this one, less those that left with this one.
+    /// From accounts merged into this one, less those that left with this one, by a merge or
+    /// because the customer was erased.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub merged: Points,
     /// Granted as bonuses.
@@ -259,6 +263,12 @@ impl Account {
     /// The account that this one was merged into.
     pub fn merged_into(&self) -> Option<AccountId> {
         self.merged_into
+    }
+
+    /// The instant at which the customer was erased. Nothing moves points of the account
+    /// from then on.
+    pub fn erased_at(&self) -> Option<Timestamp> {
+        self.erased_at
     }
 
     /// The instant of the last event. `None` if its journal is from before events had
@@ -576,13 +586,24 @@ impl Account {
 
     /// Empties the account: everything in it went to another one.
     pub(crate) fn close(&mut self, into: AccountId, points: Points) {
+        self.clear(points);
+        self.merged_into = Some(into);
+    }
+
+    /// Empties the account for good: its customer was erased.
+    pub(crate) fn erase(&mut self, points: Points, at: Timestamp) {
+        self.clear(points);
+        self.last_event_at = self.last_event_at.max(Some(at));
+        self.erased_at = Some(at);
+    }
+
+    fn clear(&mut self, points: Points) {
         self.totals.merged = self.totals.merged.saturating_sub(points);
         (self.lots, self.pending) = (Lots::default(), Lots::default());
         (self.debt, self.manual_tier) = (Points::ZERO, None);
         (self.progress, self.activity) = (Progress::default(), Arc::default());
         (self.redemptions, self.inactivity_expirations) =
             (OpenRedemptions::default(), InactivityExpirations::default());
-        self.merged_into = Some(into);
     }
 
     /// Adds everything but the lots of an account that was merged into this one.

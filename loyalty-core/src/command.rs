@@ -61,6 +61,9 @@ pub enum Command {
         /// True if another customer has used the code, which only the store knows.
         used_by_other: bool,
     },
+    /// Removes what is left on the account of a customer who is erased. Again it changes
+    /// nothing.
+    EraseAccount,
     /// Issues the redemption of the first gift that waits for one:
     /// [`Gifts::first_due`](crate::account::Gifts::first_due). The context's pinned program is
     /// that of the gift.
@@ -159,6 +162,11 @@ pub enum Command {
         /// Id of the order.
         order: OrderId,
     },
+    /// Cancels an unused redemption of a customer who is erased: its points stay spent.
+    VoidRedemption {
+        /// Id of the redemption.
+        redemption: RedemptionId,
+    },
     /// The shop marks a redemption as used: the customer has the benefit.
     UseRedemption {
         /// Id of the redemption.
@@ -243,6 +251,7 @@ impl Command {
             | Self::CatchUp
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
+            | Self::EraseAccount
             | Self::IssueGift { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
@@ -258,7 +267,8 @@ impl Command {
             | Self::SubtractPoints { .. }
             | Self::UndoClaim { .. }
             | Self::UndoReferral { .. }
-            | Self::UseRedemption { .. } => None,
+            | Self::UseRedemption { .. }
+            | Self::VoidRedemption { .. } => None,
         }
     }
 
@@ -275,7 +285,8 @@ impl Command {
         | Self::RedeemReward { redemption, .. }
         | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }
-        | Self::UseRedemption { redemption, .. } = self
+        | Self::UseRedemption { redemption, .. }
+        | Self::VoidRedemption { redemption } = self
         {
             return Some(*redemption);
         }

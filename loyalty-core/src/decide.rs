@@ -50,6 +50,10 @@ use crate::rules::work::DecisionBuilder;
 /// A [`Rejection`] if the rules do not allow the command. Then nothing changes.
 pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     let mut work = DecisionBuilder::for_command(context, command)?;
+    if work.account.erased_at().is_some() {
+        work.decide_for_erased(command)?;
+        return work.finish();
+    }
 
     work.catch_up();
     match command {
@@ -60,6 +64,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::ClaimRedemption { order, .. } => work.claim_redemption(order),
         Command::CloseOrder { order, at } => work.close_order(order, *at),
         Command::EnterCode { code, used_by_other } => work.enter_code(code, *used_by_other)?,
+        Command::EraseAccount => work.erase_account(),
         Command::IssueGift { redemption, entropy } => work.issue_gift(*redemption, *entropy)?,
         Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
         Command::JoinReferral { referee, referrer } => work.join_referral(referee, referrer)?,
@@ -89,6 +94,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::UndoClaim { claim } => work.undo_claim(claim)?,
         Command::UndoReferral { referee, order } => work.undo_referral(*referee, order)?,
         Command::UseRedemption { order, .. } => work.use_redemption(order.as_ref())?,
+        Command::VoidRedemption { .. } => work.void_redemption()?,
     }
 
     // The command may have made more due at this instant: a tier entered, a goal reached.

@@ -49,6 +49,19 @@ pub struct AdjustmentReason {
 pub enum Event {
     /// Another account was merged into this one, which takes over its lots and its debt.
     AccountAbsorbed(Arc<Absorption>),
+    /// The customer was erased: the account is empty and takes part in nothing any more.
+    AccountErased {
+        /// The balance that was removed.
+        points: Points,
+        /// The pending points that were removed.
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "crate::amount::is_zero")
+        )]
+        pending: Points,
+        /// The instant.
+        at: Timestamp,
+    },
     /// This account was merged into another one and is empty.
     AccountMerged {
         /// The other account.

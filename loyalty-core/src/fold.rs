@@ -51,6 +51,9 @@ impl Account {
                 self.take_over(lots, paid, *debt, tier.as_ref());
                 self.record_balance_change(*at);
             }
+            Event::AccountErased { points, pending, at } => {
+                self.erase(points.saturating_add(*pending), *at);
+            }
             Event::AccountMerged { into, points, pending } => {
                 self.close(*into, points.saturating_add(*pending));
             }
@@ -304,6 +307,7 @@ impl OrderState {
             }
             Event::RedemptionUsed { redemption, .. } => self.add_redemption(*redemption),
             Event::AccountAbsorbed(_)
+            | Event::AccountErased { .. }
             | Event::AccountMerged { .. }
             | Event::AccountReopened { .. }
             | Event::AwardGiven { .. }

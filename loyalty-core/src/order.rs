@@ -346,6 +346,18 @@ pub enum OrderError {
 }
 
 impl Order {
+    /// The same order without the shop's facts about it and its lines: what people have
+    /// written is there.
+    #[must_use]
+    pub fn without_attributes(&self) -> Self {
+        let mut order = self.clone();
+        order.attributes = Attributes::EMPTY;
+        for line in &mut order.lines {
+            line.attributes = Attributes::EMPTY;
+        }
+        order
+    }
+
     /// The most lines that an order can have.
     pub const MAX_LINES: usize = 2_000;
     /// The most discount codes that an order can have, and the most automatic price rules.

@@ -23,6 +23,9 @@ use crate::referral::ReferralRejection;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
+    /// The customer of the account was erased.
+    #[error("the customer was erased")]
+    AccountErased,
     /// The customer's tags or tier, or the time, do not meet the conditions of the
     /// action.
     #[error("action {action} is not available to this customer now")]
@@ -230,6 +233,7 @@ impl Rejection {
     /// The stable code of the rejection.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::AccountErased => "customer_erased",
             Self::ActionNotOpen { .. } => "action_not_open",
             Self::ClaimSpent => "claim_spent",
             Self::CurrencyMismatch => "currency_mismatch",

@@ -6,6 +6,7 @@ pub(crate) mod bonus;
 mod campaign;
 pub(crate) mod clawback;
 pub(crate) mod entitle;
+pub(crate) mod erase;
 pub(crate) mod expiry;
 mod gift;
 pub(crate) mod merge;

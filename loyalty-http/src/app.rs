@@ -440,6 +440,9 @@ impl App {
 /// The HTTP response for a response of the store.
 fn into_http(stored: store::Response, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
     let status = StatusCode::from_u16(stored.status).map_err(Problem::internal)?;
+    if status == StatusCode::GONE && stored.body.is_empty() {
+        return Err(error::response_erased());
+    }
     let mut response = EncodedResponse::new(status, stored.body).into_response();
     if replayed {
         response

@@ -36,6 +36,8 @@ impl ErrorStatus {
     pub const NOT_FOUND: Self = Self(StatusCode::NOT_FOUND);
     /// 409: the request conflicts with the current state.
     pub const CONFLICT: Self = Self(StatusCode::CONFLICT);
+    /// 410: it was there, and is gone for good.
+    pub const GONE: Self = Self(StatusCode::GONE);
     /// 412: the current state is not the one that the client has seen.
     pub const PRECONDITION_FAILED: Self = Self(StatusCode::PRECONDITION_FAILED);
     /// 422: the request is well-formed, but its values are invalid or the rules reject

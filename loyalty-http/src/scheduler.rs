@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{Action, Failure, Pending, Request, Store};
+use loyalty_store::{Action, Cancellation, Failure, Pending, Request, Store};
 use tokio::task;
 
 use crate::clock::Clock;
@@ -93,6 +93,9 @@ pub async fn run(
                     tracing::warn!(%failure, "recording due events failed; retrying");
                 }
             }
+            if let Err(failure) = finish_erasures(&store, &clock).await {
+                tracing::warn!(%failure, "an erasure is not complete; retrying");
+            }
             write_key_uses(&store).await;
             tokio::time::sleep(schedule.tick).await;
         };
@@ -171,6 +174,35 @@ pub async fn run_pass(
     let batches_searched = reschedule(store, clock, batch).await?;
     let caught_up = catch_up(store, clock, batch).await?;
     Ok(PassReport { caught_up, batches_searched })
+}
+
+/// Sets its flag when it is dropped.
+struct CancelledOnDrop(Cancellation);
+
+impl Drop for CancelledOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Completes the erasures of customers, one after the other. Each reads the whole shop once.
+/// Returns the number of those that are complete. One that must wait for a reader of the log is
+/// left to the next pass.
+///
+/// # Errors
+/// The first failure ends the pass. The next one begins anew.
+pub async fn finish_erasures(store: &Arc<dyn Store>, clock: &Clock) -> Result<usize, Failure> {
+    // A pass that nobody waits for ends soon.
+    let cancellation = CancelledOnDrop(Cancellation::default());
+    let mut complete = 0_usize;
+    for erasure in run_blocking(store, <dyn Store>::unfinished_erasures).await? {
+        let (now, flag) = (clock.now(), cancellation.0.clone());
+        let finish = move |store: &dyn Store| flag.run(|| store.finish_erasure(&erasure, now));
+        if run_blocking(store, finish).await? {
+            complete = complete.saturating_add(1);
+        }
+    }
+    Ok(complete)
 }
 
 /// Finds the next due instants of all accounts for which a new program made them unknown.

@@ -40,6 +40,7 @@ pub mod catalogue;
 pub mod contents;
 pub mod customers;
 pub mod discounts;
+pub mod erasure;
 pub mod gifts;
 pub mod idempotency;
 pub mod orders;
@@ -173,6 +174,14 @@ macro_rules! conformance {
                 redemptions_are_read_in_pages_through_a_merge
                 redemptions_belong_to_one_shop
                 deleting_a_rule_does_not_lose_points;
+            erasure:
+                nothing_names_an_erased_customer
+                late_reports_bring_nobody_back
+                an_erased_account_takes_part_in_nothing
+                a_guest_is_erased
+                merged_customers_are_erased_as_one
+                erasures_race_with_orders
+                an_erasure_can_be_tried;
             gifts:
                 one_order_can_give_several_gifts_each_with_a_code
                 a_gift_is_taken_back_with_its_cause_and_its_code

@@ -40,7 +40,7 @@ mod writer;
 pub(crate) use backend::{
     Backend, CheckpointPosition, TableReader, TableScan, TableWriter, WriteTransaction,
 };
-pub(crate) use batch::BatchWrites;
+pub(crate) use batch::{BatchRewrites, BatchWrites};
 pub(crate) use committed::CommittedState;
 pub(crate) use executor::Executor;
 pub(crate) use filter_loader::load_filter;

@@ -47,6 +47,7 @@ mod catalogue;
 mod customer_ref;
 mod discount;
 mod engine;
+mod erasure;
 mod error;
 mod key_uses;
 mod memory;
@@ -54,6 +55,7 @@ mod merge;
 mod metrics;
 mod numeric_id;
 mod outbox;
+pub mod personal;
 mod projections;
 mod query;
 mod record;
@@ -87,6 +89,7 @@ pub use discount::{
     CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts,
     OrderCode, OrderRule, PriceRuleView, RuleChange,
 };
+pub use erasure::{Erasure, ErasureStep};
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use merge::MergeReport;
@@ -261,6 +264,19 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Returns the shops that published a program and have accounts whose next due time
     /// is not recomputed yet. [`Action::RescheduleDue`] recomputes some of them.
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure>;
+
+    /// Returns the erasures that are not complete: see [`Action::EraseCustomer`].
+    fn unfinished_erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure>;
+
+    /// Removes what is still stored about an erased customer elsewhere: free text in the
+    /// journal, ids and e-mails in price rules, saved searches and stored responses. Then
+    /// nothing of it is left in the store's files, and the erasure is complete.
+    ///
+    /// Reads all rows of the shop and all stored responses, some hundred at a time, without
+    /// holding other requests up, and changes what it finds in transactions of their own.
+    /// After a failure, or where it returns `false` since another reader needs the log, call
+    /// it again: it begins anew.
+    fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure>;
 
     /// Returns the account as recorded by `at`, without scheduled events that were not
     /// recorded. Folds the account's whole journal.

@@ -21,6 +21,7 @@ use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::cancel;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
+use crate::erasure::{self, Erasure, ErasureIndex, ErasureKey, ErasureScan, PersonHash};
 use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::projections::{Projection, ProjectionKey};
@@ -31,7 +32,8 @@ use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
 use crate::transact::{
-    ChangeSet, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView, transact,
+    ChangeSet, CodeClaim, CodeClaimView, ErasureView, Rewrites, StateView, StoredResponse,
+    TransactionView, transact,
 };
 use crate::verify::{StoredStates, verify_in_memory};
 use administration::AdminTables;
@@ -75,9 +77,13 @@ struct Tables {
     catalogue: CatalogueTables,
     stored_responses: HashMap<(ShopId, [u8; 16]), StoredResponse>,
     last_account: i64,
+    erasures: ErasureIndex,
 }
 
 impl MemoryStore {
+    /// The secret of the hashes of erased customers. Nothing of a store in memory is stored.
+    const ERASURE_KEY: ErasureKey = ErasureKey([0; 32]);
+
     /// Locks the tables. A poisoned lock is used all the same: a transaction is decided
     /// before its changes are applied, so that a panic in between leaves the tables
     /// consistent.
@@ -177,6 +183,24 @@ impl CodeClaimView for Tables {
     }
 }
 
+impl ErasureView for Tables {
+    fn erasure_key(&mut self) -> Result<Arc<ErasureKey>, Failure> {
+        Ok(Arc::new(MemoryStore::ERASURE_KEY))
+    }
+
+    fn has_erasures(&mut self) -> bool {
+        !self.erasures.is_empty()
+    }
+
+    fn erasure(
+        &mut self,
+        shop: ShopId,
+        hash: &PersonHash,
+    ) -> Result<Option<Arc<Erasure>>, Failure> {
+        Ok(self.erasures.find(shop, hash))
+    }
+}
+
 impl Tables {
     fn find_program(
         &self,
@@ -257,8 +281,31 @@ impl Tables {
             .extend(changes.timeline.map(|timeline| (shop, timeline)));
         self.catalogue
             .apply(shop, changes.catalogue_changes, changes.assigned_numbers);
+        for erasure in &changes.erasures {
+            self.erasures.insert(erasure);
+        }
+        self.rewrite(shop, changes.rewrites);
         if let Some(stored) = changes.stored_response {
             self.stored_responses.insert((stored.shop, stored.key), stored);
+        }
+    }
+
+    fn rewrite(&mut self, shop: ShopId, rewrites: Rewrites) {
+        for row in rewrites.rows {
+            let place = usize::try_from(row.seq.saturating_sub(1)).ok();
+            if let Some(known) = place.and_then(|place| self.journal.get_mut(place)) {
+                *known = row;
+            }
+        }
+        let orders = rewrites.orders.into_iter();
+        self.orders.extend(orders.map(|(id, record)| ((shop, id), record)));
+        let projections = rewrites.projections.into_iter();
+        self.projections
+            .extend(projections.map(|(key, record)| ((shop, key), record)));
+        for (_, stored, is_current) in rewrites.responses {
+            if is_current {
+                self.stored_responses.insert((stored.shop, stored.key), stored);
+            }
         }
     }
 
@@ -509,6 +556,14 @@ impl Store for MemoryStore {
         Ok(self.tables().find_program(shop, version))
     }
 
+    fn unfinished_erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure> {
+        Ok(self.tables().erasures.unfinished())
+    }
+
+    fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
+        erasure::finish(self, erasure, now)
+    }
+
     fn verify(&self) -> Result<VerificationReport, Failure> {
         let tables = self.tables();
         let accounts = tables
@@ -620,5 +675,28 @@ impl Store for MemoryStore {
             Arc::make_mut(known).integration = Some(integration.clone());
         }
         Ok(())
+    }
+}
+
+impl ErasureScan for MemoryStore {
+    fn key(&self) -> Result<Arc<ErasureKey>, Failure> {
+        Ok(Arc::new(Self::ERASURE_KEY))
+    }
+
+    /// Numbers are places among the sorted keys. Nothing is deleted, so they stay for a pass.
+    fn responses_after(
+        &self,
+        number: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, StoredResponse)>, Failure> {
+        let tables = self.tables();
+        let mut sorted: Vec<_> = tables.stored_responses.values().cloned().collect();
+        sorted.sort_unstable_by_key(|stored| (stored.shop, stored.key));
+        let later = (1..).zip(sorted).filter(|(place, _)| *place > number);
+        Ok(later.take(limit).collect())
+    }
+
+    fn purge(&self) -> Result<bool, Failure> {
+        Ok(true)
     }
 }

@@ -58,6 +58,8 @@ pub struct ProgramReport {
     pub expired: Points,
     /// Points clawed back in the period for refunds and cancellations.
     pub clawed_back: Points,
+    /// Points removed in the period with customers who were erased, less their debt.
+    pub erased: Points,
     /// The net change by setting balances in the period.
     pub adjusted: Points,
     /// Points awarded by each action in the period.
@@ -171,6 +173,7 @@ impl ProgramReport {
             Event::AwardTakenBack { clawback, .. } | Event::PointsTakenBack { clawback, .. } => {
                 add_to(&mut self.clawed_back, clawback.points());
             }
+            Event::AccountErased { points, .. } => add_to(&mut self.erased, *points),
             Event::AccountAbsorbed(_)
             | Event::AccountMerged { .. }
             | Event::AccountReopened { .. }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::catalogue::{CatalogueAction, CatalogueOutcome};
 use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode, OrderRule};
+use crate::erasure::{Erasure, ErasureStep};
 use crate::error::{Failure, Rejection};
 use crate::merge::MergeReport;
 use crate::query::CustomerView;
@@ -160,6 +161,15 @@ pub enum Action {
         /// The customer who is merged into them, and is found as them from then on.
         from: CustomerRef,
     },
+    /// Erases a customer: profile, ids, points and unused redemptions at once, the rest by
+    /// [`Store::finish_erasure`](crate::Store::finish_erasure). Again it only tells how far
+    /// that is.
+    EraseCustomer {
+        /// The customer.
+        customer: CustomerRef,
+    },
+    /// A part of [`Store::finish_erasure`](crate::Store::finish_erasure).
+    ContinueErasure(ErasureStep),
     /// Undoes a claim: the guest's account leaves the customer again.
     UndoClaim {
         /// The customer.
@@ -379,6 +389,8 @@ pub struct Receipt {
     pub catalogue_outcome: Option<CatalogueOutcome>,
     /// The report of a merge of two customers.
     pub merge: Option<Box<MergeReport>>,
+    /// The erasure of a customer.
+    pub erasure: Option<Arc<Erasure>>,
     /// True if the request names the e-mail of a guest, whose account it leaves alone.
     pub guest_not_claimed: bool,
     /// The events of the customer's account and of the order.

@@ -364,11 +364,13 @@ impl ApplicablePrograms {
     }
 
     /// Returns the time of an account's next scheduled event. An account that was merged
-    /// into another has none.
+    /// into another, or whose customer was erased, has none.
     pub(crate) fn next_due(&self, subject: &RuleSubject<'_>) -> Option<Timestamp> {
-        let merged = subject.account.is_none_or(|account| account.merged_into().is_some());
+        let is_open = subject.account.is_some_and(|account| {
+            account.merged_into().is_none() && account.erased_at().is_none()
+        });
         // The due time does not depend on the instant of the context.
-        (!merged)
+        is_open
             .then(|| self.with_context(subject, Timestamp::MAX_UTC, next_due))
             .flatten()
     }

@@ -8,6 +8,7 @@ pub(crate) mod administration;
 mod catalogue;
 mod code_claim;
 mod discount;
+mod erase;
 mod gift;
 mod merge;
 mod redemption;
@@ -26,6 +27,7 @@ use loyalty_core::{
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
+use crate::erasure::Erasure;
 use crate::error::{Failure, Rejection};
 use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
@@ -41,6 +43,7 @@ use gift::CodeEntropy;
 
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use code_claim::{CodeClaim, CodeClaimView};
+pub(crate) use erase::{ErasureView, Rewrites};
 
 /// The number of versions of a program that a shop can publish in a day. Each is kept for ever, and
 /// what an account has missed is decided under every one of them.
@@ -48,7 +51,9 @@ const MAX_VERSIONS_PER_DAY: usize = 300;
 
 /// State that a transaction reads. A view can lie over another one: the changes of earlier requests
 /// over the committed state.
-pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
+pub(crate) trait StateView:
+    CatalogueView + CodeClaimView + DiscountView + ErasureView
+{
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -147,6 +152,9 @@ pub(crate) struct ChangeSet {
     pub(crate) index_changes: Vec<IndexChange>,
     pub(crate) catalogue_changes: Vec<CatalogueChange>,
     pub(crate) assigned_numbers: AssignedNumbers,
+    /// Begun, changed and completed erasures.
+    pub(crate) erasures: Vec<Arc<Erasure>>,
+    pub(crate) rewrites: Rewrites,
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
@@ -166,6 +174,8 @@ impl ChangeSet {
             index_changes,
             catalogue_changes,
             assigned_numbers: _,
+            erasures,
+            rewrites,
             stored_response,
         } = self;
         journal.is_empty()
@@ -179,12 +189,14 @@ impl ChangeSet {
             && projections.is_empty()
             && index_changes.is_empty()
             && catalogue_changes.is_empty()
+            && erasures.is_empty()
+            && rewrites.is_empty()
             && stored_response.is_none()
     }
 }
 
 /// A customer's record before and after a transaction. `before` is `None` for a new
-/// customer, `after` for one that was merged into another.
+/// customer, `after` for one that was merged into another, or erased.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerChange {
     pub(crate) before: Option<Arc<CustomerRecord>>,
@@ -388,6 +400,8 @@ impl<V: TransactionView> Transaction<'_, V> {
                 self.join_referral(&customer, change, &code)
             }
             Action::MergeCustomers { customer, from } => self.merge_customers(&customer, &from),
+            Action::EraseCustomer { customer } => self.erase_customer(&customer),
+            Action::ContinueErasure(step) => self.continue_erasure(step),
             Action::UndoClaim { customer, claim } => self.undo_claim(&customer, claim),
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
@@ -410,6 +424,12 @@ impl<V: TransactionView> Transaction<'_, V> {
         let id = command
             .order()
             .ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
+        // A report that names an erased customer brings nobody back: it names nobody.
+        let is_named = customer.is_some();
+        let customer = match customer {
+            Some(customer) => self.find_erasure(customer)?.is_none().then_some(customer),
+            None => None,
+        };
         let reported = match customer {
             Some(customer) => Some(self.resolve_customer(customer, Existence::Any, TYPED)?),
             None => None,
@@ -420,6 +440,15 @@ impl<V: TransactionView> Transaction<'_, V> {
             .account
             .map(|account| self.resolve_merged(account))
             .transpose()?;
+        let names_erased = is_named && customer.is_none();
+        let of_erased = owner
+            .map(|owner| self.is_erased(owner))
+            .transpose()?
+            .unwrap_or_default();
+        let stripped = (names_erased || of_erased)
+            .then(|| erase::without_free_text(command))
+            .flatten();
+        let command = stripped.as_ref().unwrap_or(command);
         if let Some(reported) = &reported {
             self.change_profile(reported.account, change, TYPED)?;
         }
@@ -430,7 +459,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         let is_of_another = reported
             .as_ref()
             .is_some_and(|reported| owner.is_some_and(|owner| owner != reported.account));
-        if is_of_another && !from_plugin {
+        if is_of_another && !from_plugin && !of_erased {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
         let owner =
@@ -519,6 +548,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             redemption: None,
             catalogue_outcome: None,
             merge: None,
+            erasure: None,
             guest_not_claimed: self.unclaimed_guest.is_some(),
             events: std::mem::take(&mut self.events),
         })

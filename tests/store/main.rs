@@ -18,6 +18,7 @@
 
 mod backups;
 mod damage;
+mod erasure;
 mod files;
 mod identity;
 mod random;
@@ -61,7 +62,7 @@ loyalty_store::conformance!(sqlite: crate::run_with_defaults);
 loyalty_store::conformance!(tight: crate::run_with_little_memory);
 loyalty_store::conformance!(apart: crate::run_with_decisions_apart);
 
-/// Undoes the tables of format 15, the columns of formats 13 and 14 and the renames of format 12, so that the SQL of older formats applies.
+/// Undoes what formats 13 to 16 have added and the renames of format 12, so that the SQL of older formats applies.
 const NAMES_OF_FORMAT_11: &str = "
     DROP TABLE store_secret;
     DROP TABLE secret_counter;
@@ -83,6 +84,7 @@ const NAMES_OF_FORMAT_11: &str = "
         (3, 'new', 1, zeroblob(32), 'the newer secret', '[\"read\",\"write\",\"admin\"]', 2000000, NULL);
     ALTER TABLE customer DROP COLUMN merged;
     DROP TABLE customer_alias;
+    DROP TABLE erased; DROP TABLE erasure; DROP TABLE erasure_key;
     ALTER TABLE program DROP COLUMN keeps_schedule;
     ALTER TABLE reschedule DROP COLUMN known_until;
     ALTER TABLE orders RENAME TO purchase;

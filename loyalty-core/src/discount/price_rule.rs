@@ -9,7 +9,7 @@ use super::validate;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
 use crate::fault::Fault;
-use crate::id::{ProductId, VariantId};
+use crate::id::{CustomerId, ProductId, VariantId};
 
 /// A validated price rule.
 ///
@@ -205,6 +205,24 @@ impl PriceRule {
             TargetSelection::Entitled => self.parts.entitled.contains(line),
         };
         selected && !line.gift_card && !self.parts.excluded.contains(line)
+    }
+
+    /// Returns the rule with some customers' ids replaced by one that nobody has; `None` if it
+    /// lists none of them. It admits nobody else instead.
+    #[must_use]
+    pub fn replace_customers(
+        &self,
+        is_replaced: impl Fn(&CustomerId) -> bool,
+        placeholder: &CustomerId,
+    ) -> Option<Self> {
+        let listed = &self.parts.prerequisite_customer_ids;
+        if !listed.iter().any(&is_replaced) {
+            return None;
+        }
+        let mut rule = self.clone();
+        rule.parts.prerequisite_customer_ids.retain(|id| !is_replaced(id));
+        rule.parts.prerequisite_customer_ids.insert(placeholder.clone());
+        Some(rule)
     }
 
     /// Returns true if the rule lacks e-mails that are stored separately. They are restored

@@ -298,6 +298,13 @@ impl RuleState {
         self.rule.as_ref()
     }
 
+    /// Returns the state with the same revision in other words: what it named of a person is
+    /// gone from the journal, too.
+    #[must_use]
+    pub fn with_rule(self, rule: PriceRule) -> Self {
+        Self { rule: Some(Arc::new(rule)), ..self }
+    }
+
     /// Returns true if the rule was deleted.
     pub fn is_deleted(&self) -> bool {
         self.revision > 0 && self.rule.is_none()

@@ -23,6 +23,7 @@ impl Event {
             | Self::PointsReleased { order, .. }
             | Self::RedemptionUsed { order, by_shop: true, .. } => order.as_ref(),
             Self::AccountAbsorbed(_)
+            | Self::AccountErased { .. }
             | Self::AccountMerged { .. }
             | Self::AccountReopened { .. }
             | Self::AwardGiven { .. }
@@ -106,7 +107,8 @@ impl Event {
                 available: undone.points.negated(),
                 pending: undone.pending.negated(),
             },
-            Self::AccountMerged { points, pending, .. } => {
+            Self::AccountErased { points, pending, .. }
+            | Self::AccountMerged { points, pending, .. } => {
                 PointsDelta { available: points.negated(), pending: pending.negated() }
             }
             Self::AwardGiven { points, lot, .. }
@@ -179,7 +181,8 @@ impl Event {
             | Self::PointsSubtracted { at, .. }
             | Self::PointsTakenBack { at, .. }
             | Self::TierSet { at, .. } => *at,
-            Self::AccountReopened { at, .. }
+            Self::AccountErased { at, .. }
+            | Self::AccountReopened { at, .. }
             | Self::CustomerUpdated { at }
             | Self::ProgramPublished { at, .. }
             | Self::AwardGiven { at, .. }

@@ -257,6 +257,15 @@ impl OrderState {
         self
     }
 
+    /// The state without the customer's tags, for a customer who was erased.
+    #[must_use]
+    pub fn without_pinned_tags(mut self) -> Self {
+        if let Some(pin) = &mut self.pin {
+            pin.tags.clear();
+        }
+        self
+    }
+
     /// The pin. `None` before the order reaches the earning gate.
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()

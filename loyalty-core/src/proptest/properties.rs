@@ -85,7 +85,9 @@ pub fn check_idempotency(ledger: &Ledger, fact: &Command, now: Timestamp) -> Tes
             | Command::ClaimRedemption { .. }
             | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }
+            | Command::EraseAccount
             | Command::UseRedemption { .. }
+            | Command::VoidRedemption { .. }
             | Command::SetBalance { .. }
             | Command::SetTier(_)
             | Command::SignUp

@@ -201,6 +201,10 @@ fn describe_command(command: &Command) -> String {
         Command::UseRedemption { redemption, order: Some(order) } => {
             format!("redemption {redemption} is used with order {order}")
         }
+        Command::EraseAccount => "the customer is erased".to_owned(),
+        Command::VoidRedemption { redemption } => {
+            format!("redemption {redemption} is cancelled without return")
+        }
     }
 }
 

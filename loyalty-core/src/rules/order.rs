@@ -164,9 +164,9 @@ impl DecisionBuilder<'_> {
     /// between what it counts for tiers and goals and what it has counted so far.
     ///
     /// Does nothing as long as the order's customer is unknown or it has not reached the
-    /// earning gate.
+    /// earning gate, nor after the customer was erased.
     fn reconcile(&mut self, id: &OrderId, at: Timestamp) -> Result<(), Rejection> {
-        if self.context.account.is_none() {
+        if self.context.account.is_none() || self.account.erased_at().is_some() {
             return Ok(());
         }
 

@@ -223,7 +223,7 @@ impl DecisionBuilder<'_> {
     pub(crate) fn catch_up(&mut self) {
         let context = self.context;
         // What is due for a merged account is due for the one that it was merged into.
-        if self.account.merged_into().is_some() {
+        if self.account.merged_into().is_some() || self.account.erased_at().is_some() {
             return;
         }
         for (place, period) in context.timeline().enumerate() {

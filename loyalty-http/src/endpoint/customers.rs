@@ -14,6 +14,7 @@ use crate::wire::customer::{
     ClaimsResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
     check_birthday,
 };
+use crate::wire::erasure::{EraseBody, ErasureResponse};
 use crate::wire::json::field;
 use crate::wire::merge::{MergeBody, MergeResponse};
 use crate::wire::page::PageItems;
@@ -99,6 +100,27 @@ pub(crate) fn merge(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         };
         Some(param.to_owned())
     }))
+}
+
+/// `POST /v1/customers/{customer_id}/erase`
+pub(crate) fn erase(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = CustomerRef::Id(call.path("customer_id")?);
+    call.optional_body::<EmptyBody>()?;
+    Ok(erase_customer(customer, "customer_id"))
+}
+
+/// `POST /v1/customers/erase`: a guest, or a customer whose id is not known.
+pub(crate) fn erase_by_reference(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let customer = call.body::<EraseBody>()?.parse()?;
+    let param = if customer.id().is_some() { "/customer_id" } else { "/email" };
+    Ok(erase_customer(customer, param))
+}
+
+fn erase_customer(customer: CustomerRef, param: &'static str) -> HandlerPlan {
+    let body = |receipt: &Receipt| to_json(&receipt.erasure.as_deref().map(ErasureResponse::new));
+    HandlerPlan::write(Action::EraseCustomer { customer }, StatusCode::OK, body, move |_| {
+        Some(param.to_owned())
+    })
 }
 
 /// `GET /v1/customers/{customer_id}/claims`

@@ -67,6 +67,7 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
             ErrorStatus::PRECONDITION_FAILED
         }
         Rejection::TooManyVersions { .. } => ErrorStatus::TOO_MANY_REQUESTS,
+        Rejection::Rules(RuleRejection::AccountErased) => ErrorStatus::GONE,
         Rejection::EmailTaken
         | Rejection::IdempotencyKeyReused
         | Rejection::OrderOfAnotherCustomer
@@ -89,6 +90,12 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
 /// The same 404 for a read as the store's rejection of a write.
 pub(crate) fn customer_not_found() -> Problem {
     from_rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
+}
+
+/// 410 for a request that took effect, whose response was about a customer who was erased.
+pub(crate) fn response_erased() -> Problem {
+    let detail = "The request took effect. Its response was erased with its customer.";
+    Problem::new(ErrorStatus::GONE, "customer_erased", detail)
 }
 
 /// Adds the numbers of a rejection, and the text that a shopper may see.

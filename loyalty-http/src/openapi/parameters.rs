@@ -78,7 +78,8 @@ pub(super) const MEMBERS: ProblemCodes = &[
 ];
 
 /// Problems of a transaction.
-pub(super) const WRITTEN: ProblemCodes = &[(422, &[code::IDEMPOTENCY_KEY_REUSED])];
+pub(super) const WRITTEN: ProblemCodes =
+    &[(410, &[code::CUSTOMER_ERASED]), (422, &[code::IDEMPOTENCY_KEY_REUSED])];
 
 /// Problems of a signed body.
 pub(super) const SIGNED: ProblemCodes = &[

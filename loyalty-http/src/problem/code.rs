@@ -41,6 +41,7 @@ codes! {
     CLAIM_SPENT "claim_spent": "Points of the claim have since been spent, taken back or used to pay off debt.";
     CURRENCY_MISMATCH "currency_mismatch": "The amounts are not in the shop's currency, nor a refund's in its order's.";
     CURRENCY_REQUIRED "currency_required": "The order came in another currency than the shop's; the refund must name its currency.";
+    CUSTOMER_ERASED "customer_erased": "The customer was erased.";
     CUSTOMER_EXISTS "customer_exists": "A customer with this id or e-mail address exists already.";
     CUSTOMER_NOT_ELIGIBLE "customer_not_eligible": "The code is for other customers.";
     CUSTOMER_NOT_FOUND "customer_not_found": "The customer does not exist.";

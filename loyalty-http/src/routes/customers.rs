@@ -1,16 +1,25 @@
 //! The routes of customers.
 
 use hyper::Method;
+use loyalty_store::Scope;
 
 use crate::endpoint::{customers, export};
 use crate::problem::code;
-use crate::route::{Operation, Route, dry_runnable, get};
+use crate::route::{Operation, Route, dry_runnable, get, write_with_query};
 use crate::wire::customer::{
     ClaimsResponse, CountResponse, CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse,
 };
+use crate::wire::erasure::{EraseBody, ErasureResponse};
 use crate::wire::export::ExportResponse;
 use crate::wire::merge::{MergeBody, MergeResponse};
 use crate::wire::redemption::EmptyBody;
+
+const ERASURE: &str = "Removes profile, ids, points and unused codes at once. What names the \
+    customer elsewhere (reasons, attributes of orders, price rules, saved searches, stored \
+    responses) and what files still have of it follows shortly: then a repeated request shows \
+    `completed_at`. Orders stay, and what was earned and spent stays counted; points that were \
+    left are removed by an entry. Later reports of the customer's orders are recorded and earn \
+    nothing. Who signs up again is a new customer without points.";
 
 pub(super) const ROUTES: &[Route] = &[
     dry_runnable(
@@ -138,6 +147,30 @@ pub(super) const ROUTES: &[Route] = &[
             )
             .returns::<ExportResponse<'_>>()
             .with_response_headers(&["Link"])
+            .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
+    ),
+    write_with_query(
+        Method::POST,
+        "/v1/customers/{customer_id}/erase",
+        &["dry_run"],
+        Scope::Admin,
+        customers::erase,
+        Operation::new("eraseCustomer", "Erases a customer, for good")
+            .described(ERASURE)
+            .may_accept::<EmptyBody>(r"{}")
+            .returns::<ErasureResponse>()
+            .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
+    ),
+    write_with_query(
+        Method::POST,
+        "/v1/customers/erase",
+        &["dry_run"],
+        Scope::Admin,
+        customers::erase_by_reference,
+        Operation::new("eraseCustomerByEmail", "Erases a guest, or a customer by e-mail address")
+            .described(ERASURE)
+            .accepts::<EraseBody>(r#"{"email": "ada@example.com"}"#)
+            .returns::<ErasureResponse>()
             .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
     ),
     get(

@@ -24,6 +24,7 @@ use super::value::{IdText, TimeText};
 /// The kinds of entries.
 const ENTRY_KINDS: &[&str] = &[
     "account_absorbed",
+    "account_erased",
     "account_merged",
     "account_reopened",
     "action",
@@ -240,6 +241,7 @@ pub(super) fn describe_event(event: &Event) -> Option<(&'static str, EntryDetail
     let none = EntryDetails::default;
     let described = match event {
         Event::AccountAbsorbed(_) => ("account_absorbed", none()),
+        Event::AccountErased { .. } => ("account_erased", none()),
         Event::AccountMerged { .. } => ("account_merged", none()),
         Event::AccountReopened { .. } => ("account_reopened", none()),
         Event::ClaimUndone(_) => ("claim_undone", none()),

@@ -14,6 +14,7 @@ pub(crate) mod cart;
 pub(crate) mod category;
 pub(crate) mod customer;
 pub(crate) mod discount_code;
+pub(crate) mod erasure;
 pub(crate) mod event;
 pub(crate) mod explanation;
 pub(crate) mod export;

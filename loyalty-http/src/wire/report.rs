@@ -30,6 +30,9 @@ pub(crate) struct ReportResponse<'a> {
     expired: Points,
     #[schemars(with = "schema::Points")]
     clawed_back: Points,
+    /// Points of customers who were erased, less their debt.
+    #[schemars(with = "schema::Points")]
+    erased: Points,
     #[schemars(with = "schema::Points")]
     adjusted: Points,
     /// Redeemed points divided by issued points; null where nothing was issued.
@@ -151,6 +154,7 @@ impl<'a> ReportResponse<'a> {
             },
             redeemed: report.redeemed,
             expired: report.expired,
+            erased: report.erased,
             clawed_back: report.clawed_back,
             adjusted: report.adjusted,
             redemption_rate: redemption_rate(report.redeemed, report.total_issued()),

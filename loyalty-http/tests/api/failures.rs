@@ -15,10 +15,10 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
-    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure,
-    Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId,
-    OrderRecord, Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView,
-    Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
+    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Erasure,
+    Failure, Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop,
+    NumericId, OrderRecord, Page, Pending, PriceRuleView, ProductRecord, ProductRef,
+    RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
     VerificationReport,
 };
 
@@ -318,6 +318,14 @@ impl Store for FaultyStore {
         _: Option<DueAccount>,
         _: usize,
     ) -> Result<Vec<DueAccount>, Failure> {
+        Err(self.failure())
+    }
+
+    fn unfinished_erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn finish_erasure(&self, _: &Erasure, _: Timestamp) -> Result<bool, Failure> {
         Err(self.failure())
     }
 

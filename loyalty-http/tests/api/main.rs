@@ -20,6 +20,7 @@ mod connectors;
 mod customers;
 mod discounts;
 mod document;
+mod erasure;
 mod events;
 mod export;
 mod failures;

@@ -10,6 +10,7 @@ use loyalty_core::{
 use super::batch::BatchWrites;
 use super::states::{LoadStates, UpsertStates};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
+use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::projections::ProjectionKey;
@@ -68,6 +69,9 @@ pub(crate) trait TableReader: LoadStates + TableScan {
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
     /// Returns how many numbers a shop has assigned.
     fn assigned_count(&self, shop: ShopId) -> Result<i64, Failure>;
+
+    fn erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure>;
+    fn erasure_key(&self) -> Result<ErasureKey, Failure>;
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure>;
     /// Returns a key, which may have ended.

@@ -7,7 +7,8 @@ pub(super) mod view;
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CodeId, CustomerId, Email, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -16,11 +17,15 @@ use super::map::{Map, Set};
 use super::response_slot::NumberedResponse;
 use super::states::StateChanges;
 use crate::discount::index::IndexChange;
+use crate::erasure::Erasure;
 use crate::error::Failure;
-use crate::record::{CustomerRecord, JournalRow, Seq, to_json};
+use crate::projections::{Projection, ProjectionKey};
+use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq, to_json};
 use crate::request::Reply;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress};
-use crate::transact::{AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange};
+use crate::transact::{
+    AssignedNumbers, CatalogueChange, ChangeSet, CodeClaim, CustomerChange, Rewrites,
+};
 
 /// A reply, and where to send it.
 pub(super) type QueuedReply = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -74,6 +79,18 @@ pub(crate) struct BatchWrites {
     pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
     pub(crate) claims: Vec<(ShopId, CodeClaim, AccountId)>,
     pub(crate) catalogue_changes: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
+    pub(crate) erasures: Vec<Arc<Erasure>>,
+    pub(crate) rewrites: BatchRewrites,
+    pub(crate) responses: Vec<NumberedResponse>,
+}
+
+/// What replaces earlier content at once, and not behind the commit.
+#[derive(Default)]
+pub(crate) struct BatchRewrites {
+    /// Rows by their positions, each with its events as JSON.
+    pub(crate) rows: Vec<(Seq, String)>,
+    pub(crate) orders: Vec<((ShopId, OrderId), Arc<OrderRecord>)>,
+    pub(crate) projections: Vec<((ShopId, ProjectionKey), Arc<Projection>)>,
     pub(crate) responses: Vec<NumberedResponse>,
 }
 
@@ -88,6 +105,8 @@ impl BatchWrites {
             due_changes,
             claims,
             catalogue_changes,
+            erasures,
+            rewrites,
             responses,
         } = self;
         journal.is_empty()
@@ -99,6 +118,9 @@ impl BatchWrites {
             && due_changes.is_empty()
             && claims.is_empty()
             && catalogue_changes.is_empty()
+            && erasures.is_empty()
+            && rewrites.rows.is_empty()
+            && rewrites.responses.is_empty()
     }
 }
 
@@ -106,6 +128,7 @@ impl BatchWrites {
 pub(super) struct SerializedChanges {
     changes: ChangeSet,
     events: Vec<String>,
+    rewritten_events: Vec<String>,
 }
 
 impl ChangeSet {
@@ -115,7 +138,12 @@ impl ChangeSet {
     /// Fails if one cannot be. That concerns this request only.
     pub(super) fn serialize(self) -> Result<SerializedChanges, Failure> {
         let events = self.journal.iter().map(|row| to_json(&*row.events));
-        Ok(SerializedChanges { events: events.collect::<Result<_, _>>()?, changes: self })
+        let rewritten = self.rewrites.rows.iter().map(|row| to_json(&*row.events));
+        Ok(SerializedChanges {
+            events: events.collect::<Result<_, _>>()?,
+            rewritten_events: rewritten.collect::<Result<_, _>>()?,
+            changes: self,
+        })
     }
 }
 
@@ -177,6 +205,7 @@ pub(super) struct BatchState {
     pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) timelines: Map<ShopId, Arc<ProgramTimeline>>,
     claims: Map<(ShopId, CodeClaim), AccountId>,
+    pub(super) erasures: Vec<Arc<Erasure>>,
 }
 
 impl BatchState {
@@ -196,6 +225,7 @@ impl BatchState {
             programs: Map::default(),
             timelines: Map::default(),
             claims: Map::default(),
+            erasures: Vec::new(),
         }
     }
 
@@ -209,7 +239,7 @@ impl BatchState {
         &mut self,
         writes: &mut BatchWrites,
         shop: ShopId,
-        SerializedChanges { changes, events }: SerializedChanges,
+        SerializedChanges { changes, events, rewritten_events }: SerializedChanges,
     ) {
         // A request without changes may be answered without a commit.
         if !changes.is_empty() {
@@ -257,6 +287,9 @@ impl BatchState {
             self.timelines.insert(shop, timeline);
         }
         writes.due_changes.extend(changes.due_changes);
+        writes.erasures.extend(changes.erasures.iter().cloned());
+        self.erasures.extend(changes.erasures);
+        self.apply_rewrites(writes, shop, changes.rewrites, rewritten_events);
 
         if let Some(response) = changes.stored_response {
             self.sequences.response = self.sequences.response.saturating_add(1);
@@ -273,6 +306,34 @@ impl BatchState {
             .map(|(key, record)| ((shop, key), record));
         self.states.projections.extend(in_shop);
         self.states.accounts.extend(changes.accounts);
+    }
+
+    fn apply_rewrites(
+        &mut self,
+        writes: &mut BatchWrites,
+        shop: ShopId,
+        rewrites: Rewrites,
+        events: Vec<String>,
+    ) {
+        let writes = &mut writes.rewrites;
+        let seqs = rewrites.rows.iter().map(|row| row.seq);
+        writes.rows.extend(seqs.zip(events));
+        for (id, record) in rewrites.orders {
+            writes.orders.push(((shop, id.clone()), Arc::clone(&record)));
+            self.states.orders.insert((shop, id), record);
+        }
+        for (key, record) in rewrites.projections {
+            writes.projections.push(((shop, key.clone()), Arc::clone(&record)));
+            self.states.projections.insert((shop, key), record);
+        }
+        for (number, response, is_current) in rewrites.responses {
+            let numbered = (number, Arc::new(response));
+            if is_current {
+                let key = (shop, numbered.1.key);
+                self.states.responses.insert(key, numbered.clone());
+            }
+            writes.responses.push(numbered);
+        }
     }
 
     fn apply_index_change(&mut self, shop: ShopId, change: &IndexChange) {

@@ -23,6 +23,7 @@ use super::states::StateCaches;
 use super::tail::JournalTail;
 use super::ttl_cache::TtlCache;
 use crate::discount::index::IndexChange;
+use crate::erasure::{Erasure, ErasureIndex, ErasureKey};
 use crate::error::Failure;
 use crate::metrics::{CommitCounters, StoreMetrics};
 use crate::projections::{Projection, ProjectionKey};
@@ -63,6 +64,9 @@ pub(crate) struct CommittedState<B: Backend> {
     timelines: Cache<ShopId, Arc<ProgramTimeline>>,
     shops: Cache<ShopId, Arc<Shop>>,
     api_keys: TtlCache<String, Arc<ApiKeyRecord>>,
+    /// All of them: they are few, and every report of somebody unknown asks.
+    erasures: RwLock<ErasureIndex>,
+    erasure_key: RwLock<Option<Arc<ErasureKey>>>,
 }
 
 impl<B: Backend> CommittedState<B> {
@@ -92,6 +96,8 @@ impl<B: Backend> CommittedState<B> {
             }),
             shops: Cache::new(SHOPS),
             api_keys: TtlCache::default(),
+            erasures: RwLock::default(),
+            erasure_key: RwLock::default(),
         }
     }
 
@@ -352,6 +358,35 @@ impl<B: Backend> CommittedState<B> {
         found.dedup();
         found.truncate(limit);
         Ok(found)
+    }
+
+    // Erasures.
+
+    /// Reads all erasures, and the secret of their hashes.
+    pub(super) fn load_erasures(&self, tables: &impl TableReader) -> Result<(), Failure> {
+        let mut index = ErasureIndex::default();
+        for erasure in tables.erasures()? {
+            index.insert(&erasure);
+        }
+        let key = Arc::new(tables.erasure_key()?);
+        *self.erasures.write().unwrap_or_else(PoisonError::into_inner) = index;
+        *self.erasure_key.write().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        Ok(())
+    }
+
+    pub(crate) fn erasures(&self) -> RwLockReadGuard<'_, ErasureIndex> {
+        self.erasures.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn erasure_key(&self) -> Result<Arc<ErasureKey>, Failure> {
+        let key = self.erasure_key.read().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Failure::Unavailable("the store is not open yet".to_owned());
+        key.clone().ok_or_else(missing)
+    }
+
+    pub(super) fn publish_erasure(&self, erasure: &Arc<Erasure>) {
+        let mut erasures = self.erasures.write().unwrap_or_else(PoisonError::into_inner);
+        erasures.insert(erasure);
     }
 
     // Customers with their accounts.

@@ -33,6 +33,8 @@ pub(super) fn estimate_work(
         | Action::Discount(_)
         | Action::Redemption(_)
         | Action::JoinReferral { .. }
+        | Action::EraseCustomer { .. }
+        | Action::ContinueErasure(_)
         | Action::MergeCustomers { .. }
         | Action::UndoClaim { .. } => None,
     }

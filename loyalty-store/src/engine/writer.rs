@@ -170,6 +170,9 @@ impl<B: Backend> Writer<B> {
         for change in &batch.customer_changes {
             committed.publish_customer_change(change);
         }
+        for erasure in &batch.erasures {
+            committed.publish_erasure(erasure);
+        }
         for (key, program) in &batch.programs {
             committed.publish_program(key, program.clone());
         }
@@ -307,6 +310,7 @@ impl<B: Backend> Writer<B> {
 
     /// Folds the journal after the checkpoint.
     fn recover(&mut self) -> Result<(), Failure> {
+        self.committed.load_erasures(self.tables.reader())?;
         let (states, sequences) = replay_journal(self.tables.reader(), &self.committed)?;
         self.write_behind.publish(&states, &self.committed);
         self.sequences = sequences;

@@ -12,6 +12,8 @@ use crate::record::JournalRow;
 pub enum OutgoingKind {
     /// A customer, or a guest known by e-mail, is new.
     CustomerCreated,
+    /// The customer was erased, and nothing else will come about them.
+    CustomerErased,
     /// Another customer was merged into this one.
     CustomerMerged,
     /// The profile changed.
@@ -62,8 +64,9 @@ pub enum OutgoingKind {
 
 impl OutgoingKind {
     /// All types, in the order of their names.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::CustomerCreated,
+        Self::CustomerErased,
         Self::CustomerMerged,
         Self::CustomerUpdated,
         Self::GoalReached,
@@ -93,6 +96,7 @@ impl OutgoingKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::CustomerCreated => "customer.created",
+            Self::CustomerErased => "customer.erased",
             Self::CustomerMerged => "customer.merged",
             Self::CustomerUpdated => "customer.updated",
             Self::GoalReached => "goal.reached",
@@ -221,6 +225,7 @@ fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind>) {
             return (Some(Kind::RedemptionIssued), spent);
         }
         Event::AccountAbsorbed(_) => Kind::CustomerMerged,
+        Event::AccountErased { .. } => Kind::CustomerErased,
         Event::AccountReopened { .. }
         | Event::ClaimUndone(_)
         | Event::PointsAdded { .. }

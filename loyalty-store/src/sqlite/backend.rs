@@ -16,15 +16,16 @@ use super::checkpointer::CheckpointTrigger;
 use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
-    access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, journal,
-    order, program, projection, query, response, shop,
+    access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, erasure,
+    journal, order, program, projection, query, response, shop,
 };
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::engine::{
-    Accounts, Backend, BatchWrites, CheckpointPosition, Load, NumberedResponse, Orders,
-    Projections, ResponseKey, Responses, TableReader, TableScan, TableWriter, Upsert,
+    Accounts, Backend, BatchRewrites, BatchWrites, CheckpointPosition, Load, NumberedResponse,
+    Orders, Projections, ResponseKey, Responses, TableReader, TableScan, TableWriter, Upsert,
     WriteTransaction,
 };
+use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
@@ -174,6 +175,10 @@ impl WriteTransaction for SqliteTransaction<'_> {
         for (shop, claim, account) in &writes.claims {
             code_claim::insert_code_claim(db, *shop, claim, *account)?;
         }
+        for erased in &writes.erasures {
+            erasure::write_erasure(db, erased)?;
+        }
+        write_rewrites(db, &writes.rewrites)?;
 
         response::append_responses(db, &writes.responses)
     }
@@ -215,6 +220,23 @@ impl WriteTransaction for SqliteTransaction<'_> {
         }
         Ok(())
     }
+}
+
+/// Replaces content at once: a state that is written behind is as new, and does not return.
+fn write_rewrites(db: &Connection, rewrites: &BatchRewrites) -> Result<(), Failure> {
+    journal::rewrite_journal(db, &rewrites.rows)?;
+    let mut rewrite = db.prepare_cached(order::REWRITE_ORDER)?;
+    for (key, record) in &rewrites.orders {
+        order::upsert_order(&mut rewrite, key, record)?;
+    }
+    let mut rewrite = db.prepare_cached(projection::REWRITE_PROJECTION)?;
+    for (key, record) in &rewrites.projections {
+        projection::upsert_projection(&mut rewrite, key, record)?;
+    }
+    for (number, stored) in &rewrites.responses {
+        response::rewrite_response(db, *number, stored)?;
+    }
+    Ok(())
 }
 
 // The kinds that are written behind.
@@ -357,6 +379,14 @@ impl TableReader for Connection {
 
     fn assigned_count(&self, shop: ShopId) -> Result<i64, Failure> {
         catalogue::read_assigned_count(self, shop)
+    }
+
+    fn erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure> {
+        erasure::read_erasures(self)
+    }
+
+    fn erasure_key(&self) -> Result<ErasureKey, Failure> {
+        erasure::read_key(self)
     }
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure> {

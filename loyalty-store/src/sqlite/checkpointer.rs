@@ -104,7 +104,7 @@ impl Checkpointer {
                         .and_then(|log| std::fs::metadata(log).ok())
                         .is_some_and(|log| log.len() > self.size_limit);
                     if is_long && identity.ensure_unchanged(path).is_ok() {
-                        log_failure(&cut_wal(path));
+                        log_failure(&cut_log(path).map(drop));
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -113,12 +113,16 @@ impl Checkpointer {
     }
 }
 
-/// Copies all of the log into the database and cuts its file, unless a connection still reads it.
-fn cut_wal(path: &Path) -> Result<(), Failure> {
+/// Copies all of the log into the database and cuts its file. Returns `false` if a connection still
+/// reads it.
+pub(super) fn cut_log(path: &Path) -> Result<bool, Failure> {
     let db = schema::open_for_checkpoint(path)?;
+    // Without the lock, so that commits wait only for the rest.
+    checkpoint_wal(&db)?;
     // Commits wait meanwhile, so it does not wait for others.
     db.busy_timeout(Duration::ZERO)?;
-    Ok(db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 /// Copies as much of the log as can be copied without waiting for other connections.

@@ -392,6 +392,31 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
     INSERT INTO journal_id VALUES (1, randomblob(16));
 ",
+    "
+    -- Customers who were erased: accounts and times, and keyed hashes of what a late report would name.
+    CREATE TABLE erasure (
+        account INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        merged TEXT NOT NULL,
+        points INTEGER NOT NULL,
+        redemptions INTEGER NOT NULL,
+        erased_at INTEGER NOT NULL,
+        completed_at INTEGER
+    ) STRICT;
+    CREATE TABLE erased (
+        shop INTEGER NOT NULL REFERENCES shop,
+        hash BLOB NOT NULL,
+        account INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        PRIMARY KEY (shop, hash, account)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX erased_of_account ON erased (account);
+    CREATE TABLE erasure_key (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        key BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO erasure_key VALUES (1, randomblob(32));
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =
@@ -588,6 +613,8 @@ fn configure(db: &Connection) -> Result<(), Failure> {
         db.pragma_update(None, name, value)?;
     }
     db.pragma_update(None, "mmap_size", 0)?;
+    // What is deleted or replaced is overwritten: erased customers must leave no bytes.
+    db.pragma_update(None, "secure_delete", true)?;
     // A plan is for every value: without this, each run of a cached statement can plan it again.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())

@@ -17,14 +17,15 @@ use super::StoreSettings;
 use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
 use super::backup::keep_older_format;
-use super::checkpointer::checkpointer;
+use super::checkpointer::{checkpointer, cut_log};
 use super::file::{self, FileLock, warn_if_readable};
 use super::schema;
-use super::tables::{access, customer, journal, program};
+use super::tables::{access, customer, journal, program, response};
 use crate::Store;
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::customer_ref::CustomerRef;
 use crate::engine::{CommittedState, Executor, TtlCache, Writer, load_filter};
+use crate::erasure::{self, Erasure, ErasureKey, ErasureScan};
 use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::metrics::StoreMetrics;
@@ -34,6 +35,7 @@ use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
 use crate::timeline::fold_account_until;
+use crate::transact::StoredResponse;
 
 /// A durable store in one SQLite file.
 ///
@@ -369,6 +371,15 @@ impl Store for SqliteStore {
         self.committed.program(shop, version)
     }
 
+    fn unfinished_erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure> {
+        let _available = self.committed.ensure_available()?;
+        Ok(self.committed.erasures().unfinished())
+    }
+
+    fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
+        erasure::finish(self, erasure, now)
+    }
+
     fn verify(&self) -> Result<VerificationReport, Failure> {
         // Without a guard: it takes long, and recovery must not wait for it.
         admin::verify(&self.committed.open_reader()?)
@@ -456,5 +467,25 @@ impl Store for SqliteStore {
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+impl ErasureScan for SqliteStore {
+    fn key(&self) -> Result<Arc<ErasureKey>, Failure> {
+        self.committed.erasure_key()
+    }
+
+    fn responses_after(
+        &self,
+        number: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, StoredResponse)>, Failure> {
+        self.read(|db| response::read_responses(db, number, limit))
+    }
+
+    /// Copies the log into the file, where replaced bytes are overwritten, and cuts it.
+    fn purge(&self) -> Result<bool, Failure> {
+        let _available = self.committed.ensure_available()?;
+        cut_log(&self.path)
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod code_claim;
 pub(super) mod customer;
 pub(super) mod discount_index;
 pub(super) mod due;
+pub(super) mod erasure;
 pub(super) mod journal;
 pub(super) mod order;
 pub(super) mod program;

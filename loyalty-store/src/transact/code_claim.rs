@@ -135,6 +135,9 @@ impl<V: TransactionView> Transaction<'_, V> {
             .find_claimant(&CodeClaim::from_typed(code))?
             .ok_or(Rejection::ReferralCodeNotFound)?;
         let referrer = self.resolve_merged(referrer)?;
+        if self.is_erased(referrer)? {
+            return Err(Rejection::ReferralCodeNotFound.into());
+        }
 
         let referee = self.load_party(found.account)?;
         let referrer = self.load_party(referrer)?;

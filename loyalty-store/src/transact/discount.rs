@@ -383,6 +383,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         segments: Vec<SegmentId>,
         until: Timestamp,
     ) -> Result<Receipt, TransactionError> {
+        // A checkout of an erased customer is one of nobody in particular.
+        let customer = match customer {
+            Some(customer) => self.find_erasure(customer)?.is_none().then_some(customer),
+            None => None,
+        };
         let found = customer
             .map(|customer| self.resolve_customer(customer, Existence::Any, TYPED))
             .transpose()?;

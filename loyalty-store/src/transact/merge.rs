@@ -166,7 +166,7 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Returns the redemptions of an account that can be used.
-    fn load_open_redemptions(
+    pub(super) fn load_open_redemptions(
         &mut self,
         account: AccountId,
     ) -> Result<Vec<RedemptionView>, TransactionError> {

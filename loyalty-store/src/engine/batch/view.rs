@@ -11,6 +11,7 @@ use loyalty_core::{
 use super::{BatchState, Sequences};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::discount::lookup::DiscountView;
+use crate::erasure::{Erasure, ErasureKey, PersonHash};
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
@@ -19,7 +20,8 @@ use crate::record::{AccountRecord, CustomerRecord, OrderRecord, Seq};
 use crate::shop::Shop;
 use crate::timeline::ProgramTimeline;
 use crate::transact::{
-    CatalogueView, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView,
+    CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse,
+    TransactionView,
 };
 
 /// Everything decided so far, over a view of what is committed.
@@ -295,6 +297,30 @@ impl<V: StateView> CodeClaimView for BatchView<'_, V> {
         match self.find_uncommitted(|batch| batch.claims.get(&key)) {
             Some(account) => Ok(Some(*account)),
             None => self.committed.find_claimant(shop, claim),
+        }
+    }
+}
+
+impl<V: StateView> ErasureView for BatchView<'_, V> {
+    fn erasure_key(&mut self) -> Result<Arc<ErasureKey>, Failure> {
+        self.committed.erasure_key()
+    }
+
+    fn has_erasures(&mut self) -> bool {
+        let is_staged = |batch: &'_ BatchState| (!batch.erasures.is_empty()).then_some(());
+        self.find_uncommitted(is_staged).is_some() || self.committed.has_erasures()
+    }
+
+    fn erasure(
+        &mut self,
+        shop: ShopId,
+        hash: &PersonHash,
+    ) -> Result<Option<Arc<Erasure>>, Failure> {
+        let is_it = |erasure: &&Arc<Erasure>| erasure.shop == shop && erasure.has_hash(hash);
+        let staged = self.find_uncommitted(|batch| batch.erasures.iter().rev().find(is_it));
+        match staged {
+            Some(erasure) => Ok(Some(Arc::clone(erasure))),
+            None => self.committed.erasure(shop, hash),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::CommittedState;
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::discount::lookup::DiscountView;
 use crate::engine::backend::{Backend, TableReader};
+use crate::erasure::{Erasure, ErasureKey, PersonHash};
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
@@ -18,7 +19,9 @@ use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::Shop;
 use crate::timeline::ProgramTimeline;
-use crate::transact::{CatalogueView, CodeClaim, CodeClaimView, StateView, StoredResponse};
+use crate::transact::{
+    CatalogueView, CodeClaim, CodeClaimView, ErasureView, StateView, StoredResponse,
+};
 
 impl<B: Backend> StateView for &CommittedState<B> {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
@@ -170,5 +173,23 @@ impl<B: Backend> CodeClaimView for &CommittedState<B> {
         claim: &CodeClaim,
     ) -> Result<Option<AccountId>, Failure> {
         self.with_reader(|tables| tables.claimant(shop, claim))
+    }
+}
+
+impl<B: Backend> ErasureView for &CommittedState<B> {
+    fn erasure_key(&mut self) -> Result<Arc<ErasureKey>, Failure> {
+        CommittedState::erasure_key(self)
+    }
+
+    fn has_erasures(&mut self) -> bool {
+        !self.erasures().is_empty()
+    }
+
+    fn erasure(
+        &mut self,
+        shop: ShopId,
+        hash: &PersonHash,
+    ) -> Result<Option<Arc<Erasure>>, Failure> {
+        Ok(self.erasures().find(shop, hash))
     }
 }

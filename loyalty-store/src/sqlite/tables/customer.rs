@@ -106,7 +106,10 @@ pub(crate) fn write_customer_change(
         let account = change.before.as_ref().map_or(0, |before| before.account.0);
         db.prepare_cached("DELETE FROM customer WHERE account = ?")?
             .execute([account])?;
-        return Ok(());
+        return change
+            .before
+            .as_ref()
+            .map_or(Ok(()), |before| delete_aliases(db, before));
     };
     let sql = "INSERT INTO customer
         (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision,
@@ -136,7 +139,20 @@ pub(crate) fn write_customer_change(
     write_aliases(db, record)
 }
 
-/// Writes the ids under which a customer is found besides their own. They are never taken away.
+/// Deletes the ids under which a customer was found. After a merge, those of the other follow.
+fn delete_aliases(db: &Connection, record: &CustomerRecord) -> Result<(), Failure> {
+    let sql = "DELETE FROM customer_alias WHERE shop = ? AND customer_id = ? AND account = ?";
+    for alias in record.merged.iter().filter_map(|merged| merged.id.as_ref()) {
+        db.prepare_cached(sql)?.execute(params![
+            record.shop.0,
+            alias.as_str(),
+            record.account.0
+        ])?;
+    }
+    Ok(())
+}
+
+/// Writes the ids under which a customer is found besides their own.
 fn write_aliases(db: &Connection, record: &CustomerRecord) -> Result<(), Failure> {
     let sql = "INSERT INTO customer_alias (shop, customer_id, account) VALUES (?, ?, ?)
         ON CONFLICT (shop, customer_id) DO UPDATE SET account = excluded.account";

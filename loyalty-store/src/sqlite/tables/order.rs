@@ -93,6 +93,13 @@ pub(crate) const UPSERT_ORDER: &str =
             snapshot = excluded.snapshot, state = excluded.state
         WHERE excluded.seq > seq";
 
+/// The same for an order whose journal rows were rewritten.
+pub(crate) const REWRITE_ORDER: &str =
+    "INSERT INTO orders (shop, order_id, account, seq, snapshot, state) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (shop, order_id) DO UPDATE SET account = excluded.account, seq = excluded.seq,
+            snapshot = excluded.snapshot, state = excluded.state
+        WHERE excluded.seq >= seq";
+
 /// Stores an order unless its row is as new.
 pub(crate) fn upsert_order(
     upsert: &mut Statement<'_>,

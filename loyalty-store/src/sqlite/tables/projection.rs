@@ -150,6 +150,15 @@ pub(crate) const UPSERT_PROJECTION: &str = "
             state = excluded.state
         WHERE excluded.seq > seq";
 
+/// The same for a projection whose journal rows were rewritten.
+pub(crate) const REWRITE_PROJECTION: &str = "
+        INSERT INTO projection (shop, kind, id, text_id, seq, created_at, updated_at, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (shop, kind, id, text_id) DO UPDATE SET seq = excluded.seq,
+            created_at = excluded.created_at, updated_at = excluded.updated_at,
+            state = excluded.state
+        WHERE excluded.seq >= seq";
+
 /// Stores a projection unless its row is as new.
 pub(crate) fn upsert_projection(
     upsert: &mut Statement<'_>,

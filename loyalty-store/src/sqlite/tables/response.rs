@@ -88,6 +88,51 @@ fn decode_response(rest: &mut &[u8]) -> Option<StoredResponse> {
     })
 }
 
+/// Replaces a response in its block, unless it was pruned.
+pub(crate) fn rewrite_response(
+    db: &Connection,
+    number: i64,
+    response: &StoredResponse,
+) -> Result<(), Failure> {
+    let sql = "SELECT last_number, body FROM response_block
+        WHERE last_number >= ? ORDER BY last_number LIMIT 1";
+    let responses = query_one(db, sql, [number], read_block)?.unwrap_or_default();
+    let (mut block, mut found) = (Vec::new(), false);
+    for (known, stored) in &responses {
+        let is_it = *known == number;
+        found |= is_it;
+        encode_response(&mut block, if is_it { response } else { stored })?;
+    }
+    if let Some((last, _)) = responses.last().filter(|_| found) {
+        db.prepare_cached("UPDATE response_block SET body = ? WHERE last_number = ?")?
+            .execute(params![block, last])?;
+    }
+    Ok(())
+}
+
+/// Returns the responses of the first blocks after a number, at least `limit` if there are.
+pub(crate) fn read_responses(
+    db: &Connection,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<NumberedStored>, Failure> {
+    let sql = "SELECT last_number, body FROM response_block
+        WHERE last_number > ? ORDER BY last_number LIMIT 1";
+    let (mut found, mut after) = (Vec::new(), after);
+    while found.len() < limit {
+        let Some(block) = query_one(db, sql, [after], read_block)? else {
+            break;
+        };
+        let Some((last, _)) = block.last() else { break };
+        after = *last;
+        found.extend(block);
+    }
+    Ok(found)
+}
+
+/// A response with its number.
+type NumberedStored = (i64, StoredResponse);
+
 fn take_bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let found;
     (found, *rest) = rest.split_first_chunk()?;
