@@ -406,6 +406,8 @@ impl LineSums {
                 .times(&Fraction::from_amount(most.amount))?;
         }
         add(settled, &worth)?;
+        // A line that a later report brought can have fewer units than came back of it before.
+        let share = at_most_one(share);
         let left = Fraction::from_amount(latest.amount).times(&share)?;
         add(worth_of_units, &left.plus(&worth)?)?;
 
@@ -415,7 +417,7 @@ impl LineSums {
         let money = self.money.clone().minus(&reduced)?;
         add(settled, &self.money.minus(&money)?)?;
         let units = units.saturating_sub(removed);
-        Ok(ReturnedLine { units, share: at_most_one(share), money })
+        Ok(ReturnedLine { units, share, money })
     }
 }
 
