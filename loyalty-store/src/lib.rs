@@ -48,6 +48,7 @@ mod customer_ref;
 mod discount;
 mod engine;
 mod erasure;
+mod erasure_pass;
 mod error;
 mod key_uses;
 mod memory;

@@ -21,7 +21,8 @@ use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::cancel;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
-use crate::erasure::{self, Erasure, ErasureIndex, ErasureKey, ErasureScan, PersonHash};
+use crate::erasure::{Erasure, ErasureIndex, ErasureKey, PersonHash};
+use crate::erasure_pass::{self, ErasureScan};
 use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::projections::{Projection, ProjectionKey};
@@ -561,7 +562,7 @@ impl Store for MemoryStore {
     }
 
     fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
-        erasure::finish(self, erasure, now)
+        erasure_pass::finish(self, erasure, now)
     }
 
     fn verify(&self) -> Result<VerificationReport, Failure> {

@@ -25,7 +25,8 @@ use crate::Store;
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::customer_ref::CustomerRef;
 use crate::engine::{CommittedState, Executor, TtlCache, Writer, load_filter};
-use crate::erasure::{self, Erasure, ErasureKey, ErasureScan};
+use crate::erasure::{Erasure, ErasureKey};
+use crate::erasure_pass::{self, ErasureScan};
 use crate::error::Failure;
 use crate::key_uses::KeyUses;
 use crate::metrics::StoreMetrics;
@@ -377,7 +378,7 @@ impl Store for SqliteStore {
     }
 
     fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
-        erasure::finish(self, erasure, now)
+        erasure_pass::finish(self, erasure, now)
     }
 
     fn verify(&self) -> Result<VerificationReport, Failure> {

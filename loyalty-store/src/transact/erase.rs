@@ -12,7 +12,7 @@ use crate::catalogue::CatalogueAction;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
-use crate::erasure::{Erasure, ErasureKey, ErasureStep, PersonHash, Step};
+use crate::erasure::{Erasure, ErasureKey, ErasureStep, PersonHash, ResponseRef, Step};
 use crate::error::{Failure, Rejection};
 use crate::personal;
 use crate::projections::{Projection, ProjectionKey, ProjectionState};
@@ -146,12 +146,8 @@ impl<V: TransactionView> Transaction<'_, V> {
                 self.perform_catalogue(CatalogueAction::DeleteSearch(number))?;
             }
             Step::Responses(responses) => {
-                for (number, response) in responses {
-                    let (shop, key) = (response.shop, response.key);
-                    let found = self.view.stored_response(shop, &key, self.now)?;
-                    let is_current = found.as_ref() == Some(&response);
-                    let erased = response.without_content();
-                    self.changes.rewrites.responses.push((number, erased, is_current));
+                for response in responses {
+                    self.remove_response(response)?;
                 }
             }
             Step::Complete(erasure) => {
@@ -161,6 +157,19 @@ impl<V: TransactionView> Transaction<'_, V> {
             }
         }
         self.build_receipt(None, None)
+    }
+
+    /// Removes the content of a response. A replay still finds that the request was made.
+    fn remove_response(&mut self, response: ResponseRef) -> Result<(), Failure> {
+        let ResponseRef { number, key, fingerprint, at } = response;
+        let shop = self.shop.id;
+        let found = self.view.stored_response(shop, &key, self.now)?;
+        let is_current =
+            found.is_some_and(|found| (found.fingerprint, found.at) == (fingerprint, at));
+        let response = Response { status: StoredResponse::ERASED_STATUS, body: Vec::new() };
+        let erased = StoredResponse { shop, key, fingerprint, at, response };
+        self.changes.rewrites.responses.push((number, erased, is_current));
+        Ok(())
     }
 
     /// Replaces rows by others that say the same in their numbers, and folds them again into
@@ -253,10 +262,4 @@ impl<V: TransactionView> Transaction<'_, V> {
 impl StoredResponse {
     /// The status of a response whose content was erased.
     pub(crate) const ERASED_STATUS: u16 = 410;
-
-    /// The same response without its content. A replay still finds that the request was made.
-    fn without_content(self) -> Self {
-        let response = Response { status: Self::ERASED_STATUS, body: Vec::new() };
-        Self { response, ..self }
-    }
 }
