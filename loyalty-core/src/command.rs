@@ -7,7 +7,8 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::event::AdjustmentReason;
 use crate::exact::Fraction;
-use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
+use crate::id::{AccountId, ActionId, ImportId, OrderId, RedemptionId, RewardId};
+use crate::lot::{ImportMode, ImportedLot};
 #[cfg(doc)]
 use crate::order::OrderState;
 use crate::order::{Order, Origin, Refund, Status};
@@ -60,6 +61,16 @@ pub enum Command {
         code: Arc<str>,
         /// True if another customer has used the code, which only the store knows.
         used_by_other: bool,
+    },
+    /// An import brings points, with the instants they had elsewhere. That is no activity
+    /// of the customer, and counts for no tier.
+    ImportPoints {
+        /// Id of the import.
+        import: ImportId,
+        /// The points, each lot with more than zero.
+        lots: Vec<ImportedLot>,
+        /// Treatment of the points that are there.
+        mode: ImportMode,
     },
     /// Issues the customer's referral code. Has no effect if the customer has one.
     IssueReferralCode {
@@ -199,6 +210,18 @@ pub enum Command {
         /// What the merge brought.
         claim: Arc<Absorption>,
     },
+    /// Takes back what is left of the lots that an import brought, and gives back what it
+    /// had taken away. What was spent stays spent: no debt comes of it, and as much less is
+    /// given back.
+    UndoImport {
+        /// Id of the import.
+        import: ImportId,
+        /// The points that it brought.
+        brought: Points,
+        /// The points that it had taken away, in spending order. A lot that has expired by
+        /// now is left out.
+        taken_away: Vec<ImportedLot>,
+    },
     /// The order of a referee no longer qualifies. Follows from an event of the referee's
     /// account.
     UndoReferral {
@@ -234,6 +257,7 @@ impl Command {
             | Self::CatchUp
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
+            | Self::ImportPoints { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
@@ -247,6 +271,7 @@ impl Command {
             | Self::SignUp
             | Self::SubtractPoints { .. }
             | Self::UndoClaim { .. }
+            | Self::UndoImport { .. }
             | Self::UndoReferral { .. }
             | Self::UseRedemption { .. } => None,
         }

@@ -47,6 +47,7 @@ mod customer_ref;
 mod discount;
 mod engine;
 mod error;
+mod import;
 mod memory;
 mod merge;
 mod numeric_id;
@@ -79,6 +80,10 @@ pub use discount::{
     OrderCode, OrderRule, PriceRuleView, RuleChange,
 };
 pub use error::{Failure, Rejection};
+pub use import::{
+    ImportAction, ImportContent, ImportCounts, ImportFault, ImportOutcome, ImportRecord, ImportRow,
+    ImportRowOutcome, ImportRowRecord, ImportSettings, ImportState, Imports,
+};
 pub use memory::MemoryStore;
 pub use merge::MergeReport;
 pub use numeric_id::NumericId;
@@ -138,7 +143,7 @@ use loyalty_core::{
 /// assert_eq!(store.account_journal(shop, account, None, 10)?.rows.len(), 3);
 /// # Ok(()) }
 /// ```
-pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
+pub trait Store: Catalogue + Discounts + Imports + Redemptions + Send + Sync + 'static {
     /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;
 

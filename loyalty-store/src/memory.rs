@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod discount;
+mod import;
 mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +31,7 @@ use crate::transact::{
 };
 use crate::verify::{StoredStates, verify_in_memory};
 use catalogue::CatalogueTables;
+use import::ImportTables;
 
 /// A store in memory. Its data is lost when it is dropped.
 #[derive(Debug, Default)]
@@ -54,6 +56,7 @@ struct Tables {
     projections: HashMap<(ShopId, ProjectionKey), Arc<Projection>>,
     index: DiscountIndex,
     catalogue: CatalogueTables,
+    imports: ImportTables,
     stored_responses: HashMap<(ShopId, [u8; 16]), StoredResponse>,
     last_account: i64,
 }
@@ -238,6 +241,9 @@ impl Tables {
             .extend(changes.timeline.map(|timeline| (shop, timeline)));
         self.catalogue
             .apply(shop, changes.catalogue_changes, changes.assigned_numbers);
+        if let Some(change) = changes.import {
+            self.imports.apply(shop, change);
+        }
         if let Some(stored) = changes.stored_response {
             self.stored_responses.insert((stored.shop, stored.key), stored);
         }

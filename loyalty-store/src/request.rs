@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use chrono::NaiveDate;
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
-    AccountId, Attributes, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
-    Timestamp,
+    AccountId, Attributes, Command, Email, Event, ImportId, Points, Program, ProgramVersion,
+    ShopId, Tag, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -18,6 +18,7 @@ use crate::catalogue::{CatalogueAction, CatalogueOutcome};
 use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode, OrderRule};
 use crate::error::{Failure, Rejection};
+use crate::import::{ImportAction, ImportOutcome};
 use crate::merge::MergeReport;
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -169,6 +170,8 @@ pub enum Action {
     },
     /// Changes products, categories or saved searches.
     Catalogue(CatalogueAction),
+    /// One step of an import: most often a row.
+    Import(ImportId, ImportAction),
 }
 
 impl Action {
@@ -361,6 +364,8 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
+    /// The outcome of an [`ImportAction`].
+    pub import: Option<ImportOutcome>,
     /// The report of a merge of two customers.
     pub merge: Option<Box<MergeReport>>,
     /// True if the request names the e-mail of a guest, whose account it leaves alone.

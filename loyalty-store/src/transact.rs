@@ -7,6 +7,7 @@
 mod catalogue;
 mod code_claim;
 mod discount;
+mod import;
 mod merge;
 mod redemption;
 mod time;
@@ -25,6 +26,7 @@ use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
+use crate::import::{ImportChange, ImportView};
 use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
@@ -44,7 +46,9 @@ const MAX_VERSIONS_PER_DAY: usize = 300;
 
 /// State that a transaction reads. A view can lie over another one: the changes of earlier requests
 /// over the committed state.
-pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
+pub(crate) trait StateView:
+    CatalogueView + CodeClaimView + DiscountView + ImportView
+{
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -143,6 +147,7 @@ pub(crate) struct ChangeSet {
     pub(crate) index_changes: Vec<IndexChange>,
     pub(crate) catalogue_changes: Vec<CatalogueChange>,
     pub(crate) assigned_numbers: AssignedNumbers,
+    pub(crate) import: Option<ImportChange>,
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
@@ -162,6 +167,7 @@ impl ChangeSet {
             index_changes,
             catalogue_changes,
             assigned_numbers: _,
+            import,
             stored_response,
         } = self;
         journal.is_empty()
@@ -175,6 +181,7 @@ impl ChangeSet {
             && projections.is_empty()
             && index_changes.is_empty()
             && catalogue_changes.is_empty()
+            && import.is_none()
             && stored_response.is_none()
     }
 }
@@ -361,6 +368,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             Action::UndoClaim { customer, claim } => self.undo_claim(&customer, claim),
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
+            Action::Import(id, action) => self.perform_import(&id, action),
             Action::Catalogue(action) => {
                 let outcome = self.perform_catalogue(action)?;
                 Ok(Receipt {
@@ -486,6 +494,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             discount_outcome: None,
             redemption: None,
             catalogue_outcome: None,
+            import: None,
             merge: None,
             guest_not_claimed: self.unclaimed_guest.is_some(),
             events: std::mem::take(&mut self.events),

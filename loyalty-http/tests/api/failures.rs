@@ -188,6 +188,32 @@ impl Discounts for FaultyStore {
     }
 }
 
+impl Imports for FaultyStore {
+    fn import(&self, _: ShopId, _: &ImportId) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn imports(
+        &self,
+        _: ShopId,
+        _: Option<&ImportId>,
+        _: usize,
+    ) -> Result<Vec<Arc<ImportRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn import_rows(
+        &self,
+        _: ShopId,
+        _: &ImportId,
+        _: u64,
+        _: bool,
+        _: usize,
+    ) -> Result<Vec<Arc<ImportRowRecord>>, Failure> {
+        Err(self.failure())
+    }
+}
+
 impl Redemptions for FaultyStore {
     fn redemption(&self, _: ShopId, _: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
         Err(self.failure())

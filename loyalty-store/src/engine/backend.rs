@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::batch::BatchWrites;
 use super::states::{LoadStates, UpsertStates};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::error::Failure;
+use crate::import::ImportRecord;
 use crate::numeric_id::NumericId;
 use crate::projections::ProjectionKey;
 use crate::query::DueAccount;
@@ -68,6 +69,8 @@ pub(crate) trait TableReader: LoadStates + TableScan {
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
     /// Returns how many numbers a shop has assigned.
     fn assigned_count(&self, shop: ShopId) -> Result<i64, Failure>;
+
+    fn import(&self, shop: ShopId, id: &ImportId) -> Result<Option<ImportRecord>, Failure>;
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure>;
     /// Returns a key that is not revoked.

@@ -7,7 +7,8 @@ pub(super) mod view;
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CodeId, CustomerId, Email, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CodeId, CustomerId, Email, ImportId, PriceRuleId, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -17,6 +18,7 @@ use super::response_slot::NumberedResponse;
 use super::states::StateChanges;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
+use crate::import::{ImportChange, ImportRecord};
 use crate::record::{CustomerRecord, JournalRow, Seq, to_json};
 use crate::request::Reply;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RescheduleProgress};
@@ -74,6 +76,7 @@ pub(crate) struct BatchWrites {
     pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
     pub(crate) claims: Vec<(ShopId, CodeClaim, AccountId)>,
     pub(crate) catalogue_changes: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
+    pub(crate) imports: Vec<(ShopId, ImportChange)>,
     pub(crate) responses: Vec<NumberedResponse>,
 }
 
@@ -88,6 +91,7 @@ impl BatchWrites {
             due_changes,
             claims,
             catalogue_changes,
+            imports,
             responses,
         } = self;
         journal.is_empty()
@@ -99,6 +103,7 @@ impl BatchWrites {
             && due_changes.is_empty()
             && claims.is_empty()
             && catalogue_changes.is_empty()
+            && imports.is_empty()
     }
 }
 
@@ -173,6 +178,7 @@ pub(super) struct BatchState {
     accounts_by_id: Map<(ShopId, CustomerId), Option<AccountId>>,
     accounts_by_email: Map<(ShopId, String), Option<AccountId>>,
     catalogue: StagedCatalogue,
+    imports: Map<(ShopId, ImportId), Arc<ImportRecord>>,
     /// By version; the newest is also under `None`.
     pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) timelines: Map<ShopId, Arc<ProgramTimeline>>,
@@ -193,6 +199,7 @@ impl BatchState {
             accounts_by_id: Map::default(),
             accounts_by_email: Map::default(),
             catalogue: StagedCatalogue::default(),
+            imports: Map::default(),
             programs: Map::default(),
             timelines: Map::default(),
             claims: Map::default(),
@@ -238,6 +245,12 @@ impl BatchState {
             let (changes, numbers) = (changes.catalogue_changes, changes.assigned_numbers);
             self.catalogue.apply(shop, &changes, &numbers);
             writes.catalogue_changes.push((shop, changes, numbers));
+        }
+
+        if let Some(import) = changes.import {
+            let key = (shop, import.record.id.clone());
+            self.imports.insert(key, Arc::clone(&import.record));
+            writes.imports.push((shop, import));
         }
 
         if let Some(published) = changes.program {

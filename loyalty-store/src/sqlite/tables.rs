@@ -10,6 +10,7 @@ pub(super) mod code_claim;
 pub(super) mod customer;
 pub(super) mod discount_index;
 pub(super) mod due;
+pub(super) mod import;
 pub(super) mod journal;
 pub(super) mod order;
 pub(super) mod program;

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::{BatchState, Sequences};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::discount::lookup::DiscountView;
 use crate::error::Failure;
+use crate::import::{ImportRecord, ImportView};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
@@ -295,6 +296,20 @@ impl<V: StateView> CodeClaimView for BatchView<'_, V> {
         match self.find_uncommitted(|batch| batch.claims.get(&key)) {
             Some(account) => Ok(Some(*account)),
             None => self.committed.find_claimant(shop, claim),
+        }
+    }
+}
+
+impl<V: StateView> ImportView for BatchView<'_, V> {
+    fn import(
+        &mut self,
+        shop: ShopId,
+        id: &ImportId,
+    ) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        let key = (shop, id.clone());
+        match self.find_uncommitted(|batch| batch.imports.get(&key)) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.committed.import(shop, id),
         }
     }
 }

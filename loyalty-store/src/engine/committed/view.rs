@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::CommittedState;
@@ -12,6 +12,7 @@ use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::discount::lookup::DiscountView;
 use crate::engine::backend::{Backend, TableReader};
 use crate::error::Failure;
+use crate::import::{ImportRecord, ImportView};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
@@ -170,5 +171,15 @@ impl<B: Backend> CodeClaimView for &CommittedState<B> {
         claim: &CodeClaim,
     ) -> Result<Option<AccountId>, Failure> {
         self.with_reader(|tables| tables.claimant(shop, claim))
+    }
+}
+
+impl<B: Backend> ImportView for &CommittedState<B> {
+    fn import(
+        &mut self,
+        shop: ShopId,
+        id: &ImportId,
+    ) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        Ok(self.with_reader(|tables| tables.import(shop, id))?.map(Arc::new))
     }
 }
