@@ -60,6 +60,7 @@ pub mod scheduler;
 
 mod endpoint;
 mod idempotency;
+pub mod import;
 pub mod integration;
 mod long_work;
 mod reads;

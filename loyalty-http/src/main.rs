@@ -11,10 +11,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::backup::{Backup, Restore};
+use crate::cli::import::Import;
 use crate::cli::key::KeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, backup, key, serve, shop, verify};
+use crate::cli::{Database, backup, import, key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -47,6 +48,8 @@ enum Command {
     Backup(Backup),
     /// Put a backup in the place of the database. The server must be stopped.
     Restore(Restore),
+    /// Import customers and points from a file. The server must be stopped.
+    Import(Box<Import>),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Some(Command::Verify(database)) => verify::verify(&database.db),
         Some(Command::Backup(options)) => backup::back_up(&options),
         Some(Command::Restore(options)) => backup::restore(&options),
+        Some(Command::Import(options)) => import::import(&options),
     };
 
     result.unwrap_or_else(|error| {

@@ -134,8 +134,8 @@ pub struct ImportContent {
     pub customer: CustomerRef,
     /// The change of the profile.
     pub change: ProfileChange,
-    /// The points.
-    pub lots: Vec<ImportedLot>,
+    /// The points, if it says something about them.
+    pub lots: Option<Vec<ImportedLot>>,
     /// The tier, which is set by hand.
     pub tier: Option<ManualTier>,
 }

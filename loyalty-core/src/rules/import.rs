@@ -148,8 +148,9 @@ impl DecisionBuilder<'_> {
 /// A balance is moved, which is no activity of the customer.
 fn reason_of(import: &ImportId) -> AdjustmentReason {
     AdjustmentReason {
+        action: None,
+        text: Some(format!("import {import}").into()),
         sets_balance: true,
         import: Some(import.clone()),
-        ..AdjustmentReason::default()
     }
 }

@@ -66,7 +66,12 @@ fn lot(points: i64, end: ImportedEnd) -> ImportedLot {
 }
 
 fn row(line: u64, customer: CustomerRef, lots: Vec<ImportedLot>) -> ImportRow {
-    let content = ImportContent { customer, change: ProfileChange::default(), lots, tier: None };
+    let content = ImportContent {
+        customer,
+        change: ProfileChange::default(),
+        lots: Some(lots),
+        tier: None,
+    };
     ImportRow { line, content: Ok(Box::new(content)) }
 }
 
@@ -89,7 +94,7 @@ pub fn an_import_creates_customers_with_lots(store: &dyn Store) {
             first_name: FieldChange::Set(Some("Ada".to_owned())),
             ..ProfileChange::default()
         },
-        lots: vec![lot(70, ImportedEnd::At(end)), lot(30, ImportedEnd::Never)],
+        lots: Some(vec![lot(70, ImportedEnd::At(end)), lot(30, ImportedEnd::Never)]),
         tier: Some(ManualTier { id: TierId::new("gold").unwrap(), until: Some(end) }),
     };
     let first = ImportRow { line: 2, content: Ok(Box::new(content)) };

@@ -201,11 +201,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.change_profile(found.account, change, IMPORTED)?;
         let signs_up = settings.signs_up && found.registered;
         let sign_up = signs_up.then_some(Command::SignUp);
-        let points = (!lots.is_empty()).then(|| Command::ImportPoints {
-            import: id.clone(),
-            lots,
-            mode: settings.mode,
-        });
+        let (import, mode) = (id.clone(), settings.mode);
+        let points = lots.map(|lots| Command::ImportPoints { import, lots, mode });
         let tier = tier.map(|tier| Command::SetTier(Some(tier)));
         for command in [sign_up, points, tier].into_iter().flatten() {
             self.run_command(Some(found.account), &command)?;
