@@ -36,7 +36,7 @@ pub(crate) async fn start() -> Result<(RunningServer, Server), ExampleError> {
     };
 
     let shop = store.create_shop(&new, Clock::system().now())?;
-    let (key, shown) = auth::random_key()?;
+    let (key, shown) = auth::random_key("Example")?;
     store.add_api_key(shop.id, &key, Clock::system().now())?;
 
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;

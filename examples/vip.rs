@@ -220,7 +220,14 @@ impl YearSimulation {
 
     fn execute(&self, action: Action) -> Result<Receipt, Box<dyn Error>> {
         let (shop, now) = (self.shop, self.now);
-        let request = Request { shop, now, dry_run: false, idempotency: None, action };
+        let request = Request {
+            shop,
+            now,
+            dry_run: false,
+            idempotency: None,
+            entropy: None,
+            action,
+        };
         match self.store.execute(request).wait()? {
             Reply::Decided(outcome) => Ok(outcome?),
             Reply::Stored { .. } => Err("a stored response to a request without a key".into()),

@@ -135,6 +135,7 @@ impl LibraryShop {
             now,
             dry_run: false,
             idempotency: None,
+            entropy: None,
             action,
         };
 

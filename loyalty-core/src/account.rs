@@ -2,6 +2,7 @@
 //! in `fold`.
 
 mod activity;
+mod gifts;
 mod inactivity;
 mod lots;
 mod merged;
@@ -24,6 +25,7 @@ use crate::redemption::{Issuance, Redemption, RedemptionPayment, RedemptionRetur
 use crate::tier::{EarnedTier, ManualTier, TierChange};
 
 pub use activity::{AccountActivity, Bonus, ReferralLink, Usage, UsageCount};
+pub use gifts::{Gift, GiftState, Gifts};
 pub use inactivity::InactivityExpirations;
 pub use lots::Lots;
 pub use merged::{Absorption, MergedState, UndoneClaim};
@@ -500,6 +502,9 @@ impl Account {
     pub(crate) fn open_redemption(&mut self, issue: &Arc<Issuance>) {
         self.last_redemption = Some(issue.id);
         self.redemptions.insert(Arc::new(Redemption::new(Arc::clone(issue))));
+        if let Some(cause) = &issue.cause {
+            self.activity_mut().gifts.issue(cause, issue.id);
+        }
         self.deduct_parts(&issue.parts);
         self.record_redeemed(issue.points, issue.at);
     }
@@ -507,11 +512,36 @@ impl Account {
     /// Makes a redemption usable again, until its new end.
     pub(crate) fn reopen_redemption(&mut self, redemption: &Arc<Redemption>) {
         self.redemptions.insert(Arc::clone(redemption));
+        let id = redemption.issue().id;
+        if self.activity.gifts.contains(id) {
+            self.activity_mut().gifts.reopen(id);
+        }
     }
 
-    /// Forgets a redemption that can no longer be used.
+    /// Forgets a redemption that was used or has ended.
     pub(crate) fn close_redemption(&mut self, id: RedemptionId) {
         self.redemptions.remove(id);
+        if self.activity.gifts.contains(id) {
+            self.activity_mut().gifts.close(id);
+        }
+    }
+
+    /// Forgets a redemption that was cancelled.
+    pub(crate) fn cancel_redemption(&mut self, id: RedemptionId) {
+        self.redemptions.remove(id);
+        if self.activity.gifts.contains(id) {
+            self.activity_mut().gifts.cancel(id);
+        }
+    }
+
+    /// Notes that the cause of a gift was undone.
+    pub(crate) fn undo_gift(
+        &mut self,
+        cause: &AwardReason,
+        redemption: Option<RedemptionId>,
+        is_kept: bool,
+    ) {
+        self.activity_mut().gifts.undo(cause, redemption, is_kept);
     }
 
     /// Takes points for a redemption again, after they had been returned.

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::amount::Points;
+use crate::calendar::Timestamp;
 use crate::figures::CountedNoun;
-use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, TierId};
+use crate::id::{AccountId, ActionId, OrderId, ProgramVersion, RewardId, TierId};
 use crate::limit::Limit;
+use crate::program::GiftPolicy;
 
 /// The reason of a bonus.
 ///
@@ -110,6 +112,11 @@ impl AwardReason {
         self.action().is_none()
     }
 
+    /// Returns true if the cause of a gift can be undone: that of a bonus, and a goal.
+    pub(crate) fn has_reversible_gift(&self) -> bool {
+        self.is_reversible() || matches!(self, Self::Goal { .. })
+    }
+
     /// Returns true if tiers by points earned count the bonus: all but the entry rewards
     /// of tiers.
     pub fn counts_for_tiers(&self) -> bool {
@@ -170,6 +177,7 @@ impl fmt::Display for AwardReason {
 ///     day: "2026-05-04".parse().unwrap(),
 ///     uncapped: Points::from(50),
 ///     limited_by: None,
+///     gift: None,
 /// };
 /// assert_eq!(award.explain(Points::from(50)), "50 points for the birthday in 2026.");
 /// ```
@@ -189,9 +197,38 @@ pub struct Award {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "cut"))]
     pub limited_by: Option<Limit>,
+    /// The reward that was given, if one was.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub gift: Option<AwardedGift>,
+}
+
+/// A reward of the program that was given with a bonus, or as one. Its redemption follows as
+/// [`Event::RewardRedeemed`](crate::Event::RewardRedeemed) of the same cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct AwardedGift {
+    /// The reward.
+    pub reward: RewardId,
+    /// Its name for customers.
+    pub name: Arc<str>,
+    /// What becomes of it where its cause is undone.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "GiftPolicy::is_default"))]
+    pub when_undone: GiftPolicy,
+    /// The end of its hold, if it is held back.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pending_until: Option<Timestamp>,
+    /// The customer kept it when the cause was undone before: there is no second one.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub was_kept: bool,
 }
 
 impl Award {
+    /// The reward that was given. `None` also where the customer has kept the one of before.
+    pub fn given_reward(&self) -> Option<&RewardId> {
+        let gift = self.gift.as_ref().filter(|gift| !gift.was_kept);
+        gift.map(|gift| &gift.reward)
+    }
+
     /// Returns true if tiers by points earned count the bonus.
     pub fn counts_for_tiers(&self) -> bool {
         self.reason.counts_for_tiers()

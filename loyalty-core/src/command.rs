@@ -72,6 +72,15 @@ pub enum Command {
         /// Treatment of the points that are there.
         mode: ImportMode,
     },
+    /// Issues the redemption of the first gift that waits for one:
+    /// [`Gifts::first_due`](crate::account::Gifts::first_due). The context's pinned program is
+    /// that of the gift.
+    IssueGift {
+        /// Id of the redemption, assigned by the store.
+        redemption: RedemptionId,
+        /// Random bits for a code.
+        entropy: [u8; 16],
+    },
     /// Issues the customer's referral code. Has no effect if the customer has one.
     IssueReferralCode {
         /// Random bits for the code. The store draws again if the code is taken.
@@ -258,6 +267,7 @@ impl Command {
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
             | Self::ImportPoints { .. }
+            | Self::IssueGift { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
@@ -286,6 +296,7 @@ impl Command {
     pub fn redemption(&self) -> Option<RedemptionId> {
         if let Self::CancelRedemption { redemption }
         | Self::ClaimRedemption { redemption, .. }
+        | Self::IssueGift { redemption, .. }
         | Self::RedeemReward { redemption, .. }
         | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }

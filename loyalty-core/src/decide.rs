@@ -61,6 +61,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::CloseOrder { order, at } => work.close_order(order, *at),
         Command::EnterCode { code, used_by_other } => work.enter_code(code, *used_by_other)?,
         Command::ImportPoints { import, lots, mode } => work.import_points(import, lots, *mode)?,
+        Command::IssueGift { redemption, entropy } => work.issue_gift(*redemption, *entropy)?,
         Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
         Command::JoinReferral { referee, referrer } => work.join_referral(referee, referrer)?,
         Command::NoteGuest { order, guest } => work.note_guest(order, *guest),

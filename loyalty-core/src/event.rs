@@ -15,7 +15,7 @@ use crate::calendar::Timestamp;
 use crate::counts::CountsDelta;
 use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
-use crate::id::{AccountId, ActionId, ImportId, LotId, OrderId, RedemptionId, TierId};
+use crate::id::{AccountId, ActionId, ImportId, LotId, OrderId, RedemptionId, RewardId, TierId};
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
@@ -114,6 +114,23 @@ pub enum Event {
     CustomerAdded,
     /// A fact about a price rule or a discount code. Changes neither points nor orders.
     Discount(DiscountEvent),
+    /// The cause of a gift was undone. If its redemption could still be used, it was cancelled
+    /// just before.
+    GiftUndone {
+        /// The cause.
+        cause: AwardReason,
+        /// The reward.
+        reward: RewardId,
+        /// The redemption, if it was issued.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        redemption: Option<RedemptionId>,
+        /// The redemption had been used or had ended: the customer keeps the gift.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        #[cfg_attr(feature = "json", serde(rename = "kept"))]
+        is_kept: bool,
+        /// The instant.
+        at: Timestamp,
+    },
     /// An order was cancelled.
     OrderCancelled {
         /// The order.
@@ -410,7 +427,7 @@ pub enum Event {
         /// The instant.
         at: Timestamp,
     },
-    /// Points were redeemed for a reward.
+    /// Points were redeemed for a reward, or the reward was given for a cause.
     RewardRedeemed {
         /// The terms of the redemption.
         issue: Arc<Issuance>,

@@ -23,11 +23,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(
-        pointer: impl Into<String>,
-        code: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    /// A fault at a place of a document.
+    pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code, detail: detail.into() }
     }
 }

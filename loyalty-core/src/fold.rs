@@ -80,6 +80,10 @@ impl Account {
                 self.release_absorbed(undone);
                 self.record_balance_change(Some(undone.at));
             }
+            Event::GiftUndone { cause, redemption, is_kept, at, .. } => {
+                self.undo_gift(cause, *redemption, *is_kept);
+                self.touch(Some(*at));
+            }
             Event::OrderCounted { counted, at, .. } => {
                 self.add_counts(counted, Some(*at));
                 self.touch(Some(*at));
@@ -130,7 +134,7 @@ impl Account {
             }
             Event::RedemptionCancelled { redemption, returned, at, .. } => {
                 self.record_reward_usage(event);
-                self.close_redemption(*redemption);
+                self.cancel_redemption(*redemption);
                 self.return_payment(returned, *at);
             }
             Event::RedemptionExpired { redemption, returned, at, .. } => {
@@ -218,7 +222,9 @@ impl Usage {
     #[must_use]
     pub fn evolve(usage: Option<Self>, event: &Event) -> Option<Self> {
         let mut usage = usage;
-        if let Event::RewardRedeemed { issue } = event {
+        if let Event::RewardRedeemed { issue } = event
+            && issue.cause.is_none()
+        {
             usage
                 .get_or_insert_with(|| Self::new(issue.day))
                 .add(issue.day, issue.points);
@@ -303,6 +309,7 @@ impl OrderState {
             | Event::ClaimUndone(_)
             | Event::CustomerAdded
             | Event::Discount(_)
+            | Event::GiftUndone { .. }
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }

@@ -28,6 +28,7 @@ use crate::event::Event;
 use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RewardId, Tag};
 use crate::order::OrderState;
 use crate::program::Program;
+use crate::query;
 use crate::redemption::Redemption;
 use crate::rejection::Rejection;
 
@@ -309,10 +310,21 @@ impl Ledger {
 
         self.with_context(command.order(), now, |context| {
             let context = Context { redemption, total_usage, ..*context };
+            let gift_program = matches!(command, Command::IssueGift { .. })
+                .then(|| self.program_of_gift(&context))
+                .flatten();
+            let context = context.with_pinned_program(gift_program.or(context.pinned_program));
             #[cfg(feature = "proptest")]
             let decide = self.decide;
             decide(&context, command)
         })
+    }
+
+    /// The program of the first gift that waits for its redemption.
+    fn program_of_gift(&self, context: &Context<'_>) -> Option<&Program> {
+        let account = query::as_of(context);
+        let gift = account.activity().gifts().first_due(context.now)?;
+        self.program(gift.program)
     }
 
     /// Calls `look` with all that a decision at `now` depends on.

@@ -10,6 +10,7 @@ mod check;
 mod condition;
 mod earning;
 mod error;
+mod gift;
 #[cfg(feature = "json")]
 mod json;
 mod referral;
@@ -35,6 +36,7 @@ pub use condition::{
 };
 pub use earning::{EarningConditions, EarningFormula, EarningRule};
 pub use error::ProgramError;
+pub use gift::{GiftPolicy, GiftRule};
 pub use referral::{Milestone, Referrals};
 pub use reward::{
     Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, OrderRefundedPolicy, Percentage,
@@ -248,7 +250,8 @@ impl ProgramDefinition {
             campaigns: Vec::new(),
             hold: None,
             refunds: RefundPolicy::default(),
-            rewards: Vec::new(),
+            // Time gives rewards only as gifts.
+            rewards: self.gifts().next().map_or_else(Vec::new, |_| self.rewards.clone()),
             stacking: Stacking::default(),
             point_value: None,
             ..self.clone()

@@ -56,6 +56,7 @@ macro_rules! ensure {
 
 mod carts;
 mod discounts;
+mod gifts;
 mod rewards;
 mod strategies;
 mod values;
@@ -99,6 +100,7 @@ pub use discounts::{
     check_maxima, check_rejected_codes,
 };
 pub use exploits::{Finding, ProgramProperty};
+pub use gifts::check_gifts;
 pub use invariant::Invariant;
 pub use properties::{
     check_dry_run, check_expiry_instant, check_idempotency, check_no_negative_except_debt,

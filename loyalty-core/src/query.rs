@@ -75,7 +75,7 @@ pub fn due(context: &Context<'_>) -> Vec<Event> {
 }
 
 /// The next instant at which something is due on this account, before or after
-/// `context.now`. A store need not look at the account earlier. `None` if nothing is.
+/// `context.now`: a scheduled event, or a gift that waits for its redemption. A store need not look at the account earlier. `None` if nothing is.
 ///
 /// # Example: the end of a lot
 /// ```
@@ -96,10 +96,12 @@ pub fn due(context: &Context<'_>) -> Vec<Event> {
 /// ```
 pub fn next_due(context: &Context<'_>) -> Option<Timestamp> {
     let account = context.account?;
-    context.timeline().find_map(|period| {
+    let scheduled = context.timeline().find_map(|period| {
         let next = next_due_item(account, context, &period).map(|(at, _)| at);
         next.filter(|at| !period.is_over_at(*at))
-    })
+    });
+    let gift = account.activity().gifts().next_due();
+    [scheduled, gift].into_iter().flatten().min()
 }
 
 /// The account's tier at `context.now`, and what is missing to rise and to keep it.

@@ -1,5 +1,5 @@
 //! One customer's exchange of points for a reward: issued, then used, cancelled or
-//! expired.
+//! expired. A gift is one at no cost.
 //!
 //! The issue takes the points and records the lots that they came from, with their
 //! expiry. The points return to the same lots: if the redemption is cancelled, if it
@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use crate::amount::{Points, Rate};
+use crate::award::AwardReason;
 use crate::calendar::{Period, Timestamp};
 use crate::code::Code;
 use crate::customer::Email;
@@ -76,6 +77,9 @@ pub struct Issuance {
     pub maximum_share: Option<Rate>,
     /// The period for which returned points can be used at least.
     pub grace: Period,
+    /// The cause for which it was given at no cost. `None` for one that points paid for.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub cause: Option<AwardReason>,
 }
 
 impl Issuance {
@@ -294,7 +298,7 @@ impl Redemption {
             ends_at: issue.ends_at,
             payment,
             refunded: Points::ZERO,
-            counts_toward_limits: true,
+            counts_toward_limits: issue.cause.is_none(),
             issue,
         }
     }

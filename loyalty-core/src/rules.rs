@@ -7,6 +7,7 @@ mod campaign;
 pub(crate) mod clawback;
 pub(crate) mod entitle;
 pub(crate) mod expiry;
+mod gift;
 mod import;
 pub(crate) mod merge;
 pub(crate) mod order;

@@ -6,13 +6,16 @@ mod english;
 mod json;
 mod sources;
 
+#[cfg(feature = "json")]
+pub use json::serialize_reason;
+
 use std::sync::Arc;
 
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::AwardReason;
 use crate::calendar::Timestamp;
 use crate::exact::Fraction;
-use crate::id::{RuleId, TierId};
+use crate::id::{RewardId, RuleId, TierId};
 use crate::limit::Limit;
 use crate::order::Status;
 use crate::program::{Benefit, EarningFormula};
@@ -128,9 +131,33 @@ pub enum Statement {
         /// Limit that reduced the points, if one did.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         limit: Option<Limit>,
+        /// Name of the reward that was given beside the points, or alone.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        gift: Option<Arc<str>>,
         /// Reason of the bonus.
         #[cfg_attr(feature = "json", serde(flatten, serialize_with = "json::serialize_reason"))]
         reason: AwardReason,
+    },
+    /// The reward of a bonus was given before, and the customer has kept it.
+    GiftKeptBefore {
+        /// Name of the reward for customers.
+        name: Arc<str>,
+    },
+    /// A gift was taken back, since its cause was undone.
+    GiftTakenBack {
+        /// Id of the reward.
+        reward: RewardId,
+        /// Cause of the gift.
+        #[cfg_attr(feature = "json", serde(serialize_with = "json::serialize_reason"))]
+        cause: AwardReason,
+    },
+    /// A gift was not taken back, though its cause was undone: it had been used or had ended.
+    GiftKept {
+        /// Id of the reward.
+        reward: RewardId,
+        /// Cause of the gift.
+        #[cfg_attr(feature = "json", serde(serialize_with = "json::serialize_reason"))]
+        cause: AwardReason,
     },
     /// A bonus was taken back.
     BonusTakenBack {
@@ -146,6 +173,22 @@ pub enum Statement {
         name: Arc<str>,
         /// What it gives.
         benefit: Benefit,
+        /// Most of an order's goods that it takes off, in percent, if there is a limit.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        maximum_share: Option<Rate>,
+        /// Instant from which it can no longer be used, if there is one.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        until: Option<Timestamp>,
+    },
+    /// A reward was given for a cause, at no cost.
+    RewardGiven {
+        /// Name of the reward for customers.
+        name: Arc<str>,
+        /// What it gives.
+        benefit: Benefit,
+        /// Cause of the gift.
+        #[cfg_attr(feature = "json", serde(serialize_with = "json::serialize_reason"))]
+        cause: AwardReason,
         /// Most of an order's goods that it takes off, in percent, if there is a limit.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         maximum_share: Option<Rate>,

@@ -40,13 +40,14 @@ const FULL_PROGRAM: &str = r#"{
     "hold": "P14D",
     "tiers": [
         {"id": "silver", "name": "Silver", "threshold": "200", "multiplier": "1.5",
-         "entry": {"points": 25, "taken_back": true}},
+         "entry": {"points": 25, "taken_back": true, "gift": {"reward": "ship"}}},
         {"id": "gold", "name": "Gold", "threshold": "500", "multiplier": "2"}
     ],
     "tiering": {"window": {"rolling": "P6M"}, "grace": "P1M"},
     "actions": [
         {"id": "hello", "kind": "sign_up", "points": 50},
-        {"id": "cake", "kind": {"birthday": {"notice_days": 0}}, "points": 75},
+        {"id": "cake", "kind": {"birthday": {"notice_days": 0}}, "points": 75,
+         "gift": {"reward": "cup"}},
         {"id": "review", "kind": "review", "points": 10, "limits": [{"points": 15, "per": "month", "partial": true}]},
         {"id": "word", "kind": {"code": "TEATIME"}, "points": 30}
     ],
@@ -65,6 +66,11 @@ const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P30D"}}}"#;
 const TIERS: &str = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
 const REWARDS: &str =
     r#"{"rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
+
+const GIFTS: &str = r#"{
+    "tiers": [{"id": "gold", "name": "Gold", "threshold": "100", "entry": {"gift": {"reward": "cup"}}}],
+    "rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]
+}"#;
 
 fn program(document: &str) -> Program {
     Program::from_json(document).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -152,6 +158,7 @@ fn histories_reach_the_whole_program() {
         "points_subtracted",
         "order_cancelled",
         "reward_redeemed",
+        "gift_undone",
         "redemption_used",
         "redemption_cancelled",
         "redemption_expired",
@@ -292,6 +299,14 @@ fn gives_rewards_away(context: &Context<'_>, command: &Command) -> Result<Decisi
     })
 }
 
+/// Says that a gift was taken back, and leaves its redemption.
+fn leaves_gifts_alive(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    with_changed_decision(context, command, |events| {
+        let is_undone = events.iter().any(|event| matches!(event, Event::GiftUndone { .. }));
+        events.retain(|event| !is_undone || !matches!(event, Event::RedemptionCancelled { .. }));
+    })
+}
+
 fn denies_tier_to_big_spenders(
     context: &Context<'_>,
     command: &Command,
@@ -351,7 +366,7 @@ fn loses_a_cent(
 #[test]
 fn a_broken_engine_breaks_an_invariant_by_name() {
     let evaluate = DiscountLedger::evaluate;
-    let cases: [(&str, DecideFn, &str, Invariant); 14] = [
+    let cases: [(&str, DecideFn, &str, Invariant); 15] = [
         ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
         (
             "owes instead",
@@ -388,6 +403,7 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             Invariant::EntriesMatchCalculation,
         ),
         ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
+        ("leaves gifts alive", leaves_gifts_alive, GIFTS, Invariant::OneGiftPerCause),
         (
             "no tier for large spend",
             denies_tier_to_big_spenders,
@@ -442,6 +458,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
     let cases = [
         (limited, Invariant::ArrivalOrderIndependence, "the rule base grants nothing"),
         (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
+        (REWARDS, Invariant::OneGiftPerCause, "there are no gifts"),
         (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
         (by_points, Invariant::TierMonotonicInSpend, "tiers count points"),
         (DEFAULT, Invariant::ExactExpiryInstant, "points never expire"),

@@ -175,7 +175,7 @@ fn bonuses_say_their_reason_in_figures_and_names() {
         .iter()
         .filter_map(|event| match event {
             Event::AwardGiven { points, award, .. } => {
-                Some((award.statement(*points), award.explain(*points)))
+                Some((award.statements(*points).remove(0), award.explain(*points)))
             }
             Event::TierChanged { change } => Some((change.statement(), change.to_string())),
             _ => None,

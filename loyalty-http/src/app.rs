@@ -4,6 +4,7 @@
 //! step can fail with a [`Problem`].
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -20,11 +21,14 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::endpoint::administration::Administration;
+use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::long_work::{self, LONG_BODY};
+use crate::metrics::Metrics;
 use crate::openapi;
 use crate::problem::Problem;
 use crate::reads::{CancelOnDrop, LongReads, ReadCost};
@@ -34,6 +38,7 @@ use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::ReservedPlace;
 use crate::throttle::Throttle;
+use crate::trace_id::TraceId;
 use crate::wire::query::Query;
 
 /// A loyalty server without its socket.
@@ -63,6 +68,7 @@ pub struct App {
     throttle: Arc<Throttle>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// The facts about a request that its log line and its headers need, as far as they are known.
@@ -96,6 +102,7 @@ impl App {
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
             long_reads: LongReads::default(),
+            metrics: None,
         }
     }
 
@@ -106,13 +113,19 @@ impl App {
         Self { config, response_budget, ..self }
     }
 
+    /// The same application, which records its requests in `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
     /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
     /// Errors are responses, too.
     pub async fn handle<B>(&self, request: Request<B>, id: RequestId) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let time = Stopwatch::start();
+        let (time, begun) = (Stopwatch::start(), Instant::now());
         let (head, body) = request.into_parts();
         let mut trace = RequestTrace::default();
 
@@ -128,7 +141,20 @@ impl App {
         }
 
         let (route, shop, status) = (trace.route, trace.shop, response.status());
-        RequestLog { id, method: &head.method, route, shop, status, time }.log();
+        if let Some(metrics) = &self.metrics {
+            metrics.record(&head.method, route, status, begun.elapsed());
+        }
+        let client_trace = TraceId::from_headers(&head.headers);
+        RequestLog {
+            id,
+            trace: client_trace,
+            method: &head.method,
+            route,
+            shop,
+            status,
+            time,
+        }
+        .log();
         response
     }
 
@@ -146,6 +172,7 @@ impl App {
         trace.route = Some(route.pattern);
         trace.is_private = !matches!(route.handler, RouteHandler::Open(_) | RouteHandler::Document);
 
+        let now = self.clock.now();
         let (scope, handler, key) = match route.handler {
             RouteHandler::Open(handler) => {
                 return handler(&*self.store).map(EncodedResponse::into_response);
@@ -159,10 +186,10 @@ impl App {
                 return openapi::respond(&query).map(EncodedResponse::into_response);
             }
             RouteHandler::Bearer(scope, handler) => {
-                (scope, handler, auth::authenticate(&*self.store, &head.headers)?)
+                (scope, handler, auth::authenticate(&*self.store, &head.headers, now)?)
             }
             RouteHandler::Shopify(scope, handler) => {
-                (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
+                (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers, now)?)
             }
             RouteHandler::Signed(event) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
@@ -170,8 +197,9 @@ impl App {
                     .await;
             }
         };
-        trace.shop = Some(key.shop);
+        trace.shop = key.owner.shop();
         auth::authorize(&key, scope)?;
+        let shop = key.owner.shop().ok_or_else(|| auth::missing_scope(scope))?;
 
         let query = match route.handler {
             RouteHandler::Shopify(..) => Query::parse_known(head.uri.query(), route.query)?,
@@ -188,7 +216,7 @@ impl App {
                 body::read(&head.headers, body, self.config.body, AcceptedMedia::Json).await?;
             (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
-        let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
+        let (now, dry_run) = (self.clock.now(), query.flag("dry_run")?);
         // The response of a dry run is not stored, so that the key stays free for the
         // real request.
         let record = record.filter(|_| !dry_run);
@@ -196,6 +224,7 @@ impl App {
         let call = Call {
             store: &*self.store,
             key: &key,
+            shop,
             now,
             head,
             params,
@@ -245,7 +274,7 @@ impl App {
     {
         let check = PrefixCheck {
             bytes: webhook::MAX_UNKNOWN_BODY,
-            admit: |prefix: &[u8]| webhook::admit_prefix(&*self.store, prefix),
+            admit: |prefix: &[u8]| webhook::admit_prefix(&*self.store, prefix, self.clock.now()),
         };
         let body =
             body::read_checked(&head.headers, body, self.config.body, AcceptedMedia::Any, check)
@@ -285,6 +314,9 @@ impl App {
             }
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
+            HandlerPlan::Administer(change) => {
+                Box::pin(self.run_administration(*change, context)).await
+            }
         }
     }
 
@@ -335,6 +367,25 @@ impl App {
         }
     }
 
+    /// Executes an administrative transaction on a separate thread, since it waits for the disk.
+    async fn run_administration(
+        &self,
+        change: Administration,
+        context: RequestContext,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let RequestContext { now, idempotency, id, .. } = context;
+        let store = Arc::clone(&self.store);
+        let executed = task::spawn_blocking(move || change.execute(&*store, now, idempotency, id));
+        match timeout(self.config.store_timeout, executed).await {
+            Ok(Ok(executed)) => {
+                let (response, replayed) = executed?;
+                into_http(response, replayed)
+            }
+            Ok(Err(error)) => Err(Problem::internal(error)),
+            Err(_) => Err(error::unknown_outcome("the store did not respond in time")),
+        }
+    }
+
     /// Executes a transaction; with an idempotency key, at most once.
     async fn run_write(
         &self,
@@ -343,9 +394,10 @@ impl App {
     ) -> Result<Response<Full<Bytes>>, Problem> {
         let StoreWrite { action, response: builder } = write;
         let RequestContext { shop, now, dry_run, idempotency: record, id } = context;
+        let entropy = Some(draw_entropy()?);
 
         let Some(IdempotencyRecord { key, fingerprint }) = record else {
-            let request = store::Request { shop, now, dry_run, idempotency: None, action };
+            let request = store::Request { shop, now, dry_run, idempotency: None, entropy, action };
             return match self.execute(request).await? {
                 Reply::Decided(Err(rejection)) if rejection.retry_after().is_some() => {
                     Err(error::from_rejection(&rejection, None))
@@ -360,7 +412,7 @@ impl App {
         let render = Box::new(move |outcome: &Outcome| builder.build(outcome, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
         match self
-            .execute(store::Request { shop, now, dry_run, idempotency, action })
+            .execute(store::Request { shop, now, dry_run, idempotency, entropy, action })
             .await?
         {
             Reply::Stored { response, replayed } => into_http(response, replayed),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderName};
-use loyalty_store::{ApiKeyRecord, NewApiKey, Scope, Store};
+use loyalty_core::Timestamp;
+use loyalty_store::seal::SecretText;
+use loyalty_store::{ApiKeyRecord, KeyHash, NewApiKey, Scope, Store};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -26,33 +28,25 @@ const ID_CHARACTERS: usize = 16;
 const SECRET_CHARACTERS: usize = 32;
 
 /// The number of random bytes for a key.
-pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
+pub const KEY_BYTES: usize = ID_CHARACTERS + SECRET_CHARACTERS;
 
 /// Creates a key from random bytes: its record, and its text (`lk_…`), which is shown
 /// only once.
-///
-/// Store plugins sign with [`NewApiKey::signing_secret`], which is shown only once, too.
 ///
 /// # Example: a key that can only read
 /// ```
 /// use loyalty_http::auth::{KEY_BYTES, new_key};
 /// use loyalty_store::Scope;
-/// let (key, text) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
-/// assert!(text.starts_with(&format!("lk_{}_", key.id)));
+/// let (key, text) = new_key(&[7; KEY_BYTES], "Reports", vec![Scope::Read]);
+/// assert!(text.starts_with(&format!("lk_{}_", key.hash.id)));
 /// ```
-pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewApiKey, String) {
-    let (id, secrets) = random.split_at(ID_CHARACTERS);
-    let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
+pub fn new_key(random: &[u8; KEY_BYTES], name: &str, scopes: Vec<Scope>) -> (NewApiKey, String) {
+    let (id, secret) = random.split_at(ID_CHARACTERS);
     let (id, secret) = (encode(id), encode(secret));
     let text = format!("lk_{id}_{secret}");
 
-    let key = NewApiKey {
-        id,
-        hash: Sha256::digest(secret).into(),
-        signing_secret: encode(signing_secret),
-        scopes,
-    };
-    (key, text)
+    let hash = KeyHash { id, hash: Sha256::digest(secret).into() };
+    (NewApiKey { hash, name: name.to_owned(), scopes, expires_at: None }, text)
 }
 
 /// One character per byte. The alphabet's size divides 256, so all characters are equally
@@ -63,41 +57,59 @@ fn encode(random: &[u8]) -> String {
     random.iter().map(character).collect()
 }
 
-/// A [`new_key`] from the system's random numbers, with every scope.
-pub fn random_key() -> Result<(NewApiKey, String), getrandom::Error> {
+/// A [`new_key`] from the system's random numbers, with every scope of a shop's keys.
+pub fn random_key(name: &str) -> Result<(NewApiKey, String), getrandom::Error> {
     let mut random = [0; KEY_BYTES];
     getrandom::fill(&mut random)?;
-    Ok(new_key(&random, Scope::ALL.to_vec()))
+    Ok(new_key(&random, name, Scope::OF_SHOP.to_vec()))
+}
+
+/// The stored parts of a key from the system's random numbers, and its text.
+pub fn draw_key() -> Result<(KeyHash, String), getrandom::Error> {
+    random_key("").map(|(key, text)| (key.hash, text))
+}
+
+/// A secret from the system's random numbers, with which a connected store signs.
+pub fn draw_secret() -> Result<SecretText, getrandom::Error> {
+    let mut random = [0; SECRET_CHARACTERS];
+    getrandom::fill(&mut random)?;
+    Ok(SecretText::new(encode(&random)))
 }
 
 /// The key in the `Authorization` header, or 401.
 pub(crate) fn authenticate(
     store: &dyn Store,
     headers: &HeaderMap,
+    now: Timestamp,
 ) -> Result<Arc<ApiKeyRecord>, Problem> {
     let Some(text) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
     };
-    verify_key(store, text)?.ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
+    verify_key(store, text, now)?
+        .ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
 }
 
 /// The key in the header of Shopify's clients, or 401.
 pub(crate) fn authenticate_shopify(
     store: &dyn Store,
     headers: &HeaderMap,
+    now: Timestamp,
 ) -> Result<Arc<ApiKeyRecord>, Problem> {
     let mut values = headers.get_all(X_SHOPIFY_ACCESS_TOKEN).iter();
     let text = values.next().and_then(|value| value.to_str().ok());
     let Some(text) = text.filter(|_| values.next().is_none()) else {
         return Err(Problem::unauthorized("Send your key as `X-Shopify-Access-Token: lk_…`."));
     };
-    verify_key(store, text)?.ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
+    verify_key(store, text, now)?
+        .ok_or_else(|| Problem::unauthorized("The key is unknown or revoked."))
 }
 
-/// The record of a key given as text; `None` if its id is unknown or its secret is wrong.
+/// The record of a key given as text; `None` if its id is unknown, its secret is wrong, or it has
+/// ended.
 pub(crate) fn verify_key(
     store: &dyn Store,
     text: &str,
+    now: Timestamp,
 ) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
     let (id, secret) = text
         .strip_prefix("lk_")
@@ -108,9 +120,13 @@ pub(crate) fn verify_key(
     // of a failure does not tell which part was wrong.
     let hash: [u8; 32] = Sha256::digest(secret).into();
     let record = store.api_key(id).map_err(error::from_failure)?;
-    let expected = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
+    let expected = record.as_ref().map_or(&[0; 32], |record| &record.key.hash.hash);
     let same = bool::from(expected.ct_eq(&hash));
-    Ok(record.filter(|_| same))
+    let record = record.filter(|record| same && record.is_valid(now));
+    if let Some(record) = &record {
+        store.note_key_use(record, now);
+    }
+    Ok(record)
 }
 
 /// The key in the only `Authorization: Bearer` header; the scheme ignores case (RFC 9110,
@@ -127,16 +143,21 @@ pub(crate) fn authorize(key: &ApiKeyRecord, scope: Scope) -> Result<(), Problem>
     if key.key.scopes.contains(&scope) {
         return Ok(());
     }
+    Err(missing_scope(scope))
+}
+
+/// 403 for a key without a scope.
+pub(crate) fn missing_scope(scope: Scope) -> Problem {
     let detail =
         format!("The key lacks the scope `{}`, which this request requires.", scope.name());
-    Err(Problem::new(ErrorStatus::FORBIDDEN, "missing_scope", detail))
+    Problem::new(ErrorStatus::FORBIDDEN, "missing_scope", detail)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use loyalty_core::{Currency, Timestamp, Zone};
+    use loyalty_core::{Currency, Zone};
     use loyalty_store::{MemoryStore, NewShop};
 
     fn store_with(key: &NewApiKey) -> MemoryStore {
@@ -160,29 +181,28 @@ mod tests {
         let mut random = [0; KEY_BYTES];
         for (index, byte) in random.iter_mut().enumerate() {
             let index = u8::try_from(index).unwrap();
-            *byte = if index < 48 { index } else { 255 - index };
+            *byte = index;
         }
 
-        let (key, text) = new_key(&random, vec![Scope::Read]);
-        assert_eq!(key.id, "0123456789abcdef");
+        let (key, text) = new_key(&random, "Reports", vec![Scope::Read]);
+        assert_eq!((key.hash.id.as_str(), key.name.as_str()), ("0123456789abcdef", "Reports"));
         assert_eq!(text, "lk_0123456789abcdef_ghjkmnpqrstvwxyz0123456789abcdef");
-        assert_eq!(key.signing_secret, "fedcba9876543210zyxwvtsrqpnmkjhg");
         let hash: [u8; 32] = Sha256::digest(&text[20..]).into();
-        assert_eq!((key.hash, key.scopes), (hash, vec![Scope::Read]));
+        assert_eq!((key.hash.hash, key.scopes), (hash, vec![Scope::Read]));
     }
 
     #[test]
     fn random_keys_differ() {
-        let draw = || random_key().unwrap().1;
+        let draw = || random_key("Till").unwrap().1;
         assert_ne!(draw(), draw());
     }
 
     #[test]
     fn a_request_needs_one_known_key_in_one_header() {
-        let (key, text) = random_key().unwrap();
+        let (key, text) = random_key("Till").unwrap();
         let store = store_with(&key);
-        let with = |values: &[&str]| authenticate(&store, &headers(values));
-        assert_eq!(with(&[&format!("Bearer {text}")]).unwrap().key.id, key.id);
+        let with = |values: &[&str]| authenticate(&store, &headers(values), Timestamp::UNIX_EPOCH);
+        assert_eq!(with(&[&format!("Bearer {text}")]).unwrap().id(), key.hash.id);
         assert!(with(&[&format!("bEARER  {text} ")]).is_ok());
 
         let bearer = format!("Bearer {text}");
@@ -201,9 +221,9 @@ mod tests {
 
         let wrong = format!("Bearer {}0", &text[..text.len() - 1]);
         let wrong = if wrong == bearer { format!("{wrong}1") } else { wrong };
-        let (_, other) = random_key().unwrap();
+        let (_, other) = random_key("Till").unwrap();
         let unknown = format!("Bearer {other}");
-        let details = [wrong, unknown, format!("Bearer lk_{}_", key.id)]
+        let details = [wrong, unknown, format!("Bearer lk_{}_", key.hash.id)]
             .map(|value| with(&[&value]).unwrap_err().detail().to_owned());
         assert_eq!(details[0], details[1], "an unknown key and a wrong secret look the same");
         assert_eq!(details[0], details[2]);
@@ -211,9 +231,9 @@ mod tests {
 
     #[test]
     fn scopes_are_enforced() {
-        let (key, _) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
+        let (key, _) = new_key(&[7; KEY_BYTES], "Reports", vec![Scope::Read]);
         let store = store_with(&key);
-        let record = store.api_key(&key.id).unwrap().unwrap();
+        let record = store.api_key(&key.hash.id).unwrap().unwrap();
         assert!(authorize(&record, Scope::Read).is_ok());
         assert_eq!(authorize(&record, Scope::Write).unwrap_err().code(), "missing_scope");
     }

@@ -44,7 +44,9 @@ mod request_id;
 mod response_budget;
 pub mod server;
 mod sliced_body;
+pub mod trace_id;
 
+pub mod metrics;
 pub mod network;
 
 pub mod app;
@@ -58,6 +60,7 @@ pub mod router;
 
 pub mod scheduler;
 
+pub mod connector;
 mod endpoint;
 mod idempotency;
 pub mod import;

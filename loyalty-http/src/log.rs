@@ -23,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::request_id::RequestId;
+use crate::trace_id::TraceId;
 
 /// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,8 @@ impl Stopwatch {
 pub struct RequestLog<'a> {
     /// The request's id.
     pub id: RequestId,
+    /// The id of the trace that the client's request belongs to.
+    pub trace: Option<TraceId<'a>>,
     /// The method.
     pub method: &'a Method,
     /// The pattern of the route, if one matched; never the path.
@@ -127,6 +130,13 @@ impl RequestLog<'_> {
         if self.status == StatusCode::SERVICE_UNAVAILABLE && !UNAVAILABLE.admits() {
             return;
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // A line a second: who guesses keys must not fill the disk.
+            static REFUSED: LineLimit = LineLimit::new();
+            if REFUSED.admits() {
+                tracing::warn!(request_id = %self.id, route = self.route, "key refused");
+            }
+        }
         if self.status.is_server_error() {
             self.line_at_error();
         } else if tracing::enabled!(Level::DEBUG) {
@@ -144,7 +154,8 @@ macro_rules! line_at {
             tracing::event!(
                 $level,
                 request_id = %self.id,
-                method = method(self.method),
+                trace_id = self.trace.map(|trace| tracing::field::display(trace)),
+                method = method_name(self.method),
                 route = self.route,
                 shop = self.shop.map(|shop| shop.0),
                 status = self.status.as_u16(),
@@ -161,17 +172,17 @@ impl RequestLog<'_> {
 }
 
 /// The name of a standard method, else `other`: a client could put any word there.
-fn method(method: &Method) -> &str {
-    let known = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    if known.contains(method) { method.as_str() } else { "other" }
+pub(crate) fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 #[cfg(test)]
@@ -211,8 +222,12 @@ mod tests {
     }
 
     fn log_request(method: &Method, status: u16) {
+        let mut headers = hyper::HeaderMap::new();
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert("traceparent", traceparent.parse().unwrap());
         RequestLog {
             id: RequestId::sample(),
+            trace: TraceId::from_headers(&headers),
             method,
             route: Some("/v1/customers/{customer_id}"),
             shop: Some(ShopId(7)),
@@ -229,6 +244,7 @@ mod tests {
         assert_eq!(line["level"], "DEBUG");
         assert_eq!(line["message"], "request completed");
         assert_eq!(line["request_id"], RequestId::sample().as_str());
+        assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(line["method"], "GET");
         assert_eq!(line["route"], "/v1/customers/{customer_id}");
         assert_eq!(line["shop"], 7);
@@ -243,6 +259,17 @@ mod tests {
         let failure = logged(Format::Text, LevelFilter::INFO, || log_request(&Method::POST, 503));
         assert!(failure.contains("ERROR") && failure.contains("status=503"), "{failure}");
         assert!(!failure.contains("took_us"), "{failure}");
+    }
+
+    #[test]
+    fn refused_keys_are_logged_once_a_second() {
+        let text = logged(Format::Text, LevelFilter::INFO, || {
+            for _ in 0..20 {
+                log_request(&Method::GET, 401);
+            }
+        });
+        let lines = text.lines().filter(|line| line.contains("key refused")).count();
+        assert!((1..=2).contains(&lines), "{text}");
     }
 
     #[test]

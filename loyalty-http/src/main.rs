@@ -1,5 +1,5 @@
-//! The server's command line: `serve` (the default), `shop`, `key`, `verify`, `backup` and
-//! `restore`.
+//! The server's command line: `serve` (the default), `shop`, `key`, `store-secret`, `master-key`,
+//! `verify`, `backup`, `restore` and `health`.
 //!
 //! An error is one line on standard error, with exit code 2. `verify` exits with code 1
 //! if a stored state differs from the journal.
@@ -11,11 +11,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::backup::{Backup, Restore};
+use crate::cli::health::Health;
 use crate::cli::import::Import;
-use crate::cli::key::KeyCommand;
+use crate::cli::key::{KeyCommand, SecretCommand};
+use crate::cli::master_key::MasterKeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, backup, import, key, serve, shop, verify};
+use crate::cli::{Database, backup, health, import, key, master_key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -39,15 +41,23 @@ enum Command {
     /// Create and list shops.
     #[command(subcommand)]
     Shop(ShopCommand),
-    /// Rotate keys.
+    /// Create, list, revoke and rotate keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Rotate the secrets with which stores sign.
+    #[command(subcommand)]
+    StoreSecret(SecretCommand),
+    /// Rotate the key that seals secrets in the database.
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
     /// Replay the whole journal and compare every stored state with the result.
     Verify(Database),
     /// Copy the database as it is now, also while it is served, and verify the copy.
     Backup(Backup),
     /// Put a backup in the place of the database. The server must be stopped.
     Restore(Restore),
+    /// Ask a running server whether it is ready.
+    Health(Health),
     /// Import customers and points from a file. The server must be stopped.
     Import(Box<Import>),
 }
@@ -72,9 +82,12 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve::serve(&options),
         Some(Command::Shop(command)) => shop::run(command),
         Some(Command::Key(command)) => key::run(command),
+        Some(Command::StoreSecret(command)) => key::run_secret(command),
+        Some(Command::MasterKey(command)) => master_key::run(&command),
         Some(Command::Verify(database)) => verify::verify(&database.db),
         Some(Command::Backup(options)) => backup::back_up(&options),
         Some(Command::Restore(options)) => backup::restore(&options),
+        Some(Command::Health(options)) => health::check(&options),
         Some(Command::Import(options)) => import::import(&options),
     };
 

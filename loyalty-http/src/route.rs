@@ -16,7 +16,7 @@ use crate::problem::code::ProblemCode;
 /// use loyalty_http::router::{Access, ROUTES};
 /// let open = ROUTES.iter().filter(|route| route.access() == Access::Open);
 /// let paths: Vec<_> = open.map(|route| route.pattern).collect();
-/// assert_eq!(paths, ["/livez", "/readyz", "/openapi.json"]);
+/// assert_eq!(paths, ["/livez", "/readyz", "/healthz", "/", "/docs", "/openapi.json"]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -120,6 +120,18 @@ pub(crate) const fn get(
     operation: Operation,
 ) -> Route {
     let handler = RouteHandler::Bearer(Scope::Read, handler);
+    Route { method: Method::GET, pattern, query, handler, operation }
+}
+
+/// A read that needs another scope than `read`.
+pub(crate) const fn get_with_scope(
+    pattern: &'static str,
+    scope: Scope,
+    query: &'static [&'static str],
+    handler: Handler,
+    operation: Operation,
+) -> Route {
+    let handler = RouteHandler::Bearer(scope, handler);
     Route { method: Method::GET, pattern, query, handler, operation }
 }
 

@@ -9,6 +9,12 @@ use crate::problem::Problem;
 pub use crate::route::{Access, Route};
 pub use crate::routes::ROUTES;
 
+/// The most characters in which a path may differ from the one that is suggested instead.
+const MAX_DISTANCE: usize = 3;
+
+/// The longest path that is compared with patterns.
+const MAX_COMPARED: usize = 128;
+
 /// Finds the route of a request.
 pub(crate) struct Router {
     paths: matchit::Router<Vec<&'static Route>>,
@@ -41,7 +47,7 @@ impl Router {
         method: &Method,
         path: &'a str,
     ) -> Result<MatchedRoute<'a>, Problem> {
-        let unknown = |_| Problem::not_found("Unknown path.");
+        let unknown = |_| unknown_path(path);
         let matchit::Match { value: routes, params } = self.paths.at(path).map_err(unknown)?;
 
         // hyper drops the body of a response to HEAD.
@@ -51,6 +57,35 @@ impl Router {
             None => Err(Problem::method_not_allowed(&allowed_methods(routes))),
         }
     }
+}
+
+/// 404, with the pattern that the client may have meant.
+fn unknown_path(path: &str) -> Problem {
+    let distances = ROUTES.iter().filter_map(|route| {
+        let distance = path_distance(path, route.pattern)?;
+        Some((distance, route.pattern))
+    });
+    let nearest = distances.min().filter(|(distance, _)| *distance <= MAX_DISTANCE);
+    match nearest {
+        Some((_, pattern)) => Problem::not_found(format!("Unknown path. Did you mean {pattern}?")),
+        None => Problem::not_found("Unknown path. GET /openapi.json lists all paths."),
+    }
+}
+
+/// The number of characters in which a path differs from a pattern; a parameter differs in
+/// none. `None` if they have not the same number of segments.
+fn path_distance(path: &str, pattern: &str) -> Option<usize> {
+    let path = path.trim_end_matches('/');
+    if path.len() > MAX_COMPARED || path.split('/').count() != pattern.split('/').count() {
+        return None;
+    }
+
+    let segments = path.split('/').zip(pattern.split('/'));
+    let literals = segments.filter(|(_, expected)| !expected.starts_with('{'));
+    Some(literals.fold(0, |sum: usize, (segment, expected)| {
+        let segment = segment.to_ascii_lowercase().replace('_', "-");
+        sum.saturating_add(strsim::levenshtein(&segment, expected))
+    }))
 }
 
 /// The methods of a path, for `Allow`.
@@ -116,7 +151,6 @@ mod tests {
     #[test]
     fn unknown_paths_and_unknown_methods_differ() {
         for path in [
-            "/",
             "/v1",
             "/v1/",
             "/v1/customers/",
@@ -126,6 +160,18 @@ mod tests {
             "*",
         ] {
             assert_eq!(find(&Method::GET, path), Err("not_found"), "{path}");
+        }
+        for (path, nearest) in [
+            ("/v1/customer/7", Some("/v1/customers/{customer_id}")),
+            ("/v1/points_add", Some("/v1/points-add")),
+            ("/v1/customers/", Some("/v1/customers")),
+            ("/V1/key", Some("/v1/key")),
+            ("/v1/nothing-like-it", None),
+            (&format!("/v1/{}", "customers".repeat(100)), None),
+        ] {
+            let detail = unknown_path(path).detail().to_owned();
+            assert_eq!(detail.contains("Did you mean"), nearest.is_some(), "{path}: {detail}");
+            assert!(nearest.is_none_or(|nearest| detail.contains(nearest)), "{path}: {detail}");
         }
         assert_eq!(find(&Method::DELETE, "/v1/customers"), Err("method_not_allowed"));
         assert_eq!(find(&Method::GET, "/v1/points-add"), Err("method_not_allowed"));

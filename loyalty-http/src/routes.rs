@@ -10,6 +10,7 @@ mod customers;
 mod discount_codes;
 mod health;
 mod key;
+mod keys;
 mod ledger;
 mod orders;
 mod points;
@@ -33,6 +34,7 @@ use crate::route::Route;
 pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("health", health::ROUTES),
     ("key", key::ROUTES),
+    ("keys", keys::ROUTES),
     ("customers", customers::ROUTES),
     ("points", points::ROUTES),
     ("ledger", ledger::ROUTES),

@@ -93,6 +93,7 @@ pub async fn run(
                     tracing::warn!(%failure, "recording due events failed; retrying");
                 }
             }
+            write_key_uses(&store).await;
             tokio::time::sleep(schedule.tick).await;
         };
 
@@ -101,6 +102,17 @@ pub async fn run(
             () = &mut shutdown => break,
             () = pass_and_pause => {}
         }
+    }
+    write_key_uses(&store).await;
+}
+
+/// Stores when keys were last used, as far as it has been noted.
+async fn write_key_uses(store: &Arc<dyn Store>) {
+    let store = Arc::clone(store);
+    match task::spawn_blocking(move || store.write_key_uses()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::warn!(%failure, "uses of keys could not be stored; retrying"),
+        Err(error) => tracing::error!(%error, "storing the uses of keys has stopped"),
     }
 }
 
@@ -207,6 +219,12 @@ async fn catch_up(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     }
 }
 
+/// Random bits of the system, for the codes of gifts. Without any, gifts wait for a later catch-up.
+fn draw_entropy() -> Option<[u8; 32]> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits).ok().map(|()| bits)
+}
+
 /// Submits all actions, so that they share commits, and then waits for them.
 async fn execute_all(
     store: &Arc<dyn Store>,
@@ -214,8 +232,10 @@ async fn execute_all(
     actions: Vec<(ShopId, Action)>,
 ) -> Result<(), Failure> {
     let now = clock.now();
-    let request =
-        move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
+    let request = move |(shop, action)| Request {
+        entropy: draw_entropy(),
+        ..Request::new(shop, now, action)
+    };
     let submitted: Vec<Pending> = run_blocking(store, move |store| {
         Ok(actions
             .into_iter()

@@ -37,8 +37,17 @@ fn assert_fails(output: &Output, says: &str) {
 #[test]
 fn shops_and_keys_are_created_and_shown_once() {
     let directory = tempfile::tempdir().unwrap();
-    let create =
-        ["shop", "create", "Tea & Co", "--currency", "EUR", "--zone", "Europe/Berlin", "--json"];
+    let create = [
+        "shop",
+        "create",
+        "Tea & Co",
+        "--currency",
+        "EUR",
+        "--zone",
+        "Europe/Berlin",
+        "--json",
+        "--print-key",
+    ];
     let created: Value =
         serde_json::from_str(&stdout(&loyalty(directory.path(), &create))).unwrap();
     assert_eq!(created["shop_id"], "1");
@@ -51,22 +60,24 @@ fn shops_and_keys_are_created_and_shown_once() {
         r#"{"currency":"EUR","name":"Tea & Co","shop_id":"1","time_zone":"Europe/Berlin"}"#
     );
 
-    let rotated = stdout(&loyalty(directory.path(), &["key", "rotate", "1", "--json"]));
+    let id = created["key_id"].as_str().unwrap();
+    let rotate = ["key", "rotate", id, "--json", "--print-key"];
+    let rotated = stdout(&loyalty(directory.path(), &rotate));
     let rotated: Value = serde_json::from_str(&rotated).unwrap();
     assert_ne!(rotated["key"], created["key"]);
-    let file = std::fs::read(directory.path().join("loyalty.db")).unwrap();
-    let secret = rotated["key"]
-        .as_str()
-        .unwrap()
-        .rsplit('_')
-        .next()
-        .unwrap()
-        .as_bytes()
-        .to_vec();
-    assert!(
-        !file.windows(secret.len()).any(|window| window == secret),
-        "the file contains a key in clear text"
-    );
+    let (rotated, created) = (rotated["key"].as_str().unwrap(), created["key"].as_str().unwrap());
+    for key in [rotated, created] {
+        let secret = key.rsplit('_').next().unwrap();
+        assert!(!contains(directory.path(), secret), "a file contains a key in clear text");
+    }
+}
+
+/// True if a file of the directory contains a text.
+fn contains(directory: &Path, text: &str) -> bool {
+    let files = std::fs::read_dir(directory).unwrap();
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .any(|file| file.windows(text.len()).any(|window| window == text.as_bytes()))
 }
 
 #[test]
@@ -75,7 +86,7 @@ fn errors_are_one_line() {
     let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
     assert_fails(&run(&["verify"]), "there is no file");
     assert_fails(&run(&["key", "rotate", "7", "--db", "none.db"]), "there is no file");
-    assert_fails(&run(&["shop", "create", "\n", "--currency", "USD"]), "a shop's name");
+    assert_fails(&run(&["shop", "create", "\n", "--currency", "USD"]), "a name must be");
 
     std::fs::write(directory.path().join("text.db"), "This is no database, but it is long enough.")
         .unwrap();
@@ -88,7 +99,8 @@ fn errors_are_one_line() {
     assert_fails(&run(&["--listen", &address]), &format!("cannot listen on {address}"));
 
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());
-    assert_fails(&run(&["key", "rotate", "7"]), "there is no shop 7");
+    assert_fails(&run(&["key", "list", "7"]), "there is no shop 7");
+    assert_fails(&run(&["key", "rotate", "7"]), "there is no key 7");
 }
 
 #[test]
@@ -99,7 +111,16 @@ fn a_wrong_option_exits_with_2() {
         (&["--listen", "nowhere"], "nowhere"),
         (&["shop", "create", "Tea", "--currency", "GOLD"], "ISO 4217"),
         (&["shop", "create", "Tea", "--currency", "USD", "--zone", "Mars"], "IANA"),
-        (&["key", "rotate", "first"], "first"),
+        (&["key", "list", "first"], "first"),
+        (&["key", "list"], "SHOP_ID"),
+        (
+            &["key", "create", "1", "--name", "x", "--scope", "operator"],
+            "read, write or admin",
+        ),
+        (
+            &["key", "create", "1", "--name", "x", "--expires", "2020-01-01T00:00:00Z"],
+            "future",
+        ),
         (&["serve", "--log-format", "xml"], "text or json"),
     ] {
         let output = loyalty(directory.path(), arguments);

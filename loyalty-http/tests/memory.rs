@@ -50,6 +50,7 @@ impl Server {
             .args([
                 "--listen",
                 "127.0.0.1:0",
+                "--print-key",
                 "--log",
                 "error",
                 "--connections",

@@ -58,6 +58,8 @@ impl Server {
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
             .current_dir(directory.path())
             .env("LOYALTY_LISTEN", "127.0.0.1:0")
+            // As on a terminal, which the README describes.
+            .env("LOYALTY_PRINT_KEY", "true")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -35,10 +35,12 @@
     reason = "a case is a test: its name is its contract, and it panics if that is broken"
 )]
 
+pub mod administration;
 pub mod catalogue;
 pub mod contents;
 pub mod customers;
 pub mod discounts;
+pub mod gifts;
 pub mod idempotency;
 pub mod imports;
 pub mod orders;
@@ -182,6 +184,10 @@ macro_rules! conformance {
                 redemptions_are_read_in_pages_through_a_merge
                 redemptions_belong_to_one_shop
                 deleting_a_rule_does_not_lose_points;
+            gifts:
+                one_order_can_give_several_gifts_each_with_a_code
+                a_gift_is_taken_back_with_its_cause_and_its_code
+                scheduled_gifts_are_issued_once_by_whoever_comes_first;
             searches:
                 terms_are_combined
                 values_are_compared
@@ -212,9 +218,21 @@ macro_rules! conformance {
                 a_version_that_keeps_the_schedule_reschedules_nothing
                 a_scheduled_award_names_the_version_in_force
                 accounts_not_rescheduled_yet_are_right
-                two_api_keys_are_valid
                 an_integration_is_recorded
                 one_shop_does_not_see_another;
+            administration:
+                many_keys_are_valid_at_once
+                a_key_is_revoked_in_its_shop_only
+                a_key_ends
+                a_rotated_key_lives_for_a_time
+                a_key_gives_no_scope_that_it_lacks
+                a_revoked_key_changes_no_keys
+                the_last_admin_key_is_revoked_on_purpose
+                the_number_of_keys_is_bounded
+                the_operators_keys_are_of_no_shop
+                uses_of_keys_are_written_behind
+                a_signing_secret_is_not_a_keys
+                an_administrative_response_is_replayed;
             races:
                 points_are_spent_once
                 a_code_with_one_use_left_is_used_by_one_order

@@ -30,6 +30,7 @@ mod replay;
 mod rescheduler;
 mod response_slot;
 mod states;
+mod ttl_cache;
 mod work_estimate;
 mod write_behind;
 mod write_queue;
@@ -45,6 +46,7 @@ pub(crate) use filter_loader::load_filter;
 pub(crate) use kind::{Accounts, Load, Orders, Projections, Responses, Upsert};
 pub(crate) use rescheduler::Rescheduler;
 pub(crate) use response_slot::{GENERATION_BITS, KEY_BITS, NumberedResponse, ResponseKey, slot_of};
+pub(crate) use ttl_cache::TtlCache;
 pub(crate) use writer::Writer;
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use loyalty_core::discount::{CodeRejection, DiscountRejection};
 use loyalty_core::{Fault, ProgramVersion};
 
+use crate::shop::Scope;
+
 /// The reason why a valid request was rejected. Nothing changed.
 ///
 /// # Example: a stable code and a text for people
@@ -95,6 +97,24 @@ pub enum Rejection {
     /// No customer has this referral code.
     #[error("there is no such referral code")]
     ReferralCodeNotFound,
+    /// The key does not exist, or it has ended.
+    #[error("there is no such key")]
+    KeyNotFound,
+    /// The key of the request was revoked a moment ago.
+    #[error("the key is unknown or revoked")]
+    KeyRevoked,
+    /// Without the key nobody could make another one.
+    #[error("this is the last key that can make others")]
+    LastAdminKey,
+    /// A key cannot give a scope that it lacks.
+    #[error("the key lacks the scope `{}`, which it cannot give", .scope.name())]
+    ScopeNotHeld {
+        /// The scope.
+        scope: Scope,
+    },
+    /// The shop has no such connected store.
+    #[error("there is no such store")]
+    StoreNotFound,
     /// The rules rejected a command.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -108,6 +128,12 @@ pub enum Rejection {
     #[error("too many codes: at most {limit}")]
     TooManyCodes {
         /// The largest number of codes allowed.
+        limit: usize,
+    },
+    /// More valid keys than a shop can have.
+    #[error("too many keys: at most {limit}")]
+    TooManyKeys {
+        /// The largest number of keys allowed.
         limit: usize,
     },
     /// More versions of the program than can be published in a day.
@@ -153,6 +179,12 @@ impl Rejection {
             Self::ImportIdReused => "import_id_reused",
             Self::ImportNotFound => "import_not_found",
             Self::ImportRowNotNext => "import_row_not_next",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyRevoked => "unauthorized",
+            Self::LastAdminKey => "last_admin_key",
+            Self::ScopeNotHeld { .. } => "missing_scope",
+            Self::StoreNotFound => "store_not_found",
+            Self::TooManyKeys { .. } => "too_many_keys",
             Self::InvalidPriceRule(_) => "invalid_price_rule",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
             Self::PriceRuleNotFound => "price_rule_not_found",
@@ -184,6 +216,9 @@ pub enum Failure {
     /// Stored data cannot be read. Do not retry.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
+    /// The master key is lost, or is another file's. Nothing was changed.
+    #[error("{0}")]
+    MasterKey(String),
     /// The file was written by a newer version of this program.
     #[error(
         "the database has format {found}, but this version supports formats up to {supported}; \

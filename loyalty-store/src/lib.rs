@@ -41,6 +41,7 @@
 //! # Ok(()) }
 //! ```
 
+mod administration;
 mod cancel;
 mod catalogue;
 mod customer_ref;
@@ -48,8 +49,10 @@ mod discount;
 mod engine;
 mod error;
 mod import;
+mod key_uses;
 mod memory;
 mod merge;
+mod metrics;
 mod numeric_id;
 mod projections;
 mod query;
@@ -58,6 +61,7 @@ mod redemption;
 mod reminder;
 mod report;
 mod request;
+pub mod seal;
 mod search;
 mod shop;
 mod sqlite;
@@ -68,6 +72,10 @@ mod verify;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use administration::{
+    Actor, AdminAction, AdminIdempotency, AdminOutcome, AdminRender, AdminReply, AdminRequest,
+    DEFAULT_GRACE, MAX_GRACE, MAX_KEYS, StoreId, StoreSecret,
+};
 pub use cancel::Cancellation;
 pub use catalogue::{
     Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord,
@@ -86,6 +94,7 @@ pub use import::{
 };
 pub use memory::MemoryStore;
 pub use merge::MergeReport;
+pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};
@@ -97,11 +106,15 @@ pub use request::{
     Receipt, Reply, Request, Response,
 };
 pub use search::{SearchError, SearchQuery};
-pub use shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Scope, Shop};
-pub use sqlite::{Backup, BackupError, Restored, SqliteAdmin, SqliteStore, StoreSettings};
+pub use shop::{ApiKeyRecord, Integration, KeyHash, KeyOwner, NewApiKey, NewShop, Scope, Shop};
+pub use sqlite::{
+    Backup, BackupError, MasterKeySource, Restored, SqliteAdmin, SqliteStore, StoreSettings,
+};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use seal::SecretText;
 
 use loyalty_core::{
     Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp,
@@ -315,6 +328,11 @@ pub trait Store: Catalogue + Discounts + Imports + Redemptions + Send + Sync + '
     /// write can succeed again.
     fn check_ready(&self) -> Result<(), Failure>;
 
+    /// Returns figures for monitoring. Costs no more than a few file look-ups.
+    fn metrics(&self) -> StoreMetrics {
+        StoreMetrics::default()
+    }
+
     /// Creates a shop with the default program.
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure>;
 
@@ -324,11 +342,47 @@ pub trait Store: Catalogue + Discounts + Imports + Redemptions + Send + Sync + '
     /// Returns all shops, oldest first.
     fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure>;
 
-    /// Adds an API key to a shop. Of its earlier keys only the newest stays valid.
-    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure>;
+    /// Executes one administrative transaction: see [`AdminAction`]. May wait some milliseconds
+    /// for the disk.
+    fn administer(&self, request: AdminRequest) -> Result<AdminReply, Failure>;
 
-    /// Returns a valid API key by its public part.
+    /// Adds an API key to a shop, as somebody with access to the machine does.
+    ///
+    /// # Errors
+    /// Fails also if the key is rejected: there are too many, or a scope is the operator's.
+    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
+        let action = AdminAction::CreateKey(key.clone());
+        accepted(self.administer(AdminRequest::new(KeyOwner::Shop(shop), now, action))?)
+    }
+
+    /// Gives the store that runs a plugin a secret to sign with, which replaces that before it
+    /// after a day.
+    fn add_store_secret(&self, shop: ShopId, secret: &str, now: Timestamp) -> Result<(), Failure> {
+        let action = AdminAction::RotateStoreSecret {
+            store: StoreId::plugin(),
+            secret: SecretText::new(secret.to_owned()),
+            grace: DEFAULT_GRACE,
+            may_create: true,
+        };
+        accepted(self.administer(AdminRequest::new(KeyOwner::Shop(shop), now, action))?)
+    }
+
+    /// Returns an API key by its public part. It may have ended, or another process may have
+    /// revoked it within the last two seconds.
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure>;
+
+    /// Returns the keys of an owner, oldest first, also those that have ended.
+    fn api_keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure>;
+
+    /// Notes that a key was used. Costs no I/O: [`Store::write_key_uses`] stores it.
+    fn note_key_use(&self, key: &ApiKeyRecord, now: Timestamp);
+
+    /// Stores which keys were used since it was called last.
+    fn write_key_uses(&self) -> Result<(), Failure>;
+
+    /// Returns the secrets with which the connected stores of a shop sign. Some may have ended, and
+    /// another process may have changed them within the last two seconds.
+    fn store_secrets(&self, shop: ShopId) -> Result<Arc<[StoreSecret]>, Failure>;
 
     /// Records where a store plugin is installed, replacing the shop's earlier
     /// integration.
@@ -338,4 +392,12 @@ pub trait Store: Catalogue + Discounts + Imports + Redemptions + Send + Sync + '
         integration: &Integration,
         now: Timestamp,
     ) -> Result<(), Failure>;
+}
+
+/// A change that must not be rejected.
+fn accepted(reply: AdminReply) -> Result<(), Failure> {
+    match reply {
+        AdminReply::Decided(Err(rejection)) => Err(Failure::Unavailable(rejection.to_string())),
+        AdminReply::Decided(Ok(_)) | AdminReply::Stored { .. } => Ok(()),
+    }
 }

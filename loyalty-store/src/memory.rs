@@ -1,6 +1,7 @@
 //! The reference implementation of [`Store`]: in memory, one request at a time, for tests
 //! and embedding.
 
+mod administration;
 mod catalogue;
 mod discount;
 mod import;
@@ -15,21 +16,24 @@ use loyalty_core::{
 };
 
 use crate::Store;
+use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::cancel;
 use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
+use crate::key_uses::KeyUses;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
-use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
+use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
 use crate::transact::{
     ChangeSet, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView, transact,
 };
 use crate::verify::{StoredStates, verify_in_memory};
+use administration::AdminTables;
 use catalogue::CatalogueTables;
 use import::ImportTables;
 
@@ -37,12 +41,13 @@ use import::ImportTables;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
+    key_uses: KeyUses,
 }
 
 #[derive(Debug, Default)]
 struct Tables {
     shops: BTreeMap<ShopId, Arc<Shop>>,
-    api_keys: Vec<Arc<ApiKeyRecord>>,
+    administration: AdminTables,
     programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
     timelines: BTreeMap<ShopId, Arc<ProgramTimeline>>,
     due: BTreeSet<DueAccount>,
@@ -553,27 +558,31 @@ impl Store for MemoryStore {
         Ok(self.tables().shops.values().cloned().collect())
     }
 
-    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
-        let mut tables = self.tables();
-
-        // Of the earlier keys only the newest stays valid.
-        let newest = tables.api_keys.iter().rposition(|known| known.shop == shop);
-        let newest = newest.and_then(|index| tables.api_keys.get(index).cloned());
-        tables.api_keys.retain(|known| known.shop != shop);
-        tables.api_keys.extend(newest);
-        tables
-            .api_keys
-            .push(Arc::new(ApiKeyRecord { shop, key: key.clone(), created_at: now }));
-        Ok(())
+    fn administer(&self, request: AdminRequest) -> Result<AdminReply, Failure> {
+        self.tables().administer(request)
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
-        Ok(self
-            .tables()
-            .api_keys
-            .iter()
-            .find(|known| known.key.id == id)
-            .cloned())
+        Ok(self.tables().administration.find_key(id).cloned())
+    }
+
+    fn api_keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure> {
+        Ok(self.tables().administration.keys_of(owner))
+    }
+
+    fn note_key_use(&self, key: &ApiKeyRecord, now: Timestamp) {
+        self.key_uses.note(key, now);
+    }
+
+    fn write_key_uses(&self) -> Result<(), Failure> {
+        self.key_uses.write(|uses| {
+            self.tables().administration.note_uses(uses);
+            Ok(())
+        })
+    }
+
+    fn store_secrets(&self, shop: ShopId) -> Result<Arc<[StoreSecret]>, Failure> {
+        Ok(self.tables().administration.secrets_of(shop))
     }
 
     fn record_integration(

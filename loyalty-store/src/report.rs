@@ -178,6 +178,7 @@ impl ProgramReport {
             | Event::OrderNamedGuest { .. }
             | Event::CustomerAdded
             | Event::Discount(_)
+            | Event::GiftUndone { .. }
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderCounted { .. }

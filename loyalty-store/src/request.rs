@@ -53,14 +53,30 @@ pub struct Request {
     pub dry_run: bool,
     /// The idempotency key, if the client sent one.
     pub idempotency: Option<Idempotency>,
+    /// Random bits from the system, for the codes of gifts. `None` leaves gifts that come due
+    /// to a later request of the customer, or to [`Action::CatchUp`], that has some.
+    pub entropy: Option<[u8; 32]>,
     /// The transaction.
     pub action: Action,
 }
 
 impl Request {
-    /// Creates a request without an idempotency key that is not a dry run.
+    /// Creates a request without an idempotency key and without entropy that is not a dry run.
     pub fn new(shop: ShopId, now: Timestamp, action: Action) -> Self {
-        Self { shop, now, dry_run: false, idempotency: None, action }
+        Self {
+            shop,
+            now,
+            dry_run: false,
+            idempotency: None,
+            entropy: None,
+            action,
+        }
+    }
+
+    /// Sets random bits from the system: 32 bytes that nobody can guess.
+    #[must_use]
+    pub fn with_entropy(self, entropy: [u8; 32]) -> Self {
+        Self { entropy: Some(entropy), ..self }
     }
 }
 

@@ -58,13 +58,15 @@ pub enum Scope {
     Read,
     /// Report orders and customers, and change points.
     Write,
-    /// Publish programs.
+    /// Publish programs, and make and revoke keys.
     Admin,
+    /// Create, change and delete shops. Keys of the operator have it and nothing else.
+    Operator,
 }
 
 impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    /// Every scope that a key of a shop can have.
+    pub const OF_SHOP: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
     /// Returns the name on the wire.
     pub const fn name(self) -> &'static str {
@@ -72,50 +74,82 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Admin => "admin",
+            Self::Operator => "operator",
         }
     }
 }
 
-/// An API key to store. The caller draws its random parts and shows the secret once.
+/// Who owns a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyOwner {
+    /// A shop. The key reaches only what is the shop's.
+    Shop(ShopId),
+    /// The operator. The key reaches shops as a whole, and nothing in them.
+    Operator,
+}
+
+impl KeyOwner {
+    /// The shop, unless the operator is the owner.
+    pub fn shop(self) -> Option<ShopId> {
+        match self {
+            Self::Shop(shop) => Some(shop),
+            Self::Operator => None,
+        }
+    }
+}
+
+/// The two parts of a key as they are stored. The caller draws them and shows the secret once.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NewApiKey {
+pub struct KeyHash {
     /// The public part, used for lookups.
     pub id: String,
     /// A hash of the secret part. The secret itself is not stored.
     pub hash: [u8; 32],
-    /// The secret with which store plugins sign. Stored as it is, because verifying a
-    /// signature needs it.
-    pub signing_secret: String,
-    /// The permissions.
-    pub scopes: Vec<Scope>,
 }
 
-/// A valid API key.
-#[derive(Clone, PartialEq, Eq)]
+/// An API key to store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewApiKey {
+    /// Its id, and the hash of its secret.
+    pub hash: KeyHash,
+    /// What it is for, in the owner's words.
+    pub name: String,
+    /// The permissions.
+    pub scopes: Vec<Scope>,
+    /// Its end, if it has one.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A stored API key, which may have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRecord {
-    /// The shop.
-    pub shop: ShopId,
+    /// The owner.
+    pub owner: KeyOwner,
     /// The key.
     pub key: NewApiKey,
     /// The time of its creation.
     pub created_at: Timestamp,
+    /// About when it was last used: to the minute, and written some time later.
+    pub last_used_at: Option<Timestamp>,
 }
 
-// Neither type prints its secrets, so that they stay out of logs.
-impl std::fmt::Debug for NewApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewApiKey")
-            .field("id", &self.id)
-            .field("scopes", &self.scopes)
-            .finish_non_exhaustive()
+impl ApiKeyRecord {
+    /// The public id.
+    pub fn id(&self) -> &str {
+        &self.key.hash.id
+    }
+
+    /// True if the key has not ended at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.key.expires_at.is_none_or(|end| now < end)
     }
 }
 
-impl std::fmt::Debug for ApiKeyRecord {
+// Not printed, so that it stays out of logs.
+impl std::fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiKeyRecord")
-            .field("shop", &self.shop)
-            .field("key", &self.key)
+        f.debug_struct("KeyHash")
+            .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ mod backup;
 mod checkpointer;
 mod error;
 mod file;
+mod master_key;
 mod schema;
 mod store;
 mod tables;
@@ -17,6 +18,7 @@ mod verification;
 
 pub use admin::SqliteAdmin;
 pub use backup::{Backup, BackupError, Restored};
+pub use master_key::MasterKeySource;
 pub use store::SqliteStore;
 
 /// Bounds of a store's memory and of the work at its start.
@@ -47,6 +49,8 @@ pub struct StoreSettings {
     /// The number of states that may await their tables. A start after a crash folds up to twice as
     /// many journal rows.
     pub write_behind_threshold: usize,
+    /// Where the keys are that seal secrets.
+    pub master_key: MasterKeySource,
     /// The length of the write-ahead log, in pages, from which on it is copied into the database.
     pub checkpoint_pages: usize,
     /// Whether a file of an older format is copied beside itself before it is moved to the newest
@@ -62,6 +66,7 @@ impl Default for StoreSettings {
             queued_requests: 4_096,
             long_request_work: 500,
             write_behind_threshold: 32_768,
+            master_key: MasterKeySource::Beside,
             checkpoint_pages: 8_000,
             keep_older_format: true,
         }

@@ -4,9 +4,11 @@
 //! reply. It uses neither SQL nor threads, so that every store decides the same. It
 //! checks the idempotency key first, then finds the records, then runs the rules.
 
+pub(crate) mod administration;
 mod catalogue;
 mod code_claim;
 mod discount;
+mod gift;
 mod import;
 mod merge;
 mod redemption;
@@ -36,6 +38,8 @@ use crate::request::{
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
+
+use gift::CodeEntropy;
 
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use code_claim::{CodeClaim, CodeClaimView};
@@ -199,30 +203,45 @@ pub(crate) fn transact(
     view: &mut impl TransactionView,
     request: Request,
 ) -> Result<(ChangeSet, Reply), Failure> {
-    let Request { shop, now, dry_run, idempotency, action } = request;
+    let decided = try_transact(view, request)?;
+    decided.map_err(|_| Failure::Corrupt("the place in the journal is not known".to_owned()))
+}
+
+/// Decides one request where its place in the journal may not be known. Returns the request
+/// again, with nothing changed, if the decision contains its place.
+pub(crate) fn try_transact(
+    view: &mut impl TransactionView,
+    request: Request,
+) -> Result<Result<(ChangeSet, Reply), Request>, Failure> {
+    let Request { shop, dry_run, idempotency, entropy, action, .. } = request;
     // Stores keep microseconds: a state must be the same before and after it is written.
-    let now = now.trunc_subsecs(6);
+    let now = request.now.trunc_subsecs(6);
 
-    if dry_run {
-        let (_, outcome) = run_action(view, shop, now, action)?;
-        return Ok((ChangeSet::default(), Reply::Decided(outcome)));
-    }
-    let Some(idempotency) = idempotency else {
-        let (changes, outcome) = run_action(view, shop, now, action)?;
-        return Ok((changes, Reply::Decided(outcome)));
-    };
-
-    if let Some(stored) = view.stored_response(shop, &idempotency.key, now)? {
+    if let Some(idempotency) = idempotency.as_ref().filter(|_| !dry_run)
+        && let Some(stored) = view.stored_response(shop, &idempotency.key, now)?
+    {
         let reply = if stored.fingerprint == idempotency.fingerprint {
             Reply::Stored { response: stored.response, replayed: true }
         } else {
             Reply::Decided(Err(Rejection::IdempotencyKeyReused))
         };
-        return Ok((ChangeSet::default(), reply));
+        return Ok(Ok((ChangeSet::default(), reply)));
     }
 
+    let again = (!view.is_place_known()).then(|| action.clone());
+    let Some((mut changes, mut outcome)) = run_action(view, shop, now, entropy, action)? else {
+        let action = again.ok_or_else(|| Failure::Corrupt("a decision has no end".to_owned()))?;
+        return Ok(Err(Request { shop, now, dry_run, idempotency, entropy, action }));
+    };
+
+    if dry_run {
+        return Ok(Ok((ChangeSet::default(), Reply::Decided(outcome))));
+    }
+    let Some(idempotency) = idempotency else {
+        return Ok(Ok((changes, Reply::Decided(outcome))));
+    };
+
     // The response is stored with the effect, and for a rejection without one.
-    let (mut changes, mut outcome) = run_action(view, shop, now, action)?;
     if let Ok(receipt) = &mut outcome
         && !view.is_place_known()
     {
@@ -232,14 +251,14 @@ pub(crate) fn transact(
         .as_ref()
         .is_err_and(|rejection| rejection.retry_after().is_some())
     {
-        return Ok((changes, Reply::Decided(outcome)));
+        return Ok(Ok((changes, Reply::Decided(outcome))));
     }
     let response = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
     changes.stored_response =
         Some(StoredResponse { shop, key, fingerprint, at: now, response: response.clone() });
 
-    Ok((changes, Reply::Stored { response, replayed: false }))
+    Ok(Ok((changes, Reply::Stored { response, replayed: false })))
 }
 
 /// How a request treats an e-mail: that of another customer, and that of a guest.
@@ -273,13 +292,15 @@ impl From<Failure> for TransactionError {
     }
 }
 
-/// Runs an action. A rejection discards all changes.
+/// Runs an action. A rejection discards all changes. `None` if it needs to know its place in the
+/// journal.
 fn run_action(
     view: &mut impl TransactionView,
     shop: ShopId,
     now: Timestamp,
+    entropy: Option<[u8; 32]>,
     action: Action,
-) -> Result<(ChangeSet, Outcome), Failure> {
+) -> Result<Option<(ChangeSet, Outcome)>, Failure> {
     let shop = view
         .shop(shop)?
         .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
@@ -291,11 +312,16 @@ fn run_action(
         events: Vec::new(),
         to_reschedule: Vec::new(),
         unclaimed_guest: None,
+        gift_codes: entropy.map(CodeEntropy::new),
+        needs_place: false,
     };
 
     match transaction.perform(action) {
-        Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
-        Err(TransactionError::Rejected(rejection)) => Ok((ChangeSet::default(), Err(rejection))),
+        _ if transaction.needs_place => Ok(None),
+        Ok(receipt) => Ok(Some((transaction.changes, Ok(receipt)))),
+        Err(TransactionError::Rejected(rejection)) => {
+            Ok(Some((ChangeSet::default(), Err(rejection))))
+        }
         Err(TransactionError::Failed(failure)) => Err(failure),
     }
 }
@@ -311,6 +337,10 @@ struct Transaction<'v, V> {
     to_reschedule: Vec<AccountId>,
     /// The guest whose e-mail the request names without a claim.
     unclaimed_guest: Option<AccountId>,
+    /// What the codes of gifts are made of.
+    gift_codes: Option<CodeEntropy>,
+    /// A gift needs a number, which is a place in the journal that is not known.
+    needs_place: bool,
 }
 
 /// A customer who was found or created.
@@ -714,8 +744,17 @@ impl<V: TransactionView> Transaction<'_, V> {
     // Rules.
 
     /// Decides a command and appends its events, then runs the follow-up commands for
-    /// friends' accounts.
+    /// friends' accounts, and issues the gifts that wait.
     fn run_command(
+        &mut self,
+        account: Option<AccountId>,
+        command: &Command,
+    ) -> Result<(), TransactionError> {
+        self.run_without_gifts(account, command)?;
+        account.map_or(Ok(()), |account| self.issue_gifts(account))
+    }
+
+    fn run_without_gifts(
         &mut self,
         account: Option<AccountId>,
         command: &Command,
@@ -734,8 +773,21 @@ impl<V: TransactionView> Transaction<'_, V> {
             Some(account) => self.load_programs(account)?,
             None => self.load_timeline()?.current_programs(),
         };
+        // The clock of an account is monotonic.
+        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let pin = order.as_ref().and_then(|order| order.state.pin());
-        let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
+        let version = pin.map(|pin| pin.program).or_else(|| {
+            let record = record
+                .as_ref()
+                .filter(|_| matches!(command, Command::IssueGift { .. }))?;
+            record
+                .account
+                .activity()
+                .gifts()
+                .first_due(now)
+                .map(|gift| gift.program)
+        });
+        let pinned = version.map(|version| self.load_program(Some(version))).transpose()?;
         let redemption = command
             .redemption()
             .map(|id| self.load_own_redemption(account, id))
@@ -746,8 +798,6 @@ impl<V: TransactionView> Transaction<'_, V> {
             None => None,
         };
 
-        // The clock of an account is monotonic.
-        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let subject = RuleSubject {
             id: account,
             account: record.as_ref().map(|record| &record.account),
@@ -765,9 +815,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         })?;
 
         if let Some(redrawn) = self.redraw_if_taken(command, &decision.events)? {
-            return self.run_command(account, &redrawn);
+            return self.run_without_gifts(account, &redrawn);
         }
+        let taken_back = gift::taken_back(&decision.events);
         self.append_events(account, decision.events)?;
+        for redemption in taken_back {
+            self.update_redemption_code(redemption)?;
+        }
 
         // Follow-ups change friends' accounts in the same transaction. They have no
         // follow-ups of their own, and the customer's receipt does not show their events.

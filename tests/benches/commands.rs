@@ -85,7 +85,14 @@ fn main() {
 
 fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {
     let action = Action::for_customer(customer_ref(number), Existence::Absent, Vec::new());
-    Request { shop, now, dry_run: false, idempotency: None, action }
+    Request {
+        shop,
+        now,
+        dry_run: false,
+        idempotency: None,
+        entropy: None,
+        action,
+    }
 }
 
 fn customer_ref(number: u64) -> CustomerRef {
@@ -109,6 +116,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 now,
                 dry_run: false,
                 idempotency: Some(key(number)),
+                entropy: None,
                 action,
             }
         }
@@ -126,7 +134,14 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 customer: Some(customer_ref(number)),
                 change: ProfileChange::default(),
             };
-            Request { shop, now, dry_run: false, idempotency: None, action }
+            Request {
+                shop,
+                now,
+                dry_run: false,
+                idempotency: None,
+                entropy: None,
+                action,
+            }
         }
     }
 }

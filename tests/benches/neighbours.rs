@@ -99,7 +99,7 @@ impl Bench {
         let (now, name) = ("2026-01-01T12:00:00Z".parse().unwrap(), "Tea".to_owned());
         let shop = NewShop { name, currency: Currency::EUR, zone: Zone::UTC };
         let shop = self.store.create_shop(&shop, now).unwrap().id;
-        let (record, key) = auth::random_key().unwrap();
+        let (record, key) = auth::random_key("Test").unwrap();
         self.store.add_api_key(shop, &record, now).unwrap();
         key
     }

@@ -173,7 +173,7 @@ fn replay_into_store(
 
 /// The store after a server that was killed repeatedly received all facts.
 fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
-    let (record, key) = auth::random_key().unwrap();
+    let (record, key) = auth::random_key("Test").unwrap();
     let store = SqliteStore::open(file, &tiny_settings()).unwrap();
     let shop = open_shop(&store);
     store.add_api_key(shop.id, &record, shop.now).unwrap();

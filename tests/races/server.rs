@@ -35,7 +35,7 @@ impl Server {
             zone: Zone::UTC,
         };
         let shop = store.create_shop(&shop, clock.now()).unwrap().id;
-        let (record, key) = auth::random_key().unwrap();
+        let (record, key) = auth::random_key("Test").unwrap();
         store.add_api_key(shop, &record, clock.now()).unwrap();
 
         let runtime = Runtime::new().unwrap();

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::VariantId;
 use loyalty_store::{
-    Action, Catalogue, CustomerRef, Existence, Failure, NewShop, NumericId, SqliteAdmin,
-    SqliteStore, Store, StoreSettings,
+    Action, AdminAction, AdminReply, AdminRequest, Catalogue, CustomerRef, Existence, Failure,
+    KeyOwner, NewShop, NumericId, SqliteAdmin, SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::*;
 
+use loyalty_store::conformance::administration::new_key;
 use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
 use loyalty_store::conformance::races::StopFlag;
-use loyalty_store::conformance::shops::new_key;
 use loyalty_store::conformance::time::{
     FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,
 };
@@ -227,7 +227,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(database.open());
     database.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(database.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 14 };
+    let newer = Failure::NewerFormat { found: 99, supported: 15 };
     assert_eq!(
         SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
         newer
@@ -296,7 +296,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 14);
+    assert_eq!(version, 15);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 
@@ -491,10 +491,12 @@ fn an_operator_works_beside_a_running_store() {
         assert_eq!(other_shop.balance(&id("1")), 3);
 
         for key in ["first", "second"] {
-            admin.add_key(created.id, &new_key(key), shop.now).unwrap();
-            assert_eq!(store.api_key(key).unwrap().unwrap().shop, created.id);
+            execute(&admin, created.id, AdminAction::CreateKey(new_key(key)));
+            let owner = KeyOwner::Shop(created.id);
+            assert_eq!(store.api_key(key).unwrap().unwrap().owner, owner);
         }
-        admin.add_key(created.id, &new_key("third"), shop.now).unwrap();
+        let first = "first".to_owned();
+        execute(&admin, created.id, AdminAction::RevokeKey { id: first, allow_last: false });
     });
     // Revoked by another process: the key may remain valid for a moment, in a cache.
     let started = Instant::now();
@@ -503,6 +505,13 @@ fn an_operator_works_beside_a_running_store() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(store.api_key("second").unwrap().is_some());
+}
+
+/// Executes an action of the command line.
+fn execute(admin: &SqliteAdmin, shop: loyalty_core::ShopId, action: AdminAction) {
+    let now = "2026-03-01T12:00:00Z".parse().unwrap();
+    let reply = admin.administer(AdminRequest::new(KeyOwner::Shop(shop), now, action));
+    assert!(matches!(reply, Ok(AdminReply::Decided(Ok(_)))), "{reply:?}");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! all decisions made as those that take long.
 //!
 //! Besides: two stores with the same random requests ([`random`]), and properties of
-//! database files ([`files`], [`backups`], [`identity`], [`damage`], [`segments`]).
+//! database files ([`files`], [`backups`], [`identity`], [`damage`], [`segments`],
+//! [`secrets`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +21,7 @@ mod damage;
 mod files;
 mod identity;
 mod random;
+mod secrets;
 mod segments;
 
 use std::path::{Path, PathBuf};
@@ -59,8 +61,26 @@ loyalty_store::conformance!(sqlite: crate::run_with_defaults);
 loyalty_store::conformance!(tight: crate::run_with_little_memory);
 loyalty_store::conformance!(apart: crate::run_with_decisions_apart);
 
-/// Undoes the columns of formats 13 and 14 and the renames of format 12, so that the SQL of older formats applies.
+/// Undoes the tables of format 15, the columns of formats 13 and 14 and the renames of format 12, so that the SQL of older formats applies.
 const NAMES_OF_FORMAT_11: &str = "
+    DROP TABLE store_secret;
+    DROP TABLE secret_counter;
+    DROP TABLE admin_response;
+    DROP TABLE api_key;
+    CREATE TABLE api_key (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        shop INTEGER NOT NULL REFERENCES shop,
+        hash BLOB NOT NULL,
+        signing_secret TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        revoked_at INTEGER
+    ) STRICT;
+    INSERT INTO api_key VALUES
+        (1, 'gone', 1, zeroblob(32), 'a secret that is gone', '[\"read\"]', 1000000, 2000000),
+        (2, 'old', 1, zeroblob(32), 'the older secret', '[\"read\",\"write\",\"admin\"]', 1000000, NULL),
+        (3, 'new', 1, zeroblob(32), 'the newer secret', '[\"read\",\"write\",\"admin\"]', 2000000, NULL);
     ALTER TABLE customer DROP COLUMN merged;
     DROP TABLE customer_alias;
     ALTER TABLE program DROP COLUMN keeps_schedule;

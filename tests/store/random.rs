@@ -57,6 +57,8 @@ struct StepRequest {
     /// Send an earlier request again instead.
     repeats: Option<Index>,
     dry_run: bool,
+    /// Random, so that the codes of gifts differ.
+    entropy: [u8; 32],
     action: Action,
 }
 
@@ -98,11 +100,22 @@ fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
         weighted(0.1, any::<bool>()),
         repeats,
         dry_run,
-        action,
+        (action, any::<[u8; 32]>()),
     )
-        .prop_map(|(shop, hours, key, expected_current, repeats, dry_run, action)| {
-            StepRequest { shop, hours, key, expected_current, repeats, dry_run, action }
-        })
+        .prop_map(
+            |(shop, hours, key, expected_current, repeats, dry_run, (action, entropy))| {
+                StepRequest {
+                    shop,
+                    hours,
+                    key,
+                    expected_current,
+                    repeats,
+                    dry_run,
+                    entropy,
+                    action,
+                }
+            },
+        )
 }
 
 /// Requests of the scheduler, and joins by a referral code.
@@ -476,6 +489,7 @@ impl StorePair {
                     now,
                     dry_run,
                     idempotency: None,
+                    entropy: Some(step.entropy),
                     action: action.clone(),
                 };
                 match step.key {

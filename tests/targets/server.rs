@@ -9,7 +9,7 @@ use loyalty_core::{Currency, Timestamp, Zone};
 use loyalty_http::RequestId;
 use loyalty_http::clock::ManualClock;
 use loyalty_http::{App, Clock};
-use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
+use loyalty_store::{KeyHash, MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
@@ -46,14 +46,11 @@ impl FuzzServer {
 
         let shop = store.create_shop(&shop, now).unwrap().id;
 
-        let (hash, signing_secret) = (Sha256::digest("secret").into(), SECRET.to_owned());
-        let key = NewApiKey {
-            id: "fuzz".to_owned(),
-            hash,
-            signing_secret,
-            scopes: Scope::ALL.to_vec(),
-        };
+        let hash = KeyHash { id: "fuzz".to_owned(), hash: Sha256::digest("secret").into() };
+        let (name, scopes) = ("Fuzz".to_owned(), Scope::OF_SHOP.to_vec());
+        let key = NewApiKey { hash, name, scopes, expires_at: None };
         store.add_api_key(shop, &key, now).unwrap();
+        store.add_store_secret(shop, SECRET, now).unwrap();
 
         let (clock, manual_clock) = Clock::manual(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::StateBefore;
+use super::{Gifts, StateBefore};
 use crate::amount::Points;
 use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
@@ -234,6 +234,8 @@ pub struct AccountActivity {
     pub(super) sent: BTreeMap<OrderId, Bonus>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub(super) milestones: BTreeMap<u32, Bonus>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Gifts::is_empty"))]
+    pub(super) gifts: Gifts,
 }
 
 impl AccountActivity {
@@ -312,6 +314,11 @@ impl AccountActivity {
         self.milestones.get(&friends)
     }
 
+    /// The rewards that were given for a cause.
+    pub fn gifts(&self) -> &Gifts {
+        &self.gifts
+    }
+
     /// The milestones above a number of referrals whose bonus was granted.
     pub(crate) fn milestones_above(&self, friends: u32) -> impl Iterator<Item = u32> {
         let above = self
@@ -383,6 +390,7 @@ impl AccountActivity {
         lot: Option<&LotCredit>,
         at: Timestamp,
     ) {
+        self.gifts.add(award, at);
         if let Some(action) = award.reason.action() {
             self.actions
                 .entry(action.clone())
@@ -532,6 +540,7 @@ impl AccountActivity {
         for (friends, bonus) in &other.milestones {
             self.milestones.entry(*friends).or_insert_with(|| moved(bonus));
         }
+        self.gifts.absorb(&other.gifts);
     }
 
     /// Takes off the activity of an account that is merged no more. `before` is what both
@@ -561,6 +570,7 @@ impl AccountActivity {
         self.milestones.retain(|friends, _| {
             !other.milestones.contains_key(friends) || before.milestones.contains(friends)
         });
+        self.gifts.release(&other.gifts);
     }
 
     /// The same with new numbers of the lots.

@@ -30,6 +30,7 @@ impl Event {
             | Self::ClaimUndone(_)
             | Self::CustomerAdded
             | Self::Discount(_)
+            | Self::GiftUndone { .. }
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::RedemptionCancelled { .. }
@@ -67,10 +68,10 @@ impl Event {
         None
     }
 
-    /// The reward whose limits the event counts for, or is taken off.
+    /// The reward whose limits the event counts for, or is taken off. A gift counts for none.
     pub fn reward(&self) -> Option<&RewardId> {
         if let Self::RewardRedeemed { issue } = self {
-            return Some(&issue.reward);
+            return Some(&issue.reward).filter(|_| issue.cause.is_none());
         }
         if let Self::RedemptionCancelled { counted_usage, .. }
         | Self::RedemptionExpired { counted_usage, .. }
@@ -143,6 +144,7 @@ impl Event {
             Self::RewardRedeemed { issue } => PointsDelta::available(issue.points.negated()),
             Self::CustomerAdded
             | Self::Discount(_)
+            | Self::GiftUndone { .. }
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
@@ -176,6 +178,7 @@ impl Event {
             Self::AccountReopened { at, .. }
             | Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
+            | Self::GiftUndone { at, .. }
             | Self::RedemptionCancelled { at, .. }
             | Self::RedemptionExpired { at, .. }
             | Self::RedemptionRefunded { at, .. }

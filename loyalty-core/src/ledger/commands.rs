@@ -227,6 +227,53 @@ impl Ledger {
         self.issue_redemption(reward, Some(amount), entropy, now)
     }
 
+    /// Issues the redemption of the next gift that waits for one, and returns it. `None` if none
+    /// waits.
+    ///
+    /// A tier, a birthday, a goal, an action or a referral can give a reward of the program.
+    /// Its redemption needs a code, so call this after other commands until there is none.
+    ///
+    /// # Errors
+    /// None in practice: a gift that can be given can be issued.
+    ///
+    /// # Example: a mug for signing up
+    /// ```
+    /// use loyalty_core::*;
+    /// # let now = "2026-01-31T10:00:00Z".parse()?;
+    /// let program = Program::from_json(r#"{
+    ///     "actions": [{"id": "join", "kind": "sign_up", "gift": {"reward": "mug"}}],
+    ///     "rewards": [{"id": "mug", "name": "A mug", "cost": 300, "gives": "custom"}]
+    /// }"#)?;
+    /// let mut ledger = Ledger::new(program);
+    /// ledger.sign_up(now)?;
+    ///
+    /// let mut given = Vec::new();
+    /// while let Some(redemption) = ledger.issue_gift([7; 16], now)? { // in earnest: random
+    ///     given.push(redemption.issue().to_string());
+    /// }
+    /// assert_eq!(given, ["A mug for signing up: a reward handled by the shop."]);
+    /// assert_eq!(ledger.balance(now), Points::ZERO);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn issue_gift(
+        &mut self,
+        entropy: [u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Redemption>, Rejection> {
+        let account = self.as_of(now);
+        if account.activity().gifts().first_due(now).is_none() {
+            return Ok(None);
+        }
+        let redemption = self.next_redemption();
+        self.execute(&Command::IssueGift { redemption, entropy }, now)?;
+        Ok(self.redemptions.get(&redemption).cloned())
+    }
+
+    fn next_redemption(&self) -> RedemptionId {
+        let last = self.redemptions.last_key_value().map_or(0, |(id, _)| id.0);
+        RedemptionId(last.saturating_add(1))
+    }
+
     fn issue_redemption(
         &mut self,
         reward: &RewardId,
@@ -234,8 +281,7 @@ impl Ledger {
         entropy: [u8; 16],
         now: Timestamp,
     ) -> Result<Redemption, Rejection> {
-        let last = self.redemptions.last_key_value().map_or(0, |(id, _)| id.0);
-        let redemption = RedemptionId(last.saturating_add(1));
+        let redemption = self.next_redemption();
         let (reward, subtotal) = (reward.clone(), None);
         let command = Command::RedeemReward { redemption, reward, amount, subtotal, entropy };
         self.execute(&command, now)?;

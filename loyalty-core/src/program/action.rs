@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::check::{
-    POINTS_RANGE, check_limits, check_tiers, check_validity, duplicate_id, points_in_range,
-};
+use super::check::{check_limits, check_tiers, check_validity, duplicate_id};
+use super::gift::{self, GiftRule};
 use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
 use crate::code::trim_code;
@@ -55,6 +54,9 @@ pub struct ActionRule {
     /// The time for which the points are pending.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub hold: Option<Period>,
+    /// A reward beside the points, or instead of them. The hold is for it too.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub gift: Option<GiftRule>,
 }
 
 /// The kind of thing that an action rewards.
@@ -223,9 +225,7 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
         if !ids.insert(&action.id) {
             faults.push(duplicate_id(&pointer, &action.id));
         }
-        if !points_in_range(action.points) {
-            faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));
-        }
+        gift::check_points(action.points, action.gift.as_ref(), at("points"), faults);
 
         check_kind(&action.kind, &at("kind"), faults);
         check_codes(&action.kind, &at("kind"), &mut codes, faults);

@@ -4,6 +4,7 @@
 mod action;
 mod campaign;
 mod condition;
+mod gift;
 mod reward;
 mod tier;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{POINTS_RANGE, points_in_range};
+use super::gift::{self, GiftRule};
 use crate::amount::{Amount, Points};
 use crate::calendar::Period;
 use crate::fault::Fault;
@@ -40,16 +41,25 @@ pub struct Referrals {
     /// Bonuses for a number of referees, granted once each.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub milestones: Vec<Milestone>,
+    /// A reward of the program for the referee, beside the points or instead of them.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub received_gift: Option<GiftRule>,
+    /// A reward of the program for the referrer, after the hold.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub sent_gift: Option<GiftRule>,
 }
 
 /// A bonus for a number of referees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Milestone {
     /// Number of referees whose orders qualified.
     pub friends: u32,
     /// Points for the referrer.
     pub points: Points,
+    /// A reward of the program beside the points, or instead of them.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub gift: Option<GiftRule>,
 }
 
 pub(super) fn check(referrals: &Referrals, faults: &mut Vec<Fault>) {
@@ -66,8 +76,6 @@ pub(super) fn check(referrals: &Referrals, faults: &mut Vec<Fault>) {
             let detail = "must be distinct numbers greater than zero";
             faults.push(Fault::new(at("friends"), "contradiction", detail));
         }
-        if !points_in_range(milestone.points) {
-            faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));
-        }
+        gift::check_points(milestone.points, milestone.gift.as_ref(), at("points"), faults);
     }
 }

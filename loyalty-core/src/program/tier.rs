@@ -1,6 +1,6 @@
 //! VIP tiers: their thresholds, their terms and their benefits.
 
-use super::check::{POINTS_RANGE, points_in_range};
+use super::gift::{self, GiftRule};
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Period;
 use crate::counts::Counts;
@@ -68,7 +68,7 @@ impl Tier {
 }
 
 /// The reward for entering a tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct EntryReward {
     /// Points of the reward.
@@ -79,6 +79,9 @@ pub struct EntryReward {
     /// If true, the points are clawed back when a refund undoes the entry.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub taken_back: bool,
+    /// A reward of the program beside the points, or instead of them.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub gift: Option<GiftRule>,
 }
 
 /// The rules by which customers enter and leave tiers.
@@ -190,8 +193,8 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
                 format!("must be at most {MAX_PERKS} texts of 1 to {MAX_PERK_CHARS} characters");
             faults.push(Fault::new(at("perks"), "out_of_range", detail));
         }
-        if tier.entry.is_some_and(|entry| !points_in_range(entry.points)) {
-            faults.push(Fault::new(at("entry/points"), "out_of_range", POINTS_RANGE));
+        if let Some(entry) = &tier.entry {
+            gift::check_points(entry.points, entry.gift.as_ref(), at("entry/points"), faults);
         }
     }
 

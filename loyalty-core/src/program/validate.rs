@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{MAX_ITEMS, duplicate_id};
-use super::{ProgramDefinition, action, campaign, earning, referral, reward, tier};
+use super::{ProgramDefinition, action, campaign, earning, gift, referral, reward, tier};
 use crate::fault::Fault;
 use crate::id::TierId;
 
@@ -23,6 +23,7 @@ pub(super) fn find_faults(program: &ProgramDefinition) -> Vec<Fault> {
     }
     reward::check(&program.rewards, &tiers, &mut faults);
     reward::check_terms(&program.redemption, &mut faults);
+    gift::check(program, &mut faults);
 
     if program.point_value.is_some_and(|value| value.is_zero()) {
         faults.push(Fault::new("/point_value", "out_of_range", "must be more than zero"));

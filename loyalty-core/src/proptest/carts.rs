@@ -228,6 +228,7 @@ fn reward_price_rule(program: &Program, reward: &Reward) -> Option<PriceRule> {
         order_refunded: OrderRefundedPolicy::Keep,
         maximum_share: reward.share_of_order(&program.definition().redemption),
         grace: Period::THIRTY_DAYS,
+        cause: None,
     };
 
     issuance.price_rule(reward, (None, None), 2).ok()?

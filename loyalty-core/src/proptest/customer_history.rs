@@ -192,6 +192,8 @@ enum StepTemplate {
     Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)>, says_parts: bool },
     /// A redemption of one of the program's rewards, with a number of steps if it is variable.
     Redeem { reward: Index, steps: u32 },
+    /// The issue of a gift that waits.
+    IssueGift,
     /// A change of an earlier redemption.
     UpdateRedemption { which: Index, update: RedemptionUpdate },
 }
@@ -222,6 +224,9 @@ fn step_templates(vocabulary: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
     }
     if !vocabulary.rewards.is_empty() {
         kinds.push((8, redemptions().boxed()));
+    }
+    if vocabulary.has_gifts {
+        kinds.push((4, Just(StepTemplate::IssueGift).boxed()));
     }
     Union::new_weighted(kinds).boxed()
 }
@@ -447,6 +452,7 @@ impl<'a> CommandBuilder<'a> {
                 self.refund(order, *percent, units.as_ref(), *says_parts)?
             }
             StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
+            StepTemplate::IssueGift => self.issue_gift()?,
             StepTemplate::UpdateRedemption { which, update } => {
                 self.update_redemption(*which, update)
             }
@@ -525,6 +531,12 @@ impl<'a> CommandBuilder<'a> {
             RedemptionUpdate::Cancel => Command::CancelRedemption { redemption },
             RedemptionUpdate::Use => Command::UseRedemption { redemption, order: None },
         }
+    }
+
+    fn issue_gift(&mut self) -> Option<Command> {
+        self.redemptions = self.redemptions.checked_add(1)?;
+        let entropy = [u8::try_from(self.redemptions).ok()?; 16];
+        Some(Command::IssueGift { redemption: RedemptionId(self.redemptions), entropy })
     }
 
     fn redeem(&mut self, reward: Index, steps: u32) -> Option<Command> {

@@ -41,13 +41,15 @@ pub enum Invariant {
     TierMonotonicInSpend,
     /// Points expire exactly at their instant: they can be spent until just before it.
     ExactExpiryInstant,
+    /// A gift is given once for its cause, and none can be used after it was taken back.
+    OneGiftPerCause,
     /// The shares of each discount add up to it, and no line falls below zero.
     ExactAllocation,
 }
 
 impl Invariant {
     /// All invariants, in the order in which they are checked.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Conservation,
         Self::NoNegativeExceptDebt,
         Self::OrdersMatchEntitlement,
@@ -57,6 +59,7 @@ impl Invariant {
         Self::RefundSlicingIndependence,
         Self::EntriesMatchCalculation,
         Self::PointsOrCode,
+        Self::OneGiftPerCause,
         Self::TierMonotonicInSpend,
         Self::ExactExpiryInstant,
         Self::ExactAllocation,
@@ -74,6 +77,7 @@ impl Invariant {
             Self::RefundSlicingIndependence => "refund slicing independence",
             Self::EntriesMatchCalculation => "entries match their calculation",
             Self::PointsOrCode => "points or code",
+            Self::OneGiftPerCause => "one gift per cause",
             Self::TierMonotonicInSpend => "tier monotonic in spend",
             Self::ExactExpiryInstant => "exact expiry instant",
             Self::ExactAllocation => "exact allocation",
@@ -100,6 +104,10 @@ impl Invariant {
             }
             Self::PointsOrCode => {
                 parts.rewards.is_empty().then(|| "there are no rewards".to_owned())
+            }
+            Self::OneGiftPerCause => {
+                let has_none = parts.gifts().next().is_none();
+                has_none.then(|| "there are no gifts".to_owned())
             }
             Self::TierMonotonicInSpend => {
                 if parts.tiers.iter().all(|tier| tier.threshold.is_none()) {

@@ -137,8 +137,12 @@ pub(super) fn redemption_commands() -> impl Strategy<Value = Command> {
             entropy,
         },
     );
+    let gift = ((4..7_i64).prop_map(RedemptionId), any::<[u8; 16]>())
+        .prop_map(|(redemption, entropy)| Command::IssueGift { redemption, entropy });
+    let id = || (1..7_i64).prop_map(RedemptionId);
     prop_oneof![
         4 => redeem,
+        4 => gift,
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
         2 => (id(), order()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
         1 => (id(), order(), 0..=4_i64).prop_map(|(redemption, order, quarters)| {

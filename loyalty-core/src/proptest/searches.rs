@@ -19,7 +19,7 @@ use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use super::{
     Invariant, carts, check_calculations, check_conservation, check_dry_run, check_exact_discounts,
-    check_expiry_instant, check_idempotency, check_no_negative_except_debt,
+    check_expiry_instant, check_gifts, check_idempotency, check_no_negative_except_debt,
     check_order_entitlements, check_points_or_code, check_refund_slicing,
     check_spending_adds_no_debt,
 };
@@ -68,6 +68,7 @@ pub(super) fn search_invariant(
         }),
         Invariant::EntriesMatchCalculation => histories(|step| check_calculations(step.after)),
         Invariant::PointsOrCode => histories(|step| check_points_or_code(step.after, step.now)),
+        Invariant::OneGiftPerCause => histories(|step| check_gifts(step.after)),
         Invariant::ExactExpiryInstant => {
             histories(|step| check_expiry_instant(step.after, step.now))
         }

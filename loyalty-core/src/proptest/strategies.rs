@@ -28,9 +28,9 @@ use crate::order::{
 use crate::program::{
     ActionKind, ActionRule, AttributeCondition, AttributeOwner, AttributeTest, Basis, Campaign,
     CampaignEffect, DebtPolicy, Downgrade, EarningConditions, EarningFormula, EarningRule,
-    EligibilityConditions, EntryReward, Expiry, Hours, MultiplierPolicy, OrderConditions, Program,
-    ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier, TierMetric, TierWindow,
-    Tiering, Weekday,
+    EligibilityConditions, EntryReward, Expiry, GiftPolicy, GiftRule, Hours, MultiplierPolicy,
+    OrderConditions, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward,
+    RewardPricing, Tier, TierMetric, TierWindow, Tiering, Weekday,
 };
 use crate::tier::ManualTier;
 
@@ -129,10 +129,11 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
 
     let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
     let stacking = select(&Stacking::NAMES[..]);
-    let cases = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
+    let tierings = (tierings(), [gifts(), gifts(), gifts()]);
+    let cases = (programs(), times, tierings, campaigns(), vec(limits(), 0..2), stacking);
     cases.prop_filter_map(
         "a valid program",
-        |(program, times, tiering, campaigns, limits, (_, stacking))| {
+        |(program, times, (tiering, goal_gifts), campaigns, limits, (_, stacking))| {
             let (hold, expiry, term, grace) = times;
             let mut parts = ProgramDefinition {
                 hold: hold.flatten(),
@@ -146,7 +147,7 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
             let mut threshold = Amount::ZERO;
             for (tier, more) in parts.tiers.iter_mut().zip(thresholds) {
                 threshold = threshold.checked_add(Amount::from(more))?;
-                (tier.threshold, tier.entry) = (Some(threshold), entry);
+                (tier.threshold, tier.entry) = (Some(threshold), entry.clone());
             }
 
             (parts.campaigns, parts.combine) = campaigns;
@@ -154,7 +155,8 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
                 .earning
                 .iter_mut()
                 .for_each(|rule| rule.limits.clone_from(&limits));
-            (parts.tiering, parts.actions) = (tiering, goals()?);
+            (parts.tiering, parts.actions) = (tiering, goals(goal_gifts)?);
+            keep_possible_gifts(&mut parts);
             Program::new(parts).ok()
         },
     )
@@ -165,9 +167,14 @@ fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)>
     let month = Period::from_months(1).map_or(TierWindow::Lifetime, TierWindow::Rolling);
     let window = select(vec![TierWindow::Lifetime, TierWindow::CalendarYear, month]);
     let down = select(&[Downgrade::Never, Downgrade::OneStep, Downgrade::ToQualified][..]);
-    let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| {
-        EntryReward { points: Points::from(points), each_time, taken_back }
-    });
+    let entry = (1..90_u32, any::<[bool; 2]>(), gifts()).prop_map(
+        |(points, [each_time, taken_back], gift)| EntryReward {
+            points: Points::from(points),
+            each_time,
+            taken_back,
+            gift,
+        },
+    );
     let thresholds = vec(prop_oneof![1..3_u32, 1..400_u32], 0..4);
     (thresholds, metric, window, down, any::<bool>(), of(entry)).prop_map(
         |(thresholds, metric, window, down, skipped_rewards, entry)| {
@@ -267,8 +274,36 @@ fn limits() -> impl Strategy<Value = Limit> {
     (quota, per, any::<bool>()).prop_map(|(quota, per, partial)| Limit { quota, per, partial })
 }
 
-fn goals() -> Option<Vec<ActionRule>> {
-    let action = |id: &str, kind| {
+/// Generates gifts of the first rewards of a program, some of which it may not have.
+fn gifts() -> impl Strategy<Value = Option<GiftRule>> {
+    let policy = select(&GiftPolicy::NAMES[..]);
+    let gift = (0..2_u8, policy).prop_filter_map("an id", |(index, (_, when_undone))| {
+        let reward = RewardId::new(format!("reward{index}")).ok()?;
+        Some(GiftRule { reward, when_undone })
+    });
+    weighted(0.6, gift)
+}
+
+/// Removes the gifts that the rewards of the program do not allow.
+fn keep_possible_gifts(parts: &mut ProgramDefinition) {
+    let rewards = &parts.rewards;
+    let is_possible = |gift: &GiftRule| {
+        let mut rewards = rewards.iter();
+        rewards.any(|reward| {
+            let is_fixed = matches!(reward.offer, RewardPricing::Fixed { .. });
+            reward.id == gift.reward && is_fixed
+        })
+    };
+    let entries = parts.tiers.iter_mut().filter_map(|tier| tier.entry.as_mut());
+    let gifts = entries.map(|entry| &mut entry.gift);
+    let gifts = gifts.chain(parts.actions.iter_mut().map(|action| &mut action.gift));
+    for gift in gifts {
+        *gift = gift.take().filter(is_possible);
+    }
+}
+
+fn goals([of_spend, of_orders, of_sign_up]: [Option<GiftRule>; 3]) -> Option<Vec<ActionRule>> {
+    let action = |id: &str, kind, gift| {
         let (id, when) = (ActionId::new(id).ok()?, EligibilityConditions::default());
         let (points, limits) = (Points::from(7), Vec::new());
         Some(ActionRule {
@@ -279,13 +314,14 @@ fn goals() -> Option<Vec<ActionRule>> {
             limits,
             points_override: false,
             hold: None,
+            gift,
         })
     };
-    let spend = action("spend", ActionKind::GoalSpend(Amount::from(200)))?;
+    let spend = action("spend", ActionKind::GoalSpend(Amount::from(200)), of_spend)?;
     Some(vec![
         spend,
-        action("orders", ActionKind::GoalOrders(2))?,
-        action("hello", ActionKind::SignUp)?,
+        action("orders", ActionKind::GoalOrders(2), of_orders)?,
+        action("hello", ActionKind::SignUp, of_sign_up)?,
     ])
 }
 

@@ -146,6 +146,9 @@ fn describe_command(command: &Command) -> String {
         Command::ImportPoints { import, lots, .. } => {
             format!("import {import} brings {}", CountedNoun::new(lots.len(), "lot", "lots"))
         }
+        Command::IssueGift { redemption, .. } => {
+            format!("the next gift is issued (redemption {redemption})")
+        }
         Command::IssueReferralCode { .. } => "the customer gets a referral code".to_owned(),
         Command::JoinReferral { .. } => "the customer joins by a referral code".to_owned(),
         Command::NoteGuest { order, .. } => format!("order {order} names a guest"),

@@ -28,6 +28,8 @@ pub(super) struct Vocabulary {
     pub(super) actions: Vec<ActionId>,
     pub(super) codes: Vec<Arc<str>>,
     pub(super) rewards: Vec<(RewardId, Option<VariableAmount>)>,
+    /// The program has gifts.
+    pub(super) has_gifts: bool,
     pub(super) costs: Vec<Points>,
     /// Amounts from which rules apply.
     pub(super) amounts: Vec<Amount>,
@@ -96,6 +98,7 @@ impl Vocabulary {
                 .iter()
                 .map(|reward| (reward.id.clone(), variable(&reward.offer)))
                 .collect(),
+            has_gifts: parts.gifts().next().is_some(),
             costs: parts.rewards.iter().map(Reward::minimum_cost).collect(),
             amounts: builder.amounts,
             periods: builder.periods,

@@ -117,7 +117,8 @@ impl DecisionBuilder<'_> {
             return Err(Rejection::NoPointsOverride { action: id.clone() });
         }
         let points = points.unwrap_or(action.points);
-        if !points.is_positive() {
+        let is_gift_alone = points.is_zero() && action.gift.is_some();
+        if !points.is_positive() && !is_gift_alone {
             return Err(Rejection::InvalidPoints { expected: "more than zero" });
         }
 
@@ -190,6 +191,7 @@ impl DecisionBuilder<'_> {
             uncapped,
             hold: action.hold,
             limited_by,
+            gift: action.gift.as_ref(),
             ..BonusGrant::new(context.now, points, reason)
         };
         if self.grant(bonus, &context.period) { Ok(()) } else { Err(Rejection::PointsOutOfRange) }

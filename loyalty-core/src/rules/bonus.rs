@@ -9,13 +9,14 @@ use crate::calendar::{Period, Timestamp};
 use crate::context::ProgramPeriod;
 use crate::event::Event;
 use crate::limit::Limit;
+use crate::program::GiftRule;
 use crate::rejection::Rejection;
 use crate::rules::points::IncomingPoints;
 use crate::rules::work::DecisionBuilder;
 use crate::rules::{clawback, expiry};
 
 /// A bonus to be granted.
-pub(crate) struct BonusGrant {
+pub(crate) struct BonusGrant<'a> {
     pub(crate) at: Timestamp,
     /// The instant that hold and expiry run from.
     pub(crate) counts_from: Timestamp,
@@ -26,10 +27,14 @@ pub(crate) struct BonusGrant {
     pub(crate) reason: AwardReason,
     /// The limit that lowered `uncapped` to `points`.
     pub(crate) limited_by: Option<Limit>,
+    /// The reward beside the points.
+    pub(crate) gift: Option<&'a GiftRule>,
+    /// The same reason gives a gift each time that it comes.
+    pub(crate) is_repeatable: bool,
 }
 
-impl BonusGrant {
-    /// A bonus that counts from `at`, without hold and limits.
+impl BonusGrant<'_> {
+    /// A bonus that counts from `at`, without hold, limits and gift.
     pub(crate) fn new(at: Timestamp, points: Points, reason: AwardReason) -> Self {
         Self {
             at,
@@ -39,6 +44,8 @@ impl BonusGrant {
             hold: None,
             reason,
             limited_by: None,
+            gift: None,
+            is_repeatable: false,
         }
     }
 }
@@ -46,18 +53,23 @@ impl BonusGrant {
 impl DecisionBuilder<'_> {
     /// Grants a bonus under a program. Returns false, and grants nothing, if the points
     /// cannot be counted.
-    pub(crate) fn grant(&mut self, bonus: BonusGrant, period: &ProgramPeriod<'_>) -> bool {
-        let BonusGrant { at, counts_from, points, uncapped, hold, reason, limited_by } = bonus;
+    pub(crate) fn grant(&mut self, bonus: BonusGrant<'_>, period: &ProgramPeriod<'_>) -> bool {
+        let BonusGrant { at, counts_from, points, uncapped, hold, reason, .. } = bonus;
         let zone = self.context.zone;
         let Ok(pending_until) = expiry::pending_until(hold, zone, counts_from, at) else {
             return false;
         };
+        let gift = bonus.gift.and_then(|gift| {
+            self.award_gift(gift, &reason, (at, pending_until), bonus.is_repeatable, period)
+        });
 
+        // A bonus of zero points opens no lot, so it cannot be held. It is granted all the
+        // same: the record of it counts for milestones, and it can have a gift.
         let incoming = IncomingPoints {
             points,
             earned_at: counts_from,
             now: at,
-            pending_until,
+            pending_until: pending_until.filter(|_| points.is_positive()),
             order: None,
         };
         let is_countable = self.account.totals().granted.checked_add(points).is_some();
@@ -68,7 +80,8 @@ impl DecisionBuilder<'_> {
         };
 
         let (program, day) = (period.version_at(at), local.date());
-        let award = Arc::new(Award { reason, program, day, uncapped, limited_by });
+        let limited_by = bonus.limited_by;
+        let award = Arc::new(Award { reason, program, day, uncapped, limited_by, gift });
         self.emit(Event::AwardGiven { points, lot, award, at });
         true
     }

@@ -111,7 +111,10 @@ impl DecisionBuilder<'_> {
         let redemptions = claim.merged_state.iter().flat_map(|state| state.redemptions.iter());
         let mut open = redemptions.filter(|issued| issued.ends_at().is_none_or(|end| now < end));
         let are_open = open.all(|issued| self.account.redemptions().contains(issued.issue().id));
-        if !is_settled || !are_open {
+        // A gift that was issued or taken back since the merge belongs to what both had.
+        let mut brought = claim.merged_state.iter().map(|state| state.activity.gifts());
+        let has_gifts = brought.all(|gifts| self.account.activity().gifts().contains_all(gifts));
+        if !is_settled || !are_open || !has_gifts {
             return Err(Rejection::ClaimSpent);
         }
 
@@ -127,7 +130,9 @@ impl DecisionBuilder<'_> {
         let (claim, points, pending) = (Arc::clone(claim), sum(usable), sum(pending));
         let undone = UndoneClaim { claim, points, pending, lots, at: now };
         self.emit(Event::ClaimUndone(Arc::new(undone)));
-        self.recheck_tier(qualified)
+        self.recheck_tier(qualified)?;
+        self.recheck_goals();
+        Ok(())
     }
 
     /// The lots of a merge as they are now. `None` if one is no longer whole.

@@ -186,6 +186,7 @@ impl DecisionBuilder<'_> {
         self.post_difference(id, &pin, at, program, explanation.clone(), counted)?;
         if is_less {
             self.recheck_tier(qualified)?;
+            self.recheck_goals();
         }
 
         self.check_referral(id, pin.gate_at, program, &explanation)

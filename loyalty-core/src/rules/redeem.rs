@@ -225,6 +225,7 @@ impl DecisionBuilder<'_> {
             order_refunded: program.definition().redemption.order_refunded,
             maximum_share,
             grace: program.definition().redemption.grace,
+            cause: None,
         };
         self.emit(Event::RewardRedeemed { issue: Arc::new(issue) });
         Ok(())
@@ -346,9 +347,15 @@ impl DecisionBuilder<'_> {
         }
 
         let (issue, at) = (redemption.issue(), self.context.now);
-        // Where points have come back already, the code must not.
-        let has_refunds = redemption.refunded().is_positive();
-        if issue.order_cancelled == OrderCancelledPolicy::Points || has_refunds {
+        // Where points have come back already, the code must not. A gift has no points that
+        // could come back in place of the code, but its cause may have been undone.
+        let is_over = if issue.cause.is_some() {
+            self.account.activity().gifts().is_undone(issue.id)
+        } else {
+            issue.order_cancelled == OrderCancelledPolicy::Points
+                || redemption.refunded().is_positive()
+        };
+        if is_over {
             return self.return_points(&redemption, Some(order.clone()));
         }
 

@@ -79,7 +79,9 @@ impl DecisionBuilder<'_> {
             self.complete_referral(link.referrer, referee, order, gate_at, program);
         } else if link.order.as_ref() == Some(order) && !is_qualifying {
             let (referrer, order, at) = (link.referrer, order.clone(), self.context.now);
-            self.claw_back_award(AwardReason::ReferralReceived { order: order.clone() })?;
+            let cause = AwardReason::ReferralReceived { order: order.clone() };
+            self.undo_gift(&cause);
+            self.claw_back_award(cause)?;
             self.emit(Event::ReferralUndone { referrer, order: order.clone(), at });
             self.follow_ups
                 .push((referrer, Command::UndoReferral { referee, order }));
@@ -98,9 +100,11 @@ impl DecisionBuilder<'_> {
         let (order, at) = (order.clone(), self.context.now);
         let referrals = program.definition().referrals.as_ref();
         let received = referrals.map_or(Points::ZERO, |referrals| referrals.received);
-        if received.is_positive() {
+        let gift = referrals.and_then(|referrals| referrals.received_gift.as_ref());
+        if received.is_positive() || gift.is_some() {
             let reason = AwardReason::ReferralReceived { order: order.clone() };
-            self.grant(BonusGrant::new(at, received, reason), &self.context.period);
+            let bonus = BonusGrant::new(at, received, reason);
+            self.grant(BonusGrant { gift, ..bonus }, &self.context.period);
         }
 
         self.emit(Event::ReferralCompleted { referrer, order: order.clone(), gate_at, at });
@@ -125,20 +129,19 @@ impl DecisionBuilder<'_> {
             return;
         }
 
-        // A bonus of zero points opens no lot, so it cannot be held. It is granted all
-        // the same: the record of it counts for milestones.
-        let bonus = |points: Points, reason| BonusGrant {
+        let bonus = |points: Points, gift, reason| BonusGrant {
             counts_from: gate_at,
-            hold: referrals.hold.filter(|_| points.is_positive()),
+            hold: referrals.hold,
+            gift,
             ..BonusGrant::new(at, points, reason)
         };
-        self.grant(bonus(referrals.sent, reason), &period);
+        self.grant(bonus(referrals.sent, referrals.sent_gift.as_ref(), reason), &period);
 
         let count = self.account.activity().referral_count();
         for milestone in &referrals.milestones {
             let reason = AwardReason::ReferralMilestone { friends: milestone.friends };
             if milestone.friends <= count && self.account.activity().bonus(&reason).is_none() {
-                self.grant(bonus(milestone.points, reason), &period);
+                self.grant(bonus(milestone.points, milestone.gift.as_ref(), reason), &period);
             }
         }
     }
@@ -150,12 +153,16 @@ impl DecisionBuilder<'_> {
         referee: AccountId,
         order: &OrderId,
     ) -> Result<(), Rejection> {
-        self.claw_back_award(AwardReason::ReferralSent { order: order.clone(), referee })?;
+        let cause = AwardReason::ReferralSent { order: order.clone(), referee };
+        self.undo_gift(&cause);
+        self.claw_back_award(cause)?;
 
         let count = self.account.activity().referral_count();
         let lost: Vec<u32> = self.account.activity().milestones_above(count).collect();
         for friends in lost {
-            self.claw_back_award(AwardReason::ReferralMilestone { friends })?;
+            let cause = AwardReason::ReferralMilestone { friends };
+            self.undo_gift(&cause);
+            self.claw_back_award(cause)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
 use crate::account::Account;
+use crate::amount::Points;
 use crate::award::AwardReason;
 use crate::calendar::{Timestamp, Zone};
 use crate::context::{Context, ProgramPeriod};
@@ -15,6 +16,7 @@ use crate::lot::{Lot, LotCredit};
 use crate::program::{ActionKind, ActionRule, Expiry, QualifyingActivity};
 use crate::rules::bonus::BonusGrant;
 use crate::rules::expiry::expiry_event;
+use crate::rules::gift;
 use crate::rules::tier::{self, TierTransition};
 use crate::rules::work::DecisionBuilder;
 
@@ -120,9 +122,10 @@ fn next_award<'a>(
                 })
             }
             ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_) => {
-                let new = is_goal_reached(account, &action.kind)
-                    && account.activity().action(&action.id).is_none();
                 let at = action.when.from.map_or(earliest, |from| from.max(earliest));
+                let new = is_goal_reached(account, &action.kind)
+                    && (account.activity().action(&action.id).is_none()
+                        || gift::comes_again(account, context, (action, period.program), at));
                 (new && open(&at)).then(|| (at, AwardReason::Goal { action: action.id.clone() }))
             }
             ActionKind::Code(_)
@@ -144,7 +147,7 @@ fn next_award<'a>(
 }
 
 /// Returns true if this is a goal and the lifetime counts reach it.
-fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
+pub(crate) fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
     let lifetime = account.progress().lifetime();
     match kind {
         ActionKind::GoalOrders(count) => lifetime.orders >= i64::from(*count),
@@ -266,8 +269,14 @@ impl DecisionBuilder<'_> {
             }
             DueItem::Tier(step) => self.apply_tier_transition(at, &step, period),
             DueItem::Award(action, reason) => {
-                let bonus = BonusGrant::new(at, action.points, reason);
-                self.grant(BonusGrant { hold: action.hold, ..bonus }, period);
+                // The points of a goal stay where it is missed again: only the gift comes anew.
+                let is_again =
+                    matches!(action.kind, ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_))
+                        && self.account.activity().action(&action.id).is_some();
+                let points = if is_again { Points::ZERO } else { action.points };
+                let (hold, gift) = (action.hold, action.gift.as_ref());
+                let bonus = BonusGrant::new(at, points, reason);
+                self.grant(BonusGrant { hold, gift, ..bonus }, period);
             }
         }
     }

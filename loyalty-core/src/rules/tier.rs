@@ -315,6 +315,7 @@ impl DecisionBuilder<'_> {
             let skipped = Some(rank) > from && rank < to && definition.tiering.skipped_rewards;
             let Some(entry) = tier
                 .entry
+                .as_ref()
                 .filter(|_| rank == to || (skipped && tier.threshold.is_some()))
             else {
                 continue;
@@ -322,7 +323,9 @@ impl DecisionBuilder<'_> {
 
             let reason = AwardReason::TierEntry { tier: tier.id.clone() };
             if entry.each_time || self.account.activity().bonus(&reason).is_none() {
-                self.grant(BonusGrant::new(at, entry.points, reason), period);
+                let (gift, is_repeatable) = (entry.gift.as_ref(), entry.each_time);
+                let bonus = BonusGrant::new(at, entry.points, reason);
+                self.grant(BonusGrant { gift, is_repeatable, ..bonus }, period);
             }
         }
     }
@@ -382,8 +385,12 @@ impl DecisionBuilder<'_> {
         self.change_tier(now, after, TierReason::Refunded, &period);
         let lost = period.program.definition().tiers.iter().enumerate();
         let lost = lost.filter(|(place, _)| Some(*place) > after && *place <= rank);
-        for (_, tier) in lost.filter(|(_, tier)| tier.entry.is_some_and(|entry| entry.taken_back)) {
-            self.claw_back_award(AwardReason::TierEntry { tier: tier.id.clone() })?;
+        for (_, tier) in lost {
+            let cause = AwardReason::TierEntry { tier: tier.id.clone() };
+            self.undo_gift(&cause);
+            if tier.entry.as_ref().is_some_and(|entry| entry.taken_back) {
+                self.claw_back_award(cause)?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{Statement, Statements};
-use crate::amount::Amount;
+use crate::amount::{Amount, Rate};
+use crate::calendar::Timestamp;
 use crate::exact::Fraction;
 use crate::figures::{CountedNoun, GroupedNumber, RoundedNumber, count_points};
 use crate::id::TierId;
@@ -44,6 +45,10 @@ impl Statement {
             | Self::PostedBefore { .. }
             | Self::BonusGranted { .. }
             | Self::BonusTakenBack { .. }
+            | Self::GiftKept { .. }
+            | Self::GiftKeptBefore { .. }
+            | Self::GiftTakenBack { .. }
+            | Self::RewardGiven { .. }
             | Self::RewardRedeemed { .. }
             | Self::PointsReturned { .. }
             | Self::TierChanged { .. } => ". ",
@@ -91,20 +96,40 @@ impl fmt::Display for Statement {
                     .filter(|(points, _)| !points.is_zero())
                     .try_for_each(|(points, what)| write!(f, ", {} {what}", GroupedNumber(points)))
             }
-            Self::BonusGranted { points, wanted, limit, reason } => match limit {
-                None => write!(f, "{} {reason}", count_points(*points)),
-                Some(limit) => {
-                    let wanted = count_points(*wanted);
-                    write!(f, "{} of {wanted} {reason}: limited to {limit}", GroupedNumber(points))
+            Self::BonusGranted { points, wanted, limit, gift, reason } => {
+                match (limit, gift) {
+                    (None, Some(name)) if points.is_zero() => f.write_str(name)?,
+                    (None, _) => write!(f, "{}", count_points(*points))?,
+                    (Some(_), _) => {
+                        write!(f, "{} of {}", GroupedNumber(points), count_points(*wanted))?;
+                    }
                 }
-            },
+                if let Some(name) = gift.as_ref().filter(|_| !points.is_zero()) {
+                    write!(f, " and {name}")?;
+                }
+                write!(f, " {reason}")?;
+                limit.map_or(Ok(()), |limit| write!(f, ": limited to {limit}"))
+            }
+            Self::GiftKeptBefore { name } => {
+                write!(f, "{name} was given for it before, and was used or has ended")
+            }
+            Self::GiftTakenBack { reward, cause } => {
+                write!(f, "Reward {reward}, given {cause}, is taken back")
+            }
+            Self::GiftKept { reward, cause } => {
+                write!(
+                    f,
+                    "Reward {reward}, given {cause}, was used or has ended, and is not taken back"
+                )
+            }
+            Self::RewardGiven { name, benefit, cause, maximum_share, until } => {
+                write!(f, "{name} {cause}: {benefit}")?;
+                fmt_terms(f, *maximum_share, *until)
+            }
             Self::BonusTakenBack { reason } => write!(f, "What was given {reason} is taken back"),
             Self::RewardRedeemed { points, name, benefit, maximum_share, until } => {
                 write!(f, "{} for {name}: {benefit}", count_points(*points))?;
-                if let Some(share) = maximum_share {
-                    write!(f, ", at most {share}% of an order's goods")?;
-                }
-                until.map_or(Ok(()), |end| write!(f, ", to be used before {end}"))
+                fmt_terms(f, *maximum_share, *until)
             }
             Self::PointsReturned { points } => write!(f, "{} came back", count_points(*points)),
             Self::DebtPaid { points } => write!(f, "{} paid off debt", GroupedNumber(points)),
@@ -119,6 +144,18 @@ impl fmt::Display for Statement {
             }
         }
     }
+}
+
+/// The terms of a reward: the most that it takes off, and its end.
+fn fmt_terms(
+    f: &mut fmt::Formatter<'_>,
+    maximum_share: Option<Rate>,
+    until: Option<Timestamp>,
+) -> fmt::Result {
+    if let Some(share) = maximum_share {
+        write!(f, ", at most {share}% of an order's goods")?;
+    }
+    until.map_or(Ok(()), |end| write!(f, ", to be used before {end}"))
 }
 
 fn fmt_formula(

@@ -23,7 +23,12 @@ struct Members<'a> {
     tier: Option<&'a TierId>,
 }
 
-pub(super) fn serialize_reason<S: serde::Serializer>(
+/// Serializes a reason as statements have it: its name, and the names and figures that
+/// customers may see.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_reason<S: serde::Serializer>(
     reason: &AwardReason,
     to: S,
 ) -> Result<S::Ok, S::Error> {

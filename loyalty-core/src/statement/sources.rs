@@ -100,21 +100,37 @@ impl fmt::Display for Calculation {
 }
 
 impl Award {
-    /// The statement of why the bonus was this number of points.
-    pub fn statement(&self, points: Points) -> Statement {
+    /// The statements of why the bonus was this number of points, and of its gift.
+    pub fn statements(&self, points: Points) -> Vec<Statement> {
         let (wanted, limit, reason) = (self.uncapped, self.limited_by, self.reason.clone());
-        Statement::BonusGranted { points, wanted, limit, reason }
+        let (kept, gift): (Vec<_>, Vec<_>) = self.gift.iter().partition(|gift| gift.was_kept);
+        let gift = gift.first().map(|gift| Arc::clone(&gift.name));
+        let granted = Statement::BonusGranted { points, wanted, limit, gift, reason };
+        let kept = kept.into_iter().map(|gift| {
+            let name = Arc::clone(&gift.name);
+            Statement::GiftKeptBefore { name }
+        });
+        std::iter::once(granted).chain(kept).collect()
     }
 
-    /// Returns one sentence that explains why the bonus was this number of points.
+    /// Returns the sentences that explain why the bonus was this number of points.
     pub fn explain(&self, points: Points) -> String {
-        Statements(&[self.statement(points)]).to_string()
+        Statements(&self.statements(points)).to_string()
     }
 }
 
 impl Issuance {
-    /// The statement of the points, the reward and its end.
+    /// The statement of the points or the cause, the reward and its end.
     pub fn statement(&self) -> Statement {
+        if let Some(cause) = &self.cause {
+            return Statement::RewardGiven {
+                name: Arc::clone(&self.name),
+                benefit: self.benefit.clone(),
+                cause: cause.clone(),
+                maximum_share: self.maximum_share,
+                until: self.ends_at,
+            };
+        }
         Statement::RewardRedeemed {
             points: self.points,
             name: Arc::clone(&self.name),

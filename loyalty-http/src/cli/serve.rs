@@ -9,11 +9,16 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 use loyalty_core::{Currency, Zone};
+use loyalty_http::metrics::Metrics;
 use loyalty_http::network::{PublicUrl, parse_network};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 
-use super::key::describe_key;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::secret::{ShowSecrets, Shown, describe};
+use super::shop::{FIRST_KEY, describe_shop};
 use super::{CommandResult, Database, print};
 
 #[derive(Args)]
@@ -26,6 +31,8 @@ pub(crate) struct Serve {
     /// Create a new, empty store even where there was one before.
     #[arg(long)]
     create: bool,
+    #[command(flatten)]
+    show: ShowSecrets,
     /// Keep no copy of a database of an older format before it is moved to the newest. By
     /// default it is copied beside itself, which needs as much space again.
     #[arg(long)]
@@ -42,6 +49,10 @@ pub(crate) struct Serve {
     /// cache in memory.
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
+    /// Address and port of a listener of its own for `GET /metrics`, in Prometheus' format and
+    /// without a key. By default there is none.
+    #[arg(long, env = "LOYALTY_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
     /// The URL under which clients reach the server, for absolute links. By default it is
     /// taken from each request's Host and X-Forwarded-Proto.
     #[arg(long, env = "LOYALTY_PUBLIC_URL")]
@@ -84,6 +95,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
     if !options.create {
         ensure_not_lost(db)?;
     }
+    settings.master_key = options.database.master_key()?;
     let store = SqliteStore::open(db, &settings).map_err(|error| error.to_string())?;
     let schedule = Schedule {
         tick: Duration::from_secs(options.tick),
@@ -94,8 +106,7 @@ pub(crate) fn serve(options: &Serve) -> CommandResult {
         allowed_networks: options.allow_network.as_slice().into(),
         ..Config::default()
     };
-    let served =
-        runtime.block_on(run_server(Arc::new(store), options.listen, config, limits, schedule));
+    let served = runtime.block_on(run_server(Arc::new(store), options, config, limits, schedule));
     // Reads that nobody waits for any more are cancelled, and end soon.
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
@@ -128,18 +139,25 @@ fn ensure_not_lost(db: &Path) -> Result<(), String> {
 /// Serves HTTP and runs the scheduler, until the process is asked to stop.
 async fn run_server(
     store: Arc<dyn Store>,
-    listen: SocketAddr,
+    options: &Serve,
     config: Config,
     limits: Limits,
     schedule: Schedule,
 ) -> CommandResult {
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let listener = bind(options.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    announce(&*store, address)?;
+    let metrics = Arc::new(Metrics::new(Arc::clone(&store), Clock::system()));
+    let serve_metrics = match options.metrics_listen {
+        Some(address) => Some(serve_metrics(bind(address).await?, Arc::clone(&metrics))?),
+        None => None,
+    };
+    announce(&*store, address, options)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "started");
 
-    let app = Arc::new(App::new(Arc::clone(&store), Clock::system()).with_config(config));
+    let app = App::new(Arc::clone(&store), Clock::system())
+        .with_config(config)
+        .with_metrics(metrics);
+    let app = Arc::new(app);
     let service = move |request, id| {
         let app = Arc::clone(&app);
         async move { app.handle(request, id).await }
@@ -153,14 +171,40 @@ async fn run_server(
 
     // The scheduler stops after the server, so that no request outlives it.
     server::run(listener, service, limits, stop_signal()?).await;
+    if let Some(metrics) = serve_metrics {
+        metrics.abort();
+    }
     drop(stop_scheduler);
     scheduler.await.map_err(|error| error.to_string())?;
+    tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the server's address. On an empty database, creates a shop first and prints its
-/// key.
-fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+/// Serves the metrics on a listener of their own, until the task is aborted.
+fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>) -> Result<JoinHandle<()>, String> {
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    tracing::info!(%address, "metrics are at /metrics");
+
+    let service = move |request: hyper::Request<hyper::body::Incoming>, _| {
+        let metrics = Arc::clone(&metrics);
+        async move {
+            let respond = tokio::task::spawn_blocking(move || metrics.respond(&request));
+            respond.await.unwrap_or_default()
+        }
+    };
+    // Prometheus keeps one connection open; a handful is enough for those who look by hand.
+    let limits = Limits { max_connections: 8, ..Limits::default() };
+    Ok(tokio::spawn(server::run(listener, service, limits, std::future::pending())))
+}
+
+/// Prints the server's address. On an empty database, creates a shop first and shows its key.
+fn announce(store: &dyn Store, address: SocketAddr, options: &Serve) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
             name: "My shop".to_owned(),
@@ -169,15 +213,25 @@ fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         };
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
-        let (key, text) = auth::random_key().map_err(|error| error.to_string())?;
+        let (key, text) = auth::random_key(FIRST_KEY).map_err(|error| error.to_string())?;
+        let secret = auth::draw_secret().map_err(|error| error.to_string())?;
         store
             .add_api_key(shop.id, &key, now)
+            .and_then(|()| store.add_store_secret(shop.id, secret.expose(), now))
             .map_err(|error| error.to_string())?;
 
-        print(&format!("The database was empty. {}", describe_key(&shop, &key, &text)))?;
+        let secrets = [("key", text.as_str()), ("secret", secret.expose())];
+        let label = format!("key-{}", key.hash.id);
+        let shown = options.show.show(&options.database.db, &label, &secrets)?;
+        let (shop, secrets) = (describe_shop(&shop), describe(&shown, &secrets));
         print(&format!(
-            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            "The database was empty. {shop} has a key, and a secret for store plugins, {secrets}"
         ))?;
+        if matches!(shown, Shown::Printed) {
+            print(&format!(
+                "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {text}'"
+            ))?;
+        }
     }
     print(&format!("Listening on http://{address}"))
 }

@@ -5,17 +5,19 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use loyalty_core::{Currency, Zone};
-use loyalty_http::Clock;
-use loyalty_store::{NewShop, SqliteAdmin};
+use loyalty_http::{Clock, auth};
+use loyalty_store::seal::SecretText;
+use loyalty_store::{AdminAction, DEFAULT_GRACE, KeyOwner, NewShop, Shop, SqliteAdmin, StoreId};
 
-use super::key::issue_key;
+use super::key::{Output, administer};
 use super::{CommandResult, Database, print};
 
 #[derive(Subcommand)]
 pub(crate) enum ShopCommand {
-    /// Create a shop and print its key, which is shown only once.
+    /// Create a shop, and show its key once.
     Create {
         /// The shop's name.
+        #[arg(value_parser = super::parse_name)]
         name: String,
         /// The shop's currency (ISO 4217).
         #[arg(long, value_parser = parse_currency)]
@@ -24,10 +26,7 @@ pub(crate) enum ShopCommand {
         #[arg(long, default_value = "UTC", value_parser = parse_zone)]
         zone: Zone,
         #[command(flatten)]
-        database: Database,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
+        output: Output,
     },
     /// List the shops.
     List {
@@ -52,26 +51,45 @@ fn parse_zone(text: &str) -> Result<Zone, String> {
 /// Runs a command of `shop`.
 pub(crate) fn run(command: ShopCommand) -> CommandResult {
     match command {
-        ShopCommand::Create { name, currency, zone, database, json } => {
-            create_shop(&database.db, &NewShop { name, currency, zone }, json)
+        ShopCommand::Create { name, currency, zone, output } => {
+            create_shop(&NewShop { name, currency, zone }, &output)
         }
         ShopCommand::List { database, json } => list_shops(&database.db, json),
     }
 }
 
-fn create_shop(db: &Path, new: &NewShop, json: bool) -> CommandResult {
-    let is_valid_name = !new.name.trim().is_empty()
-        && new.name.len() <= 255
-        && !new.name.chars().any(char::is_control);
-    if !is_valid_name {
-        return Err("a shop's name must be 1 to 255 bytes without control characters".to_owned());
-    }
-
-    let admin = SqliteAdmin::open(db).map_err(|error| error.to_string())?;
+fn create_shop(new: &NewShop, output: &Output) -> CommandResult {
+    let database = &output.database;
+    let admin = SqliteAdmin::open(&database.db).map_err(|error| error.to_string())?;
+    let admin = admin.with_master_key(database.master_key()?);
     let shop = admin
         .create_shop(new, Clock::system().now())
         .map_err(|error| error.to_string())?;
-    issue_key(&admin, &shop, json)
+    let (key, text) = auth::random_key(FIRST_KEY).map_err(|error| error.to_string())?;
+    let secret = auth::draw_secret().map_err(|error| error.to_string())?;
+    let owner = KeyOwner::Shop(shop.id);
+    let id = key.hash.id.clone();
+    administer(&admin, owner, AdminAction::CreateKey(key))?;
+    administer(&admin, owner, first_secret(secret.clone()))?;
+
+    let secrets = [("key", text.as_str()), ("secret", secret.expose())];
+    let described = serde_json::json!({ "shop_id": shop.id.to_string(), "key_id": id });
+    let sentence = format!("{} has a key, and a secret for store plugins,", describe_shop(&shop));
+    output.show_secrets(&format!("key-{id}"), &secrets, described, &sentence)
+}
+
+/// The name of the first key of a shop.
+pub(crate) const FIRST_KEY: &str = "First key";
+
+/// Gives the store that runs a plugin its first secret.
+fn first_secret(secret: SecretText) -> AdminAction {
+    let (store, grace) = (StoreId::plugin(), DEFAULT_GRACE);
+    AdminAction::RotateStoreSecret { store, secret, grace, may_create: true }
+}
+
+/// Names a shop to a person.
+pub(crate) fn describe_shop(shop: &Shop) -> String {
+    format!("Shop {} ({}, {})", shop.id, shop.name, shop.currency.code())
 }
 
 fn list_shops(db: &Path, json: bool) -> CommandResult {

@@ -4,8 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{
-    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, Rejection,
-    SearchQuery,
+    Action, CustomerRef, CustomerView, EmailConflict, Existence, Receipt, Rejection, SearchQuery,
 };
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
@@ -17,6 +16,7 @@ use crate::wire::customer::{
 };
 use crate::wire::json::field;
 use crate::wire::merge::{MergeBody, MergeResponse};
+use crate::wire::page::PageItems;
 use crate::wire::redemption::EmptyBody;
 use crate::wire::value::parse_number;
 
@@ -184,8 +184,8 @@ fn find_by_email(call: &Call<'_>, email: Email) -> Result<HandlerPlan, Problem> 
         .map_err(error::from_failure)?;
     let customers = customer
         .iter()
-        .map(|customer| CustomerResponse::new(customer, call.now))
-        .collect();
+        .map(|customer| (CustomerResponse::new(customer, call.now), ()));
+    let (customers, _) = PageItems::encode(customers, false);
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomersResponse { customers })))
 }
 
@@ -225,23 +225,15 @@ pub(crate) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
         let page = store
             .customers(shop, &search, after, limit)
             .map_err(error::from_failure)?;
-        let last = page
+        let customers = page
             .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(|customer| customer.record().account);
-        Ok(render_page(&page, now).with_header(last.and_then(|last| next.link(&last))))
+            .iter()
+            .map(|customer| (CustomerResponse::new(customer, now), customer.record().account));
+        let (customers, last) = PageItems::encode(customers, page.has_more);
+        Ok(EncodedResponse::ok(&CustomersResponse { customers })
+            .with_header(last.and_then(|last| next.link(&last))))
     })
     .costing(ReadCost::Search))
-}
-
-fn render_page(page: &Page<CustomerView>, now: Timestamp) -> EncodedResponse {
-    let customers = page
-        .items
-        .iter()
-        .map(|customer| CustomerResponse::new(customer, now))
-        .collect();
-    EncodedResponse::ok(&CustomersResponse { customers })
 }
 
 /// `GET /v1/customers/count`

@@ -198,7 +198,7 @@ pub(crate) fn look_up(call: &Call<'_>, shopper: ThrottleSubject) -> Result<CodeV
 /// one is named. Names of shoppers can be made up, so the key always counts.
 pub(crate) fn lookup_limiter(call: &Call<'_>, shopper: ThrottleSubject) -> LookupLimiter {
     let shop = call.shop_id();
-    let key = ThrottleKey::Key(call.key.key.id.clone());
+    let key = ThrottleKey::Key(call.key.id().to_owned());
     let customer = shopper.customer.map(|customer| ThrottleKey::Customer(shop, customer));
     let address = shopper.address.map(|address| ThrottleKey::Address(shop, address));
     let subjects = [Some(key), customer, address].into_iter().flatten().collect();

@@ -15,9 +15,10 @@ pub(crate) fn from_failure(failure: Failure) -> Problem {
             Problem::unavailable(1, failure)
         }
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
-        Failure::Corrupt(_) | Failure::NewerFormat { .. } | Failure::OlderFormat { .. } => {
-            Problem::internal(failure)
-        }
+        Failure::Corrupt(_)
+        | Failure::MasterKey(_)
+        | Failure::NewerFormat { .. }
+        | Failure::OlderFormat { .. } => Problem::internal(failure),
         // `Failure` is non-exhaustive.
         other => Problem::internal(other),
     }
@@ -40,19 +41,28 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
         return price_rule::invalid_rule(faults, param.as_deref().unwrap_or_default());
     }
 
+    if *rejection == Rejection::KeyRevoked {
+        return Problem::unauthorized("The key is unknown or revoked.");
+    }
+
     let status = match rejection {
         Rejection::CategoryNotFound
         | Rejection::CodeNotFound
         | Rejection::ClaimNotFound
         | Rejection::CustomerNotFound
+        | Rejection::KeyNotFound
         | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound
         | Rejection::RedemptionNotFound
         | Rejection::ReferralCodeNotFound
-        | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
-        Rejection::CodeTaken | Rejection::CustomerExists | Rejection::SavedSearchNameTaken => {
-            ErrorStatus::CONFLICT
-        }
+        | Rejection::SavedSearchNotFound
+        | Rejection::StoreNotFound => ErrorStatus::NOT_FOUND,
+        Rejection::CodeTaken
+        | Rejection::CustomerExists
+        | Rejection::LastAdminKey
+        | Rejection::SavedSearchNameTaken
+        | Rejection::TooManyKeys { .. } => ErrorStatus::CONFLICT,
+        Rejection::ScopeNotHeld { .. } => ErrorStatus::FORBIDDEN,
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => {
             ErrorStatus::PRECONDITION_FAILED
         }

@@ -2,11 +2,12 @@
 
 use loyalty_core::Timestamp;
 use loyalty_store::Scope;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Call, EncodedResponse, HandlerPlan};
 use crate::problem::Problem;
+use crate::wire::key::scopes_schema;
 use crate::wire::schema;
 use crate::wire::value::TimeText;
 
@@ -27,16 +28,12 @@ pub(crate) struct KeyResponse<'a> {
     time: TimeText,
 }
 
-fn scopes_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": schema::one_of_names(Scope::ALL.map(Scope::name)) })
-}
-
 /// `GET /v1/key`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (key, shop) = (&call.key.key, call.shop()?);
     let now: Timestamp = call.now;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&KeyResponse {
-        key_id: &key.id,
+        key_id: &key.hash.id,
         shop_id: shop.id.to_string(),
         shop: &shop.name,
         currency: shop.currency.code(),

@@ -11,6 +11,7 @@ use crate::wire::json::field::TimeField;
 use crate::wire::ledger::{
     EntryFilter, EntryId, EntryKind, EntryResponse, LedgerResponse, entries,
 };
+use crate::wire::page::PageItems;
 use crate::wire::query::{EntryCursor, PageLinker};
 
 /// The most rows that a page reads. Where few of them have entries that are listed, it ends early.
@@ -50,7 +51,11 @@ fn list_page(
     let has_more = entries.len() > limit;
     entries.truncate(limit);
 
-    let last = entries.last().filter(|_| has_more).map(|entry| entry.entry_id);
+    let entries = entries.into_iter().map(|entry| {
+        let id = entry.entry_id;
+        (entry, id)
+    });
+    let (entries, last) = PageItems::encode(entries, has_more);
     let cursor = last.map(|EntryId { seq, index }| {
         // The next page begins within the row of the last entry, so it reads from before
         // the row that is just newer.

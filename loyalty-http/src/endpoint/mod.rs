@@ -6,6 +6,7 @@
 //! in one place.
 
 pub(crate) mod actions;
+pub(crate) mod administration;
 pub(crate) mod carts;
 pub(crate) mod categories;
 pub(crate) mod customers;
@@ -14,6 +15,7 @@ pub(crate) mod error;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod key;
+pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod points;
@@ -41,6 +43,8 @@ use loyalty_store::{
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
+use administration::Administration;
+
 use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
@@ -57,6 +61,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 pub(crate) struct Call<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) key: &'a ApiKeyRecord,
+    pub(crate) shop: ShopId,
     pub(crate) now: Timestamp,
     pub(crate) head: &'a Parts,
     pub(crate) params: Params<'a, 'a>,
@@ -71,12 +76,12 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// The shop of the key.
     pub(crate) fn shop_id(&self) -> ShopId {
-        self.key.shop
+        self.shop
     }
 
     /// The shop's record.
     pub(crate) fn shop(&self) -> Result<Arc<Shop>, Problem> {
-        let shop = self.store.shop(self.key.shop).map_err(error::from_failure)?;
+        let shop = self.store.shop(self.shop).map_err(error::from_failure)?;
         shop.ok_or_else(|| Problem::internal("the key's shop is missing"))
     }
 
@@ -136,6 +141,8 @@ pub(crate) enum HandlerPlan {
     Read(ReadCost, Box<BlockingRead>),
     /// One transaction.
     Write(Box<StoreWrite>),
+    /// One administrative transaction, to be run on a separate thread.
+    Administer(Box<Administration>),
 }
 
 /// A read that may block its thread.

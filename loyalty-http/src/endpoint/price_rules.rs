@@ -8,6 +8,7 @@ use loyalty_store::{Action, DiscountAction, DiscountOutcome, PriceRuleView, Rece
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::wire::page::PageItems;
 use crate::wire::price_rule::{PriceRuleBody, PriceRuleResponse, PriceRulesResponse, build_rule};
 use crate::wire::query::RuleCursor;
 use crate::wire::value::parse_number;
@@ -108,12 +109,9 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
             .map_err(error::from_failure)?;
-        let last = page
-            .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(|rule| RuleCursor(rule.id));
-        let price_rules = page.items.iter().map(PriceRuleResponse::from).collect();
+        let rules = page.items.iter();
+        let rules = rules.map(|rule| (PriceRuleResponse::from(rule), RuleCursor(rule.id)));
+        let (price_rules, last) = PageItems::encode(rules, page.has_more);
         Ok(EncodedResponse::ok(&PriceRulesResponse { price_rules })
             .with_header(last.and_then(|last| next.link(&last))))
     }))

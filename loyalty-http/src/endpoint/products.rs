@@ -6,6 +6,7 @@ use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, ProductRef, Recei
 
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
+use crate::wire::page::PageItems;
 use crate::wire::product::{ProductBody, ProductResponse, ProductsBody, ProductsResponse};
 use crate::wire::query::ProductCursor;
 
@@ -80,17 +81,10 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
             .map_err(error::from_failure)?;
-        let last = page
-            .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(|record| ProductCursor(record.number));
-
-        let products = page
-            .items
-            .iter()
-            .map(|record| ProductResponse::new(record, shop.currency))
-            .collect();
+        let products = page.items.iter().map(|record| {
+            (ProductResponse::new(record, shop.currency), ProductCursor(record.number))
+        });
+        let (products, last) = PageItems::encode(products, page.has_more);
         Ok(EncodedResponse::ok(&ProductsResponse { products })
             .with_header(last.and_then(|last| next.link(&last))))
     }))

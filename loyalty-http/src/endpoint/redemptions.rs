@@ -64,8 +64,8 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// Random bytes of the system, for a code. Drawn here, since the store's decisions are
 /// deterministic.
-pub(crate) fn draw_entropy() -> Result<[u8; 16], Problem> {
-    let mut bits = [0; 16];
+pub(crate) fn draw_entropy<const BYTES: usize>() -> Result<[u8; BYTES], Problem> {
+    let mut bits = [0; BYTES];
     getrandom::fill(&mut bits).map_err(|error| Problem::unavailable(1, error))?;
     Ok(bits)
 }

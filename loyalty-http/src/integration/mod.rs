@@ -41,7 +41,7 @@ mod wire;
 mod tests;
 
 pub use php::{JsonError, MAX_DEPTH};
-pub use signature::{SignatureError, SignedBody, VerifiedBody, find_key};
+pub use signature::{SignatureError, SignedBody, VerifiedBody, find_key, sign_members};
 pub use wire::{
     Address, AppInstalled, Category, Customer, CustomerQuery, KeyVerify, Line, Order, OrderRef,
     RedeemReward, Refund, Transaction, WireError,

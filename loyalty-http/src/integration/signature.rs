@@ -160,26 +160,80 @@ impl<'b> SignedBody<'b> {
     /// Fails with [`SignatureError::NotAuthentic`] if the signature is wrong. `None`, for
     /// an unknown key, takes the same time and has the same error.
     pub fn verify(self, secret: Option<&[u8]>) -> Result<VerifiedBody<'b>, SignatureError> {
+        self.verify_any(secret)
+    }
+
+    /// Verifies the signature with any of some secrets: two are valid while one replaces the
+    /// other.
+    ///
+    /// # Errors
+    /// Fails with [`SignatureError::NotAuthentic`] if no secret fits, or there is none.
+    pub fn verify_any<'s>(
+        self,
+        secrets: impl IntoIterator<Item = &'s [u8]>,
+    ) -> Result<VerifiedBody<'b>, SignatureError> {
         // An empty secret is the same HMAC key as the placeholder.
-        let secret = secret.filter(|secret| !secret.is_empty());
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.unwrap_or(PLACEHOLDER_SECRET))
-            .map_err(|_| SignatureError::NotAuthentic)?;
-
-        let mut separator = "{";
-        for signed in &self.members {
-            mac.update(separator.as_bytes());
-            mac.update(signed.member.canonical.as_bytes());
-            separator = ",";
+        let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+        let (mut tried, mut fits) = (false, false);
+        for secret in secrets {
+            tried = true;
+            fits |= self.fits(secret);
         }
-        mac.update(b"}");
-
-        let matches = mac.verify_slice(&self.hmac).is_ok();
-        if matches && secret.is_some() {
+        if !tried {
+            self.fits(PLACEHOLDER_SECRET);
+        }
+        if fits {
             Ok(VerifiedBody { body: self.body, hmac: self.hmac })
         } else {
             Err(SignatureError::NotAuthentic)
         }
     }
+
+    /// True if the body is signed with this secret.
+    fn fits(&self, secret: &[u8]) -> bool {
+        let mac = compute_hmac(&self.members, secret);
+        mac.is_ok_and(|mac| mac.verify_slice(&self.hmac).is_ok())
+    }
+}
+
+/// Signs the members of a JSON object as a store plugin does, and as [`SignedBody::verify`]
+/// checks it. `body` has no `hmac` yet.
+///
+/// # Errors
+/// Fails if the body is not JSON as PHP reads it.
+///
+/// # Example: what is signed is verified
+/// ```
+/// use loyalty_http::integration::{SignedBody, sign_members};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use base64::{Engine as _, engine::general_purpose::STANDARD};
+/// let body = r#"{"price_rule":{"title":"é/1"},"key":"lk_1"}"#;
+/// let hmac = STANDARD.encode(sign_members(body, b"secret")?);
+/// let signed = format!(r#"{{"price_rule":{{"title":"é/1"}},"key":"lk_1","hmac":"{hmac}"}}"#);
+/// assert!(SignedBody::parse(signed.as_bytes())?.verify(Some(b"secret")).is_ok());
+/// assert!(SignedBody::parse(signed.as_bytes())?.verify(Some(b"other")).is_err());
+/// # Ok(()) }
+/// ```
+pub fn sign_members(body: &str, secret: &[u8]) -> Result<[u8; HMAC_LENGTH], SignatureError> {
+    let members = sort_members(php::members(body)?)?;
+    Ok(compute_hmac(&members, secret)?.finalize().into_bytes().into())
+}
+
+/// The HMAC of the members as PHP encodes them.
+fn compute_hmac(
+    members: &[SignedMember<'_>],
+    secret: &[u8],
+) -> Result<Hmac<Sha256>, SignatureError> {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignatureError::NotAuthentic)?;
+    let mut separator = "{";
+    for signed in members {
+        mac.update(separator.as_bytes());
+        mac.update(signed.member.canonical.as_bytes());
+        separator = ",";
+    }
+    mac.update(b"}");
+    Ok(mac)
 }
 
 /// A body with a valid signature of the shop.

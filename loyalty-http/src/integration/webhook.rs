@@ -27,8 +27,8 @@ use loyalty_core::{
     Timestamp,
 };
 use loyalty_store::{
-    Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
-    RedemptionAction, RewardsView, Scope, Shop, Store,
+    Action, EmailConflict, Existence, Integration, ProfileChange, Receipt, RedemptionAction,
+    RewardsView, Scope, Shop, Store,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -111,13 +111,13 @@ pub(crate) fn receive(
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
     let platform =
         platform.ok_or_else(|| Problem::not_found("Unknown platform.").with_param("platform"))?;
-    let (key, body) = authenticate(store, delivery.body)?;
-    let shop = || match store.shop(key.shop) {
+    let (shop_id, body) = authenticate(store, delivery.body, delivery.now)?;
+    let shop = || match store.shop(shop_id) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("the key's shop is missing")),
         Err(failure) => Err(error::from_failure(failure)),
     };
 
-    let (shop_id, mut idempotency) = (key.shop, None);
+    let mut idempotency = None;
     let plan = match delivery.event {
         WebhookEvent::CustomerQuery => show_customer(store, shop_id, delivery.now, body),
         WebhookEvent::RewardsQuery => list_rewards(store, shop_id, delivery.now, body),
@@ -133,14 +133,15 @@ pub(crate) fn receive(
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
 }
 
-/// The key of a body with a valid signature. Without a valid key, the body is not parsed.
+/// The shop of a body with a valid signature. Without a valid key, the body is not parsed.
 /// An unknown key, a wrong secret in it and a wrong signature have the same response.
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
-) -> Result<(Arc<ApiKeyRecord>, VerifiedBody<'b>), Problem> {
+    now: Timestamp,
+) -> Result<(ShopId, VerifiedBody<'b>), Problem> {
     let key = match find_key(body) {
-        Some(text) => auth::verify_key(store, &text)?.ok_or_else(not_authentic)?,
+        Some(text) => auth::verify_key(store, &text, now)?.ok_or_else(not_authentic)?,
         // A short body without a key is described to whoever writes a plugin.
         None if body.len() <= MAX_KEYLESS_BODY => {
             let error = SignedBody::parse(body).err();
@@ -150,18 +151,25 @@ fn authenticate<'b>(
     };
 
     let signed = SignedBody::parse(body).map_err(|error| signature_problem(&error))?;
-    let secret = key.key.signing_secret.as_bytes();
+    // A key of the operator has no store.
+    let shop = key.owner.shop().ok_or_else(not_authentic)?;
+    let secrets = store.store_secrets(shop).map_err(error::from_failure)?;
+    let valid = secrets.iter().filter(|secret| secret.is_valid(now));
     let verified = signed
-        .verify(Some(secret))
+        .verify_any(valid.map(|secret| secret.secret.expose().as_bytes()))
         .map_err(|error| signature_problem(&error))?;
     auth::authorize(&key, Scope::Write)?;
-    Ok((key, verified))
+    Ok((shop, verified))
 }
 
 /// Admits a body whose first `MAX_UNKNOWN_BODY` bytes have arrived: they have a valid key.
-pub(crate) fn admit_prefix(store: &dyn Store, prefix: &[u8]) -> Result<(), Problem> {
+pub(crate) fn admit_prefix(
+    store: &dyn Store,
+    prefix: &[u8],
+    now: Timestamp,
+) -> Result<(), Problem> {
     let key = find_key(prefix)
-        .map(|text| auth::verify_key(store, &text))
+        .map(|text| auth::verify_key(store, &text, now))
         .transpose()?;
     key.flatten().map(drop).ok_or_else(not_authentic)
 }

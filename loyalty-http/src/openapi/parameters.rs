@@ -151,6 +151,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "path",
+        name: "key_id",
+        description: "The public id of the key.",
+        schema: of::<String>,
+        example: Some(r#""4f7qx0aazzk8m1n2""#),
+        problems: ID,
+    },
+    Parameter {
+        place: "path",
         name: "order_id",
         description: "The shop's id of the order.",
         schema: of::<schema::Id>,
@@ -207,6 +215,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "path",
+        name: "store_id",
+        description: "The connected store; `plugin` is the one that runs a plugin.",
+        schema: of::<String>,
+        example: Some(r#""plugin""#),
+        problems: ID,
+    },
+    Parameter {
+        place: "path",
         name: "version",
         description: "A version of Shopify's interface; all versions get the same response.",
         schema: |_| json_schema!({"type": "string", "pattern": "^([0-9]{4}-[0-9]{2}|unstable)$"}),
@@ -220,6 +236,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         schema: of::<String>,
         example: None,
         problems: &[],
+    },
+    Parameter {
+        place: "query",
+        name: "allow_last",
+        description: "Revokes also the last key that can make others.",
+        schema: of::<bool>,
+        example: None,
+        problems: &[(422, &[code::INVALID_VALUE])],
     },
     Parameter {
         place: "query",

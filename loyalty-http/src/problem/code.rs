@@ -69,6 +69,8 @@ codes! {
     INVALID_RESERVATION_PERIOD "invalid_reservation_period": "A reservation ends in the future, and within a day.";
     INVALID_SEARCH "invalid_search": "The search query is invalid.";
     INVALID_VALUE "invalid_value": "The value has the right type and is not allowed.";
+    KEY_NOT_FOUND "key_not_found": "The key does not exist, or it has ended.";
+    LAST_ADMIN_KEY "last_admin_key": "Without the key the shop could make no other one.";
     LIMIT_REACHED "limit_reached": "The customer has reached the limit of the action.";
     MAXIMUM_SHARE_EXCEEDED "maximum_share_exceeded": "The reward would pay more of the order than its share.";
     MALFORMED_HEADER "malformed_header": "A header is not ASCII.";
@@ -114,9 +116,11 @@ codes! {
     SAVED_SEARCH_NAME_TAKEN "saved_search_name_taken": "Another saved search has this name.";
     SAVED_SEARCH_NOT_FOUND "saved_search_not_found": "The saved search does not exist.";
     STALE_REQUEST "stale_request": "The signature is too old, or from the future.";
+    STORE_NOT_FOUND "store_not_found": "The shop has no such connected store.";
     TOO_DEEP "too_deep": "The body is nested too deep.";
     TOO_MANY_AUTOMATIC_RULES "too_many_automatic_rules": "More automatic price rules than a shop can have.";
     TOO_MANY_CODES "too_many_codes": "More codes than one cart, checkout or batch can have.";
+    TOO_MANY_KEYS "too_many_keys": "More keys than a shop can have.";
     TOO_MANY_LINES "too_many_lines": "More lines than a cart can have.";
     TOO_MANY_READS "too_many_reads": "Too many long reads at once; `Retry-After` says when to try again.";
     TOO_MANY_REFUND_LINES "too_many_refund_lines": "More lines than the refunds of an order can have together.";
@@ -170,7 +174,7 @@ impl JsonSchema for FaultCode {
             "enum": [
                 "contradiction", "duplicate_field", "duplicate_id", "invalid_value",
                 "malformed_json", "missing_field", "out_of_range", "too_fine", "too_many",
-                "unknown_field", "unknown_tier", "wrong_type"
+                "unknown_field", "unknown_reward", "unknown_tier", "wrong_type"
             ]
         })
     }

@@ -19,6 +19,24 @@ pub(super) const ROUTES: &[Route] = &[
             .returns::<health::HealthResponse>()
             .rejects(&[(503, &[code::OUTCOME_UNKNOWN, code::UNAVAILABLE])]),
     ),
+    open(
+        "/healthz",
+        health::ready,
+        Operation::new("checkHealth", "The same as `/readyz`")
+            .returns::<health::HealthResponse>()
+            .rejects(&[(503, &[code::OUTCOME_UNKNOWN, code::UNAVAILABLE])]),
+    ),
+    open(
+        "/",
+        health::index,
+        Operation::new("showIndex", "Where to find this document")
+            .returns::<health::IndexResponse>(),
+    ),
+    open(
+        "/docs",
+        health::index,
+        Operation::new("showDocs", "The same as `/`").returns::<health::IndexResponse>(),
+    ),
     document(
         "/openapi.json",
         Operation::new("showDocument", "This document")

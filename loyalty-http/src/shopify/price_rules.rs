@@ -225,10 +225,11 @@ mod tests {
     use loyalty_core::discount::PriceRule;
     use loyalty_core::{Currency, Timestamp, Zone};
     use loyalty_store::{
-        ApiKeyRecord, Discounts, MemoryStore, NewApiKey, NewShop, Reply, Request as StoreRequest,
+        ApiKeyRecord, Discounts, KeyOwner, MemoryStore, NewShop, Reply, Request as StoreRequest,
     };
 
     use super::*;
+    use crate::auth;
     use crate::router::{MatchedRoute, ROUTES, Router};
     use crate::throttle::Throttle;
     use crate::wire::query::Query;
@@ -245,7 +246,14 @@ mod tests {
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let execute = |action| {
-            let request = StoreRequest { shop, now, dry_run: false, idempotency: None, action };
+            let request = StoreRequest {
+                shop,
+                now,
+                dry_run: false,
+                idempotency: None,
+                entropy: None,
+                action,
+            };
             match store.execute(request).wait().unwrap() {
                 Reply::Decided(outcome) => outcome.unwrap(),
                 Reply::Stored { .. } => panic!("a stored response without a key"),
@@ -264,17 +272,14 @@ mod tests {
 
         let path = format!("/admin/api/2025-01/price_rules/{id}.json");
         let (head, ()) = Request::put(&path).body(()).unwrap().into_parts();
-        let key = NewApiKey {
-            id: String::new(),
-            hash: [0; 32],
-            signing_secret: String::new(),
-            scopes: Vec::new(),
-        };
+        let (key, _) = auth::new_key(&[0; auth::KEY_BYTES], "", Vec::new());
+        let (owner, last_used_at) = (KeyOwner::Shop(shop), None);
         let router = Router::new(&ROUTES);
         let MatchedRoute { route, params } = router.find(&Method::PUT, &path).unwrap();
         let call = Call {
             store: &store,
-            key: &ApiKeyRecord { shop, key, created_at: now },
+            key: &ApiKeyRecord { owner, key, created_at: now, last_used_at },
+            shop,
             now,
             head: &head,
             params,

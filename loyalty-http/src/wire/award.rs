@@ -1,6 +1,8 @@
 //! Actions and awards on the wire.
 
-use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points, Statement};
+use loyalty_core::{
+    ActionId, Award, Command, CustomerId, Email, Event, Limit, Points, RewardId, Statement,
+};
 use loyalty_store::{CustomerRef, Receipt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,6 +90,11 @@ pub(crate) struct AwardResponse<'a> {
     points: Points,
     /// True where a limit reduced the award to fewer points than `wanted`.
     partial: bool,
+    /// The reward that was given beside the points, or alone. Its redemption is among those of the
+    /// customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Id>")]
+    reward_id: Option<&'a RewardId>,
     /// The points without the limit.
     #[schemars(with = "schema::Points")]
     wanted: Points,
@@ -146,12 +153,13 @@ impl<'a> AwardResponse<'a> {
             action_id: award.reason.action(),
             points,
             partial: award.limited_by.is_some(),
+            reward_id: award.given_reward(),
             wanted: award.uncapped,
             limit: award.limited_by.map(LimitResponse),
             pending_until: None,
             expires_at: None,
             text: award.explain(points),
-            statements: vec![award.statement(points)],
+            statements: award.statements(points),
             spendable_points: points,
         }
     }

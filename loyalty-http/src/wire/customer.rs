@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::json::BodyErrorCode;
 use super::json::field::{Date, Integer, PatchField, Text, TimeField};
+use super::page::PageItems;
 use super::schema;
 use super::value::{IdText, ParsedField, TimeText, is_future_day, parse_points};
 use crate::problem::Problem;
@@ -356,7 +357,7 @@ impl<'a> ClaimsResponse<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Customers")]
 pub(crate) struct CustomersResponse<'a> {
-    pub(crate) customers: Vec<CustomerResponse<'a>>,
+    pub(crate) customers: PageItems<CustomerResponse<'a>>,
 }
 
 /// The number of all records, or of those that match.

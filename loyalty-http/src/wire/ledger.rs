@@ -17,11 +17,12 @@ use serde::{Serialize, Serializer};
 use super::explanation::ExplanationResponse;
 use super::json::BodyErrorCode;
 use super::json::field::{FieldError, FromText};
+use super::page::PageItems;
 use super::schema;
 use super::value::{IdText, TimeText};
 
 /// The kinds of entries.
-const ENTRY_KINDS: [&str; 32] = [
+const ENTRY_KINDS: &[&str] = &[
     "account_absorbed",
     "account_merged",
     "account_reopened",
@@ -32,6 +33,9 @@ const ENTRY_KINDS: [&str; 32] = [
     "birthday",
     "claim_undone",
     "code",
+    "gift_issued",
+    "gift_kept",
+    "gift_taken_back",
     "goal",
     "points_added",
     "points_awarded",
@@ -64,7 +68,7 @@ impl FromText for EntryKind {
     const EXPECTED: &'static str = "a kind of entries such as \"points_awarded\"";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        let known = ENTRY_KINDS.into_iter().find(|kind| *kind == text);
+        let known = ENTRY_KINDS.iter().copied().find(|kind| *kind == text);
         known.map(Self).ok_or_else(|| {
             FieldError::new(BodyErrorCode::InvalidValue, "This is no kind of entries.")
         })
@@ -136,7 +140,7 @@ impl JsonSchema for EntryId {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Ledger")]
 pub(crate) struct LedgerResponse<'a> {
-    pub(crate) entries: Vec<EntryResponse<'a>>,
+    pub(crate) entries: PageItems<EntryResponse<'a>>,
 }
 
 /// An entry of the ledger.
@@ -231,6 +235,7 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_
 }
 
 /// Returns the kind and the details of an entry; `None` for an event that is no entry.
+#[expect(clippy::too_many_lines, reason = "one arm an event")]
 fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
     let none = EntryDetails::default;
     let described = match event {
@@ -263,18 +268,35 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             ("points_released", details.with_lot(into.as_ref()))
         }
         Event::AwardGiven { points, lot, award, .. } => {
-            let details = EntryDetails::of_award(&award.reason, award.statement(*points));
+            let details = EntryDetails::of_award(&award.reason, award.statements(*points));
+            let details = EntryDetails { reward_id: award.given_reward(), ..details };
             (award.reason.name(), details.with_lot(lot.as_ref()))
         }
         Event::AwardTakenBack { reason, clawback, .. } => {
             let statement = Statement::BonusTakenBack { reason: reason.clone() };
-            let details = EntryDetails::of_award(reason, statement);
+            let details = EntryDetails::of_award(reason, vec![statement]);
             ("award_taken_back", details.with_clawback(clawback))
+        }
+        Event::GiftUndone { cause, reward, redemption, is_kept, .. } => {
+            let (reward_id, cause_of) = (reward.clone(), cause.clone());
+            let (kind, statement) = if *is_kept {
+                ("gift_kept", Statement::GiftKept { reward: reward_id, cause: cause_of })
+            } else {
+                (
+                    "gift_taken_back",
+                    Statement::GiftTakenBack { reward: reward_id, cause: cause_of },
+                )
+            };
+            let redemption_id = redemption.map(|id| IdText(id.0));
+            let details = EntryDetails::of_award(cause, vec![statement]);
+            (kind, EntryDetails { reward_id: Some(reward), redemption_id, ..details })
         }
         Event::RewardRedeemed { issue } => {
             let details =
                 EntryDetails::of_redemption(issue.id).with_statements(vec![issue.statement()]);
-            ("reward_redeemed", EntryDetails { reward_id: Some(&issue.reward), ..details })
+            let action_id = issue.cause.as_ref().and_then(AwardReason::action);
+            let kind = if issue.cause.is_some() { "gift_issued" } else { "reward_redeemed" };
+            (kind, EntryDetails { reward_id: Some(&issue.reward), action_id, ..details })
         }
         Event::RedemptionUsed { redemption, order, .. } => {
             let details = EntryDetails::of_redemption(*redemption);
@@ -341,9 +363,9 @@ impl<'a> EntryDetails<'a> {
         }
     }
 
-    fn of_award(reason: &'a AwardReason, statement: Statement) -> Self {
+    fn of_award(reason: &'a AwardReason, statements: Vec<Statement>) -> Self {
         let action_id = reason.action();
-        Self { action_id, ..Self::default() }.with_statements(vec![statement])
+        Self { action_id, ..Self::default() }.with_statements(statements)
     }
 
     fn of_order(order_id: Option<&'a OrderId>) -> Self {

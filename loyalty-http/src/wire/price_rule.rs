@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use super::json::field::{DecimalText, FieldError, FromText, PatchField, Text, TimeField};
 use super::json::{BodyErrorCode, field_error};
+use super::page::PageItems;
 use super::schema::{self, same_schema};
 use super::value::{ParsedField, TimeText};
 use crate::problem::{Fault, Problem};
@@ -569,5 +570,5 @@ impl<'a> From<&'a PriceRuleView> for PriceRuleResponse<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PriceRules")]
 pub(crate) struct PriceRulesResponse<'a> {
-    pub(crate) price_rules: Vec<PriceRuleResponse<'a>>,
+    pub(crate) price_rules: PageItems<PriceRuleResponse<'a>>,
 }

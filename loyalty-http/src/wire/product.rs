@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::bulk;
 use super::json::BodyErrorCode;
 use super::json::field::Text;
+use super::page::PageItems;
 use super::schema;
 use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
@@ -244,5 +245,5 @@ impl<'a> ProductResponse<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Products")]
 pub(crate) struct ProductsResponse<'a> {
-    pub(crate) products: Vec<ProductResponse<'a>>,
+    pub(crate) products: PageItems<ProductResponse<'a>>,
 }

@@ -4,13 +4,14 @@ use loyalty_core::program::{
     Benefit, EligibilityConditions, ProductScope, Reward, RewardPricing, VariableAmount,
 };
 use loyalty_core::redemption::RedemptionState;
+use loyalty_core::statement::serialize_reason;
 use loyalty_core::{
-    Amount, CustomerId, Email, Limit, OrderId, Points, Program, Rate, Rejection, RewardId,
-    RewardOffer, Timestamp,
+    Amount, AwardReason, CustomerId, Email, Limit, OrderId, Points, Program, Rate, Rejection,
+    RewardId, RewardOffer, Timestamp,
 };
 use loyalty_store::{CustomerView, Receipt, RedemptionAction, RedemptionView, RewardsView};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::points::parse_single_customer_ref;
 use super::schema::{self, program};
@@ -276,6 +277,10 @@ pub(crate) struct RedemptionResponse<'a> {
     name: &'a str,
     #[schemars(extend("enum" = ["issued", "used", "cancelled", "expired"]))]
     status: &'static str,
+    /// The cause of a gift, which has cost no points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::statement::BonusReason>")]
+    cause: Option<CauseResponse<'a>>,
     /// The points paid.
     #[schemars(with = "schema::Points")]
     points: Points,
@@ -310,6 +315,16 @@ pub(crate) struct RedemptionResponse<'a> {
     point_balance: Option<Points>,
 }
 
+/// The cause of a gift, as statements have it.
+#[derive(Debug)]
+struct CauseResponse<'a>(&'a AwardReason);
+
+impl Serialize for CauseResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_reason(self.0, serializer)
+    }
+}
+
 impl<'a> RedemptionResponse<'a> {
     /// The redemption as of `now`.
     pub(crate) fn new(
@@ -333,6 +348,7 @@ impl<'a> RedemptionResponse<'a> {
             reward_id: &issue.reward,
             name: &issue.name,
             status: state.name(),
+            cause: issue.cause.as_ref().map(CauseResponse),
             points: issue.points,
             points_returned: if back { issue.points } else { view.redemption.refunded() },
             gives: &issue.benefit,

@@ -271,6 +271,26 @@ fn pages_follow_each_other_to_the_end() {
 }
 
 #[test]
+fn a_page_of_long_records_is_short() {
+    let server = TestServer::new();
+    let tags: Vec<_> = (0..250).map(|number| format!("{number:0>200}")).collect();
+    let tags = serde_json::to_string(&tags).unwrap();
+    for number in 0..25 {
+        let body = format!(r#"{{"customer_id":"c{number}","tags":{tags}}}"#);
+        server.post("/v1/customers", &body).expect(201);
+    }
+
+    let first = server.get("/v1/customers?limit=250").expect(200);
+    assert!(first.body.len() < 1_200_000, "{} bytes", first.body.len());
+    let mut seen = first.json()["customers"].as_array().unwrap().len();
+    assert!((1..25).contains(&seen), "{seen} customers");
+
+    let second = server.get(&first.next().unwrap()).expect(200);
+    seen += second.json()["customers"].as_array().unwrap().len();
+    assert_eq!((seen, second.next()), (25, None));
+}
+
+#[test]
 fn customers_are_found() {
     let server = TestServer::new();
     server.post("/v1/customers", ADA).expect(201);

@@ -1,5 +1,7 @@
 //! Responses when the store fails, hangs or panics.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,11 +14,11 @@ use loyalty_core::{
 };
 use loyalty_http::Config;
 use loyalty_store::{
-    ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch,
-    CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalPage,
-    JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
-    PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
-    SearchQuery, Seq, Shop, Store, VerificationReport,
+    AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
+    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure,
+    Integration, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderRecord,
+    Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret, VerificationReport,
 };
 
 use crate::support::{TestResponse, TestServer};
@@ -362,8 +364,24 @@ impl Store for FaultyStore {
         self.inner.shops()
     }
 
-    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
-        self.inner.add_api_key(shop, key, now)
+    fn administer(&self, request: AdminRequest) -> Result<AdminReply, Failure> {
+        self.inner.administer(request)
+    }
+
+    fn api_keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure> {
+        self.inner.api_keys(owner)
+    }
+
+    fn note_key_use(&self, key: &ApiKeyRecord, now: Timestamp) {
+        self.inner.note_key_use(key, now);
+    }
+
+    fn write_key_uses(&self) -> Result<(), Failure> {
+        self.inner.write_key_uses()
+    }
+
+    fn store_secrets(&self, shop: ShopId) -> Result<Arc<[StoreSecret]>, Failure> {
+        self.inner.store_secrets(shop)
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
@@ -385,10 +403,16 @@ fn faulty_server(fault: StoreFault) -> TestServer {
 }
 
 fn counting_server(fault: StoreFault, scans_ended: &Arc<AtomicUsize>) -> TestServer {
-    let config = Config {
-        store_timeout: Duration::from_millis(200),
-        ..Config::default()
-    };
+    patient_server(Duration::from_millis(200), fault, scans_ended)
+}
+
+/// A server that waits for its store for a time.
+fn patient_server(
+    store_timeout: Duration,
+    fault: StoreFault,
+    scans_ended: &Arc<AtomicUsize>,
+) -> TestServer {
+    let config = Config { store_timeout, ..Config::default() };
     TestServer::with_store(config, |inner| {
         Arc::new(FaultyStore {
             inner,
@@ -471,4 +495,28 @@ fn a_read_that_nobody_waits_for_ends() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+#[test]
+fn a_stop_ends_long_reads_within_the_grace_period() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let server = patient_server(Duration::from_secs(30), StoreFault::Scans, &ended);
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let mut client = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "GET /v1/customers/count HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        server.key
+    );
+    client.write_all(head.as_bytes()).unwrap();
+    // The count has begun.
+    std::thread::sleep(Duration::from_millis(300));
+
+    let begun = Instant::now();
+    server.stop();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(ended.load(Ordering::SeqCst), 1);
+    // No answer, since none was found.
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert!(answer.is_empty());
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::conformance::Operation;
-use crate::support::{TestResponse, TestServer, new_key};
+use crate::support::{TestResponse, TestServer, new_key, secret_of};
 
 /// The credentials of a caller: a key, and the secret with which store plugins sign.
 #[derive(Clone)]
@@ -23,8 +23,10 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// The credentials whose key was made from this seed.
     pub(crate) fn from_seed(seed: u8) -> Self {
-        let (record, key) = new_key(seed, &Scope::ALL);
-        Self { key, secret: record.signing_secret }
+        Self {
+            key: new_key(seed, &Scope::OF_SHOP).1,
+            secret: secret_of(seed),
+        }
     }
 }
 
@@ -107,6 +109,8 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
         .expect(200);
     let claim = claims.json()["claims"][0]["claim_id"].as_str().unwrap().to_owned();
     numbers.insert("claim_id", claim);
+    let key = json!({"name": prefixed("Till"), "scopes": ["read"]});
+    numbers.insert("key_id", create(server, "/v1/keys", &key, "key_id"));
     let search = json!({"name": prefixed("Everybody"), "query": "ada"});
     let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());

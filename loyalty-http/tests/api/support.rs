@@ -18,6 +18,9 @@ use crate::fixture::Credentials;
 /// The time of all tests, unless they set the clock.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
+/// The time that requests get when a server is stopped.
+const GRACE_PERIOD: Duration = Duration::from_millis(200);
+
 pub(crate) struct TestServer {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: ManualClock,
@@ -26,7 +29,9 @@ pub(crate) struct TestServer {
     pub(crate) other: String,
     pub(crate) shop: ShopId,
     address: SocketAddr,
-    _runtime: Runtime,
+    shutdown: tokio::sync::oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    runtime: Runtime,
 }
 
 impl TestServer {
@@ -43,8 +48,8 @@ impl TestServer {
         let (clock, manual_clock) = Clock::manual(time(NOW));
         let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
         let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
-        let key = make_key(&store, shop, 1, &Scope::ALL);
-        let other = make_key(&store, second, 2, &Scope::ALL);
+        let key = make_key(&store, shop, 1, &Scope::OF_SHOP);
+        let other = make_key(&store, second, 2, &Scope::OF_SHOP);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -59,7 +64,12 @@ impl TestServer {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
         };
-        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        let limits = Limits { grace_period: GRACE_PERIOD, ..Limits::default() };
+        let (shutdown, stopped) = tokio::sync::oneshot::channel::<()>();
+        let served = runtime.spawn(server::run(listener, service, limits, async {
+            // The sender lives as long as the server.
+            let _ = stopped.await;
+        }));
         Self {
             store,
             clock: manual_clock,
@@ -67,8 +77,17 @@ impl TestServer {
             other,
             shop,
             address,
-            _runtime: runtime,
+            shutdown,
+            served,
+            runtime,
         }
+    }
+
+    /// Asks the server to stop, and waits until it has stopped.
+    pub(crate) fn stop(self) {
+        self.shutdown.send(()).unwrap();
+        self.runtime.block_on(self.served).unwrap();
+        self.runtime.shutdown_timeout(Duration::from_secs(2));
     }
 
     pub(crate) fn url(&self) -> String {
@@ -83,7 +102,7 @@ impl TestServer {
     /// The credentials of a new, empty shop. `seed` is above 2 and used once.
     pub(crate) fn new_shop(&self, seed: u8) -> Credentials {
         let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
-        make_key(&self.store, shop, seed, &Scope::ALL);
+        make_key(&self.store, shop, seed, &Scope::OF_SHOP);
         Credentials::from_seed(seed)
     }
 
@@ -111,6 +130,10 @@ impl TestServer {
 
     pub(crate) fn get(&self, path: &str) -> TestResponse {
         self.request("GET", path).send()
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> TestResponse {
+        self.request("DELETE", path).send()
     }
 
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> TestResponse {
@@ -178,6 +201,7 @@ fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) ->
 fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
     let (key, shown) = new_key(seed, scopes);
     store.add_api_key(shop, &key, time(NOW)).unwrap();
+    store.add_store_secret(shop, &secret_of(seed), time(NOW)).unwrap();
     shown
 }
 
@@ -185,7 +209,12 @@ fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> St
 pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewApiKey, String) {
     let mut bytes = [seed; auth::KEY_BYTES];
     bytes[0] = bytes[0].wrapping_add(seed / 32);
-    auth::new_key(&bytes, scopes.to_vec())
+    auth::new_key(&bytes, "Test", scopes.to_vec())
+}
+
+/// The secret with which store plugins sign that is added with the key of a seed.
+pub(crate) fn secret_of(seed: u8) -> String {
+    format!("the secret of seed {seed}")
 }
 
 /// A request to be sent.

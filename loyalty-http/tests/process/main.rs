@@ -12,6 +12,7 @@ mod backup;
 mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
+mod metrics;
 mod moved;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -114,7 +115,8 @@ impl Client {
 
 /// Creates a shop and returns its key.
 fn make_shop(directory: &Path) -> String {
-    let created = loyalty(directory, &["shop", "create", "Tea", "--currency", "USD", "--json"]);
+    let create = ["shop", "create", "Tea", "--currency", "USD", "--json", "--print-key"];
+    let created = loyalty(directory, &create);
     let created: serde_json::Value = serde_json::from_str(&created).unwrap();
     created["key"].as_str().unwrap().to_owned()
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use loyalty_core::{Currency, OrderId};
-use loyalty_store::{Scope, Store};
+use loyalty_core::{Currency, OrderId, Timestamp};
+use loyalty_store::{AdminAction, AdminReply, AdminRequest, KeyOwner, Scope, Store};
 
 use crate::plugin::{ADA, KEY, SECRET, Server, TIME, add_shop, order, path, read_answer, sign};
 
@@ -12,7 +12,7 @@ fn a_key_is_valid_for_its_shop_only() {
     let mut server = Server::start();
     server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
     let other = "lk_other_x";
-    let shop = add_shop(&*server.store, Currency::EUR, other, "other", Scope::ALL.to_vec());
+    let shop = add_shop(&*server.store, Currency::EUR, other, "other", Scope::OF_SHOP.to_vec());
     let refund = [("id", "1"), ("transactions", r#"[{"amount":50}]"#)];
     for (event, members) in [("orders-cancelled", &[("id", "1")][..]), ("refunds-create", &refund)]
     {
@@ -184,4 +184,44 @@ fn unknown_platforms_events_and_methods_are_404_or_405() {
         .unwrap();
     assert_eq!(read_answer(stream).status, 405);
     assert_eq!(server.rows(), 0);
+}
+
+#[test]
+fn a_secret_is_its_own_thing() {
+    let mut server = Server::start();
+    let at = |seconds: i64| Timestamp::from_timestamp(TIME + seconds, 0).unwrap();
+    let status = |server: &mut Server, secret: &str| {
+        let body = sign(KEY, secret, &[("id", "1")]);
+        server
+            .post(&path("woocommerce/orders-closed"), body.as_bytes())
+            .status
+    };
+    assert_eq!(status(&mut server, SECRET), 200);
+
+    // Two are valid while one replaces the other.
+    server
+        .store
+        .add_store_secret(server.shop, "the new secret", at(0))
+        .unwrap();
+    for secret in [SECRET, "the new secret"] {
+        assert_eq!(status(&mut server, secret), 200, "{secret}");
+    }
+    server.clock.set(at(24 * 60 * 60));
+    assert_eq!(status(&mut server, SECRET), 401, "a day later");
+    assert_eq!(status(&mut server, "the new secret"), 200);
+
+    // The key changes, and the secret stays.
+    let (id, _) = KEY.strip_prefix("lk_").unwrap().split_once('_').unwrap();
+    let (replacement, shown) = loyalty_http::auth::draw_key().unwrap();
+    let grace = chrono::TimeDelta::zero();
+    let action = AdminAction::RotateKey { id: id.to_owned(), replacement, grace };
+    let owner = KeyOwner::Shop(server.shop);
+    let rotated = server
+        .store
+        .administer(AdminRequest::new(owner, at(24 * 60 * 60), action));
+    assert!(matches!(rotated, Ok(AdminReply::Decided(Ok(_)))), "{rotated:?}");
+    assert_eq!(status(&mut server, "the new secret"), 401);
+    let body = sign(&shown, "the new secret", &[("id", "1")]);
+    let answer = server.post(&path("woocommerce/orders-closed"), body.as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
 }

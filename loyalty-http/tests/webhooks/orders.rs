@@ -323,7 +323,7 @@ fn magento_formats_are_accepted() {
 fn amounts_are_in_the_shops_currency() {
     let mut server = Server::start();
     let key = "lk_tokyo_x";
-    let shop = add_shop(&*server.store, Currency::JPY, key, "yen", Scope::ALL.to_vec());
+    let shop = add_shop(&*server.store, Currency::JPY, key, "yen", Scope::OF_SHOP.to_vec());
     let body = sign(key, "yen", &order("1", r#""999.50""#, ADA));
     assert_eq!(
         server.post(&path("common/orders-paid"), body.as_bytes()).body["points_changed"],

@@ -13,8 +13,8 @@ use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timest
 use loyalty_http::clock::ManualClock;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
-    Action, CustomerRef, CustomerView, DiscountAction, DiscountOutcome, Discounts, MemoryStore,
-    NewApiKey, NewShop, OrderRecord, Receipt, Reply, Request, Scope, Store,
+    Action, CustomerRef, CustomerView, DiscountAction, DiscountOutcome, Discounts, KeyHash,
+    MemoryStore, NewApiKey, NewShop, OrderRecord, Receipt, Reply, Request, Scope, Store,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ pub(crate) const TIME: i64 = 1_751_371_200;
 pub(crate) struct Server {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) shop: ShopId,
-    clock: ManualClock,
+    pub(crate) clock: ManualClock,
     address: SocketAddr,
     pub(crate) connection: Option<TcpStream>,
     _runtime: Runtime,
@@ -49,7 +49,7 @@ impl Server {
         let store = Arc::new(MemoryStore::default());
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
         let (clock, manual_clock) = Clock::manual(now);
-        let shop = add_shop(&*store, Currency::EUR, KEY, SECRET, Scope::ALL.to_vec());
+        let shop = add_shop(&*store, Currency::EUR, KEY, SECRET, Scope::OF_SHOP.to_vec());
         let app = Arc::new(App::new(store.clone(), clock));
         let service = move |request, id| {
             let app = Arc::clone(&app);
@@ -153,6 +153,7 @@ impl Server {
                 now,
                 dry_run: false,
                 idempotency: None,
+                entropy: None,
                 action,
             })
             .wait()
@@ -214,10 +215,10 @@ pub(crate) fn add_shop(
         .unwrap()
         .id;
     let (id, hidden) = key.strip_prefix("lk_").unwrap().split_once('_').unwrap();
-    let (hash, signing_secret) = (Sha256::digest(hidden).into(), secret.to_owned());
-    store
-        .add_api_key(shop, &NewApiKey { id: id.to_owned(), hash, signing_secret, scopes }, now)
-        .unwrap();
+    let hash = KeyHash { id: id.to_owned(), hash: Sha256::digest(hidden).into() };
+    let key = NewApiKey { hash, name: "Plugin".to_owned(), scopes, expires_at: None };
+    store.add_api_key(shop, &key, now).unwrap();
+    store.add_store_secret(shop, secret, now).unwrap();
     shop
 }
 

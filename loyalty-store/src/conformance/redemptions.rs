@@ -49,21 +49,21 @@ fn cancel_redemption(shop: &TestShop<'_>, id: RedemptionId) -> Outcome {
     shop.execute(Action::Redemption(RedemptionAction::Cancel { id }))
 }
 
-fn load_redemption(shop: &TestShop<'_>, id: RedemptionId) -> RedemptionView {
+pub fn load_redemption(shop: &TestShop<'_>, id: RedemptionId) -> RedemptionView {
     shop.store.redemption(shop.id, id).unwrap().unwrap()
 }
 
-fn state_name(shop: &TestShop<'_>, id: RedemptionId) -> &'static str {
+pub fn state_name(shop: &TestShop<'_>, id: RedemptionId) -> &'static str {
     load_redemption(shop, id).redemption.state_at(shop.now).name()
 }
 
-fn code_text(view: &RedemptionView) -> String {
+pub fn code_text(view: &RedemptionView) -> String {
     view.redemption.issue().code.as_ref().unwrap().to_string()
 }
 
 /// Returns the price of a cart of 20 with this code, or the reason why the code does not
 /// apply.
-fn price_with_code(
+pub fn price_with_code(
     shop: &TestShop<'_>,
     customer: &str,
     text: &str,

@@ -1,14 +1,9 @@
-//! Cases for shops: programs, API keys, integrations, and isolation from other shops.
+//! Cases for shops: programs, integrations, and isolation from other shops.
 
 use super::test_shop::*;
 use super::time::{birthday_change, change_action, run_scheduler};
-use crate::{Action, Existence, Integration, NewApiKey, Rejection, Reply, Scope, Store};
+use crate::{Action, Existence, Integration, Rejection, Reply, Store};
 use loyalty_core::{Event, Program, ProgramVersion, Timestamp};
-
-pub fn new_key(id: &str) -> NewApiKey {
-    let (signing_secret, scopes) = ("secret".to_owned(), vec![Scope::Read, Scope::Write]);
-    NewApiKey { id: id.to_owned(), hash: [7; 32], signing_secret, scopes }
-}
 
 pub fn publishing_checks_the_replaced_version(store: &dyn Store) {
     let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
@@ -185,24 +180,6 @@ pub fn accounts_not_rescheduled_yet_are_right(store: &dyn Store) {
     for (customer, balance) in customers.iter().zip([50, 50, 50, 50, 50, 51]) {
         assert_eq!(later.balance(customer), balance, "{customer:?} after");
     }
-}
-
-pub fn two_api_keys_are_valid(store: &dyn Store) {
-    let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
-    let alive = |id: &str| store.api_key(id).unwrap().map(|key| key.shop);
-    store.add_api_key(elsewhere.id, &new_key("other"), shop.now).unwrap();
-    store.add_api_key(shop.id, &new_key("first"), shop.now).unwrap();
-    assert_eq!(alive("first"), Some(shop.id));
-
-    store.add_api_key(shop.id, &new_key("second"), shop.now).unwrap();
-    assert_eq!((alive("first"), alive("second")), (Some(shop.id), Some(shop.id)));
-
-    store.add_api_key(shop.id, &new_key("third"), shop.now).unwrap();
-    assert_eq!(["first", "second", "third"].map(alive), [None, Some(shop.id), Some(shop.id)]);
-    assert_eq!((alive("other"), alive("nobody's")), (Some(elsewhere.id), None));
-
-    let key = store.api_key("third").unwrap().unwrap();
-    assert_eq!((&key.key, key.created_at), (&new_key("third"), shop.now));
 }
 
 pub fn an_integration_is_recorded(store: &dyn Store) {

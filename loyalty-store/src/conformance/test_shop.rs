@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::program::EmailProof;
@@ -47,9 +48,13 @@ impl<'a> TestShop<'a> {
         Self { now: at(now), ..self }
     }
 
-    /// Creates a request of this shop at its time.
+    /// Creates a request of this shop at its time, with entropy that no other one has.
     pub fn request(&self, action: Action) -> Request {
-        Request::new(self.id, self.now, action)
+        static REQUESTS: AtomicU64 = AtomicU64::new(0);
+        let number = u128::from(REQUESTS.fetch_add(1, Ordering::Relaxed));
+        let mut entropy = [0; 32];
+        entropy[16..].copy_from_slice(&number.to_be_bytes());
+        Request::new(self.id, self.now, action).with_entropy(entropy)
     }
 
     /// Executes an action without an idempotency key.

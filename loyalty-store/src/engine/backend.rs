@@ -73,7 +73,7 @@ pub(crate) trait TableReader: LoadStates + TableScan {
     fn import(&self, shop: ShopId, id: &ImportId) -> Result<Option<ImportRecord>, Failure>;
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure>;
-    /// Returns a key that is not revoked.
+    /// Returns a key, which may have ended.
     fn api_key(&self, id: &str) -> Result<Option<ApiKeyRecord>, Failure>;
     /// Returns one version of a shop's program, or the newest.
     fn program(

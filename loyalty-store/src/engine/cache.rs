@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use foldhash::quality::RandomState;
@@ -37,6 +37,9 @@ struct Shard<K, V> {
     /// The number of changes by the writer. A reader that has loaded a value meanwhile may have
     /// loaded an old one, and must not cache it.
     write_count: u64,
+    /// Look-ups that found a value, and those that loaded it.
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
                 weight: 0,
                 clock: VecDeque::new(),
                 write_count: 0,
+                hits: AtomicU64::new(0),
+                misses: AtomicU64::new(0),
             })
         };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
@@ -94,8 +99,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     ) -> Result<Option<V>, Failure> {
         let Some(shard) = self.read(key) else { return load() };
         if let Some(slot) = shard.slots.get(key) {
+            shard.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Some(slot.touch()));
         }
+        shard.misses.fetch_add(1, Ordering::Relaxed);
         let write_count = shard.write_count;
         drop(shard);
 
@@ -151,6 +158,17 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
             shard.weight = 0;
             shard.clock.clear();
         }
+    }
+
+    /// Returns how many look-ups found a value, and how many had to load it.
+    pub(super) fn lookup_counts(&self) -> (u64, u64) {
+        self.shards.iter().fold((0, 0), |(hits, misses): (u64, u64), shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            (
+                hits.saturating_add(shard.hits.load(Ordering::Relaxed)),
+                misses.saturating_add(shard.misses.load(Ordering::Relaxed)),
+            )
+        })
     }
 
     /// The number of cached values, or of keys where too many are left over.

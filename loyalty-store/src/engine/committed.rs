@@ -7,7 +7,6 @@
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{Duration, Instant};
 
 use loyalty_core::{
     AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
@@ -19,11 +18,12 @@ use super::cache::Cache;
 use super::due_index::DueIndex;
 use super::filter::BloomFilter;
 use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Responses};
-use super::map::Map;
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
+use super::ttl_cache::TtlCache;
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
+use crate::metrics::{CommitCounters, StoreMetrics};
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount};
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
@@ -31,16 +31,11 @@ use crate::shop::{ApiKeyRecord, Shop};
 use crate::timeline::{ApplicablePrograms, ProgramTimeline};
 use crate::transact::{CustomerChange, StoredResponse};
 
-/// The time for which an API key is served from memory. Another process may revoke it.
-const API_KEY_TTL: Duration = Duration::from_secs(2);
-
 /// The number of reader connections that stay open while they are idle.
 const IDLE_READERS: usize = 8;
 
 /// The number of shops whose records, some hundred bytes each, are kept.
 const SHOPS: usize = 16_384;
-
-type ApiKeyCache = Map<String, (Instant, Arc<ApiKeyRecord>)>;
 
 /// What is committed, shared by the executor, the writer and the readers.
 pub(crate) struct CommittedState<B: Backend> {
@@ -53,6 +48,7 @@ pub(crate) struct CommittedState<B: Backend> {
     write_failure: Mutex<Option<Failure>>,
     /// A read of several records of one commit holds it.
     publication: RwLock<()>,
+    pub(super) commits: CommitCounters,
     pub(super) states: StateCaches,
     /// Due dates of accounts that are newer than their table.
     pub(super) due_index: DueIndex,
@@ -64,7 +60,7 @@ pub(crate) struct CommittedState<B: Backend> {
     programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     timelines: Cache<ShopId, Arc<ProgramTimeline>>,
     shops: Cache<ShopId, Arc<Shop>>,
-    api_keys: RwLock<ApiKeyCache>,
+    api_keys: TtlCache<String, Arc<ApiKeyRecord>>,
 }
 
 impl<B: Backend> CommittedState<B> {
@@ -78,6 +74,7 @@ impl<B: Backend> CommittedState<B> {
             failure: RwLock::default(),
             write_failure: Mutex::default(),
             publication: RwLock::default(),
+            commits: CommitCounters::default(),
             states: StateCaches::new(cached_records),
             due_index: DueIndex::default(),
             codes_by_key: Cache::new(cached_records),
@@ -91,7 +88,7 @@ impl<B: Backend> CommittedState<B> {
                 versions.saturating_add(program_size(timeline.current_program()))
             }),
             shops: Cache::new(SHOPS),
-            api_keys: RwLock::default(),
+            api_keys: TtlCache::default(),
         }
     }
 
@@ -156,6 +153,12 @@ impl<B: Backend> CommittedState<B> {
 
     pub(crate) fn set_write_failure(&self, failure: Option<Failure>) {
         *self.write_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    /// Returns the figures that are known here: those of commits and caches.
+    pub(crate) fn metrics(&self) -> StoreMetrics {
+        let (cache_hits, cache_misses) = self.states.lookup_counts();
+        StoreMetrics { cache_hits, cache_misses, ..self.commits.snapshot() }
     }
 
     /// Discards everything that can be read again, and the connections.
@@ -309,25 +312,10 @@ impl<B: Backend> CommittedState<B> {
             .get_or_load(&id, || self.with_reader(|tables| Ok(tables.shop(id)?.map(Arc::new))))
     }
 
-    /// Returns an API key that was not revoked two seconds ago.
+    /// Returns an API key as it was within the last two seconds.
     pub(crate) fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
-        let now = Instant::now();
-        let keys = self.api_keys.read().unwrap_or_else(PoisonError::into_inner);
-        let cached = keys.get(id).cloned();
-        drop(keys);
-        if let Some((read_at, key)) = cached
-            && now.duration_since(read_at) < API_KEY_TTL
-        {
-            return Ok(Some(key));
-        }
-
-        let key = self.with_reader(|tables| tables.api_key(id))?.map(Arc::new);
-        let mut keys = self.api_keys.write().unwrap_or_else(PoisonError::into_inner);
-        match &key {
-            Some(key) => keys.insert(id.to_owned(), (now, Arc::clone(key))),
-            None => keys.remove(id),
-        };
-        Ok(key)
+        self.api_keys
+            .get_or_load(id, || self.with_reader(|tables| Ok(tables.api_key(id)?.map(Arc::new))))
     }
 
     /// Returns accounts that are due by `now`, earliest first, `after` one.
@@ -487,9 +475,9 @@ impl<B: Backend> CommittedState<B> {
         self.shops.remove(&shop);
     }
 
-    /// Has API keys read again, after one was added.
+    /// Has API keys read again, after some were changed.
     pub(crate) fn invalidate_api_keys(&self) {
-        self.api_keys.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.api_keys.clear();
     }
 }
 

@@ -27,7 +27,7 @@ use super::fair_queue::FairQueue;
 use super::work_estimate::estimate_work;
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
-use crate::transact::{ChangeSet, transact};
+use crate::transact::transact;
 
 /// Attempts to lock the state, yielding after each, before the thread blocks on the mutex.
 const SPIN_LIMIT: usize = 16;
@@ -280,6 +280,11 @@ impl<B: Backend> Executor<B> {
         self.long_wakeup.notify_one();
     }
 
+    /// Returns the number of requests that wait for a decision or for their batch.
+    pub(crate) fn waiting_requests(&self) -> u64 {
+        u64::try_from(self.lock_state().queue_length()).unwrap_or(u64::MAX)
+    }
+
     /// Has the writer stop once nothing is queued. No requests may come any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock_state();
@@ -396,9 +401,7 @@ impl<B: Backend> std::fmt::Debug for Executor<B> {
 
 /// Turns a panic, which would be a bug, into a failure of its own request. Nothing is changed before
 /// the decision is complete.
-pub(super) fn catch_panic(
-    decide: impl FnOnce() -> Result<(ChangeSet, Reply), Failure>,
-) -> Result<(ChangeSet, Reply), Failure> {
+pub(super) fn catch_panic<T>(decide: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
         tracing::error!("a decision panicked; none of its changes were made");
         Err(Failure::Corrupt("the request could not be decided".to_owned()))

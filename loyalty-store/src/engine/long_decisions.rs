@@ -7,7 +7,8 @@
 //! - Other shops append to the journal meanwhile. When the decision is complete, its rows are moved
 //!   behind theirs, and it joins the open batch under the lock.
 //! - What contains its own place in the journal is decided under the lock: new rules, codes and
-//!   redemptions, and responses that name an entry of the ledger.
+//!   redemptions, and responses that name an entry of the ledger. An order that gives a reward
+//!   shows that only when it is decided: then it is decided once more, under the lock.
 //! - Shops take turns ([`FairQueue`](super::fair_queue::FairQueue)).
 //! - If a commit fails meanwhile, the decision may rest on what did not happen. It is discarded.
 
@@ -22,7 +23,7 @@ use super::executor::{Executor, ExecutorState, QueuedRequest, WaitingRequest, ca
 use crate::error::Failure;
 use crate::record::Seq;
 use crate::request::{Action, Receipt, Reply, Request};
-use crate::transact::transact;
+use crate::transact::try_transact;
 
 /// A request whose decision apart begins, and what it rests on.
 struct LongDecision {
@@ -85,6 +86,14 @@ impl<B: Backend> Executor<B> {
 
         let mut state = self.lock_state();
         state.long_shop = None;
+        let result = match result {
+            Ok(Ok(decided)) => Ok(decided),
+            Ok(Err(request)) => {
+                state.return_account(base);
+                return self.decide(state, QueuedRequest { request, reply });
+            }
+            Err(failure) => Err(failure),
+        };
         let result = result.and_then(|(changes, answer)| {
             if state.discarded == discarded {
                 Ok(state.join(shop, base, changes, answer))
@@ -110,7 +119,7 @@ impl<B: Backend> Executor<B> {
         request: Request,
         base: Sequences,
         in_flight: Option<&BatchState>,
-    ) -> Result<(SerializedChanges, Reply), Failure> {
+    ) -> Result<Result<(SerializedChanges, Reply), Request>, Failure> {
         let batch = BatchState::new(base);
         let mut view = BatchView {
             committed: &*self.committed,
@@ -118,8 +127,10 @@ impl<B: Backend> Executor<B> {
             in_flight,
             is_place_known: false,
         };
-        let (changes, reply) = catch_panic(|| transact(&mut view, request))?;
-        Ok((changes.serialize()?, reply))
+        match catch_panic(|| try_transact(&mut view, request))? {
+            Ok((changes, reply)) => Ok(Ok((changes.serialize()?, reply))),
+            Err(request) => Ok(Err(request)),
+        }
     }
 }
 
@@ -138,6 +149,15 @@ impl ExecutorState {
         LongDecision { request, base, in_flight, discarded: self.discarded }
     }
 
+    /// Gives the account's number that was reserved to the next account, unless there is one by
+    /// now.
+    fn return_account(&mut self, base: Sequences) {
+        let sequences = &mut self.open_batch.state.sequences;
+        if sequences.account == base.account.saturating_add(1) {
+            sequences.account = base.account;
+        }
+    }
+
     /// Adds a decision that was made apart, behind all that was decided meanwhile.
     fn join(
         &mut self,
@@ -146,12 +166,11 @@ impl ExecutorState {
         mut changes: SerializedChanges,
         mut reply: Reply,
     ) -> Reply {
-        // A number that it has not used is given to the next account, unless there is one by now.
-        let sequences = &mut self.open_batch.state.sequences;
-        if !changes.adds_customer() && sequences.account == base.account.saturating_add(1) {
-            sequences.account = base.account;
+        if !changes.adds_customer() {
+            self.return_account(base);
         }
 
+        let sequences = &mut self.open_batch.state.sequences;
         let places = sequences.seq.saturating_sub(base.seq);
         if places > 0 {
             changes.move_rows(base.seq, places);

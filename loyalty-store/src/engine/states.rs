@@ -26,6 +26,17 @@ macro_rules! stored_kinds {
                 $(self.$field.clear();)*
             }
 
+            /// Returns how many look-ups found a state, and how many had to load it.
+            pub(super) fn lookup_counts(&self) -> (u64, u64) {
+                let (mut hits, mut misses) = (0_u64, 0_u64);
+                $({
+                    let counts = self.$field.lookup_counts();
+                    hits = hits.saturating_add(counts.0);
+                    misses = misses.saturating_add(counts.1);
+                })*
+                (hits, misses)
+            }
+
             #[cfg(test)]
             pub(super) fn sizes(&self) -> Vec<(&'static str, usize)> {
                 vec![$((stringify!($field), self.$field.len()),)*]

@@ -63,6 +63,13 @@ impl WriteBehind {
         self.queues.pending_count().max(added) >= self.threshold
     }
 
+    /// The number of states that are queued or belong to the active round.
+    pub(super) fn len(&self) -> usize {
+        self.queues
+            .pending_count()
+            .saturating_add(self.queues.remaining_count())
+    }
+
     /// Begins a round with all queued states, unless one is active. `position` is the last
     /// committed one.
     pub(super) fn start_round(&mut self, position: CheckpointPosition) {

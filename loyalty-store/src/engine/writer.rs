@@ -104,8 +104,10 @@ impl<B: Backend> Writer<B> {
 
         if !writes.is_empty() {
             self.last_request_at = now;
+            let begun = Instant::now();
             match self.commit(&writes, state.states.len(), replies.len()) {
                 Ok(()) => {
+                    self.committed.commits.record_success(begun.elapsed(), replies.len());
                     self.committed.set_write_failure(None);
                     self.publish(&state);
                 }
@@ -176,6 +178,7 @@ impl<B: Backend> Writer<B> {
             committed.publish_timeline(*shop, Arc::clone(timeline));
         }
         self.sequences = batch.sequences;
+        committed.commits.set_unwritten_states(self.write_behind.len());
     }
 
     /// The last committed position.
@@ -210,6 +213,7 @@ impl<B: Backend> Writer<B> {
             Ok(()) => {
                 self.committed.set_write_failure(None);
                 self.write_behind.confirm_slice(&self.committed);
+                self.committed.commits.set_unwritten_states(self.write_behind.len());
             }
             Err(failure) => self.handle_failed_commit(&failure),
         }
@@ -235,6 +239,7 @@ impl<B: Backend> Writer<B> {
     /// Fails what depends on a commit that did not happen. If that is not certain, the store is
     /// failed.
     fn handle_failed_commit(&mut self, failure: &Failure) {
+        self.committed.commits.record_failure();
         if !matches!(failure, Failure::Unwritable(_)) {
             return self.enter_failed_state(failure);
         }
@@ -262,6 +267,7 @@ impl<B: Backend> Writer<B> {
             other @ (Failure::Busy
             | Failure::Cancelled
             | Failure::Corrupt(_)
+            | Failure::MasterKey(_)
             | Failure::NewerFormat { .. }
             | Failure::OlderFormat { .. }
             | Failure::Unavailable(_)) => other,

@@ -16,8 +16,8 @@ use super::checkpointer::CheckpointTrigger;
 use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
-    account, catalogue, checkpoint, code_claim, customer, discount_index, due, import, journal,
-    order, program, projection, query, response, shop,
+    access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, import,
+    journal, order, program, projection, query, response, shop,
 };
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::engine::{
@@ -370,7 +370,7 @@ impl TableReader for Connection {
     }
 
     fn api_key(&self, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
-        shop::read_api_key(self, id)
+        access::read_key(self, id)
     }
 
     fn program(

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
-use std::io::{Read, Seek, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,7 +49,7 @@ impl FileLock {
 
     fn acquire_with(path: &Path, create: bool) -> Result<Self, Failure> {
         let served = || unavailable(path, "another process is serving this file");
-        let notes = File::options()
+        let notes = private()
             .create(true)
             .truncate(false)
             .write(true)
@@ -63,7 +63,7 @@ impl FileLock {
         if !create && !path.exists() {
             return Ok(Self { notes: Mutex::new(notes), file: None });
         }
-        let file = File::options()
+        let file = private()
             .create(create)
             .truncate(false)
             .read(true)
@@ -104,6 +104,37 @@ impl FileLock {
         if let Err(error) = result {
             tracing::warn!(file = %path.display(), %error, "the lock file could not be written");
         }
+    }
+}
+
+/// Options for files that only their owner can read and write, if they are created. SQLite gives
+/// its log the same mode.
+pub(super) fn private() -> OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Creates an empty file that only its owner can read and write, unless there is one. A file that
+/// is there is not opened: closing it would release locks of SQLite.
+pub(super) fn create_private(path: &Path) -> Result<(), Failure> {
+    match private().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unavailable(path, error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Warns if others than the owner can read a file.
+pub(super) fn warn_if_readable(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(found) = std::fs::metadata(path)
+        && std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o077 != 0
+    {
+        tracing::warn!(
+            file = %path.display(),
+            "other users of this machine can read the file, which has personal data: chmod 600"
+        );
     }
 }
 
@@ -284,4 +315,10 @@ fn device_and_inode(found: &Metadata) -> [u64; 2] {
 #[cfg(not(unix))]
 fn device_and_inode(_: &Metadata) -> [u64; 2] {
     [0; 2]
+}
+
+/// Returns the sizes of the database file and of its log, in bytes; 0 for one that is not there.
+pub(super) fn sizes(path: &Path) -> (u64, u64) {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    (size(path), size(&beside(path, "-wal")))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::file::{ensure_own_log, foreign_log, lacks_pages, uncheckpointed_log};
+use super::file::{create_private, ensure_own_log, foreign_log, lacks_pages, uncheckpointed_log};
 use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
@@ -333,6 +333,48 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     "
+    -- Keys have names and ends; one without a shop is the operator's. The secrets with which store plugins sign are
+    -- records of their own, and sealed: SQL cannot do that, so the old ones stay in the old table until it is done.
+    ALTER TABLE api_key RENAME TO api_key_before;
+    CREATE TABLE api_key (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        shop INTEGER REFERENCES shop,
+        name TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        last_used_at INTEGER
+    ) STRICT;
+    CREATE INDEX api_key_of_shop ON api_key (shop);
+    INSERT INTO api_key SELECT number, id, shop, 'Unnamed', hash, scopes, created_at, NULL, NULL
+        FROM api_key_before WHERE revoked_at IS NULL;
+    CREATE TABLE store_secret (
+        number INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        store_id TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER
+    ) STRICT;
+    CREATE INDEX store_secret_of_store ON store_secret (shop, store_id);
+    CREATE TABLE secret_counter (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        last_number INTEGER NOT NULL
+    ) STRICT;
+    -- Responses to changes of keys and secrets. They are sealed, since some show a secret.
+    CREATE TABLE admin_response (
+        owner INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        fingerprint BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (owner, key)
+    ) STRICT, WITHOUT ROWID;
+",
+    "
     -- Imports with their progress, and their reports by line. No personal data.
     CREATE TABLE import (
         shop INTEGER NOT NULL REFERENCES shop,
@@ -359,7 +401,8 @@ const WRITE_FLAGS: OpenFlags =
 /// format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
     check_log(path)?;
-    prepare(Connection::open_with_flags(path, WRITE_FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?)
+    create_private(path)?;
+    prepare(Connection::open_with_flags(path, WRITE_FLAGS)?)
 }
 
 /// Opens an existing file for writing.
@@ -372,8 +415,10 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
 /// if `create` is true and it does not exist.
 pub(super) fn open_unmigrated(path: &Path, create: bool) -> Result<Connection, Failure> {
     check_log(path)?;
-    let create = if create { OpenFlags::SQLITE_OPEN_CREATE } else { OpenFlags::empty() };
-    let db = Connection::open_with_flags(path, WRITE_FLAGS | create)?;
+    if create {
+        create_private(path)?;
+    }
+    let db = Connection::open_with_flags(path, WRITE_FLAGS)?;
     configure(&db)?;
     if has_tables(&db)? {
         ensure_current_format(&db)?;

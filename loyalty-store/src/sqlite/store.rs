@@ -18,18 +18,21 @@ use super::admin::{self, SqliteAdmin};
 use super::backend::{SqliteFile, SqliteWriter};
 use super::backup::keep_older_format;
 use super::checkpointer::checkpointer;
-use super::file::FileLock;
+use super::file::{self, FileLock, warn_if_readable};
 use super::schema;
-use super::tables::{customer, journal, program};
+use super::tables::{access, customer, journal, program};
 use crate::Store;
+use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::customer_ref::CustomerRef;
-use crate::engine::{CommittedState, Executor, Writer, load_filter};
+use crate::engine::{CommittedState, Executor, TtlCache, Writer, load_filter};
 use crate::error::Failure;
+use crate::key_uses::KeyUses;
+use crate::metrics::StoreMetrics;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
-use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
+use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
 use crate::timeline::fold_account_until;
 
 /// A durable store in one SQLite file.
@@ -65,6 +68,8 @@ pub struct SqliteStore {
     filter_thread: Option<JoinHandle<()>>,
     /// Held as long as the store: two writers of one file would each rely on their own memory.
     lock: FileLock,
+    secrets: TtlCache<ShopId, Arc<[StoreSecret]>>,
+    key_uses: KeyUses,
 }
 
 impl SqliteStore {
@@ -89,12 +94,15 @@ impl SqliteStore {
     /// ```
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, Failure> {
         let lock = FileLock::acquire(path)?;
+        warn_if_readable(path);
         if settings.keep_older_format
             && let Some(copy) = keep_older_format(path)?
         {
             tracing::warn!(copy = %copy.display(), "the file is moved to a newer format; a copy is kept");
         }
-        let admin = SqliteAdmin::new(schema::open(path)?);
+        let admin = SqliteAdmin::new(schema::open(path)?, path)
+            .with_master_key(settings.master_key.clone());
+        admin.seal_all()?;
         lock.note(path, !admin.shops()?.is_empty());
 
         let file = SqliteFile(path.to_owned());
@@ -133,6 +141,8 @@ impl SqliteStore {
             threads: Mutex::new(threads),
             filter_thread,
             lock,
+            secrets: TtlCache::default(),
+            key_uses: KeyUses::default(),
         })
     }
 }
@@ -360,6 +370,16 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    fn metrics(&self) -> StoreMetrics {
+        let (database_bytes, log_bytes) = file::sizes(&self.path);
+        StoreMetrics {
+            waiting_requests: self.executor.waiting_requests(),
+            database_bytes,
+            log_bytes,
+            ..self.committed.metrics()
+        }
+    }
+
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
         let shop = self.admin.create_shop(shop, now)?;
         self.lock.note(&self.path, true);
@@ -374,14 +394,36 @@ impl Store for SqliteStore {
         self.admin.shops()
     }
 
-    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
-        self.admin.add_key(shop, key, now)?;
+    fn administer(&self, request: AdminRequest) -> Result<AdminReply, Failure> {
+        let reply = self.admin.administer(request);
+        // Also after a failure, whose outcome may be unknown.
         self.committed.invalidate_api_keys();
-        Ok(())
+        self.secrets.clear();
+        reply
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
         self.committed.api_key(id)
+    }
+
+    fn api_keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure> {
+        self.read(|db| access::read_keys(db, owner))
+    }
+
+    fn note_key_use(&self, key: &ApiKeyRecord, now: Timestamp) {
+        self.key_uses.note(key, now);
+    }
+
+    fn write_key_uses(&self) -> Result<(), Failure> {
+        self.key_uses.write(|uses| self.admin.write_key_uses(uses))
+    }
+
+    fn store_secrets(&self, shop: ShopId) -> Result<Arc<[StoreSecret]>, Failure> {
+        let secrets = self.secrets.get_or_load(&shop, || {
+            let secrets = self.admin.store_secrets(shop)?;
+            Ok(Some(Arc::from(secrets)).filter(|secrets: &Arc<[StoreSecret]>| !secrets.is_empty()))
+        })?;
+        Ok(secrets.unwrap_or_default())
     }
 
     fn record_integration(

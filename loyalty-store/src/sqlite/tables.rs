@@ -3,6 +3,7 @@
 //! Functions named `read_` and `find_` return rows, `scan_` and `for_each_` visit many. `insert_`
 //! adds a row, `append_` some of them, and `upsert_` adds or replaces one.
 
+pub(super) mod access;
 pub(super) mod account;
 pub(super) mod catalogue;
 pub(super) mod checkpoint;

@@ -54,7 +54,14 @@ fn request(shop: ShopId, key: u128, action: Action) -> Request {
         Response { status: 200, body: Vec::new() }
     });
     let idempotency = Some(Idempotency { key: key.to_be_bytes(), fingerprint: [0; 16], render });
-    Request { shop, now: now(), dry_run: false, idempotency, action }
+    Request {
+        shop,
+        now: now(),
+        dry_run: false,
+        idempotency,
+        entropy: None,
+        action,
+    }
 }
 
 fn customer_ref(number: u32) -> CustomerRef {

@@ -61,7 +61,7 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Creates the price rule and the code of a redemption, if it has a code.
-    fn create_redemption_code(
+    pub(super) fn create_redemption_code(
         &mut self,
         account: AccountId,
         redemption: &Redemption,
@@ -106,7 +106,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(Receipt { redemption, ..self.build_receipt(Some(&found), None)? })
     }
 
-    fn load_redemption(&mut self, id: RedemptionId) -> Result<RedemptionView, Failure> {
+    pub(super) fn load_redemption(&mut self, id: RedemptionId) -> Result<RedemptionView, Failure> {
         let missing = || Failure::Corrupt(format!("redemption {id} is missing"));
         redemption::find_redemption(self, self.shop.id, id)?.ok_or_else(missing)
     }
@@ -126,7 +126,10 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     /// Makes the code consistent with its redemption. A code or rule that the shop
     /// deleted stays deleted.
-    fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
+    pub(super) fn update_redemption_code(
+        &mut self,
+        id: RedemptionId,
+    ) -> Result<(), TransactionError> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
         let redemption = self.load_redemption(id)?.redemption;

@@ -60,8 +60,10 @@ impl Servers {
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
 
-        let (record, key) = auth::random_key().unwrap();
+        let (record, key) = auth::random_key("Test").unwrap();
         store.add_api_key(shop, &record, now).unwrap();
+        let secret = auth::draw_secret().unwrap();
+        store.add_store_secret(shop, secret.expose(), now).unwrap();
 
         publish(&*store, shop);
         add_customers(&*store, shop);
@@ -81,7 +83,7 @@ impl Servers {
             ours,
             floor,
             key,
-            secret: record.signing_secret,
+            secret: secret.expose().to_owned(),
             store,
             _runtime: runtime,
             directory,
@@ -125,7 +127,14 @@ async fn listen() -> TcpListener {
 
 fn execute(store: &dyn Store, shop: ShopId, action: Action) -> Pending {
     let now = Clock::system().now();
-    store.execute(Transaction { shop, now, dry_run: false, idempotency: None, action })
+    store.execute(Transaction {
+        shop,
+        now,
+        dry_run: false,
+        idempotency: None,
+        entropy: None,
+        action,
+    })
 }
 
 fn expect_success(pending: Pending) {

@@ -8,11 +8,11 @@ use crate::program::action::{ActionKind, ActionRule, EligibilityConditions};
 
 impl NodeRef<'_> {
     pub(super) fn action(&self, faults: &mut Faults) -> Option<ActionRule> {
-        let known = ["id", "kind", "points", "when", "limits", "points_override", "hold"];
+        let known = ["id", "kind", "points", "when", "limits", "points_override", "hold", "gift"];
         let members = self.members(&known, faults)?;
         let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let kind = members.required("kind", faults).and_then(|at| at.action_kind(faults));
-        let points = members.required("points", faults).and_then(|at| at.points(faults));
+        let (points, gift) = members.bonus(faults);
 
         let (mut when, mut limits, mut points_override) =
             (EligibilityConditions::default(), Vec::new(), false);
@@ -29,6 +29,7 @@ impl NodeRef<'_> {
             limits,
             points_override,
             hold,
+            gift,
         })
     }
 

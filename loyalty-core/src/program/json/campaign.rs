@@ -44,7 +44,15 @@ impl NodeRef<'_> {
     }
 
     pub(super) fn referrals(&self, faults: &mut Faults) -> Option<Referrals> {
-        let known = ["received", "sent", "minimum_spend", "hold", "milestones"];
+        let known = [
+            "received",
+            "sent",
+            "minimum_spend",
+            "hold",
+            "milestones",
+            "received_gift",
+            "sent_gift",
+        ];
         let members = self.members(&known, faults)?;
 
         let mut referrals = Referrals::default();
@@ -55,13 +63,15 @@ impl NodeRef<'_> {
         members.read("milestones", &mut referrals.milestones, |at| {
             Some(at.items(faults, NodeRef::milestone))
         });
+        referrals.received_gift = members.get("received_gift").and_then(|at| at.gift(faults));
+        referrals.sent_gift = members.get("sent_gift").and_then(|at| at.gift(faults));
         Some(referrals)
     }
 
     fn milestone(&self, faults: &mut Faults) -> Option<Milestone> {
-        let members = self.members(&["friends", "points"], faults)?;
+        let members = self.members(&["friends", "points", "gift"], faults)?;
         let friends = members.required("friends", faults).and_then(|at| at.count(faults));
-        let points = members.required("points", faults).and_then(|at| at.points(faults));
-        Some(Milestone { friends: friends?, points: points? })
+        let (points, gift) = members.bonus(faults);
+        Some(Milestone { friends: friends?, points: points?, gift })
     }
 }

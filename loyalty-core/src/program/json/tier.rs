@@ -30,12 +30,12 @@ impl NodeRef<'_> {
     }
 
     fn entry_reward(&self, faults: &mut Faults) -> Option<EntryReward> {
-        let members = self.members(&["points", "each_time", "taken_back"], faults)?;
-        let points = members.required("points", faults).and_then(|at| at.points(faults));
+        let members = self.members(&["points", "each_time", "taken_back", "gift"], faults)?;
+        let (points, gift) = members.bonus(faults);
         let (mut each_time, mut taken_back) = (false, false);
         members.read("each_time", &mut each_time, |at| at.bool(faults));
         members.read("taken_back", &mut taken_back, |at| at.bool(faults));
-        Some(EntryReward { points: points?, each_time, taken_back })
+        Some(EntryReward { points: points?, each_time, taken_back, gift })
     }
 
     pub(super) fn tiering(&self, faults: &mut Faults) -> Option<Tiering> {

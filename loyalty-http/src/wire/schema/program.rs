@@ -9,6 +9,7 @@
 )]
 
 use schemars::JsonSchema;
+use serde_json::{Value, json};
 
 use super::{
     AttributeNumber, AttributeValue, Figure, Id, Null, Number32, Period, Points, Time, TimeOfDay,
@@ -196,14 +197,45 @@ struct ReferralProgram {
     minimum_spend: Option<Figure>,
     hold: Option<Period>,
     milestones: Option<Vec<ReferralMilestone>>,
+    /// A reward for the referred customer, beside the points or instead of them.
+    received_gift: Option<Gift>,
+    /// A reward for the referrer, after the hold.
+    sent_gift: Option<Gift>,
+}
+
+/// A reward of the program that is given for a cause, at no cost.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Gift {
+    /// The reward, which has a fixed cost.
+    reward: Id,
+    when_undone: Option<GiftPolicy>,
+}
+
+/// What becomes of a gift whose cause is undone by a refund or a cancellation. It is taken back by
+/// default, unless it was used.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum GiftPolicy {
+    TakeBack,
+    Keep,
+}
+
+/// `anyOf`: points, or a gift beside or instead of them.
+fn points_or_gift() -> Value {
+    json!([
+        { "required": ["points"], "properties": { "points": { "minimum": 1 } } },
+        { "required": ["gift"], "properties": { "gift": { "type": "object" } } }
+    ])
 }
 
 /// A bonus for a number of completed referrals.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("anyOf" = points_or_gift()))]
 struct ReferralMilestone {
     friends: Number32,
-    points: Points,
+    points: Option<Points>,
+    gift: Option<Gift>,
 }
 
 #[derive(JsonSchema)]
@@ -506,24 +538,26 @@ struct Tier {
 
 /// The bonus for entering a tier.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("anyOf" = points_or_gift()))]
 struct TierEntry {
-    points: Points,
+    points: Option<Points>,
     each_time: Option<bool>,
     taken_back: Option<bool>,
+    gift: Option<Gift>,
 }
 
 /// An action that the program pays for.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("anyOf" = points_or_gift()))]
 struct Action {
     id: Id,
     kind: ActionKind,
-    points: Points,
+    points: Option<Points>,
     when: Option<Conditions>,
     limits: Option<Vec<Limit>>,
     points_override: Option<bool>,
     hold: Option<Period>,
+    gift: Option<Gift>,
 }
 
 /// A kind of action.

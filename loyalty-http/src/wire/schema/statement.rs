@@ -71,8 +71,27 @@ pub(crate) enum Statement {
         /// The limit that reduced the points.
         #[schemars(skip_serializing_if = "Option::is_none")]
         limit: Option<Sent<Limit>>,
+        /// The name of the reward that was given beside the points, or alone.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        gift: Option<String>,
         #[schemars(flatten)]
         reason: BonusReason,
+    },
+    /// The reward was given before for the same reason, and the customer has kept it.
+    GiftKeptBefore {
+        /// The name of the reward for customers.
+        name: String,
+    },
+    GiftTakenBack {
+        /// The id of the reward.
+        reward: Id,
+        cause: BonusReason,
+    },
+    /// The cause of a gift was undone, but it had been used or had ended.
+    GiftKept {
+        /// The id of the reward.
+        reward: Id,
+        cause: BonusReason,
     },
     BonusTakenBack {
         #[schemars(flatten)]
@@ -83,6 +102,19 @@ pub(crate) enum Statement {
         /// The name of the reward for customers.
         name: String,
         benefit: Sent<program::RewardBenefit>,
+        /// The most of an order's goods that it takes off, in percent.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        maximum_share: Option<Decimal>,
+        /// From then on it can no longer be used.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A reward was given for a cause, at no cost.
+    RewardGiven {
+        /// The name of the reward for customers.
+        name: String,
+        benefit: Sent<program::RewardBenefit>,
+        cause: BonusReason,
         /// The most of an order's goods that it takes off, in percent.
         #[schemars(skip_serializing_if = "Option::is_none")]
         maximum_share: Option<Decimal>,

@@ -1,12 +1,12 @@
-//! Shops and their API keys.
+//! Shops.
 
-use loyalty_core::{Currency, ShopId, Timestamp};
+use loyalty_core::{Currency, ShopId};
 use rusqlite::{Connection, Row, params};
 
 use super::query::{corrupt, for_each_row, from_json, from_micros, query_one, to_micros};
 use crate::error::Failure;
 use crate::record::to_json;
-use crate::shop::{ApiKeyRecord, Integration, NewApiKey, Shop};
+use crate::shop::{Integration, Shop};
 
 const SELECT_SHOP: &str = "SELECT id, name, currency, zone, created_at, integration FROM shop";
 
@@ -52,45 +52,6 @@ pub(crate) fn update_integration(
     db.execute(
         "UPDATE shop SET integration = ? WHERE id = ?",
         params![to_json(integration)?, shop.0],
-    )?;
-    Ok(())
-}
-
-/// Returns a key that is not revoked.
-pub(crate) fn read_api_key(db: &Connection, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
-    let sql = "SELECT id, shop, hash, signing_secret, scopes, created_at FROM api_key
-        WHERE id = ? AND revoked_at IS NULL";
-    query_one(db, sql, [id], |row| {
-        let key = NewApiKey {
-            id: row.get(0)?,
-            hash: row.get(2)?,
-            signing_secret: row.get(3)?,
-            scopes: from_json(&row.get::<_, String>(4)?)?,
-        };
-        Ok(ApiKeyRecord {
-            shop: ShopId(row.get(1)?),
-            key,
-            created_at: from_micros(row.get(5)?)?,
-        })
-    })
-}
-
-/// Adds a key and revokes all before it but the newest.
-pub(crate) fn insert_api_key(
-    db: &Connection,
-    shop: ShopId,
-    key: &NewApiKey,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
-        AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
-    db.execute(revoke, params![to_micros(now), shop.0])?;
-    let add = "INSERT INTO api_key (id, shop, hash, signing_secret, scopes, created_at)
-        VALUES (?, ?, ?, ?, ?, ?)";
-    let scopes = to_json(&key.scopes)?;
-    db.execute(
-        add,
-        params![key.id, shop.0, key.hash, key.signing_secret, scopes, to_micros(now)],
     )?;
     Ok(())
 }

@@ -1,0 +1,210 @@
+//! Administration: keys and signing secrets. These are rare, and another process may do them on the
+//! same file, so each is a transaction of its own that reads what is stored, and not what is
+//! cached. [`Store::administer`](crate::Store::administer) executes one.
+
+use chrono::TimeDelta;
+use loyalty_core::{ShopId, Timestamp};
+
+use crate::error::Rejection;
+use crate::request::Response;
+use crate::seal::SecretText;
+use crate::shop::{ApiKeyRecord, KeyHash, KeyOwner, NewApiKey};
+
+/// The number of valid keys that a shop, or the operator, can have.
+pub const MAX_KEYS: usize = 100;
+
+/// The longest time for which a key or secret can live on after its rotation.
+pub const MAX_GRACE: TimeDelta = TimeDelta::days(30);
+
+/// How long a key or secret lives on after its rotation by default.
+pub const DEFAULT_GRACE: TimeDelta = TimeDelta::hours(24);
+
+/// One administrative transaction.
+pub struct AdminRequest {
+    /// Whose keys or secrets are changed.
+    pub owner: KeyOwner,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// Who asks.
+    pub actor: Actor,
+    /// The idempotency key, if the client sent one. These keys are apart from those of
+    /// [`Store::execute`](crate::Store::execute).
+    pub idempotency: Option<AdminIdempotency>,
+    /// What to do.
+    pub action: AdminAction,
+}
+
+impl AdminRequest {
+    /// A request of the command line, without an idempotency key.
+    pub fn new(owner: KeyOwner, now: Timestamp, action: AdminAction) -> Self {
+        Self {
+            owner,
+            now,
+            actor: Actor::CommandLine,
+            idempotency: None,
+            action,
+        }
+    }
+}
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody with access to the machine. They may do everything.
+    CommandLine,
+    /// The holder of a key, by its id. They can give no scope that the key lacks.
+    Key(String),
+}
+
+/// The idempotency key of a request. The response may have a secret, so it is sealed.
+pub struct AdminIdempotency {
+    /// The hash of the key.
+    pub key: [u8; 16],
+    /// The hash of the request.
+    pub fingerprint: [u8; 16],
+    /// Renders the response that is stored.
+    pub render: Box<AdminRender>,
+}
+
+/// A function that renders an outcome. It is called at most once.
+pub type AdminRender = dyn FnOnce(&Result<AdminOutcome, Rejection>) -> Response + Send;
+
+/// An administrative change.
+#[derive(Clone, Debug)]
+pub enum AdminAction {
+    /// Adds a key.
+    CreateKey(NewApiKey),
+    /// Revokes a key.
+    RevokeKey {
+        /// The key's id.
+        id: String,
+        /// True to revoke also the last key that can make others.
+        allow_last: bool,
+    },
+    /// Replaces a key by one with the same name, scopes and end.
+    RotateKey {
+        /// The id of the key.
+        id: String,
+        /// The id and hash of the new key.
+        replacement: KeyHash,
+        /// How long the old key lives on.
+        grace: TimeDelta,
+    },
+    /// Gives a connected store a new signing secret. Two are alive until the older one ends.
+    RotateStoreSecret {
+        /// The connected store.
+        store: StoreId,
+        /// The new secret.
+        secret: SecretText,
+        /// How long the old secret lives on.
+        grace: TimeDelta,
+        /// True if the store may have none yet.
+        may_create: bool,
+    },
+}
+
+/// What an administrative change has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminOutcome {
+    /// A key was added, perhaps in place of another one.
+    Key(ApiKeyRecord),
+    /// A key was revoked.
+    Revoked,
+    /// A store has a new secret.
+    StoreSecret {
+        /// When the secret before it ends, if there is one.
+        previous_ends_at: Option<Timestamp>,
+    },
+}
+
+/// The reply to an [`AdminRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminReply {
+    /// The outcome of a request without an idempotency key, or a key that another request has.
+    Decided(Result<AdminOutcome, Rejection>),
+    /// The stored response of a request with an idempotency key.
+    Stored {
+        /// The response.
+        response: Response,
+        /// True if it was given before.
+        replayed: bool,
+    },
+}
+
+/// The id of a connected store within its shop.
+///
+/// # Example: ids are short and plain
+/// ```
+/// use loyalty_store::StoreId;
+/// assert!(StoreId::new("woo-1").is_some());
+/// assert!(StoreId::new("Woo 1").is_none());
+/// assert_eq!(StoreId::plugin().as_str(), "plugin");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoreId(String);
+
+impl StoreId {
+    /// An id of 1 to 64 lower-case letters, digits, `-` and `_`.
+    pub fn new(text: &str) -> Option<Self> {
+        let is_plain = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+        };
+        let is_valid = (1..=64).contains(&text.len()) && text.bytes().all(is_plain);
+        is_valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The store that every shop has from its beginning: the one that runs a plugin.
+    pub fn plugin() -> Self {
+        Self("plugin".to_owned())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A secret with which a connected store signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSecret {
+    /// The connected store.
+    pub store: StoreId,
+    /// The secret.
+    pub secret: SecretText,
+    /// The time of its creation.
+    pub created_at: Timestamp,
+    /// Its end, if it was replaced.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl StoreSecret {
+    /// True if signatures with it are valid at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The stored response to an administrative request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredAdminResponse {
+    pub(crate) owner: KeyOwner,
+    pub(crate) key: [u8; 16],
+    pub(crate) fingerprint: [u8; 16],
+    pub(crate) at: Timestamp,
+    pub(crate) response: Response,
+}
+
+/// A change to write.
+#[derive(Clone, Debug)]
+pub(crate) enum AdminChange {
+    PutKey(ApiKeyRecord),
+    DeleteKey(String),
+    /// Adds a secret.
+    AddSecret(ShopId, StoreSecret),
+    /// Ends the secrets of a store at an instant, unless they end before.
+    EndSecrets(ShopId, StoreId, Timestamp),
+    /// Deletes the secrets of a store that have ended by an instant, and of the others all but the
+    /// newest.
+    DropOlderSecrets(ShopId, StoreId, Timestamp),
+    PutResponse(StoredAdminResponse),
+}
