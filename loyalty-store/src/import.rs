@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::customer_ref::CustomerRef;
 use crate::error::{Failure, Rejection};
-use crate::request::ProfileChange;
+use crate::profile_change::ProfileChange;
 
 /// What an import does, fixed at its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,6 +54,7 @@ mod memory;
 mod merge;
 mod metrics;
 mod numeric_id;
+mod profile_change;
 mod projections;
 mod query;
 mod record;
@@ -96,14 +97,15 @@ pub use memory::MemoryStore;
 pub use merge::MergeReport;
 pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
+pub use profile_change::{FieldChange, ProfileChange};
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, MergedCustomer, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};
 pub use request::{
-    Action, EmailConflict, Existence, FieldChange, Idempotency, Outcome, Pending, ProfileChange,
-    Receipt, Reply, Request, Response,
+    Action, EmailConflict, Existence, Idempotency, Outcome, Pending, Receipt, Reply, Request,
+    Response,
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{ApiKeyRecord, Integration, KeyHash, KeyOwner, NewApiKey, NewShop, Scope, Shop};

@@ -29,12 +29,12 @@ use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
 use crate::import::{ImportChange, ImportView};
+use crate::profile_change::{FieldChange, ProfileChange};
 use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt, Reply, Request,
-    Response,
+    Action, EmailConflict, Existence, Outcome, Receipt, Reply, Request, Response,
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};

@@ -121,9 +121,8 @@ impl DecisionBuilder<'_> {
             gone = gone.saturating_sub(part);
             let points = lot.points.saturating_sub(part);
             match self.import_lot(&ImportedLot { points, ..lot.clone() }, &reason) {
-                Err(Rejection::ImportedPointsExpired) => {}
+                Ok(()) | Err(Rejection::ImportedPointsExpired) => {}
                 Err(rejection) => return Err(rejection),
-                Ok(()) => {}
             }
         }
         Ok(())

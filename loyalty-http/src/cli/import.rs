@@ -59,6 +59,7 @@ pub(crate) struct Place {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 struct RunImport {
     /// The file: CSV, or NDJSON if its name ends in .ndjson or .jsonl.
     file: Option<PathBuf>,

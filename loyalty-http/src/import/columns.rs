@@ -1,6 +1,6 @@
 //! The fields of a row, and the columns that other services have for them.
 
-use super::{ContentError, ContentErrorKind};
+use super::content_error::{ContentError, ContentErrorKind};
 
 /// The most columns of a content.
 const MAX_COLUMNS: usize = 1_000;
@@ -79,7 +79,7 @@ pub enum Preset {
     Smile,
     /// Yotpo. Birthdays are month, day and year.
     Yotpo,
-    /// LoyaltyLion.
+    /// `LoyaltyLion`.
     LoyaltyLion,
     /// Lootly.
     Lootly,

@@ -4,7 +4,8 @@ use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
-use super::{ContentError, ContentErrorKind, ContentFormat, ImportOptions};
+use super::content_error::{ContentError, ContentErrorKind};
+use super::options::{ContentFormat, ImportOptions};
 
 /// The most bytes of a row.
 const MAX_ROW_BYTES: u64 = 1 << 20;

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::cells::Cells;
 use super::columns::Field;
+use super::content_error::{ContentError, ContentErrorKind};
 use super::examine::{Examined, unreadable};
-use super::{ContentError, ContentErrorKind, ContentFormat, Encoding, ImportOptions};
+use super::options::{ContentFormat, Encoding, ImportOptions};
 
 /// Reads the rows of a content. Customers are remembered by a hash of eight bytes, so that a
 /// second row of one is refused.
@@ -50,7 +51,7 @@ impl<'o, R: Read> Rows<'o, R> {
     }
 
     /// Reads the next row; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<ImportRow>, ContentError> {
+    pub(super) fn read_next(&mut self) -> Result<Option<ImportRow>, ContentError> {
         let found = match &mut self.source {
             Source::Csv { reader, fields, record } => {
                 let more = reader.read_byte_record(record);

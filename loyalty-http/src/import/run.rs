@@ -12,12 +12,16 @@ use loyalty_store::{
     ImportRowRecord, Pending, Rejection, Reply, Request, Store,
 };
 
+use super::content_error::ContentError;
 use super::examine::{examine, unreadable};
+use super::options::{ImportOptions, RowsPolicy};
 use super::rows::Rows;
-use super::{ContentError, ImportOptions, RowsPolicy};
 
 /// The most rows that wait for a commit.
 const WINDOW: usize = 1_000;
+
+/// The rows that are left to wait, so that the store always has some.
+const HALF_WINDOW: usize = 500;
 
 /// How often a row is sent again after a failure that passes.
 const ATTEMPTS: u32 = 20;
@@ -105,7 +109,7 @@ pub fn run<R: Read>(
     if record.state == loyalty_store::ImportState::Running {
         let mut rows = Rows::new(open()?, &examined, options, now())?;
         let mut window = Window::new(&steps, record.last_line);
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.read_next()? {
             if row.line > record.last_line {
                 window.push(row, |record| progress(&record.counts))?;
             }
@@ -157,7 +161,7 @@ fn try_rows<R: Read>(
     progress: &mut impl FnMut(&ImportCounts),
 ) -> Result<(ImportCounts, Vec<RowReport>), RunError> {
     let (mut counts, mut refused) = (ImportCounts::default(), Vec::new());
-    while let Some(row) = rows.next()? {
+    while let Some(row) = rows.read_next()? {
         let tried = ImportAction::TryRow { settings: options.settings, row };
         let action = Action::Import(options.id.clone(), tried);
         let request = Request { dry_run: true, ..Request::new(options.shop, now(), action) };
@@ -269,8 +273,7 @@ impl<'a, S: Step> Window<'a, S> {
     fn push(&mut self, step: S, progress: impl FnMut(&ImportRecord)) -> Result<(), RunError> {
         self.send(step);
         if self.waiting.len() >= WINDOW {
-            // Half of them, so that the store always has some.
-            self.wait(WINDOW / 2, progress)?;
+            self.wait(HALF_WINDOW, progress)?;
         }
         Ok(())
     }
@@ -291,7 +294,7 @@ impl<'a, S: Step> Window<'a, S> {
         left: usize,
         mut progress: impl FnMut(&ImportRecord),
     ) -> Result<(), RunError> {
-        let mut attempt = 0;
+        let mut attempt = 0_u32;
         let mut newest = None;
         while self.waiting.len() > left
             && let Some((step, pending)) = self.waiting.pop_front()
@@ -302,7 +305,7 @@ impl<'a, S: Step> Window<'a, S> {
                     attempt = 0;
                 }
                 Err(error) => {
-                    attempt += 1;
+                    attempt = attempt.saturating_add(1);
                     let passes = matches!(
                         error,
                         RunError::Failed(
@@ -331,7 +334,8 @@ impl<'a, S: Step> Window<'a, S> {
             steps.push(step);
         }
         std::thread::sleep(Duration::from_millis(25).saturating_mul(attempt));
-        let taken = S::taken(&*self.steps.load()?);
+        let record = self.steps.load()?;
+        let taken = S::taken(&record);
         self.after = taken;
         for step in steps.into_iter().filter(|step| step.line() > taken) {
             self.send(step);

@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion,
-    RedemptionId, RewardId, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CheckoutId, CodeId, ImportId, OrderId, PriceRuleId, Program,
+    ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, VariantId,
 };
 use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
     CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure,
-    Integration, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderRecord,
-    Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request,
-    SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret, VerificationReport,
+    ImportRecord, ImportRowRecord, Imports, Integration, JournalPage, JournalRow, KeyOwner,
+    MemoryStore, NewShop, NumericId, OrderRecord, Page, Pending, PriceRuleView, ProductRecord,
+    ProductRef, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store,
+    StoreSecret, VerificationReport,
 };
 
 use crate::support::{TestResponse, TestServer};

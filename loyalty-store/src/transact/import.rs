@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
-    Account, Command, Event, ImportId, ImportMode, ImportedEnd, ImportedLot, Points,
+    Account, Command, Event, ImportId, ImportMode, ImportedEnd, ImportedLot, LotId, Points,
 };
 
 use super::{
@@ -251,34 +251,39 @@ impl<V: TransactionView> Transaction<'_, V> {
 
 /// Returns the points that an import has put into lots.
 fn points_of(events: &[Event], id: &ImportId) -> Points {
-    events.iter().fold(Points::ZERO, |sum, event| match event {
-        Event::PointsAdded { lot: Some(lot), reason, .. } if reason.import.as_ref() == Some(id) => {
-            sum.saturating_add(lot.points)
+    let mut sum = Points::ZERO;
+    for event in events {
+        if let Event::PointsAdded { lot: Some(lot), reason, .. } = event
+            && reason.import.as_ref() == Some(id)
+        {
+            sum = sum.saturating_add(lot.points);
         }
-        _ => sum,
-    })
+    }
+    sum
 }
 
 /// Returns the parts of lots that an import has subtracted.
-fn parts_taken<'a>(
-    events: &'a [Event],
-    id: &'a ImportId,
-) -> impl Iterator<Item = (loyalty_core::LotId, Points)> + 'a {
-    events.iter().flat_map(move |event| match event {
-        Event::PointsSubtracted { lots, reason, .. } if reason.import.as_ref() == Some(id) => {
-            lots.clone()
+fn parts_taken(events: &[Event], id: &ImportId) -> Vec<(LotId, Points)> {
+    let mut parts = Vec::new();
+    for event in events {
+        if let Event::PointsSubtracted { lots, reason, .. } = event
+            && reason.import.as_ref() == Some(id)
+        {
+            parts.extend(lots);
         }
-        _ => Vec::new(),
-    })
+    }
+    parts
 }
 
 fn points_taken(events: &[Event], id: &ImportId) -> Points {
-    parts_taken(events, id).fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(points))
+    parts_taken(events, id)
+        .into_iter()
+        .fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(points))
 }
 
 /// Returns the lots that an import has subtracted, with their instants.
 fn lots_taken_away(events: &[Event], id: &ImportId, before: &Account) -> Vec<ImportedLot> {
-    let parts = parts_taken(events, id);
+    let parts = parts_taken(events, id).into_iter();
     parts
         .map(|(lot, points)| {
             let lot = before.lots().get(lot).or(before.pending_lots().get(lot));
