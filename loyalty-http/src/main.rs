@@ -68,7 +68,8 @@ fn main() -> ExitCode {
         Err(error) if error.exit_code() == 0 => error.exit(), // --help and --version
         Err(error) => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
+            let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+            let line = lines.collect::<Vec<_>>().join(" ");
             eprintln!(
                 "loyalty-http: {} (use --help for usage)",
                 line.trim_start_matches("error: ")

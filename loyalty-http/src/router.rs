@@ -65,9 +65,12 @@ fn unknown_path(path: &str) -> Problem {
         let distance = path_distance(path, route.pattern)?;
         Some((distance, route.pattern))
     });
-    let nearest = distances.min().filter(|(distance, _)| *distance <= MAX_DISTANCE);
-    match nearest {
-        Some((_, pattern)) => Problem::not_found(format!("Unknown path. Did you mean {pattern}?")),
+    // Of a short pattern most characters may be others.
+    let is_near = |(distance, pattern): &(usize, &str)| {
+        *distance <= MAX_DISTANCE && distance.saturating_mul(2) < pattern.len()
+    };
+    match distances.filter(is_near).min() {
+        Some((_, pattern)) => Problem::not_found(format!("Unknown path; {pattern} is near.")),
         None => Problem::not_found("Unknown path. GET /openapi.json lists all paths."),
     }
 }
@@ -167,10 +170,11 @@ mod tests {
             ("/v1/customers/", Some("/v1/customers")),
             ("/V1/key", Some("/v1/key")),
             ("/v1/nothing-like-it", None),
+            ("/v1", None),
             (&format!("/v1/{}", "customers".repeat(100)), None),
         ] {
             let detail = unknown_path(path).detail().to_owned();
-            assert_eq!(detail.contains("Did you mean"), nearest.is_some(), "{path}: {detail}");
+            assert_eq!(detail.contains("is near"), nearest.is_some(), "{path}: {detail}");
             assert!(nearest.is_none_or(|nearest| detail.contains(nearest)), "{path}: {detail}");
         }
         assert_eq!(find(&Method::DELETE, "/v1/customers"), Err("method_not_allowed"));
