@@ -58,6 +58,9 @@ pub enum Rejection {
     /// The id was used for an import of other content, or with other settings.
     #[error("this id was used for an import of other content, or with other settings")]
     ImportIdReused,
+    /// A customer's points are replaced by one row only.
+    #[error("an import that resets points has one row for each customer")]
+    ImportModeUnsupported,
     /// The import does not exist.
     #[error("there is no such import")]
     ImportNotFound,
@@ -177,6 +180,7 @@ impl Rejection {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::ImportCustomerRepeated => "duplicate_customer",
             Self::ImportIdReused => "import_id_reused",
+            Self::ImportModeUnsupported => "import_mode_unsupported",
             Self::ImportNotFound => "import_not_found",
             Self::ImportRowNotNext => "import_row_not_next",
             Self::KeyNotFound => "key_not_found",

@@ -109,7 +109,7 @@ impl DecisionBuilder<'_> {
         let left = self.take_usable_lots(import, |lot| lot.import.as_ref() == Some(import));
 
         // Without the import, what was spent of it would have come from the points before.
-        let mut gone = brought.saturating_sub(left);
+        let mut gone = brought.saturating_sub(left).max(Points::ZERO);
         let text = format!("import {import} undone");
         let reason = AdjustmentReason {
             text: Some(text.into()),

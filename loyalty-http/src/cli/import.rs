@@ -159,6 +159,10 @@ fn run_import(options: &RunImport) -> CommandResult {
             ImportId::new(name).map_err(|_| "this file needs an --id".to_owned())?
         }
     };
+    let repeats_customers = options.lots || options.preset.repeats_customers();
+    if options.mode == ImportMode::Reset && repeats_customers {
+        return Err("--mode reset needs one row for each customer, not lots".to_owned());
+    }
     let (store, shop) = options.place.open()?;
     let extension = file.extension().and_then(|extension| extension.to_str());
     let is_ndjson = matches!(extension, Some("ndjson" | "jsonl"));
@@ -172,7 +176,7 @@ fn run_import(options: &RunImport) -> CommandResult {
         settings: ImportSettings {
             mode: options.mode,
             signs_up: options.sign_up,
-            repeats_customers: options.lots || options.preset.repeats_customers(),
+            repeats_customers,
         },
         rows: if options.all_or_nothing { RowsPolicy::AllOrNothing } else { RowsPolicy::Good },
         dry_run: options.dry_run,

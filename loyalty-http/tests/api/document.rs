@@ -180,6 +180,7 @@ const NEVER_SENT: [(&str, &str); 3] = [
     ("forbidden", "a constructor for embedders of the server"),
     ("duplicate_customer", "imports are sent by the command line only"),
     ("import_id_reused", "the same"),
+    ("import_mode_unsupported", "the same"),
     ("import_not_found", "the same"),
     ("import_row_not_next", "the same"),
     ("points_expired", "the same"),

@@ -212,20 +212,35 @@ pub fn the_mode_decides_over_points_that_are_there(store: &dyn Store) {
         (ImportMode::Skip, 40, ImportRowOutcome::Skipped),
     ];
     for (number, (mode, balance, outcome)) in all.into_iter().enumerate() {
-        let settings = ImportSettings { mode, repeats_customers: true, ..Default::default() };
+        let repeats_customers = mode != ImportMode::Reset;
+        let settings = ImportSettings { mode, repeats_customers, ..Default::default() };
         let import = Import::begin(shop, &format!("import {number}"), settings);
         let (known, new) = (id(&format!("known {number}")), id(&format!("new {number}")));
         shop.execute_commands(&known, vec![add(40)]).unwrap();
-        let half = || vec![lot(50, ImportedEnd::Never)];
-        assert_eq!(import.row(0, row(2, known.clone(), half())), outcome);
-        assert_eq!(import.row(2, row(3, known.clone(), half())), outcome);
-        import.row(3, row(4, new.clone(), half()));
-        import.row(4, row(5, new.clone(), half()));
+        let half = || lot(50, ImportedEnd::Never);
+        let rows = if repeats_customers { vec![vec![half()]; 2] } else { vec![vec![half(); 2]] };
+        let mut after = 0;
+        for customer in [&known, &new] {
+            for lots in &rows {
+                let is = import.row(after, row(after + 1, customer.clone(), lots.clone()));
+                assert!(customer == &new || is == outcome, "{mode:?}");
+                after += 1;
+            }
+        }
         assert_eq!((shop.balance(&known), shop.balance(&new)), (balance, 100), "{mode:?}");
 
         import.undo();
         assert_eq!((shop.balance(&known), shop.balance(&new)), (40, 0), "{mode:?} undone");
     }
+
+    let settings = ImportSettings {
+        mode: ImportMode::Reset,
+        repeats_customers: true,
+        ..Default::default()
+    };
+    let import = Import { shop, id: ImportId::new("both").unwrap() };
+    let refused = import.act(begin("content", settings)).unwrap_err();
+    assert_eq!(refused.code(), "import_mode_unsupported");
 }
 
 pub fn an_import_is_undone_by_what_is_left(store: &dyn Store) {

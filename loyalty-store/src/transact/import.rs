@@ -57,6 +57,10 @@ impl<V: TransactionView> Transaction<'_, V> {
         digest: String,
         settings: ImportSettings,
     ) -> Result<ImportOutcome, TransactionError> {
+        // What was spent of several rows could not be told from what they had replaced.
+        if settings.mode == ImportMode::Reset && settings.repeats_customers {
+            return Err(Rejection::ImportModeUnsupported.into());
+        }
         if let Some(known) = self.view.import(self.shop.id, id)? {
             if known.digest != digest || known.settings != settings {
                 return Err(Rejection::ImportIdReused.into());
