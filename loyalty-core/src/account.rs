@@ -19,7 +19,7 @@ use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
 use crate::counts::{Counts, CountsDelta};
 use crate::explain::Calculation;
-use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
+use crate::id::{AccountId, ImportId, LotId, OrderId, RedemptionId, TierId};
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::redemption::{Issuance, Redemption, RedemptionPayment, RedemptionReturn};
 use crate::tier::{EarnedTier, ManualTier, TierChange};
@@ -329,15 +329,23 @@ impl Account {
         }
     }
 
+    /// Returns true if the account has debt, or points that another source than an import
+    /// brought. Costs O(lots).
+    pub fn has_points_beside(&self, import: &ImportId) -> bool {
+        let mut lots = self.lots.iter().chain(self.pending.iter());
+        !self.debt.is_zero() || lots.any(|lot| lot.import.as_ref() != Some(import))
+    }
+
+    /// Returns true if the account has points that an import brought. Costs O(lots).
+    pub fn has_points_of(&self, import: &ImportId) -> bool {
+        self.lots.iter().any(|lot| lot.import.as_ref() == Some(import))
+    }
+
     /// Returns true if all invariants hold: the lots and the debt add up to the totals,
     /// no lot is empty, there is no lot beside a debt, and at most one non-expiring lot.
     pub fn is_consistent(&self) -> bool {
         let (usable, pending) = (self.lots.points(), self.pending.points());
-        let non_expiring = self
-            .lots
-            .iter()
-            .filter(|lot| lot.expires_at.is_none() && lot.order.is_none())
-            .count();
+        let non_expiring = self.lots.iter().filter(|lot| lot.is_shared()).count();
         let has_points = self
             .lots
             .iter()
@@ -378,10 +386,15 @@ impl Account {
         self.touch_activity(at);
     }
 
-    /// Credits points that the shop added.
-    pub(crate) fn credit_added(&mut self, points: Points, lot: Option<&LotCredit>) {
+    /// Credits points that the shop added, or brought by an import.
+    pub(crate) fn credit_added(
+        &mut self,
+        points: Points,
+        lot: Option<&LotCredit>,
+        import: Option<&ImportId>,
+    ) {
         self.totals.added = self.totals.added.saturating_add(points);
-        self.credit(points, lot, None);
+        self.credit(points, lot, None, import);
     }
 
     /// Credits points that an order earned.
@@ -392,7 +405,7 @@ impl Account {
         order: &OrderId,
     ) {
         self.totals.awarded = self.totals.awarded.saturating_add(points);
-        self.credit(points, lot, Some(order));
+        self.credit(points, lot, Some(order), None);
     }
 
     /// Credits a bonus, and remembers it for limits and for a later clawback.
@@ -404,7 +417,7 @@ impl Account {
         at: Timestamp,
     ) {
         self.totals.granted = self.totals.granted.saturating_add(points);
-        self.credit(points, lot, None);
+        self.credit(points, lot, None, None);
         if award.counts_for_tiers() {
             self.count_points(points, Some(at));
         }
@@ -471,7 +484,7 @@ impl Account {
         at: Timestamp,
     ) {
         self.remove_from_lots(&[(lot, points)]);
-        self.credit(points, into, order);
+        self.credit(points, into, order, None);
         self.relocate_bonus(lot, into, at);
     }
 
@@ -695,7 +708,13 @@ impl Account {
     }
 
     /// Adds points to a lot. Those that go to no lot pay off debt.
-    fn credit(&mut self, points: Points, lot: Option<&LotCredit>, order: Option<&OrderId>) {
+    fn credit(
+        &mut self,
+        points: Points,
+        lot: Option<&LotCredit>,
+        order: Option<&OrderId>,
+        import: Option<&ImportId>,
+    ) {
         let kept = lot.map_or(Points::ZERO, |lot| lot.points);
         self.debt = self.debt.saturating_sub(points.saturating_sub(kept));
         let Some(lot) = lot else { return };
@@ -708,7 +727,16 @@ impl Account {
 
         let LotCredit { id, points, earned_at, expires_at, pending_until, .. } = *lot;
         let order = order.filter(|_| !is_shared).cloned();
-        self.add_lot(Lot { id, order, points, earned_at, expires_at, pending_until });
+        let import = import.cloned();
+        self.add_lot(Lot {
+            id,
+            order,
+            import,
+            points,
+            earned_at,
+            expires_at,
+            pending_until,
+        });
     }
 
     /// Adds a lot, or its points to the one of the same id.

@@ -7,7 +7,8 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::event::AdjustmentReason;
 use crate::exact::Fraction;
-use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
+use crate::id::{AccountId, ActionId, ImportId, OrderId, RedemptionId, RewardId};
+use crate::lot::{ImportMode, ImportedLot};
 #[cfg(doc)]
 use crate::order::OrderState;
 use crate::order::{Order, Origin, Refund, Status};
@@ -64,6 +65,16 @@ pub enum Command {
     /// Removes what is left on the account of a customer who is erased. Again it changes
     /// nothing.
     EraseAccount,
+    /// An import brings points, with the instants they had elsewhere. That is no activity
+    /// of the customer, and counts for no tier.
+    ImportPoints {
+        /// Id of the import.
+        import: ImportId,
+        /// The points, each lot with more than zero.
+        lots: Vec<ImportedLot>,
+        /// Treatment of the points that are there.
+        mode: ImportMode,
+    },
     /// Issues the redemption of the first gift that waits for one:
     /// [`Gifts::first_due`](crate::account::Gifts::first_due). The context's pinned program is
     /// that of the gift.
@@ -216,6 +227,18 @@ pub enum Command {
         /// What the merge brought.
         claim: Arc<Absorption>,
     },
+    /// Takes back what is left of the lots that an import brought, and gives back what it
+    /// had taken away. What was spent stays spent: no debt comes of it, and as much less is
+    /// given back.
+    UndoImport {
+        /// Id of the import.
+        import: ImportId,
+        /// The points that it brought.
+        brought: Points,
+        /// The points that it had taken away, in spending order. A lot that has expired by
+        /// now is left out.
+        taken_away: Vec<ImportedLot>,
+    },
     /// The order of a referee no longer qualifies. Follows from an event of the referee's
     /// account.
     UndoReferral {
@@ -252,6 +275,7 @@ impl Command {
             | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
             | Self::EraseAccount
+            | Self::ImportPoints { .. }
             | Self::IssueGift { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
@@ -266,6 +290,7 @@ impl Command {
             | Self::SignUp
             | Self::SubtractPoints { .. }
             | Self::UndoClaim { .. }
+            | Self::UndoImport { .. }
             | Self::UndoReferral { .. }
             | Self::UseRedemption { .. }
             | Self::VoidRedemption { .. } => None,

@@ -65,6 +65,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::CloseOrder { order, at } => work.close_order(order, *at),
         Command::EnterCode { code, used_by_other } => work.enter_code(code, *used_by_other)?,
         Command::EraseAccount => work.erase_account(),
+        Command::ImportPoints { import, lots, mode } => work.import_points(import, lots, *mode)?,
         Command::IssueGift { redemption, entropy } => work.issue_gift(*redemption, *entropy)?,
         Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
         Command::JoinReferral { referee, referrer } => work.join_referral(referee, referrer)?,
@@ -92,6 +93,9 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::SignUp => work.sign_up()?,
         Command::SubtractPoints { points, reason } => work.subtract_points(*points, reason)?,
         Command::UndoClaim { claim } => work.undo_claim(claim)?,
+        Command::UndoImport { import, brought, taken_away } => {
+            work.undo_import(import, *brought, taken_away)?;
+        }
         Command::UndoReferral { referee, order } => work.undo_referral(*referee, order)?,
         Command::UseRedemption { order, .. } => work.use_redemption(order.as_ref())?,
         Command::VoidRedemption { .. } => work.void_redemption()?,

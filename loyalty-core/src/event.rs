@@ -16,7 +16,7 @@ use crate::counts::CountsDelta;
 use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
 use crate::id::{
-    AccountId, ActionId, LotId, OrderId, ProgramVersion, RedemptionId, RewardId, TierId,
+    AccountId, ActionId, ImportId, LotId, OrderId, ProgramVersion, RedemptionId, RewardId, TierId,
 };
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
@@ -40,6 +40,9 @@ pub struct AdjustmentReason {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     #[cfg_attr(feature = "json", serde(rename = "adjustment"))]
     pub sets_balance: bool,
+    /// The import that brought the points, or whose undoing took them back.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub import: Option<ImportId>,
 }
 
 /// One fact about one account or one order. Contains no personal data.

@@ -92,7 +92,7 @@ impl Account {
                 self.touch(Some(*at));
             }
             Event::PointsAdded { points, lot, reason, at } => {
-                self.credit_added(*points, lot.as_ref());
+                self.credit_added(*points, lot.as_ref(), reason.import.as_ref());
                 if reason.sets_balance {
                     self.record_balance_change(*at);
                 } else {

@@ -147,6 +147,8 @@ text_id! {
     RewardId;
     /// The program's name of a VIP tier.
     TierId;
+    /// The shop's name of an import of customers and points from elsewhere.
+    ImportId;
     /// The program's name of an action that earns points without an order.
     ActionId;
     /// The shop's label of a group of customers, such as `vip`.

@@ -92,12 +92,12 @@ pub use explain::{Calculation, Explanation};
 pub use fault::Fault;
 pub use id::{
     AccountId, ActionId, AttributeName, CategoryId, ChannelId, CheckoutId, CodeId, CountryId,
-    CustomerId, LineId, LotId, OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId,
-    RefundId, RewardId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
+    CustomerId, ImportId, LineId, LotId, OrderId, PriceRuleId, ProductId, ProgramVersion,
+    RedemptionId, RefundId, RewardId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
 };
 pub use ledger::{Ledger, ReplayError};
 pub use limit::Limit;
-pub use lot::{Lot, LotCredit};
+pub use lot::{ImportMode, ImportedEnd, ImportedLot, Lot, LotCredit};
 pub use order::{
     Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundAmount, RefundContent,
     RefundCurrency, Status,

@@ -2,7 +2,7 @@
 
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::id::{LotId, OrderId};
+use crate::id::{ImportId, LotId, OrderId};
 use crate::tree::Summarize;
 
 /// Points that were earned together and expire together.
@@ -17,6 +17,10 @@ pub struct Lot {
     /// The order that earned it. `None` for other points and for the non-expiring lot.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub order: Option<OrderId>,
+    /// The import that brought it. Such a lot is apart from the non-expiring lot, so that
+    /// what is left of an import is known.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub import: Option<ImportId>,
     /// The points left.
     pub points: Points,
     /// The instant at which its first points were earned.
@@ -56,6 +60,14 @@ impl Lot {
     /// Returns true if the lot is pending at `now`.
     pub fn is_pending(&self, now: Timestamp) -> bool {
         self.pending_until.is_some_and(|until| now < until)
+    }
+
+    /// Returns true for the non-expiring lot: no end, no order and no import of its own.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.expires_at.is_none()
+            && self.pending_until.is_none()
+            && self.order.is_none()
+            && self.import.is_none()
     }
 
     /// Lots are spent by expiry, those without one last; then by the instant they were
@@ -121,6 +133,45 @@ impl LotCredit {
     pub(crate) fn is_non_expiring(&self) -> bool {
         self.expires_at.is_none() && self.pending_until.is_none() && !self.is_separate
     }
+}
+
+/// Points that an import brings, with the instants they had elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct ImportedLot {
+    /// The points, more than zero.
+    pub points: Points,
+    /// The instant at which they were earned, not in the future. `None` for now.
+    pub earned_at: Option<Timestamp>,
+    /// Their end.
+    pub end: ImportedEnd,
+}
+
+/// The end of points that an import brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum ImportedEnd {
+    /// As the program in force says for points earned at that instant.
+    ByProgram,
+    /// They do not expire by themselves.
+    Never,
+    /// An instant in the future.
+    At(Timestamp),
+}
+
+/// What an import does with the points that a customer has already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum ImportMode {
+    /// Adds to them.
+    #[default]
+    Add,
+    /// Takes all usable points away first. Undoing the import gives them back.
+    Reset,
+    /// Leaves a customer with points or debt as they are.
+    Skip,
 }
 
 /// Points that are clawed back, by where they are taken from.

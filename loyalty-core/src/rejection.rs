@@ -45,6 +45,12 @@ pub enum Rejection {
         /// The currency of the order.
         order: Currency,
     },
+    /// An import brings points that would have expired by now.
+    #[error("the points have expired by now")]
+    ImportedPointsExpired,
+    /// An import brings points that are earned in the future.
+    #[error("the points would be earned in the future")]
+    ImportedPointsInFuture,
     /// The available points are not enough.
     #[error(
         "{} needed, but only {} available",
@@ -238,6 +244,8 @@ impl Rejection {
             Self::ClaimSpent => "claim_spent",
             Self::CurrencyMismatch => "currency_mismatch",
             Self::CurrencyRequired { .. } => "currency_required",
+            Self::ImportedPointsExpired => "points_expired",
+            Self::ImportedPointsInFuture => "points_in_future",
             Self::InsufficientPoints { .. } => "insufficient_points",
             Self::InvalidAmount { .. } => "invalid_amount",
             Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",

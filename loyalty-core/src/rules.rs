@@ -9,6 +9,7 @@ pub(crate) mod entitle;
 pub(crate) mod erase;
 pub(crate) mod expiry;
 mod gift;
+mod import;
 pub(crate) mod merge;
 pub(crate) mod order;
 pub(crate) mod points;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod health;
+pub(crate) mod import;
 pub(crate) mod key;
 pub(crate) mod master_key;
 pub(crate) mod secret;

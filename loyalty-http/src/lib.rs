@@ -63,6 +63,7 @@ pub mod scheduler;
 pub mod connector;
 mod endpoint;
 mod idempotency;
+pub mod import;
 pub mod integration;
 mod long_work;
 mod reads;

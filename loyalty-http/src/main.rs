@@ -12,11 +12,12 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::backup::{Backup, Restore};
 use crate::cli::health::Health;
+use crate::cli::import::Import;
 use crate::cli::key::{KeyCommand, SecretCommand};
 use crate::cli::master_key::MasterKeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, backup, health, key, master_key, serve, shop, verify};
+use crate::cli::{Database, backup, health, import, key, master_key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -57,6 +58,8 @@ enum Command {
     Restore(Restore),
     /// Ask a running server whether it is ready.
     Health(Health),
+    /// Import customers and points from a file. The server must be stopped.
+    Import(Box<Import>),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         Some(Command::Backup(options)) => backup::back_up(&options),
         Some(Command::Restore(options)) => backup::restore(&options),
         Some(Command::Health(options)) => health::check(&options),
+        Some(Command::Import(options)) => import::import(&options),
     };
 
     result.unwrap_or_else(|error| {

@@ -166,3 +166,107 @@ fn verify_exits_with_1_when_states_differ() {
     assert_eq!(verified.status.code(), Some(1));
     assert!(stdout(&verified).contains("account 1 has no journal"), "{}", stdout(&verified));
 }
+
+/// A shop, and a file to import.
+fn shop_with_file(name: &str, content: &[u8]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let created = loyalty(directory.path(), &["shop", "create", "Tea", "--currency", "EUR"]);
+    assert!(created.status.success());
+    std::fs::write(directory.path().join(name), content).unwrap();
+    directory
+}
+
+#[test]
+fn a_file_is_tried_imported_once_and_undone() {
+    let csv = "\u{feff}Email;Points Balance;VIP tier\r\n\
+               ada@example.com;120;\r\n\
+               \"bob@example.com\";52,620;\r\n\
+               ADA@example.com;5;\r\n\
+               eve@example.com;7;gold\r\n\
+               dan@example.com;30\r\n\
+               joe@example.com;40;\r\n";
+    let directory = shop_with_file("smile.csv", csv.as_bytes());
+    let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
+    let import = ["import", "smile.csv", "--preset", "smile"];
+
+    let tried = run(&[&import[..], &["--dry-run"]].concat());
+    assert_eq!(tried.status.code(), Some(1), "some rows are refused");
+    let rows = "line 3: ambiguous_points (points)\n\
+                line 4: duplicate_customer\n\
+                line 5: unknown_tier\n\
+                line 6: wrong_number_of_cells\n";
+    let counts = "6 rows; 2 created, 0 updated, 0 skipped, 4 refused; 160 points.\n";
+    assert_eq!(stdout(&tried), format!("{rows}Import smile.csv is tried: {counts}"));
+    assert!(stdout(&run(&["verify"])).contains("0 accounts"));
+
+    let refused = run(&[&import[..], &["--all-or-nothing"]].concat());
+    assert!(stdout(&refused).contains("is refused: 6 rows"), "{}", stdout(&refused));
+    assert!(stdout(&run(&["verify"])).contains("0 accounts"));
+
+    for _ in 0..2 {
+        let imported = stdout(&run(&import));
+        assert_eq!(imported, format!("{rows}Import smile.csv is completed: {counts}"));
+    }
+    assert_fails(&run(&[&import[..], &["--mode", "reset"]].concat()), "this id was used");
+    let report = stdout(&run(&["import", "report", "smile.csv", "--refused"]));
+    assert!(report.contains("\n3,refused,ambiguous_points,points,0,\n"), "{report}");
+
+    for _ in 0..2 {
+        let undone = stdout(&run(&["import", "undo", "smile.csv"]));
+        let says = "Import smile.csv is undone: 160 of 160 points taken back, 0 were spent";
+        assert!(undone.starts_with(says), "{undone}");
+    }
+    let verified = stdout(&run(&["verify"]));
+    assert!(verified.contains("Every stored state matches"), "{verified}");
+}
+
+#[test]
+fn files_that_are_not_whole_are_refused() {
+    let columns = ["email"].repeat(10_000).join(",");
+    let endless = format!("email,points\n{}", "a".repeat(2 << 20));
+    for (content, says) in [
+        (
+            &b"email,points\nada@example.com,\"12"[..],
+            "line 2: a quote (\") is opened here",
+        ),
+        (b"", "line 1: there is no row"),
+        (b"name,points\nAda,1\n", "no column is a customer_id or an email"),
+        (b"email,first_name\xe9\nada@example.com,A\n", "the header is not UTF-8"),
+        (columns.as_bytes(), "the header has more than 1000 columns"),
+        (endless.as_bytes(), "line 2: the row is longer"),
+    ] {
+        let directory = shop_with_file("points.csv", content);
+        assert_fails(&loyalty(directory.path(), &["import", "points.csv"]), says);
+    }
+
+    let cut = b"email,points\nada@example.com,5\nb\0b@example.com,1\n=1+1,2\nbob@exa";
+    let directory = shop_with_file("points.csv", cut);
+    let says = stdout(&loyalty(directory.path(), &["import", "points.csv"]));
+    assert_eq!(
+        says,
+        "line 3: control_character (email)\n\
+         line 4: invalid_email (email)\n\
+         line 5: wrong_number_of_cells\n\
+         Import points.csv is completed: 4 rows; 1 created, 0 updated, 0 skipped, 3 refused; 5 points.\n\
+         The last line of the file has no line break: was the file cut?\n"
+    );
+}
+
+#[test]
+fn lots_are_imported_from_lines_of_json() {
+    let lines = r#"{"customer_id":"1","points":5,"earned_at":"2026-01-01","expires_at":"2999-01-01"}
+{"customer_id":"1","points":"7","expires_at":"never"}
+{"customer_id":"1","points":1.5}
+{"customer_id":"1","points":[1]}
+{"customer_id":
+"#;
+    let directory = shop_with_file("lots.ndjson", lines.as_bytes());
+    let says = stdout(&loyalty(directory.path(), &["import", "lots.ndjson", "--lots"]));
+    assert_eq!(
+        says,
+        "line 3: fractional_points (points)\n\
+         line 4: invalid_type (points)\n\
+         line 5: invalid_json\n\
+         Import lots.ndjson is completed: 5 rows; 1 created, 1 updated, 0 skipped, 3 refused; 12 points.\n"
+    );
+}

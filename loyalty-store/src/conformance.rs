@@ -43,6 +43,7 @@ pub mod discounts;
 pub mod erasure;
 pub mod gifts;
 pub mod idempotency;
+pub mod imports;
 pub mod orders;
 pub mod points;
 pub mod races;
@@ -131,6 +132,16 @@ macro_rules! conformance {
                 a_response_is_replayed_for_thirty_days
                 the_first_response_can_be_read
                 a_lost_response_can_be_retried;
+            imports:
+                an_import_creates_customers_with_lots
+                each_row_of_an_import_counts_once
+                a_refused_row_changes_nothing_but_the_report
+                a_row_is_tried_without_effect
+                the_mode_decides_over_points_that_are_there
+                an_import_is_undone_by_what_is_left
+                a_reset_is_undone_with_what_it_took
+                imported_lots_stay_apart_through_a_merge
+                an_import_belongs_to_one_shop;
             reading:
                 the_account_journal_is_read_in_pages
                 a_position_of_another_account_gives_no_rows

@@ -52,6 +52,21 @@ pub enum Rejection {
     /// The idempotency key was used for another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// The import has brought points to the customer by another row.
+    #[error("the import has another row of this customer")]
+    ImportCustomerRepeated,
+    /// The id was used for an import of other content, or with other settings.
+    #[error("this id was used for an import of other content, or with other settings")]
+    ImportIdReused,
+    /// A customer's points are replaced by one row only.
+    #[error("an import that resets points has one row for each customer")]
+    ImportModeUnsupported,
+    /// The import does not exist.
+    #[error("there is no such import")]
+    ImportNotFound,
+    /// Another row of the import must be decided first, or it is completed.
+    #[error("this row is not the next one of the import")]
+    ImportRowNotNext,
     /// The price rule contradicts itself or the catalogue.
     #[error("the price rule has faults: {}", .0.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(", "))]
     InvalidPriceRule(Vec<Fault>),
@@ -163,6 +178,11 @@ impl Rejection {
             Self::SameCustomer => "same_customer",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::ImportCustomerRepeated => "duplicate_customer",
+            Self::ImportIdReused => "import_id_reused",
+            Self::ImportModeUnsupported => "import_mode_unsupported",
+            Self::ImportNotFound => "import_not_found",
+            Self::ImportRowNotNext => "import_row_not_next",
             Self::KeyNotFound => "key_not_found",
             Self::KeyRevoked => "unauthorized",
             Self::LastAdminKey => "last_admin_key",

@@ -50,6 +50,7 @@ mod engine;
 mod erasure;
 mod erasure_pass;
 mod error;
+mod import;
 mod key_uses;
 mod memory;
 mod merge;
@@ -57,6 +58,7 @@ mod metrics;
 mod numeric_id;
 mod outbox;
 pub mod personal;
+mod profile_change;
 mod projections;
 mod query;
 mod record;
@@ -92,19 +94,24 @@ pub use discount::{
 };
 pub use erasure::{Erasure, ErasureStep};
 pub use error::{Failure, Rejection};
+pub use import::{
+    ImportAction, ImportContent, ImportCounts, ImportFault, ImportOutcome, ImportRecord, ImportRow,
+    ImportRowOutcome, ImportRowRecord, ImportSettings, ImportState, Imports,
+};
 pub use memory::MemoryStore;
 pub use merge::MergeReport;
 pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
 pub use outbox::{OutgoingEvent, OutgoingKind, outgoing_events};
+pub use profile_change::{FieldChange, ProfileChange};
 pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalId, JournalRow, MergedCustomer, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};
 pub use request::{
-    Action, EmailConflict, Existence, FieldChange, Idempotency, Outcome, Pending, ProfileChange,
-    Receipt, Reply, Request, Response,
+    Action, EmailConflict, Existence, Idempotency, Outcome, Pending, Receipt, Reply, Request,
+    Response,
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{ApiKeyRecord, Integration, KeyHash, KeyOwner, NewApiKey, NewShop, Scope, Shop};
@@ -158,7 +165,7 @@ use tokio::sync::watch;
 /// assert_eq!(store.account_journal(shop, account, None, 10)?.rows.len(), 3);
 /// # Ok(()) }
 /// ```
-pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
+pub trait Store: Catalogue + Discounts + Imports + Redemptions + Send + Sync + 'static {
     /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;
 

@@ -4,6 +4,7 @@
 mod administration;
 mod catalogue;
 mod discount;
+mod import;
 mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,6 +40,7 @@ use crate::transact::{
 use crate::verify::{StoredStates, verify_in_memory};
 use administration::AdminTables;
 use catalogue::CatalogueTables;
+use import::ImportTables;
 
 /// A store in memory. Its data is lost when it is dropped.
 #[derive(Debug)]
@@ -76,6 +78,7 @@ struct Tables {
     projections: HashMap<(ShopId, ProjectionKey), Arc<Projection>>,
     index: DiscountIndex,
     catalogue: CatalogueTables,
+    imports: ImportTables,
     stored_responses: HashMap<(ShopId, [u8; 16]), StoredResponse>,
     last_account: i64,
     erasures: ErasureIndex,
@@ -286,6 +289,9 @@ impl Tables {
             self.erasures.insert(erasure);
         }
         self.rewrite(shop, changes.rewrites);
+        if let Some(change) = changes.import {
+            self.imports.apply(shop, change);
+        }
         if let Some(stored) = changes.stored_response {
             self.stored_responses.insert((stored.shop, stored.key), stored);
         }

@@ -1,16 +1,13 @@
 //! Requests to a store, and its replies.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use chrono::NaiveDate;
 use loyalty_core::program::EmailProof;
 use loyalty_core::{
-    AccountId, Attributes, Command, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
-    Timestamp,
+    AccountId, Command, Event, ImportId, Points, Program, ProgramVersion, ShopId, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -19,7 +16,9 @@ use crate::customer_ref::CustomerRef;
 use crate::discount::{DiscountAction, DiscountOutcome, OrderCode, OrderRule};
 use crate::erasure::{Erasure, ErasureStep};
 use crate::error::{Failure, Rejection};
+use crate::import::{ImportAction, ImportOutcome};
 use crate::merge::MergeReport;
+use crate::profile_change::ProfileChange;
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
 use crate::redemption::{RedemptionAction, RedemptionView};
@@ -195,6 +194,8 @@ pub enum Action {
     },
     /// Changes products, categories or saved searches.
     Catalogue(CatalogueAction),
+    /// One step of an import: most often a row.
+    Import(ImportId, ImportAction),
 }
 
 impl Action {
@@ -237,61 +238,6 @@ pub enum EmailConflict {
     Ignore,
     /// Reject the request.
     Reject,
-}
-
-/// A change of an optional value.
-///
-/// # Example: keep, set and clear
-/// ```
-/// use loyalty_store::FieldChange;
-/// let mut zip = Some("1010".to_owned());
-/// FieldChange::Keep.apply_to(&mut zip);
-/// assert_eq!(zip.as_deref(), Some("1010"));
-/// FieldChange::Set(Some("8001".to_owned())).apply_to(&mut zip);
-/// assert_eq!(zip.as_deref(), Some("8001"));
-/// FieldChange::Set(None).apply_to(&mut zip);
-/// assert_eq!(zip, None);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum FieldChange<T> {
-    /// Leave the value unchanged.
-    #[default]
-    Keep,
-    /// Replace the value; `None` clears it.
-    Set(Option<T>),
-}
-
-impl<T> FieldChange<T> {
-    /// Applies the change to a value.
-    pub fn apply_to(self, value: &mut Option<T>) {
-        if let Self::Set(new) = self {
-            *value = new;
-        }
-    }
-}
-
-/// A change of a customer's profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProfileChange {
-    /// The e-mail.
-    pub email: FieldChange<Email>,
-    /// First name.
-    pub first_name: FieldChange<String>,
-    /// Last name.
-    pub last_name: FieldChange<String>,
-    /// Day of birth.
-    pub birthday: FieldChange<NaiveDate>,
-    /// Postal code.
-    pub zip: FieldChange<String>,
-    /// Country.
-    pub country: FieldChange<String>,
-    /// All tags, or `None` to keep them.
-    pub tags: Option<BTreeSet<Tag>>,
-    /// All attributes, or `None` to keep them.
-    pub attributes: Option<Attributes>,
-    /// All identifiers of the household, or `None` to keep them: a device, an address, a
-    /// card, in the shop's own format.
-    pub household: Option<BTreeSet<String>>,
 }
 
 /// An idempotency key: the request takes effect once, and its first response is stored
@@ -387,6 +333,8 @@ pub struct Receipt {
     pub redemption: Option<Box<RedemptionView>>,
     /// The outcome of a [`CatalogueAction`].
     pub catalogue_outcome: Option<CatalogueOutcome>,
+    /// The outcome of an [`ImportAction`].
+    pub import: Option<ImportOutcome>,
     /// The report of a merge of two customers.
     pub merge: Option<Box<MergeReport>>,
     /// The erasure of a customer.

@@ -10,6 +10,7 @@ mod code_claim;
 mod discount;
 mod erase;
 mod gift;
+mod import;
 mod merge;
 mod redemption;
 mod time;
@@ -29,12 +30,13 @@ use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
 use crate::erasure::Erasure;
 use crate::error::{Failure, Rejection};
+use crate::import::{ImportChange, ImportView};
+use crate::profile_change::{FieldChange, ProfileChange};
 use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt, Reply, Request,
-    Response,
+    Action, EmailConflict, Existence, Outcome, Receipt, Reply, Request, Response,
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
@@ -52,7 +54,7 @@ const MAX_VERSIONS_PER_DAY: usize = 300;
 /// State that a transaction reads. A view can lie over another one: the changes of earlier requests
 /// over the committed state.
 pub(crate) trait StateView:
-    CatalogueView + CodeClaimView + DiscountView + ErasureView
+    CatalogueView + CodeClaimView + DiscountView + ErasureView + ImportView
 {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
@@ -155,6 +157,7 @@ pub(crate) struct ChangeSet {
     /// Begun, changed and completed erasures.
     pub(crate) erasures: Vec<Arc<Erasure>>,
     pub(crate) rewrites: Rewrites,
+    pub(crate) import: Option<ImportChange>,
     pub(crate) stored_response: Option<StoredResponse>,
 }
 
@@ -176,6 +179,7 @@ impl ChangeSet {
             assigned_numbers: _,
             erasures,
             rewrites,
+            import,
             stored_response,
         } = self;
         journal.is_empty()
@@ -191,6 +195,7 @@ impl ChangeSet {
             && catalogue_changes.is_empty()
             && erasures.is_empty()
             && rewrites.is_empty()
+            && import.is_none()
             && stored_response.is_none()
     }
 }
@@ -405,6 +410,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             Action::UndoClaim { customer, claim } => self.undo_claim(&customer, claim),
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
+            Action::Import(id, action) => self.perform_import(&id, action),
             Action::Catalogue(action) => {
                 let outcome = self.perform_catalogue(action)?;
                 Ok(Receipt {
@@ -547,6 +553,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             discount_outcome: None,
             redemption: None,
             catalogue_outcome: None,
+            import: None,
             merge: None,
             erasure: None,
             guest_not_claimed: self.unclaimed_guest.is_some(),

@@ -100,7 +100,7 @@ impl Lots {
         let place = lot.spending_key();
         if let Some(order) = &lot.order {
             self.by_order.insert((order.clone(), lot.id), ());
-        } else if lot.expires_at.is_none() && lot.pending_until.is_none() {
+        } else if lot.is_shared() {
             // There is at most one. If a damaged row has more, the first in spending
             // order is chosen.
             let known = self.non_expiring.and_then(|id| self.keys_by_id.get(&id));
@@ -195,6 +195,7 @@ mod tests {
             Lot {
                 id: LotId(number),
                 order: None,
+                import: None,
                 points: Points::from(7),
                 earned_at: at(0),
                 expires_at,

@@ -264,6 +264,7 @@ mod tests {
             Lot {
                 id: LotId(number),
                 order,
+                import: None,
                 points: Points::from(5),
                 earned_at,
                 expires_at: None,
@@ -343,6 +344,7 @@ mod tests {
                 Lot {
                     id: LotId(u32::MAX - number),
                     order: orders[pick(3)].map(|order| OrderId::new(order).unwrap()),
+                    import: (number % 7 == 0).then(|| ImportId::new("smile-2026").unwrap()),
                     points: [Points::MIN, Points::ZERO, Points::from(7), Points::MAX][pick(0)],
                     earned_at: instant(0),
                     expires_at: (number % 3 > 0).then(|| instant(1)),

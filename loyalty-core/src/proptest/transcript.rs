@@ -8,7 +8,7 @@ use crate::calendar::Timestamp;
 use crate::command::Command;
 use crate::context::Decision;
 use crate::event::Event;
-use crate::figures::{GroupedNumber, count_points};
+use crate::figures::{CountedNoun, GroupedNumber, count_points};
 use crate::ledger::Ledger;
 use crate::order::{
     Line, Order, Quantity, Refund, RefundAmount, RefundContent, RefundCurrency, Status,
@@ -143,6 +143,9 @@ fn describe_command(command: &Command) -> String {
         }
         Command::CloseOrder { order, at } => format!("order {order} is closed{}", dated(at)),
         Command::EnterCode { code, .. } => format!("the customer enters the code {code}"),
+        Command::ImportPoints { import, lots, .. } => {
+            format!("import {import} brings {}", CountedNoun::new(lots.len(), "lot", "lots"))
+        }
         Command::IssueGift { redemption, .. } => {
             format!("the next gift is issued (redemption {redemption})")
         }
@@ -192,6 +195,7 @@ fn describe_command(command: &Command) -> String {
             format!("the shop subtracts {}", count_points(*points))
         }
         Command::UndoClaim { .. } => "the shop undoes a claim".to_owned(),
+        Command::UndoImport { import, .. } => format!("import {import} is undone"),
         Command::UndoReferral { order, .. } => {
             format!("order {order} of a referred customer no longer qualifies")
         }

@@ -57,11 +57,13 @@ impl DecisionBuilder<'_> {
             | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }
             | Command::RewardReferral { .. }
+            | Command::UndoImport { .. }
             | Command::UndoReferral { .. }
             | Command::VoidRedemption { .. } => Ok(()),
             Command::AddPoints { .. }
             | Command::CancelRedemption { .. }
             | Command::EnterCode { .. }
+            | Command::ImportPoints { .. }
             | Command::IssueReferralCode { .. }
             | Command::JoinReferral { .. }
             | Command::PerformAction { .. }

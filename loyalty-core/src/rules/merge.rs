@@ -208,9 +208,7 @@ fn expiry_events(account: &Account, now: Timestamp) -> Vec<Event> {
 fn renumber<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
     let mut next = into.next_lot_id();
     let mut renumber = |lot: &Lot| {
-        let is_shared =
-            lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
-        if let (true, Some(shared)) = (is_shared, into.lots().non_expiring_lot()) {
+        if let (true, Some(shared)) = (lot.is_shared(), into.lots().non_expiring_lot()) {
             return Lot { id: shared.id, ..lot.clone() };
         }
         let id = next;

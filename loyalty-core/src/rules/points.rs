@@ -81,7 +81,7 @@ impl DecisionBuilder<'_> {
             return Err(Rejection::InvalidPoints { expected: "zero or more" });
         }
 
-        let reason = AdjustmentReason { action: None, text, sets_balance: true };
+        let reason = AdjustmentReason { text, sets_balance: true, ..AdjustmentReason::default() };
         let have = self.account.balance(self.context.now);
         let change = to.checked_sub(have).ok_or(Rejection::PointsOutOfRange)?;
         if change.is_positive() {

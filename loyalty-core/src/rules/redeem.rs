@@ -482,6 +482,7 @@ impl DecisionBuilder<'_> {
             let lot = Lot {
                 id,
                 order: None,
+                import: None,
                 points: payment.debt,
                 earned_at: at,
                 expires_at,
@@ -511,11 +512,10 @@ impl DecisionBuilder<'_> {
             }
 
             // The non-expiring lot takes all such parts.
-            let is_shared = |lot: &Lot| lot.expires_at.is_none() && lot.order.is_none();
             let mergeable = returned
                 .lots
                 .iter_mut()
-                .find(|known| is_shared(known) && is_shared(&lot));
+                .find(|known| known.is_shared() && lot.is_shared());
             if let Some(known) = mergeable {
                 known.points = known.points.saturating_add(lot.points);
                 continue;
@@ -534,10 +534,7 @@ impl DecisionBuilder<'_> {
     /// another lot now, as after a merge of accounts.
     fn destination_lot(&self, part: &Lot, is_new: bool) -> Option<LotId> {
         let lots = self.account.lots();
-        if let Some(shared) = lots
-            .non_expiring_lot()
-            .filter(|_| part.expires_at.is_none() && part.order.is_none())
-        {
+        if let Some(shared) = lots.non_expiring_lot().filter(|_| part.is_shared()) {
             return Some(shared.id);
         }
         let known = part.id < self.account.next_lot_id()
@@ -546,8 +543,8 @@ impl DecisionBuilder<'_> {
             return None;
         }
         let is_same = |lot: &Lot| {
-            (&lot.order, lot.earned_at, lot.expires_at)
-                == (&part.order, part.earned_at, part.expires_at)
+            (&lot.order, &lot.import, lot.earned_at, lot.expires_at)
+                == (&part.order, &part.import, part.earned_at, part.expires_at)
         };
         lots.get(part.id).is_none_or(is_same).then_some(part.id)
     }

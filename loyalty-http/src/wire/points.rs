@@ -42,7 +42,7 @@ impl PointsBody {
         let reason = AdjustmentReason {
             action: self.action_id.map(|action| action.0),
             text: self.reason.map(|reason| reason.as_str().into()),
-            sets_balance: false,
+            ..AdjustmentReason::default()
         };
         Ok(PointsChange {
             customer,

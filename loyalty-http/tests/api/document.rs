@@ -178,6 +178,13 @@ fn examples_match_their_schemas() {
 /// Codes in the source that no response has, and the reason.
 const NEVER_SENT: [(&str, &str); 3] = [
     ("forbidden", "a constructor for embedders of the server"),
+    ("duplicate_customer", "imports are sent by the command line only"),
+    ("import_id_reused", "the same"),
+    ("import_mode_unsupported", "the same"),
+    ("import_not_found", "the same"),
+    ("import_row_not_next", "the same"),
+    ("points_expired", "the same"),
+    ("points_in_future", "the same"),
     ("order_mismatch", "the store passes the state of the order that a command names"),
     ("unknown_redemption", "the store finds the redemption before the rules decide"),
 ];

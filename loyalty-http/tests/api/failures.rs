@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion,
-    RedemptionId, RewardId, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CheckoutId, CodeId, ImportId, OrderId, PriceRuleId, Program,
+    ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, VariantId,
 };
 use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
     CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Erasure,
-    Failure, Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop,
-    NumericId, OrderRecord, Page, Pending, PriceRuleView, ProductRecord, ProductRef,
-    RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
-    VerificationReport,
+    Failure, ImportRecord, ImportRowRecord, Imports, Integration, JournalId, JournalPage,
+    JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderRecord, Page, Pending,
+    PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
+    SearchQuery, Seq, Shop, Store, StoreSecret, VerificationReport,
 };
 
 use tokio::sync::watch;
@@ -189,6 +189,32 @@ impl Discounts for FaultyStore {
     }
 
     fn rules_used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<PriceRuleId>, Failure> {
+        Err(self.failure())
+    }
+}
+
+impl Imports for FaultyStore {
+    fn import(&self, _: ShopId, _: &ImportId) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn imports(
+        &self,
+        _: ShopId,
+        _: Option<&ImportId>,
+        _: usize,
+    ) -> Result<Vec<Arc<ImportRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn import_rows(
+        &self,
+        _: ShopId,
+        _: &ImportId,
+        _: u64,
+        _: bool,
+        _: usize,
+    ) -> Result<Vec<Arc<ImportRowRecord>>, Failure> {
         Err(self.failure())
     }
 }

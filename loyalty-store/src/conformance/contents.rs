@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::{
-    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord,
-    PriceRuleView, ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, ImportRecord,
+    ImportRowRecord, JournalRow, OrderRecord, PriceRuleView, ProductRecord, RedemptionView,
+    SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 use loyalty_core::{
     Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
@@ -27,6 +28,7 @@ struct ShopContents {
     products: Vec<Arc<ProductRecord>>,
     categories: Vec<Arc<CategoryRecord>>,
     searches: Vec<Arc<SavedSearch>>,
+    imports: Vec<(Arc<ImportRecord>, Vec<Arc<ImportRowRecord>>)>,
     due: Vec<DueAccount>,
 }
 
@@ -87,6 +89,12 @@ impl ShopContents {
         let rules = rules.collect();
         let products = store.products(shop.id, None, 1_000).unwrap().items;
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
+        let imports = store.imports(shop.id, None, 1_000).unwrap().into_iter();
+        let imports = imports.map(|import| {
+            let rows = store.import_rows(shop.id, &import.id, 0, false, 10_000).unwrap();
+            (import, rows)
+        });
+        let imports = imports.collect();
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
         let is_rescheduled = !store.shops_to_reschedule().unwrap().contains(&shop.id);
         let due = all_due(store)
@@ -103,6 +111,7 @@ impl ShopContents {
             products,
             categories,
             searches,
+            imports,
             due,
         }
     }

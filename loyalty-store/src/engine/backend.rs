@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::batch::BatchWrites;
@@ -12,6 +12,7 @@ use super::states::{LoadStates, UpsertStates};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
+use crate::import::ImportRecord;
 use crate::numeric_id::NumericId;
 use crate::projections::ProjectionKey;
 use crate::query::DueAccount;
@@ -72,6 +73,7 @@ pub(crate) trait TableReader: LoadStates + TableScan {
 
     fn erasures(&self) -> Result<Vec<Arc<Erasure>>, Failure>;
     fn erasure_key(&self) -> Result<ErasureKey, Failure>;
+    fn import(&self, shop: ShopId, id: &ImportId) -> Result<Option<ImportRecord>, Failure>;
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure>;
     /// Returns a key, which may have ended.

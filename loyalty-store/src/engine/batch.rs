@@ -7,8 +7,8 @@ pub(super) mod view;
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
-    Timestamp,
+    AccountId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, Program, ProgramVersion,
+    ShopId, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -19,6 +19,7 @@ use super::states::StateChanges;
 use crate::discount::index::IndexChange;
 use crate::erasure::Erasure;
 use crate::error::Failure;
+use crate::import::{ImportChange, ImportRecord};
 use crate::projections::{Projection, ProjectionKey};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq, to_json};
 use crate::request::Reply;
@@ -81,6 +82,7 @@ pub(crate) struct BatchWrites {
     pub(crate) catalogue_changes: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
     pub(crate) erasures: Vec<Arc<Erasure>>,
     pub(crate) rewrites: BatchRewrites,
+    pub(crate) imports: Vec<(ShopId, ImportChange)>,
     pub(crate) responses: Vec<NumberedResponse>,
 }
 
@@ -107,6 +109,7 @@ impl BatchWrites {
             catalogue_changes,
             erasures,
             rewrites,
+            imports,
             responses,
         } = self;
         journal.is_empty()
@@ -121,6 +124,7 @@ impl BatchWrites {
             && erasures.is_empty()
             && rewrites.rows.is_empty()
             && rewrites.responses.is_empty()
+            && imports.is_empty()
     }
 }
 
@@ -201,6 +205,7 @@ pub(super) struct BatchState {
     accounts_by_id: Map<(ShopId, CustomerId), Option<AccountId>>,
     accounts_by_email: Map<(ShopId, String), Option<AccountId>>,
     catalogue: StagedCatalogue,
+    imports: Map<(ShopId, ImportId), Arc<ImportRecord>>,
     /// By version; the newest is also under `None`.
     pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) timelines: Map<ShopId, Arc<ProgramTimeline>>,
@@ -222,6 +227,7 @@ impl BatchState {
             accounts_by_id: Map::default(),
             accounts_by_email: Map::default(),
             catalogue: StagedCatalogue::default(),
+            imports: Map::default(),
             programs: Map::default(),
             timelines: Map::default(),
             claims: Map::default(),
@@ -268,6 +274,12 @@ impl BatchState {
             let (changes, numbers) = (changes.catalogue_changes, changes.assigned_numbers);
             self.catalogue.apply(shop, &changes, &numbers);
             writes.catalogue_changes.push((shop, changes, numbers));
+        }
+
+        if let Some(import) = changes.import {
+            let key = (shop, import.record.id.clone());
+            self.imports.insert(key, Arc::clone(&import.record));
+            writes.imports.push((shop, import));
         }
 
         if let Some(published) = changes.program {

@@ -32,6 +32,7 @@ pub(super) fn estimate_work(
         Action::Customer { .. }
         | Action::Discount(_)
         | Action::Redemption(_)
+        | Action::Import(..)
         | Action::JoinReferral { .. }
         | Action::EraseCustomer { .. }
         | Action::ContinueErasure(_)

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -17,7 +17,7 @@ use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
     access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, erasure,
-    journal, order, program, projection, query, response, shop,
+    import, journal, order, program, projection, query, response, shop,
 };
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::engine::{
@@ -27,6 +27,7 @@ use crate::engine::{
 };
 use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
+use crate::import::ImportRecord;
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::DueAccount;
@@ -172,6 +173,7 @@ impl WriteTransaction for SqliteTransaction<'_> {
         for (shop, changes, numbers) in &writes.catalogue_changes {
             catalogue::write_changes(db, *shop, changes, numbers)?;
         }
+        import::write_changes(db, &writes.imports)?;
         for (shop, claim, account) in &writes.claims {
             code_claim::insert_code_claim(db, *shop, claim, *account)?;
         }
@@ -387,6 +389,10 @@ impl TableReader for Connection {
 
     fn erasure_key(&self) -> Result<ErasureKey, Failure> {
         erasure::read_key(self)
+    }
+
+    fn import(&self, shop: ShopId, id: &ImportId) -> Result<Option<ImportRecord>, Failure> {
+        import::read_import(self, shop, id)
     }
 
     fn shop(&self, id: ShopId) -> Result<Option<Shop>, Failure> {

@@ -417,6 +417,24 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
     INSERT INTO erasure_key VALUES (1, randomblob(32));
 ",
+    "
+    -- Imports with their progress, and their reports by line. No personal data.
+    CREATE TABLE import (
+        shop INTEGER NOT NULL REFERENCES shop,
+        import_id TEXT NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (shop, import_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE import_row (
+        shop INTEGER NOT NULL REFERENCES shop,
+        import_id TEXT NOT NULL,
+        line INTEGER NOT NULL,
+        is_refused INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        PRIMARY KEY (shop, import_id, line)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX import_row_refused ON import_row (shop, import_id, line) WHERE is_refused;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =

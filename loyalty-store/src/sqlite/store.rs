@@ -3,6 +3,7 @@
 mod catalogue;
 pub(super) mod customers;
 mod discounts;
+mod imports;
 mod redemptions;
 
 use std::ops::ControlFlow;

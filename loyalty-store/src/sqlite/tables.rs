@@ -12,6 +12,7 @@ pub(super) mod customer;
 pub(super) mod discount_index;
 pub(super) mod due;
 pub(super) mod erasure;
+pub(super) mod import;
 pub(super) mod journal;
 pub(super) mod order;
 pub(super) mod program;

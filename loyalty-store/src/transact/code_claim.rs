@@ -9,7 +9,8 @@ use loyalty_core::{AccountId, AwardReason, Command, Event, ReferralParty, ShopId
 use super::{Transaction, TransactionError, TransactionView};
 use crate::customer_ref::CustomerRef;
 use crate::error::{Failure, Rejection};
-use crate::request::{EmailConflict, Existence, ProfileChange, Receipt};
+use crate::profile_change::ProfileChange;
+use crate::request::{EmailConflict, Existence, Receipt};
 
 /// A code that belongs to one account of a shop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

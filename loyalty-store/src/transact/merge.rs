@@ -12,10 +12,11 @@ use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
 use crate::merge::MergeReport;
+use crate::profile_change::FieldChange;
 use crate::projections::{MergedAccount, ProjectionKey, ProjectionState};
 use crate::record::{CustomerRecord, MergedCustomer};
 use crate::redemption::RedemptionView;
-use crate::request::{EmailConflict, Existence, FieldChange, Receipt};
+use crate::request::{EmailConflict, Existence, Receipt};
 use crate::transact::CustomerChange;
 
 impl<V: TransactionView> Transaction<'_, V> {

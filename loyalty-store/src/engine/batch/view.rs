@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::{BatchState, Sequences};
@@ -13,6 +13,7 @@ use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
 use crate::discount::lookup::DiscountView;
 use crate::erasure::{Erasure, ErasureKey, PersonHash};
 use crate::error::Failure;
+use crate::import::{ImportRecord, ImportView};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
@@ -321,6 +322,20 @@ impl<V: StateView> ErasureView for BatchView<'_, V> {
         match staged {
             Some(erasure) => Ok(Some(Arc::clone(erasure))),
             None => self.committed.erasure(shop, hash),
+        }
+    }
+}
+
+impl<V: StateView> ImportView for BatchView<'_, V> {
+    fn import(
+        &mut self,
+        shop: ShopId,
+        id: &ImportId,
+    ) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        let key = (shop, id.clone());
+        match self.find_uncommitted(|batch| batch.imports.get(&key)) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.committed.import(shop, id),
         }
     }
 }

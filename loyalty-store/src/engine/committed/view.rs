@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CategoryId, CodeId, CustomerId, Email, OrderId, PriceRuleId, ProductId, Program,
-    ProgramVersion, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
+    Program, ProgramVersion, ShopId, Timestamp, VariantId,
 };
 
 use super::CommittedState;
@@ -13,6 +13,7 @@ use crate::discount::lookup::DiscountView;
 use crate::engine::backend::{Backend, TableReader};
 use crate::erasure::{Erasure, ErasureKey, PersonHash};
 use crate::error::Failure;
+use crate::import::{ImportRecord, ImportView};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
@@ -191,5 +192,15 @@ impl<B: Backend> ErasureView for &CommittedState<B> {
         hash: &PersonHash,
     ) -> Result<Option<Arc<Erasure>>, Failure> {
         Ok(self.erasures().find(shop, hash))
+    }
+}
+
+impl<B: Backend> ImportView for &CommittedState<B> {
+    fn import(
+        &mut self,
+        shop: ShopId,
+        id: &ImportId,
+    ) -> Result<Option<Arc<ImportRecord>>, Failure> {
+        Ok(self.with_reader(|tables| tables.import(shop, id))?.map(Arc::new))
     }
 }
