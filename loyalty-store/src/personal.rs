@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use loyalty_core::discount::DiscountEvent;
-use loyalty_core::order::Pin;
 use loyalty_core::{AdjustmentReason, CustomerId, Event, OrderState};
 
 /// What becomes of a member of the export.
@@ -107,45 +106,36 @@ impl Redaction<'_> {
     }
 
     fn redact(&self, event: &Event) -> Option<Event> {
-        match event {
-            Event::Discount(DiscountEvent::PriceRuleSaved { saved, .. }) => {
-                let saved = saved.replace_customers(self.is_person, self.placeholder)?;
-                let mut event = event.clone();
-                if let Event::Discount(DiscountEvent::PriceRuleSaved { saved: old, .. }) =
-                    &mut event
-                {
-                    *old = Arc::new(saved);
-                }
-                Some(event)
-            }
-            Event::PointsAdded { reason, .. } | Event::PointsSubtracted { reason, .. }
-                if self.is_own && has_text(reason) =>
-            {
-                let mut event = event.clone();
-                if let Event::PointsAdded { reason, .. } | Event::PointsSubtracted { reason, .. } =
-                    &mut event
-                {
-                    reason.text = Some(Arc::from(PLACEHOLDER));
-                }
-                Some(event)
-            }
-            Event::OrderRecorded { snapshot: Some(order), .. } if self.is_own => {
-                let bare = order.without_attributes();
-                if bare == **order {
-                    return None;
-                }
-                let mut event = event.clone();
-                if let Event::OrderRecorded { snapshot, .. } = &mut event {
-                    *snapshot = Some(Arc::new(bare));
-                }
-                Some(event)
-            }
-            Event::OrderPinned { order, pin } if self.is_own && !pin.tags.is_empty() => {
-                let pin = Pin { tags: std::collections::BTreeSet::new(), ..pin.clone() };
-                Some(Event::OrderPinned { order: order.clone(), pin })
-            }
-            _ => None,
+        let mut redacted = event.clone();
+        if let Event::Discount(DiscountEvent::PriceRuleSaved { saved, .. }) = &mut redacted {
+            *saved = Arc::new(saved.replace_customers(self.is_person, self.placeholder)?);
+            return Some(redacted);
         }
+        if !self.is_own {
+            return None;
+        }
+        if let Event::PointsAdded { reason, .. } | Event::PointsSubtracted { reason, .. } =
+            &mut redacted
+        {
+            if !has_text(reason) {
+                return None;
+            }
+            reason.text = Some(Arc::from(PLACEHOLDER));
+        } else if let Event::OrderRecorded { snapshot: Some(snapshot), .. } = &mut redacted {
+            let bare = snapshot.without_attributes();
+            if bare == **snapshot {
+                return None;
+            }
+            *snapshot = Arc::new(bare);
+        } else if let Event::OrderPinned { pin, .. } = &mut redacted {
+            if pin.tags.is_empty() {
+                return None;
+            }
+            pin.tags.clear();
+        } else {
+            return None;
+        }
+        Some(redacted)
     }
 }
 

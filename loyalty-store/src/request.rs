@@ -294,6 +294,10 @@ pub type Outcome = Result<Receipt, Rejection>;
 
 /// A store's reply to a request.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a reply is moved once; a box would be an allocation for each request"
+)]
 pub enum Reply {
     /// The decision on a request without an idempotency key.
     Decided(Outcome),

@@ -183,20 +183,14 @@ impl<V: TransactionView> Transaction<'_, V> {
         let key = self.view.erasure_key()?;
         for row in &rows {
             for event in row.events.iter() {
-                match event {
-                    Event::OrderRecorded { order, snapshot: Some(_), .. } => {
-                        self.rewrite_order(order, personal::redact_content)?;
-                    }
-                    Event::OrderPinned { order, .. } => {
-                        self.rewrite_order(order, personal::redact_pin)?;
-                    }
-                    Event::Discount(DiscountEvent::PriceRuleSaved { rule, .. }) => {
-                        let is_person = |id: &CustomerId| {
-                            erasure.has_hash(&key.hash_id(erasure.shop, id.as_str()))
-                        };
-                        self.rewrite_rule(*rule, is_person, &placeholder)?;
-                    }
-                    _ => {}
+                if let Event::OrderRecorded { order, snapshot: Some(_), .. } = event {
+                    self.rewrite_order(order, personal::redact_content)?;
+                } else if let Event::OrderPinned { order, .. } = event {
+                    self.rewrite_order(order, personal::redact_pin)?;
+                } else if let Event::Discount(DiscountEvent::PriceRuleSaved { rule, .. }) = event {
+                    let is_person =
+                        |id: &CustomerId| erasure.has_hash(&key.hash_id(erasure.shop, id.as_str()));
+                    self.rewrite_rule(*rule, is_person, &placeholder)?;
                 }
             }
         }
