@@ -55,6 +55,7 @@ pub mod config;
 
 pub mod auth;
 pub mod body;
+mod credentials;
 pub mod openapi;
 pub mod router;
 

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::amount::Points;
     use crate::event::{AdjustmentReason, Event};
-    use crate::id::OrderId;
+    use crate::id::{ImportId, OrderId};
     use crate::lot::LotCredit;
 
     fn at(seconds: i64, nanos: u32) -> Timestamp {

@@ -5,7 +5,7 @@ use loyalty_store::{AdminAction, AdminOutcome, KeyOwner, NewApiKey, Rejection, S
 
 use super::administration::Administration;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
-use crate::auth;
+use crate::credentials;
 use crate::problem::Problem;
 use crate::wire::json::field::Text;
 use crate::wire::key::{
@@ -28,7 +28,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `POST /v1/keys`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (name, scopes, expires_at) = call.body::<KeyBody<'_>>()?.parse(call.now)?;
-    let (hash, text) = auth::draw_key().map_err(Problem::internal)?;
+    let (hash, text) = credentials::draw_key().map_err(Problem::internal)?;
     let key = NewApiKey { hash, name, scopes, expires_at };
     Ok(created_key(call, AdminAction::CreateKey(key), text))
 }
@@ -37,7 +37,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 pub(crate) fn rotate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = path_id(call)?;
     let grace = call.optional_body::<RotationBody>()?.parse()?;
-    let (replacement, text) = auth::draw_key().map_err(Problem::internal)?;
+    let (replacement, text) = credentials::draw_key().map_err(Problem::internal)?;
     Ok(created_key(call, AdminAction::RotateKey { id, replacement, grace }, text))
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn rotate_secret(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = call.path::<Text<255>>("store_id")?;
     let store = StoreId::new(id.as_str()).ok_or_else(not_found)?;
     let grace = call.optional_body::<RotationBody>()?.parse()?;
-    let secret = auth::draw_secret().map_err(Problem::internal)?;
+    let secret = credentials::draw_secret().map_err(Problem::internal)?;
 
     let shown = secret.clone();
     let body = move |outcome: &AdminOutcome| match outcome {

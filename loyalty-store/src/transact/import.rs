@@ -204,11 +204,11 @@ impl<V: TransactionView> Transaction<'_, V> {
 
         self.change_profile(found.account, change, IMPORTED)?;
         let signs_up = settings.signs_up && found.registered;
-        let sign_up = signs_up.then_some(Command::SignUp);
+        let command = signs_up.then_some(Command::SignUp);
         let (import, mode) = (id.clone(), settings.mode);
         let points = lots.map(|lots| Command::ImportPoints { import, lots, mode });
         let tier = tier.map(|tier| Command::SetTier(Some(tier)));
-        for command in [sign_up, points, tier].into_iter().flatten() {
+        for command in [command, points, tier].into_iter().flatten() {
             self.run_command(Some(found.account), &command)?;
         }
 
