@@ -12,7 +12,7 @@ use loyalty_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
-use crate::outbox;
+use crate::outgoing::count_outgoing;
 
 /// Serializes a record, or a part of one.
 pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
@@ -123,7 +123,7 @@ impl AccountRecord {
 
     /// Returns the number of the first of these events that leave the engine.
     pub(crate) fn next_sequence(&self, events: &[Event]) -> Option<i64> {
-        let is_outgoing = outbox::count_outgoing(events) > 0;
+        let is_outgoing = count_outgoing(events) > 0;
         is_outgoing.then(|| self.outgoing.saturating_add(1))
     }
 
@@ -137,7 +137,7 @@ impl AccountRecord {
             self.account.evolve(event);
         }
         if row.sequence.is_some() {
-            self.outgoing = self.outgoing.saturating_add(outbox::count_outgoing(&row.events));
+            self.outgoing = self.outgoing.saturating_add(count_outgoing(&row.events));
         }
         (self.seq, self.at) = (row.seq, self.at.max(row.at));
     }

@@ -152,12 +152,11 @@ fn run_import(options: &RunImport) -> CommandResult {
         .file
         .as_deref()
         .ok_or("say which FILE to import (--help for usage)")?;
-    let id = match &options.id {
-        Some(id) => id.clone(),
-        None => {
-            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            ImportId::new(name).map_err(|_| "this file needs an --id".to_owned())?
-        }
+    let id = if let Some(id) = &options.id {
+        id.clone()
+    } else {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        ImportId::new(name).map_err(|_| "this file needs an --id".to_owned())?
     };
     let repeats_customers = options.lots || options.preset.repeats_customers();
     if options.mode == ImportMode::Reset && repeats_customers {
@@ -266,7 +265,7 @@ fn print_report(report: &ImportReport) -> Result<(), String> {
 /// Shows on a terminal how many rows are done.
 fn show_progress(counts: &ImportCounts) {
     let mut out = std::io::stderr();
-    if out.is_terminal() && counts.rows() % 500 == 0 {
+    if out.is_terminal() && counts.rows().is_multiple_of(500) {
         let _ = write!(out, "\r{} rows", GroupedNumber(counts.rows()));
     }
 }

@@ -12,7 +12,7 @@ use crate::wire::json::field::{Date, FromText, Text, TimeField};
 
 /// The cells of a row, by field.
 pub(super) struct Cells<'a> {
-    cells: Vec<(Field, &'a str)>,
+    by_field: Vec<(Field, &'a str)>,
     preset: Preset,
     zone: Zone,
     now: Timestamp,
@@ -30,12 +30,12 @@ impl<'a> Cells<'a> {
         zone: Zone,
         now: Timestamp,
     ) -> Self {
-        Self { cells, preset, zone, now }
+        Self { by_field: cells, preset, zone, now }
     }
 
     /// Reads the row.
     pub(super) fn read(&self) -> Result<ImportContent, ImportFault> {
-        for (field, text) in &self.cells {
+        for (field, text) in &self.by_field {
             if text.chars().any(char::is_control) {
                 return Err(fault("control_character", *field));
             }
@@ -58,7 +58,7 @@ impl<'a> Cells<'a> {
 
     /// The cell of a field, if it has a column.
     fn find(&self, field: Field) -> Option<&'a str> {
-        let found = self.cells.iter().find(|(of, _)| *of == field);
+        let found = self.by_field.iter().find(|(of, _)| *of == field);
         found.map(|(_, text)| text.trim())
     }
 

@@ -51,7 +51,7 @@ pub fn examine(mut content: impl Read, options: &ImportOptions) -> Result<Examin
     }
     let digest = hash.finalize();
     Ok(Examined {
-        digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: hexadecimal(&digest),
         delimiter: scan.delimiter(),
         bytes: scan.bytes,
         ends_with_break: scan.row_bytes == 0,
@@ -138,4 +138,14 @@ impl Scan {
         let most = seen.max_by_key(|(_, count)| *count);
         most.map_or(b',', |(delimiter, _)| *delimiter)
     }
+}
+
+/// Bytes as text: two digits each.
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        for digit in [byte >> 4, byte & 0xf] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+        text
+    })
 }
