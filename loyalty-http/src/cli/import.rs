@@ -123,7 +123,9 @@ impl Place {
         if !db.exists() {
             return Err(format!("there is no file {}", db.display()));
         }
-        let store = SqliteStore::open(db, &StoreSettings::default());
+        let mut settings = StoreSettings::default();
+        settings.master_key = self.database.master_key()?;
+        let store = SqliteStore::open(db, &settings);
         let store = store.map_err(|error| error.to_string())?;
         let shops = store.shops().map_err(|error| error.to_string())?;
         let shop = match (self.shop, &shops[..]) {

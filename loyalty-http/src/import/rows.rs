@@ -26,8 +26,15 @@ pub(super) struct Rows<'o, R> {
 }
 
 enum Source<R> {
-    Csv { reader: Box<csv::Reader<R>>, fields: Vec<Option<Field>>, record: csv::ByteRecord },
-    Ndjson { reader: BufReader<R>, line: u64 },
+    Csv {
+        reader: Box<csv::Reader<LineFeeds<R>>>,
+        fields: Vec<Option<Field>>,
+        record: csv::ByteRecord,
+    },
+    Ndjson {
+        reader: BufReader<R>,
+        line: u64,
+    },
 }
 
 impl<'o, R: Read> Rows<'o, R> {
@@ -97,6 +104,48 @@ impl<'o, R: Read> Rows<'o, R> {
     }
 }
 
+/// Content with `\r\n` read as `\n`: else the reader counts the line of a row before its
+/// line break is over.
+struct LineFeeds<R> {
+    content: BufReader<R>,
+    /// A `\r` that was read, and what follows is not known.
+    holds_return: bool,
+}
+
+impl<R: Read> LineFeeds<R> {
+    fn new(content: R) -> Self {
+        Self { content: BufReader::new(content), holds_return: false }
+    }
+
+    fn next_byte(&mut self) -> std::io::Result<Option<u8>> {
+        loop {
+            let next = self.content.fill_buf()?.first().copied();
+            if self.holds_return && next != Some(b'\n') {
+                self.holds_return = false;
+                return Ok(Some(b'\r'));
+            }
+            let Some(byte) = next else { return Ok(None) };
+            self.content.consume(1);
+            self.holds_return = byte == b'\r';
+            if !self.holds_return {
+                return Ok(Some(byte));
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for LineFeeds<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let mut written = 0_usize;
+        for slot in out {
+            let Some(byte) = self.next_byte()? else { break };
+            *slot = byte;
+            written = written.saturating_add(1);
+        }
+        Ok(written)
+    }
+}
+
 fn csv_source<R: Read>(
     content: R,
     delimiter: u8,
@@ -106,7 +155,7 @@ fn csv_source<R: Read>(
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
-        .from_reader(content);
+        .from_reader(LineFeeds::new(content));
     let mut record = csv::ByteRecord::new();
     let has_header = reader.read_byte_record(&mut record);
     if !has_header.map_err(|error| unreadable(&error, 1))? {

@@ -419,6 +419,8 @@ const DRY_RUNS: &[(&str, &str, &str)] = &[
     ("DELETE", "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", ""),
     ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
     ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
+    ("POST", "/v1/customers/{customer_id}/erase", ""),
+    ("POST", "/v1/customers/erase", r#"{"email":"guest@b.c"}"#),
 ];
 
 #[test]
@@ -436,6 +438,7 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
     server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
+    server.post("/v1/customers", r#"{"email":"guest@b.c"}"#).expect(201);
     let given =
         ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
     let mut ids: BTreeMap<String, String> = given.into();
