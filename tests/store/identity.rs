@@ -99,7 +99,7 @@ fn an_older_file_is_read_as_it_is() {
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     connect(&database.file())
-        .execute_batch("DROP TABLE erased; DROP TABLE erasure; DROP TABLE erasure_key;")
+        .execute_batch("DROP TABLE import; DROP TABLE import_row;")
         .unwrap();
     connect(&database.file())
         .pragma_update(None, "user_version", current - 1)

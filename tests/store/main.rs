@@ -85,6 +85,10 @@ const NAMES_OF_FORMAT_11: &str = "
     ALTER TABLE customer DROP COLUMN merged;
     DROP TABLE customer_alias;
     DROP TABLE erased; DROP TABLE erasure; DROP TABLE erasure_key;
+    DROP TABLE import; DROP TABLE import_row;
+    DROP TABLE journal_block; DROP TABLE journal_id;
+    ALTER TABLE journal DROP COLUMN sequence;
+    ALTER TABLE account DROP COLUMN outgoing;
     ALTER TABLE program DROP COLUMN keeps_schedule;
     ALTER TABLE reschedule DROP COLUMN known_until;
     ALTER TABLE orders RENAME TO purchase;

@@ -22,7 +22,9 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
             }
         }
         Value::Array(items) => items.iter().for_each(|item| leaves(item, path, found)),
-        leaf => found.push((path.to_owned(), leaf.clone())),
+        leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            found.push((path.to_owned(), leaf.clone()));
+        }
     }
 }
 
