@@ -23,7 +23,6 @@ use crate::program::{
 use crate::redemption::{Issuance, RedemptionReturn};
 use crate::rejection::Rejection;
 use crate::rules::expiry;
-use crate::rules::scheduled::is_goal_reached;
 use crate::rules::work::DecisionBuilder;
 
 /// Returns true if a redemption of the reward from an instant on will not fail: it would be due
@@ -34,6 +33,25 @@ fn is_issuable(reward: &Reward, context: &Context<'_>, starts_at: Timestamp) -> 
     reward.fits_currency(context.minor_digits)
         && zone.local(starts_at).is_ok()
         && valid_for.all(|valid_for| zone.after(starts_at, *valid_for).is_ok())
+}
+
+/// Returns true if this is a goal and the lifetime counts reach it.
+pub(super) fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
+    let lifetime = account.progress().lifetime();
+    match kind {
+        ActionKind::GoalOrders(count) => lifetime.orders >= i64::from(*count),
+        ActionKind::GoalSpend(amount) => lifetime.spend >= amount.ten_thousandths(),
+        ActionKind::Anniversary
+        | ActionKind::Birthday { .. }
+        | ActionKind::Code(_)
+        | ActionKind::Codes(_)
+        | ActionKind::Content
+        | ActionKind::Custom
+        | ActionKind::NewSubscription
+        | ActionKind::Review
+        | ActionKind::SignUp
+        | ActionKind::Social => false,
+    }
 }
 
 /// Returns true if the gift of a goal that is reached at `at` was taken back, or kept, when the

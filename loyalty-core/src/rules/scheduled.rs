@@ -123,7 +123,7 @@ fn next_award<'a>(
             }
             ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_) => {
                 let at = action.when.from.map_or(earliest, |from| from.max(earliest));
-                let new = is_goal_reached(account, &action.kind)
+                let new = gift::is_goal_reached(account, &action.kind)
                     && (account.activity().action(&action.id).is_none()
                         || gift::comes_again(account, context, (action, period.program), at));
                 (new && open(&at)).then(|| (at, AwardReason::Goal { action: action.id.clone() }))
@@ -144,25 +144,6 @@ fn next_award<'a>(
         }
     }
     first
-}
-
-/// Returns true if this is a goal and the lifetime counts reach it.
-pub(crate) fn is_goal_reached(account: &Account, kind: &ActionKind) -> bool {
-    let lifetime = account.progress().lifetime();
-    match kind {
-        ActionKind::GoalOrders(count) => lifetime.orders >= i64::from(*count),
-        ActionKind::GoalSpend(amount) => lifetime.spend >= amount.ten_thousandths(),
-        ActionKind::Anniversary
-        | ActionKind::Birthday { .. }
-        | ActionKind::Code(_)
-        | ActionKind::Codes(_)
-        | ActionKind::Content
-        | ActionKind::Custom
-        | ActionKind::NewSubscription
-        | ActionKind::Review
-        | ActionKind::SignUp
-        | ActionKind::Social => false,
-    }
 }
 
 /// The next local midnight of a birthday that was known for the days of notice, with its
