@@ -71,6 +71,7 @@ mod invariant;
 mod returned_points;
 mod runner;
 mod searches;
+mod simple_cases;
 mod transcript;
 
 use ::proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! Gifts: rewards of the program that are given for a cause, at no cost in points.
 
+use super::ProgramDefinition;
 use super::check::{POINTS_RANGE, points_in_range};
-use super::{ProgramDefinition, RewardPricing};
 use crate::amount::Points;
 use crate::fault::Fault;
 use crate::id::RewardId;
@@ -83,25 +83,6 @@ impl ProgramDefinition {
             }))
         });
         tiers.chain(actions).chain(referrals)
-    }
-}
-
-/// Checks that each gift is a reward of the program, and needs no choice of the customer.
-pub(super) fn check(program: &ProgramDefinition, faults: &mut Vec<Fault>) {
-    for (pointer, gift) in program.gifts() {
-        let pointer = format!("{pointer}/reward");
-        match program.rewards.iter().find(|reward| reward.id == gift.reward) {
-            None => {
-                let detail = format!("the program has no reward {}", gift.reward);
-                faults.push(Fault::new(pointer, "unknown_reward", detail));
-            }
-            Some(reward) if matches!(reward.offer, RewardPricing::Variable(_)) => {
-                let detail =
-                    "must be a reward of a fixed cost: nobody chooses the amount of a gift";
-                faults.push(Fault::new(pointer, "contradiction", detail));
-            }
-            Some(_) => {}
-        }
     }
 }
 

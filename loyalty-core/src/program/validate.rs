@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{MAX_ITEMS, duplicate_id};
-use super::{ProgramDefinition, action, campaign, earning, gift, referral, reward, tier};
+use super::{ProgramDefinition, RewardPricing, action, campaign, earning, referral, reward, tier};
 use crate::fault::Fault;
 use crate::id::TierId;
 
@@ -23,12 +23,31 @@ pub(super) fn find_faults(program: &ProgramDefinition) -> Vec<Fault> {
     }
     reward::check(&program.rewards, &tiers, &mut faults);
     reward::check_terms(&program.redemption, &mut faults);
-    gift::check(program, &mut faults);
+    check_gifts(program, &mut faults);
 
     if program.point_value.is_some_and(|value| value.is_zero()) {
         faults.push(Fault::new("/point_value", "out_of_range", "must be more than zero"));
     }
     faults
+}
+
+/// Checks that each gift is a reward of the program, and needs no choice of the customer.
+fn check_gifts(program: &ProgramDefinition, faults: &mut Vec<Fault>) {
+    for (pointer, gift) in program.gifts() {
+        let pointer = format!("{pointer}/reward");
+        match program.rewards.iter().find(|reward| reward.id == gift.reward) {
+            None => {
+                let detail = format!("the program has no reward {}", gift.reward);
+                faults.push(Fault::new(pointer, "unknown_reward", detail));
+            }
+            Some(reward) if matches!(reward.offer, RewardPricing::Variable(_)) => {
+                let detail =
+                    "must be a reward of a fixed cost: nobody chooses the amount of a gift";
+                faults.push(Fault::new(pointer, "contradiction", detail));
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 fn check_list_sizes(program: &ProgramDefinition, faults: &mut Vec<Fault>) {

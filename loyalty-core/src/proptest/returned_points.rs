@@ -9,7 +9,7 @@ use ::proptest::test_runner::TestCaseError;
 
 use super::customer_history::{self, Shrinkable, without_item};
 use super::runner::{CheckFailure, ProgramCheck};
-use super::searches::{new_ledger, order_id, slice_total};
+use super::simple_cases::{new_ledger, order_id, slice_total};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use crate::amount::{Amount, Points};

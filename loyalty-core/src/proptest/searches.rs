@@ -16,6 +16,7 @@ use super::customer_history::{
 };
 use super::returned_points::search_returned_points;
 use super::runner::{CheckFailure, ProgramCheck};
+use super::simple_cases::{new_ledger, order_id, slice_total};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use super::{
@@ -106,23 +107,6 @@ fn search_histories(
     };
 
     check.search(&customer_histories_under(program, check.zone), test, describe)
-}
-
-/// Creates a ledger of a customer with these tags, without history.
-pub(super) fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
-    check.new_ledger(
-        program,
-        &CustomerHistory {
-            tags: tags.clone(),
-            attributes: Attributes::EMPTY,
-            birthday: None,
-            steps: Vec::new(),
-        },
-    )
-}
-
-pub(super) fn order_id() -> Option<OrderId> {
-    OrderId::new("1001").ok()
 }
 
 /// Facts of one order within one hour, with keys that shuffle their arrival at its end.
@@ -403,18 +387,6 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
     };
 
     check.search(&cases, test, describe)
-}
-
-/// Returns the numbered parts of an order's total between the cuts.
-pub(super) fn slice_total(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
-    let mut from = 0;
-    let mut slices = Vec::new();
-    for (number, cut) in (1_usize..).zip(cuts) {
-        let to = order.total.ten_thousandths().checked_mul(*cut)?.checked_div(1_000)?;
-        slices.push((number, Amount::from_ten_thousandths(to.checked_sub(from)?).ok()?));
-        from = to;
-    }
-    Some(slices)
 }
 
 /// Orders of one customer at one instant. Another customer pays more for one of them.
