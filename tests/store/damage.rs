@@ -69,7 +69,7 @@ fn every_kind_of_damage_is_reported() {
         ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 is at row 99"),
         ("DELETE FROM account WHERE id = 2", "account 2 is at row 0"),
         (
-            "INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)",
+            "INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0, 0)",
             "account 9 has no journal",
         ),
         (

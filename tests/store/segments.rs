@@ -205,7 +205,7 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
     database.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     database.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     database.connect().pragma_update(None, "user_version", 9).unwrap();
-    assert_eq!(StoreContents::read(&database.open()), before);
+    assert_eq!(StoreContents::read(&database.open()), before.without_sequences());
     assert_eq!(
         [COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&database, count)),
         [0, 0]
@@ -249,7 +249,7 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
     database.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     database.connect().execute_batch("DROP TABLE lot_chapter").unwrap();
     database.connect().pragma_update(None, "user_version", 10).unwrap();
-    assert_eq!(StoreContents::read(&database.open()), before);
+    assert_eq!(StoreContents::read(&database.open()), before.without_sequences());
 
     record_orders(&database.open(), 100..101);
     assert_eq!(

@@ -53,6 +53,19 @@ impl StoreContents {
                 .collect(),
         )
     }
+
+    /// The contents as a file has them that was of a format from before outgoing events were
+    /// counted.
+    #[must_use]
+    pub fn without_sequences(mut self) -> Self {
+        let shops = self.0.iter_mut();
+        let rows = shops.flat_map(|shop| {
+            let ledgers = shop.customers.iter_mut().flat_map(|customer| &mut customer.ledger);
+            ledgers.chain(shop.merged.iter_mut().flat_map(|(_, ledger)| ledger))
+        });
+        rows.for_each(|row| Arc::make_mut(row).sequence = None);
+        self
+    }
 }
 
 impl ShopContents {

@@ -170,7 +170,12 @@ fn render_outcome(outcome: &Outcome) -> Response {
     let (status, body) = match outcome {
         Ok(receipt) => {
             let balance = receipt.customer.as_ref().map(|customer| customer.balance(receipt.at));
-            (200, format!("seq {:?}, balance {balance:?}", receipt.seq))
+            // A publication may be decided apart, and then does not know its position.
+            let seq = receipt.seq.filter(|_| receipt.program.is_none());
+            let program = receipt
+                .program
+                .map_or_else(String::new, |version| format!(", {version:?}"));
+            (200, format!("seq {seq:?}, balance {balance:?}{program}"))
         }
         Err(rejection) => (422, rejection.code().to_owned()),
     };
