@@ -6,6 +6,7 @@
 
 pub mod plugin;
 pub mod shopify;
+pub mod webhook;
 pub mod woocommerce;
 
 use hyper::header::{HeaderName, HeaderValue};

@@ -4,6 +4,8 @@
 //! `THROTTLED`. Every document and its variables are validated against Shopify's schema in a
 //! test.
 
+pub mod webhook;
+
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use loyalty_core::discount::{CustomerSelection, DiscountClass, ItemSelection, PriceRule};

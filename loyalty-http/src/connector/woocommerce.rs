@@ -4,6 +4,8 @@
 //! coupon never ends; `date_expires` with milliseconds, or without `Z`, is read as the
 //! site's time. So `date_expires` is sent with `Z` and whole seconds.
 
+pub mod webhook;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
