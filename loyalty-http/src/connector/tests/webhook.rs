@@ -35,7 +35,7 @@ fn what_is_beyond_goods_and_tax_is_shipping() {
     };
     assert_eq!(amounts(&["20", "10"], "36.30", "1.30", false), expected(&["20", "10"], "5.00"));
     assert_eq!(amounts(&["20", "10"], "35", "5", true), expected(&["20", "10"], "5"));
-    assert_eq!(amounts(&["10.005"], "10.01", "0", false), expected(&["10.01"], "0"));
+    assert_eq!(amounts(&["10.005"], "10.01", "0", false), expected(&["10.01"], "0.00"));
 }
 
 #[test]
