@@ -12,8 +12,9 @@ use hyper::body::Body;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 use loyalty_store::{self as store, Cancellation, Idempotency, Outcome, Reply, Store};
+use matchit::Params;
 use tokio::task;
 use tokio::time::timeout;
 
@@ -21,6 +22,7 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connected_store::{self, webhook::ReceivedMessage};
 use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
@@ -37,9 +39,11 @@ use crate::response_budget::ResponseBudget;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::ReservedPlace;
+use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::trace_id::TraceId;
 use crate::wire::query::Query;
+use crate::wire::value::parse_number;
 
 /// A loyalty server without its socket.
 ///
@@ -66,6 +70,7 @@ pub struct App {
     config: Config,
     router: Router,
     throttle: Arc<Throttle>,
+    inbox: Arc<StoreInbox>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
     metrics: Option<Arc<Metrics>>,
@@ -101,6 +106,7 @@ impl App {
             config,
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
+            inbox: Arc::default(),
             long_reads: LongReads::default(),
             metrics: None,
         }
@@ -191,6 +197,9 @@ impl App {
             RouteHandler::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers, now)?)
             }
+            RouteHandler::StoreWebhook => {
+                return Box::pin(self.receive_store_message(head, body, &params, trace)).await;
+            }
             RouteHandler::Signed(event) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
                 return Box::pin(self.receive_webhook(head, body, (platform, event), id, trace))
@@ -206,7 +215,8 @@ impl App {
             RouteHandler::Open(_)
             | RouteHandler::Document
             | RouteHandler::Bearer(..)
-            | RouteHandler::Signed(_) => Query::parse(head.uri.query(), route.query)?,
+            | RouteHandler::Signed(_)
+            | RouteHandler::StoreWebhook => Query::parse(head.uri.query(), route.query)?,
         };
         let (record, body) = if route.method == Method::GET {
             (None, Bytes::new())
@@ -231,6 +241,8 @@ impl App {
             query,
             body: &body,
             throttle: &self.throttle,
+            inbox: &self.inbox,
+            allowed_networks: &self.config.allowed_networks,
             public_url: self.config.public_url.as_ref(),
         };
         match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {
@@ -296,6 +308,38 @@ impl App {
 
         self.execute_plan(plan, RequestContext { shop, now, dry_run: false, idempotency, id })
             .await
+    }
+
+    /// Answers a message of a connected store. The shop and the store follow from the path.
+    async fn receive_store_message<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        params: &Params<'_, '_>,
+        trace: &mut RequestTrace,
+    ) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let shop = params.get("shop_id").and_then(parse_number).map(ShopId);
+        let store_id = params.get("store_id").and_then(StoreId::new);
+        let (Some(shop), Some(store_id)) = (shop, store_id) else {
+            return Err(connected_store::webhook::not_authentic());
+        };
+        let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
+        trace.shop = Some(shop);
+
+        let (store, inbox) = (Arc::clone(&self.store), Arc::clone(&self.inbox));
+        let (head, now) = (head.headers.clone(), self.clock.now());
+        let received = task::spawn_blocking(move || {
+            let message = ReceivedMessage { shop, store_id, head: &head, body: &body, now };
+            connected_store::webhook::receive(&*store, &inbox, &message)
+        });
+        match timeout(self.config.store_timeout, received).await {
+            Ok(Ok(response)) => response.map(EncodedResponse::into_response),
+            Ok(Err(error)) => Err(Problem::internal(error)),
+            Err(_) => Err(error::unknown_outcome("the store did not respond in time")),
+        }
     }
 
     async fn execute_plan(

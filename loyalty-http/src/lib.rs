@@ -72,6 +72,7 @@ mod reads;
 mod route;
 mod routes;
 mod shopify;
+mod store_inbox;
 mod throttle;
 pub mod wire;
 

@@ -31,6 +31,12 @@ pub(crate) enum StoreRequestKind {
     Uninstall,
 }
 
+/// Random bits for the codes of gifts; without them gifts wait for a later request.
+fn draw_entropy() -> Option<[u8; 32]> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits).ok().map(|()| bits)
+}
+
 /// Where messages are recorded.
 pub(crate) struct MessageRecorder<'a> {
     pub(crate) store: &'a dyn Store,
@@ -129,7 +135,7 @@ impl MessageRecorder<'_> {
     }
 
     fn execute(&self, action: Action, recorded: &mut RecordedMessage) -> Result<(), Failure> {
-        let entropy = crate::endpoint::redemptions::draw_entropy().ok();
+        let entropy = draw_entropy();
         let request = Request { entropy, ..Request::new(self.shop, self.now, action) };
         match self.store.execute(request).wait()? {
             Reply::Decided(Ok(receipt)) => {

@@ -37,6 +37,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
+use ipnet::IpNet;
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{
     self as store, Action, ApiKeyRecord, Failure, Outcome, Receipt, Rejection, Shop, Store,
@@ -50,6 +51,7 @@ use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
+use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
@@ -70,6 +72,10 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
     /// The rate limit of failed code lookups.
     pub(crate) throttle: &'a Arc<Throttle>,
+    /// The last messages of connected stores.
+    pub(crate) inbox: &'a Arc<StoreInbox>,
+    /// The private networks whose addresses may be called.
+    pub(crate) allowed_networks: &'a [IpNet],
     /// The URL under which clients reach the server, if it is configured.
     pub(crate) public_url: Option<&'a PublicUrl>,
 }

@@ -44,5 +44,6 @@ mod saved_searches;
 mod shopify;
 mod shopify_lists;
 mod shopify_rules;
+mod stores;
 mod support;
 mod time;
