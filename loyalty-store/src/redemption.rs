@@ -77,6 +77,16 @@ impl RedemptionStatus {
         }
     }
 
+    /// Returns the name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Used => "used",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
     /// Returns the number in the column of the status, which is part of the file format.
     pub(crate) const fn number(self) -> i64 {
         match self {
