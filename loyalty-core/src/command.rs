@@ -12,6 +12,7 @@ use crate::lot::{ImportMode, ImportedLot};
 #[cfg(doc)]
 use crate::order::OrderState;
 use crate::order::{Order, Origin, Refund, Status};
+use crate::publication::{PublicationStatus, StoreId};
 use crate::referral::ReferralParty;
 use crate::tier::ManualTier;
 
@@ -173,6 +174,16 @@ pub enum Command {
         /// Id of the order.
         order: OrderId,
     },
+    /// A connected store has published or withdrawn a redemption's code, or refused to. A
+    /// fact, which is never rejected.
+    RecordPublication {
+        /// Id of the redemption.
+        redemption: RedemptionId,
+        /// The store.
+        store: StoreId,
+        /// What it has done.
+        status: PublicationStatus,
+    },
     /// Cancels an unused redemption of a customer who is erased: its points stay spent.
     VoidRedemption {
         /// Id of the redemption.
@@ -280,6 +291,7 @@ impl Command {
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
+            | Self::RecordPublication { .. }
             | Self::RedeemReward { .. }
             | Self::RefundRedemption { .. }
             | Self::ReleaseRedemption { .. }
@@ -307,6 +319,7 @@ impl Command {
         if let Self::CancelRedemption { redemption }
         | Self::ClaimRedemption { redemption, .. }
         | Self::IssueGift { redemption, .. }
+        | Self::RecordPublication { redemption, .. }
         | Self::RedeemReward { redemption, .. }
         | Self::RefundRedemption { redemption, .. }
         | Self::ReleaseRedemption { redemption, .. }

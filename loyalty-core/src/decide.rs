@@ -71,6 +71,9 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::JoinReferral { referee, referrer } => work.join_referral(referee, referrer)?,
         Command::NoteGuest { order, guest } => work.note_guest(order, *guest),
         Command::PerformAction { action, points } => work.perform_action(action, *points)?,
+        Command::RecordPublication { store, status, .. } => {
+            work.record_publication(store, status)?;
+        }
         Command::RecordOrder { order, snapshot, status, at, origin } => {
             work.record_order(order, snapshot, *status, *at, *origin)?;
         }

@@ -20,6 +20,7 @@ use crate::id::{
 };
 use crate::lot::{Clawback, Lot, LotCredit};
 use crate::order::{HighestPaid, Order, Origin, Pin, Refund, Status};
+use crate::publication::Publication;
 use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
 use crate::tier::{ManualTier, TierChange};
 
@@ -342,6 +343,13 @@ pub enum Event {
         version: ProgramVersion,
         /// The instant from which it is in force.
         at: Timestamp,
+    },
+    /// A connected store has published or withdrawn the code of a redemption, or refused to.
+    PublicationRecorded {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// What the store has done.
+        publication: Arc<Publication>,
     },
     /// A redemption was cancelled, or the order that had used it was: its points were
     /// returned.

@@ -135,6 +135,7 @@ impl Account {
                     self.record_balance_change(*at);
                 }
             }
+            Event::PublicationRecorded { publication, .. } => self.touch(Some(publication.at)),
             Event::RedemptionCancelled { redemption, returned, at, .. } => {
                 self.record_reward_usage(event);
                 self.cancel_redemption(*redemption);
@@ -321,6 +322,7 @@ impl OrderState {
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }
             | Event::ProgramPublished { .. }
+            | Event::PublicationRecorded { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
             | Event::RedemptionRefunded { .. }
@@ -351,6 +353,8 @@ impl Redemption {
             *self = (**redemption).clone();
         } else if let Event::RedemptionUsed { order, payment, at, .. } = event {
             self.mark_used(order.as_ref(), payment.as_deref(), *at);
+        } else if let Event::PublicationRecorded { publication, .. } = event {
+            self.set_publication(publication);
         }
     }
 }

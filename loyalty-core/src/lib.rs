@@ -65,6 +65,7 @@ pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
 pub mod proptest;
+pub mod publication;
 pub mod query;
 pub mod redemption;
 pub mod referral;
@@ -103,6 +104,7 @@ pub use order::{
     RefundCurrency, Status,
 };
 pub use program::{Program, ProgramError};
+pub use publication::{Publication, PublicationStatus, StoreId};
 pub use query::{RewardOffer, as_of, due, next_due, reward_offers, tier_status};
 pub use redemption::Redemption;
 pub use referral::{ReferralParty, ReferralRejection};

@@ -27,6 +27,7 @@ use crate::lot::Lot;
 use crate::program::{
     Benefit, FreeShipping, OrderCancelledPolicy, OrderRefundedPolicy, Percentage, Reward,
 };
+use crate::publication::{Publication, StoreId};
 
 /// The terms of a redemption, fixed at its issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,6 +166,9 @@ pub struct Redemption {
     /// It counts for the limits of its reward.
     #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts_toward_limits: bool,
+    /// One for each store, in the order of their first reports.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    publications: Vec<Arc<Publication>>,
 }
 
 /// The state of a redemption.
@@ -299,6 +303,7 @@ impl Redemption {
             payment,
             refunded: Points::ZERO,
             counts_toward_limits: issue.cause.is_none(),
+            publications: Vec::new(),
             issue,
         }
     }
@@ -329,6 +334,24 @@ impl Redemption {
     /// of the payment.
     pub fn refunded(&self) -> Points {
         self.refunded
+    }
+
+    /// What stores have done with its code, one entry for each that has said so.
+    pub fn publications(&self) -> impl Iterator<Item = &Publication> {
+        self.publications.iter().map(|publication| &**publication)
+    }
+
+    /// What a store has done with its code last.
+    pub fn publication(&self, store: &StoreId) -> Option<&Publication> {
+        self.publications().find(|publication| publication.store == *store)
+    }
+
+    pub(crate) fn set_publication(&mut self, publication: &Arc<Publication>) {
+        let mut known = self.publications.iter_mut();
+        match known.find(|known| known.store == publication.store) {
+            Some(known) => *known = Arc::clone(publication),
+            None => self.publications.push(Arc::clone(publication)),
+        }
     }
 
     /// The state at `now`. A redemption whose end has passed is expired, even without an

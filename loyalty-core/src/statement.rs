@@ -19,6 +19,7 @@ use crate::id::{RewardId, RuleId, TierId};
 use crate::limit::Limit;
 use crate::order::Status;
 use crate::program::{Benefit, EarningFormula};
+use crate::publication::StoreId;
 use crate::tier::TierReason;
 
 /// One statement of an explanation: a page can say it in any language.
@@ -195,6 +196,23 @@ pub enum Statement {
         /// Instant from which it can no longer be used, if there is one.
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         until: Option<Timestamp>,
+    },
+    /// A connected store has the code of a redemption.
+    CodePublished {
+        /// Store.
+        store: StoreId,
+    },
+    /// A connected store refused the code of a redemption, or did not answer for days.
+    CodePublishFailed {
+        /// Store.
+        store: StoreId,
+        /// Reason, in the store's words.
+        reason: Arc<str>,
+    },
+    /// A connected store no longer has the code of a redemption.
+    CodeWithdrawn {
+        /// Store.
+        store: StoreId,
     },
     /// Points of a redemption came back. Statements about their parts follow.
     PointsReturned {

@@ -3,7 +3,7 @@
 //! cached. [`Store::administer`](crate::Store::administer) executes one.
 
 use chrono::TimeDelta;
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 
 use crate::error::Rejection;
 use crate::request::Response;
@@ -129,39 +129,6 @@ pub enum AdminReply {
         /// True if it was given before.
         replayed: bool,
     },
-}
-
-/// The id of a connected store within its shop.
-///
-/// # Example: ids are short and plain
-/// ```
-/// use loyalty_store::StoreId;
-/// assert!(StoreId::new("woo-1").is_some());
-/// assert!(StoreId::new("Woo 1").is_none());
-/// assert_eq!(StoreId::plugin().as_str(), "plugin");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StoreId(String);
-
-impl StoreId {
-    /// An id of 1 to 64 lower-case letters, digits, `-` and `_`.
-    pub fn new(text: &str) -> Option<Self> {
-        let is_plain = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
-        };
-        let is_valid = (1..=64).contains(&text.len()) && text.bytes().all(is_plain);
-        is_valid.then(|| Self(text.to_owned()))
-    }
-
-    /// The store that every shop has from its beginning: the one that runs a plugin.
-    pub fn plugin() -> Self {
-        Self("plugin".to_owned())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A secret with which a connected store signs.

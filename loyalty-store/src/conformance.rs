@@ -181,6 +181,7 @@ macro_rules! conformance {
                 rules_and_codes_belong_to_one_shop
                 a_rejected_discount_action_changes_nothing;
             redemptions:
+                a_store_publishes_a_code_and_withdraws_it
                 a_redemption_spends_points_and_issues_a_code
                 a_cancelled_redemption_returns_points_and_disables_its_code
                 a_cancelled_order_returns_its_redemption

@@ -81,7 +81,7 @@ pub mod conformance;
 
 pub use administration::{
     Actor, AdminAction, AdminIdempotency, AdminOutcome, AdminRender, AdminReply, AdminRequest,
-    DEFAULT_GRACE, MAX_GRACE, MAX_KEYS, StoreId, StoreSecret,
+    DEFAULT_GRACE, MAX_GRACE, MAX_KEYS, StoreSecret,
 };
 pub use cancel::Cancellation;
 pub use catalogue::{
@@ -133,7 +133,7 @@ use std::sync::Arc;
 use seal::SecretText;
 
 use loyalty_core::{
-    Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp,
+    Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, StoreId, Timestamp,
 };
 use tokio::sync::watch;
 

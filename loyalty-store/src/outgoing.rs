@@ -3,11 +3,17 @@
 //! Each account numbers its outgoing events. So a change of which events leave for an
 //! [`Event`] of old rows changes their numbers: it needs a new format of the journal.
 
-use loyalty_core::{AwardReason, Event, LotCredit, TierReason};
+use loyalty_core::{AwardReason, Event, LotCredit, PublicationStatus, TierReason};
 
 /// The type of an outgoing event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OutgoingKind {
+    /// A store refused a redemption's code, or did not answer for days.
+    CodePublishFailed,
+    /// A store has a redemption's code: it can be used at its checkout.
+    CodePublished,
+    /// A store no longer has a redemption's code.
+    CodeWithdrawn,
     /// A customer, or a guest known by e-mail, is new.
     CustomerCreated,
     /// The customer was erased, and nothing else will come about them.
@@ -62,7 +68,10 @@ pub enum OutgoingKind {
 
 impl OutgoingKind {
     /// All types, in the order of their names.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
+        Self::CodePublishFailed,
+        Self::CodePublished,
+        Self::CodeWithdrawn,
         Self::CustomerCreated,
         Self::CustomerErased,
         Self::CustomerMerged,
@@ -93,6 +102,9 @@ impl OutgoingKind {
     /// Returns the stable name, such as `points.earned`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::CodePublishFailed => "code.publish_failed",
+            Self::CodePublished => "code.published",
+            Self::CodeWithdrawn => "code.withdrawn",
             Self::CustomerCreated => "customer.created",
             Self::CustomerErased => "customer.erased",
             Self::CustomerMerged => "customer.merged",
@@ -163,6 +175,11 @@ pub(crate) fn kinds(event: &Event) -> (Option<OutgoingKind>, Option<OutgoingKind
         Event::PointsExpired { .. } => Kind::PointsExpired,
         Event::PointsReleased { .. } => Kind::PointsReleased,
         Event::ProgramPublished { .. } => Kind::ProgramPublished,
+        Event::PublicationRecorded { publication, .. } => match publication.status {
+            PublicationStatus::Failed { .. } => Kind::CodePublishFailed,
+            PublicationStatus::Published { .. } => Kind::CodePublished,
+            PublicationStatus::Withdrawn => Kind::CodeWithdrawn,
+        },
         Event::RedemptionCancelled { .. } => Kind::RedemptionCancelled,
         Event::RedemptionExpired { .. } => Kind::RedemptionExpired,
         Event::RedemptionRefunded { .. } => Kind::RedemptionRefunded,

@@ -48,6 +48,7 @@ pub const MEMBERS: &[(&str, Fate)] = &[
     ("redemptions/email", Fate::Erased),
     ("redemptions/code", CODE),
     ("redemptions/name", CONFIGURED),
+    ("redemptions/publications", CODE),
     ("redemptions/reward_id", CONFIGURED),
     ("redemptions/order_id", ORDER),
     ("orders/order", ORDER),

@@ -6,8 +6,8 @@ use loyalty_core::RewardOffer;
 use loyalty_core::account::Usage;
 use loyalty_core::redemption::{Redemption, RedemptionState};
 use loyalty_core::{
-    AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
-    ShopId, Timestamp,
+    AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, PublicationStatus,
+    RedemptionId, RewardId, ShopId, StoreId, Timestamp,
 };
 
 use crate::customer_ref::CustomerRef;
@@ -177,6 +177,15 @@ pub enum RedemptionAction {
         id: RedemptionId,
         /// The order it was delivered with, if any.
         order: Option<OrderId>,
+    },
+    /// Records what a connected store has done with the code.
+    RecordPublication {
+        /// The redemption.
+        id: RedemptionId,
+        /// The store.
+        store: StoreId,
+        /// What it has done.
+        status: PublicationStatus,
     },
 }
 

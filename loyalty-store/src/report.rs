@@ -182,6 +182,7 @@ impl ProgramReport {
             | Event::CustomerAdded
             | Event::CustomerUpdated { .. }
             | Event::ProgramPublished { .. }
+            | Event::PublicationRecorded { .. }
             | Event::Discount(_)
             | Event::GiftUndone { .. }
             | Event::OrderCancelled { .. }

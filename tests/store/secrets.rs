@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use loyalty_core::ShopId;
+use loyalty_core::{ShopId, StoreId};
 use loyalty_store::conformance::administration::new_key;
 use loyalty_store::seal::{MasterKey, MasterKeys, SecretText};
 use loyalty_store::{
     AdminAction, AdminIdempotency, AdminRequest, Failure, KeyOwner, MasterKeySource, Response,
-    SqliteAdmin, SqliteStore, Store, StoreId, StoreSettings,
+    SqliteAdmin, SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::*;
 

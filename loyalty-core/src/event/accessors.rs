@@ -36,6 +36,7 @@ impl Event {
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::ProgramPublished { .. }
+            | Self::PublicationRecorded { .. }
             | Self::RedemptionCancelled { .. }
             | Self::RedemptionExpired { .. }
             | Self::RedemptionRefunded { .. }
@@ -61,7 +62,8 @@ impl Event {
         if let Self::RedemptionReopened { redemption, .. } = self {
             return Some(redemption.issue().id);
         }
-        if let Self::RedemptionCancelled { redemption, .. }
+        if let Self::PublicationRecorded { redemption, .. }
+        | Self::RedemptionCancelled { redemption, .. }
         | Self::RedemptionExpired { redemption, .. }
         | Self::RedemptionRefunded { redemption, .. }
         | Self::RedemptionUsed { redemption, .. } = self
@@ -158,6 +160,7 @@ impl Event {
             | Self::OrderRecorded { .. }
             | Self::OrderRefunded { .. }
             | Self::ProgramPublished { .. }
+            | Self::PublicationRecorded { .. }
             | Self::RedemptionReopened { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
@@ -203,6 +206,7 @@ impl Event {
             | Self::TierRetained { at, .. } => Some(*at),
             Self::PointsExpired { expired_at, .. } => Some(*expired_at),
             Self::PointsReleased { released_at, .. } => Some(*released_at),
+            Self::PublicationRecorded { publication, .. } => Some(publication.at),
             Self::RewardRedeemed { issue } => Some(issue.at),
             Self::TierChanged { change } => Some(change.at),
             Self::AccountMerged { .. }

@@ -83,6 +83,7 @@ pub fn check_idempotency(ledger: &Ledger, fact: &Command, now: Timestamp) -> Tes
             | Command::CancelOrder { .. }
             | Command::CancelRedemption { .. }
             | Command::ClaimRedemption { .. }
+            | Command::RecordPublication { .. }
             | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }
             | Command::EraseAccount

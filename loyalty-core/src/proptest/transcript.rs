@@ -178,6 +178,9 @@ fn describe_command(command: &Command) -> String {
         Command::RefundRedemption { redemption, order, returned } => {
             format!("{returned} of the goods of order {order} came back to redemption {redemption}")
         }
+        Command::RecordPublication { redemption, store, status } => {
+            format!("store {store} reports redemption {redemption} as {}", status.name())
+        }
         Command::ReleaseRedemption { redemption, order } => {
             format!("order {order} releases redemption {redemption}")
         }

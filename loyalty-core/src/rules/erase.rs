@@ -54,6 +54,7 @@ impl DecisionBuilder<'_> {
             | Command::EraseAccount
             | Command::IssueGift { .. }
             | Command::NoteGuest { .. }
+            | Command::RecordPublication { .. }
             | Command::RefundRedemption { .. }
             | Command::ReleaseRedemption { .. }
             | Command::RewardReferral { .. }

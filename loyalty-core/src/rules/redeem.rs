@@ -16,6 +16,7 @@ use crate::program::{
     Benefit, DebtPolicy, OrderCancelledPolicy, OrderRefundedPolicy, Percentage, Reward,
     RewardPricing,
 };
+use crate::publication::{Publication, PublicationStatus, StoreId};
 use crate::redemption::{
     Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState,
 };
@@ -363,6 +364,27 @@ impl DecisionBuilder<'_> {
         let ends_at = redemption.ends_at().map(|end| if end <= at { grace } else { end });
         let redemption = Arc::new(redemption.reopen(ends_at));
         self.emit(Event::RedemptionReopened { redemption, order: order.clone(), at });
+        Ok(())
+    }
+
+    /// Records what a store has done with the code. The same report again changes nothing.
+    pub(crate) fn record_publication(
+        &mut self,
+        store: &StoreId,
+        status: &PublicationStatus,
+    ) -> Result<(), Rejection> {
+        let redemption = self.require_redemption()?;
+        if redemption
+            .publication(store)
+            .is_some_and(|known| known.status == *status)
+        {
+            return Ok(());
+        }
+        let (store, status, at) = (store.clone(), status.clone(), self.context.now);
+        self.emit(Event::PublicationRecorded {
+            redemption: redemption.issue().id,
+            publication: Arc::new(Publication { store, status, at }),
+        });
         Ok(())
     }
 

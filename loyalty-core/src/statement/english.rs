@@ -45,6 +45,9 @@ impl Statement {
             | Self::PostedBefore { .. }
             | Self::BonusGranted { .. }
             | Self::BonusTakenBack { .. }
+            | Self::CodePublished { .. }
+            | Self::CodePublishFailed { .. }
+            | Self::CodeWithdrawn { .. }
             | Self::GiftKept { .. }
             | Self::GiftKeptBefore { .. }
             | Self::GiftTakenBack { .. }
@@ -131,6 +134,11 @@ impl fmt::Display for Statement {
                 write!(f, "{} for {name}: {benefit}", count_points(*points))?;
                 fmt_terms(f, *maximum_share, *until)
             }
+            Self::CodePublished { store } => write!(f, "Store {store} has the code"),
+            Self::CodePublishFailed { store, reason } => {
+                write!(f, "Store {store} does not have the code: {reason}")
+            }
+            Self::CodeWithdrawn { store } => write!(f, "Store {store} no longer has the code"),
             Self::PointsReturned { points } => write!(f, "{} came back", count_points(*points)),
             Self::DebtPaid { points } => write!(f, "{} paid off debt", GroupedNumber(points)),
             Self::PointsUsable { points, until: Some(end) } => {

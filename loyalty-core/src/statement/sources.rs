@@ -9,6 +9,7 @@ use crate::award::Award;
 use crate::exact::Fraction;
 use crate::explain::{Calculation, EarningStatus, Explanation, RemainingBasis, RuleShare};
 use crate::order::PostedPoints;
+use crate::publication::{Publication, PublicationStatus};
 use crate::redemption::{Issuance, RedemptionReturn};
 use crate::tier::TierChange;
 
@@ -167,6 +168,20 @@ impl RedemptionReturn {
 impl fmt::Display for RedemptionReturn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Statements(&self.statements()).fmt(f)
+    }
+}
+
+impl Publication {
+    /// The statement of the store and of what it has done.
+    pub fn statement(&self) -> Statement {
+        let store = self.store.clone();
+        match &self.status {
+            PublicationStatus::Published { .. } => Statement::CodePublished { store },
+            PublicationStatus::Failed { reason } => {
+                Statement::CodePublishFailed { store, reason: Arc::clone(reason) }
+            }
+            PublicationStatus::Withdrawn => Statement::CodeWithdrawn { store },
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use chrono::{TimeDelta, Utc};
 use clap::{ArgGroup, Args, Subcommand};
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 use loyalty_http::{Clock, auth};
 use loyalty_store::{
     AdminAction, AdminOutcome, AdminReply, AdminRequest, ApiKeyRecord, KeyOwner, NewApiKey, Scope,
-    SqliteAdmin, StoreId,
+    SqliteAdmin,
 };
 
 use super::secret::{NamedSecret, ShowSecrets, add_to, describe};

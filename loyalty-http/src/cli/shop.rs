@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use loyalty_core::{Currency, Zone};
+use loyalty_core::{Currency, StoreId, Zone};
 use loyalty_http::{Clock, auth};
 use loyalty_store::seal::SecretText;
-use loyalty_store::{AdminAction, DEFAULT_GRACE, KeyOwner, NewShop, Shop, SqliteAdmin, StoreId};
+use loyalty_store::{AdminAction, DEFAULT_GRACE, KeyOwner, NewShop, Shop, SqliteAdmin};
 
 use super::key::{Output, administer};
 use super::{CommandResult, Database, print};

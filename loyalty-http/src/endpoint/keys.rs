@@ -1,7 +1,8 @@
 //! The keys of a shop, and the secrets with which its connected stores sign.
 
 use hyper::StatusCode;
-use loyalty_store::{AdminAction, AdminOutcome, KeyOwner, NewApiKey, Rejection, Store, StoreId};
+use loyalty_core::StoreId;
+use loyalty_store::{AdminAction, AdminOutcome, KeyOwner, NewApiKey, Rejection, Store};
 
 use super::administration::Administration;
 use super::{Call, EncodedResponse, HandlerPlan, error, to_json};

@@ -7,8 +7,8 @@ use loyalty_core::award::AwardReason;
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::lot::{Clawback, LotCredit};
 use loyalty_core::{
-    ActionId, Calculation, Event, OrderId, Points, RedemptionId, RewardId, Statement, Statements,
-    TierId, Timestamp,
+    ActionId, Calculation, Event, OrderId, Points, PublicationStatus, RedemptionId, RewardId,
+    Statement, Statements, TierId, Timestamp,
 };
 use loyalty_store::{JournalRow, Seq};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -34,6 +34,9 @@ const ENTRY_KINDS: &[&str] = &[
     "birthday",
     "claim_undone",
     "code",
+    "code_publish_failed",
+    "code_published",
+    "code_withdrawn",
     "gift_issued",
     "gift_kept",
     "gift_taken_back",
@@ -303,6 +306,15 @@ pub(super) fn describe_event(event: &Event) -> Option<(&'static str, EntryDetail
         Event::RedemptionUsed { redemption, order, .. } => {
             let details = EntryDetails::of_redemption(*redemption);
             ("redemption_used", EntryDetails { order_id: order.as_ref(), ..details })
+        }
+        Event::PublicationRecorded { redemption, publication } => {
+            let kind = match publication.status {
+                PublicationStatus::Published { .. } => "code_published",
+                PublicationStatus::Failed { .. } => "code_publish_failed",
+                PublicationStatus::Withdrawn => "code_withdrawn",
+            };
+            let statements = vec![publication.statement()];
+            (kind, EntryDetails::of_redemption(*redemption).with_statements(statements))
         }
         Event::RedemptionReopened { redemption, order, .. } => {
             let details = EntryDetails::of_redemption(redemption.issue().id);

@@ -6,8 +6,8 @@ use loyalty_core::program::{
 use loyalty_core::redemption::RedemptionState;
 use loyalty_core::statement::serialize_reason;
 use loyalty_core::{
-    Amount, AwardReason, CustomerId, Email, Limit, OrderId, Points, Program, Rate, Rejection,
-    RewardId, RewardOffer, Timestamp,
+    Amount, AwardReason, CustomerId, Email, Limit, OrderId, Points, Program, Publication,
+    PublicationStatus, Rate, Rejection, RewardId, RewardOffer, Timestamp,
 };
 use loyalty_store::{
     CustomerView, Receipt, RedemptionAction, RedemptionStatus, RedemptionView, RewardsView,
@@ -328,12 +328,49 @@ pub(crate) struct RedemptionResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Id>")]
     order_id: Option<OrderId>,
+    /// What connected stores have done with the code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    publications: Vec<PublicationResponse<'a>>,
     /// The redemption as a sentence.
     text: String,
     /// The balance after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<schema::Points>")]
     point_balance: Option<Points>,
+}
+
+/// What a connected store has done with the code of a redemption.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Publication")]
+struct PublicationResponse<'a> {
+    store_id: &'a str,
+    #[schemars(extend("enum" = ["published", "failed", "withdrawn"]))]
+    status: &'static str,
+    /// The store's own id of the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_id: Option<&'a str>,
+    /// The reason of a failure, in the store's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    at: TimeText,
+}
+
+impl<'a> PublicationResponse<'a> {
+    fn new(publication: &'a Publication) -> Self {
+        let (code_id, reason) = match &publication.status {
+            PublicationStatus::Published { code_id } => (code_id.as_deref(), None),
+            PublicationStatus::Failed { reason } => (None, Some(&**reason)),
+            PublicationStatus::Withdrawn => (None, None),
+        };
+        Self {
+            store_id: publication.store.as_str(),
+            status: publication.status.name(),
+            code_id,
+            reason,
+            at: TimeText(publication.at),
+        }
+    }
 }
 
 /// The cause of a gift, as statements have it.
@@ -380,6 +417,7 @@ impl<'a> RedemptionResponse<'a> {
             ends_at: view.redemption.ends_at().map(TimeText),
             since: since.map(TimeText),
             order_id,
+            publications: view.redemption.publications().map(PublicationResponse::new).collect(),
             text: issue.to_string(),
             point_balance: None,
         }

@@ -7,7 +7,10 @@ use crate::{
     RedemptionView, Rejection, Store,
 };
 use loyalty_core::discount::{Cart, CartLine, Customer};
-use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
+use loyalty_core::{
+    Command, CustomerId, LineId, Points, Publication, PublicationStatus, RedemptionId, RewardId,
+    StoreId,
+};
 
 /// A reward of 5 off for 100 points that expires after a month, and one limited to two in
 /// total.
@@ -104,6 +107,46 @@ fn issue_first(store: &dyn Store, document: &str) -> (CustomerRef, RedemptionVie
 fn first_shop(store: &dyn Store) -> TestShop<'_> {
     let id = store.shops().unwrap()[0].id;
     TestShop { store, id, now: at("2026-01-01T12:00:00Z") }
+}
+
+pub fn a_store_publishes_a_code_and_withdraws_it(store: &dyn Store) {
+    let (customer, issued) = issue_first(store, REWARDS);
+    let shop = first_shop(store);
+    let report = |store: &str, status: PublicationStatus| {
+        let (id, store) = (issued.id(), StoreId::new(store).unwrap());
+        shop.execute(Action::Redemption(RedemptionAction::RecordPublication { id, store, status }))
+    };
+    let statuses = || {
+        let redemption = load_redemption(&shop, issued.id()).redemption;
+        let statuses = redemption.publications().map(|publication| {
+            let Publication { store, status, .. } = publication;
+            format!("{store} {}", status.name())
+        });
+        statuses.collect::<Vec<_>>()
+    };
+    assert!(statuses().is_empty());
+
+    // A report is recorded once, and moves no points.
+    let rows = || store.journal(shop.id, 0, 100).unwrap().len();
+    report("woo", PublicationStatus::Published { code_id: Some("71".into()) }).unwrap();
+    let count = rows();
+    report("woo", PublicationStatus::Published { code_id: Some("71".into()) }).unwrap();
+    assert_eq!((rows(), shop.balance(&customer)), (count, 50));
+
+    report("shopify", PublicationStatus::failed("no such product")).unwrap();
+    assert_eq!(statuses(), ["woo published", "shopify failed"]);
+
+    // What a store does later is recorded also of a redemption that is over.
+    cancel_redemption(&shop, issued.id()).unwrap();
+    report("woo", PublicationStatus::Withdrawn).unwrap();
+    assert_eq!(statuses(), ["woo withdrawn", "shopify failed"]);
+    assert_eq!((state_name(&shop, issued.id()), shop.balance(&customer)), ("cancelled", 150));
+
+    let (id, store) = (RedemptionId(999), StoreId::plugin());
+    let status = PublicationStatus::Withdrawn;
+    let unknown = RedemptionAction::RecordPublication { id, store, status };
+    let unknown = shop.execute(Action::Redemption(unknown)).unwrap_err();
+    assert_eq!(unknown.code(), "redemption_not_found");
 }
 
 pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {

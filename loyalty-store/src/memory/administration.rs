@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 
 use super::Tables;
 use crate::administration::{
-    AdminChange, AdminReply, AdminRequest, StoreId, StoreSecret, StoredAdminResponse,
+    AdminChange, AdminReply, AdminRequest, StoreSecret, StoredAdminResponse,
 };
 use crate::error::Failure;
 use crate::shop::{ApiKeyRecord, KeyOwner};

@@ -1,11 +1,11 @@
 //! Decisions about keys and signing secrets, shared by all stores.
 
 use chrono::{SubsecRound, TimeDelta};
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 
 use crate::administration::{
     Actor, AdminAction, AdminChange, AdminOutcome, AdminReply, AdminRequest, DEFAULT_GRACE,
-    MAX_GRACE, MAX_KEYS, StoreId, StoreSecret, StoredAdminResponse,
+    MAX_GRACE, MAX_KEYS, StoreSecret, StoredAdminResponse,
 };
 use crate::error::{Failure, Rejection};
 use crate::shop::{ApiKeyRecord, KeyOwner, NewApiKey, Scope};

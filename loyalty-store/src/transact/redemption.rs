@@ -39,6 +39,10 @@ impl<V: TransactionView> Transaction<'_, V> {
             RedemptionAction::Use { id, order } => {
                 self.run_redemption_command(id, &Command::UseRedemption { redemption: id, order })
             }
+            RedemptionAction::RecordPublication { id, store, status } => {
+                let record = Command::RecordPublication { redemption: id, store, status };
+                self.run_redemption_command(id, &record)
+            }
         }
     }
 

@@ -122,6 +122,23 @@ pub(crate) enum Statement {
         #[schemars(skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
+    /// A connected store has the code of a redemption.
+    CodePublished {
+        /// The id of the store.
+        store: String,
+    },
+    /// A connected store refused the code of a redemption, or did not answer for days.
+    CodePublishFailed {
+        /// The id of the store.
+        store: String,
+        /// The reason, in the store's words.
+        reason: String,
+    },
+    /// A connected store no longer has the code of a redemption.
+    CodeWithdrawn {
+        /// The id of the store.
+        store: String,
+    },
     PointsReturned {
         points: Points,
     },

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::query::{corrupt, for_each_row, from_json, from_micros, query_one, to_micros};
-use crate::administration::{AdminChange, StoreId, StoreSecret, StoredAdminResponse};
+use crate::administration::{AdminChange, StoreSecret, StoredAdminResponse};
 use crate::error::Failure;
 use crate::record::to_json;
 use crate::request::Response;
