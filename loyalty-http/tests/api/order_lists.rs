@@ -35,7 +35,7 @@ fn listed(server: &TestServer, path: &str, list: &str, id: &str) -> Vec<String> 
         let items = page.json()[list].as_array().unwrap().clone();
         all.extend(items.iter().map(|item| item[id].as_str().unwrap().to_owned()));
         let Some(link) = page.header("link") else { return all };
-        path = link.split(['<', '>']).nth(1).unwrap().to_owned();
+        link.split(['<', '>']).nth(1).unwrap().clone_into(&mut path);
     }
 }
 
