@@ -44,6 +44,7 @@ pub mod erasure;
 pub mod gifts;
 pub mod idempotency;
 pub mod imports;
+pub mod listed;
 pub mod lists;
 pub mod orders;
 pub mod points;

@@ -18,7 +18,7 @@ use loyalty_tests::*;
 
 use loyalty_store::conformance::administration::new_key;
 use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
-use loyalty_store::conformance::lists::assert_lists_complete;
+use loyalty_store::conformance::listed::assert_lists_complete;
 use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::time::{
     FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,

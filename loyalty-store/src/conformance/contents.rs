@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::lists::assert_lists_complete;
+use super::listed::assert_lists_complete;
 use crate::{
     CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, ImportRecord,
     ImportRowRecord, JournalRow, OrderRecord, PriceRuleView, ProductRecord, RedemptionView,

@@ -4,6 +4,7 @@
 //! its cache, so a miss can be answered from the tables. Readers take no common lock; those that
 //! need several records of one commit pause the publication.
 
+mod lists;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -16,7 +17,7 @@ use super::backend::{Backend, TableReader};
 use super::cache::Cache;
 use super::filter::BloomFilter;
 use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Responses};
-use super::listing::PendingLists;
+use super::pending_lists::PendingLists;
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
 use super::tail::JournalTail;
@@ -213,7 +214,7 @@ impl<B: Backend> CommittedState<B> {
     }
 
     /// Returns the state of a key in its table, which is not asked if the filter denies the key.
-    pub(super) fn load_uncached<K: Kind>(&self, key: &K::Key) -> Result<Option<K::Value>, Failure>
+    fn load_uncached<K: Kind>(&self, key: &K::Key) -> Result<Option<K::Value>, Failure>
     where
         B::Reader: Load<K>,
     {

@@ -1,113 +1,22 @@
 //! Lists of states in an order of their own: accounts that are due, orders, redemptions.
 //!
-//! A list is read from its table's index, and from an index in memory of the states that are newer
+//! A list is read from its table's index, and from the index in memory of the states that are newer
 //! than their table. Neither decides: a state is listed if it is, as it is now, at the place where
 //! it was found.
 
 use std::sync::Arc;
 
-use loyalty_core::{AccountId, OrderId, RedemptionId, ShopId, Timestamp};
+use loyalty_core::{RedemptionId, ShopId, Timestamp};
 
-use super::backend::{Backend, TableReader};
-use super::committed::CommittedState;
-use super::kind::Orders;
-use super::pending_index::PendingIndex;
-use super::states::StateChanges;
+use super::CommittedState;
+use crate::engine::backend::{Backend, TableReader};
+use crate::engine::kind::Orders;
+use crate::engine::pending_lists::ShopOrder;
 use crate::error::Failure;
-use crate::order_list::{OrderIndex, OrderList, OrderPosition, OrderStatus, position_of};
-use crate::projections::{Projection, ProjectionKey};
+use crate::order_list::{OrderIndex, OrderList, OrderPosition, position_of};
 use crate::query::{Direction, DueAccount, Page};
 use crate::record::OrderRecord;
-use crate::redemption::{RedemptionStatus, RedemptionView, find_redemption, is_listed, status_of};
-
-type ShopOrder = (ShopId, OrderId);
-type ShopProjection = (ShopId, ProjectionKey);
-
-/// The places of states that are newer than their tables.
-#[derive(Debug, Default)]
-pub(super) struct PendingLists {
-    due: PendingIndex<AccountId, (), DueAccount>,
-    by_status: PendingIndex<ShopOrder, OrderIndex, OrderPosition>,
-    by_account: PendingIndex<ShopOrder, OrderIndex, OrderPosition>,
-    redemptions: PendingIndex<RedemptionId, (ShopId, RedemptionStatus), RedemptionId>,
-}
-
-impl PendingLists {
-    /// Notes the places of states that are about to become visible.
-    pub(super) fn update(&self, changes: &StateChanges) {
-        for (account, record) in &changes.accounts {
-            let due = record
-                .due
-                .map(|at| DueAccount { at, account: *account, shop: record.shop });
-            self.due.update(account, due.map(|due| ((), due)));
-        }
-        for (key, order) in &changes.orders {
-            let (status, position) = (OrderStatus::of(&order.state), position_of(order));
-            let index = OrderIndex::Status(key.0, status);
-            self.by_status.update(key, Some((index, position.clone())));
-            let index = order.account.map(OrderIndex::Account);
-            self.by_account.update(key, index.map(|index| (index, position)));
-        }
-        for ((shop, key), projection) in &changes.projections {
-            if let ProjectionKey::Redemption(id) = key {
-                self.redemptions.update(id, redemption_place(*shop, *id, projection));
-            }
-        }
-    }
-
-    /// Forgets states that have reached their tables.
-    pub(super) fn remove(
-        &self,
-        accounts: &[AccountId],
-        orders: &[ShopOrder],
-        projections: &[ShopProjection],
-    ) {
-        for account in accounts {
-            self.due.remove(account);
-        }
-        for key in orders {
-            self.by_status.remove(key);
-            self.by_account.remove(key);
-        }
-        for (_, key) in projections {
-            if let ProjectionKey::Redemption(id) = key {
-                self.redemptions.remove(id);
-            }
-        }
-    }
-
-    pub(super) fn clear(&self) {
-        self.due.clear();
-        self.by_status.clear();
-        self.by_account.clear();
-        self.redemptions.clear();
-    }
-
-    #[cfg(test)]
-    pub(super) fn sizes(&self) -> [(&'static str, usize); 4] {
-        [
-            ("due", self.due.len()),
-            ("orders by status", self.by_status.len()),
-            ("orders by account", self.by_account.len()),
-            ("redemptions by status", self.redemptions.len()),
-        ]
-    }
-
-    fn orders(&self, index: &OrderIndex) -> &PendingIndex<ShopOrder, OrderIndex, OrderPosition> {
-        match index {
-            OrderIndex::Status(..) => &self.by_status,
-            OrderIndex::Account(_) => &self.by_account,
-        }
-    }
-}
-
-fn redemption_place(
-    shop: ShopId,
-    id: RedemptionId,
-    projection: &Projection,
-) -> Option<((ShopId, RedemptionStatus), RedemptionId)> {
-    status_of(projection).map(|status| ((shop, status), id))
-}
+use crate::redemption::{RedemptionStatus, RedemptionView, find_redemption, is_listed};
 
 impl<B: Backend> CommittedState<B> {
     /// Returns accounts that are due by `now`, earliest first, `after` one.
