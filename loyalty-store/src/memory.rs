@@ -5,6 +5,7 @@ mod administration;
 mod catalogue;
 mod discount;
 mod import;
+mod orders;
 mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -8,7 +8,7 @@ use loyalty_core::{Currency, Zone};
 use loyalty_store::{Failure, NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 use loyalty_tests::*;
 
-use crate::{TempDatabase, connect};
+use crate::{TempDatabase, connect, format_of};
 
 fn open(file: &Path) -> Result<SqliteStore, Failure> {
     SqliteStore::open(file, &StoreSettings::default())
@@ -95,11 +95,14 @@ fn an_older_file_is_read_as_it_is() {
     let store = database.open();
     let shop = TestShop::new(&store).id;
     drop(store);
-    let current: i64 = connect(&database.file())
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
+    let current = format_of(&database);
     connect(&database.file())
-        .execute_batch("DROP TABLE import; DROP TABLE import_row;")
+        .execute_batch(
+            "DROP INDEX order_by_status; DROP INDEX order_of_account;
+            DROP INDEX redemption_by_status;
+            ALTER TABLE orders DROP COLUMN status; ALTER TABLE orders DROP COLUMN updated_at;
+            ALTER TABLE projection DROP COLUMN status;",
+        )
         .unwrap();
     connect(&database.file())
         .pragma_update(None, "user_version", current - 1)

@@ -4,6 +4,7 @@ mod catalogue;
 pub(super) mod customers;
 mod discounts;
 mod imports;
+mod orders;
 mod redemptions;
 
 use std::ops::ControlFlow;
