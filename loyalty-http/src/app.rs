@@ -22,7 +22,9 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connected_store::{self, webhook::ReceivedMessage};
+use crate::connected_store;
+use crate::connected_store::fetch::StoreFetcher;
+use crate::connected_store::webhook::{ReceivedMessage, RefundsToFetch};
 use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
 use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
@@ -32,6 +34,7 @@ use crate::log::{RequestLog, Stopwatch};
 use crate::long_work::{self, LONG_BODY};
 use crate::metrics::Metrics;
 use crate::openapi;
+use crate::outbound::OutboundClient;
 use crate::problem::Problem;
 use crate::reads::{CancelOnDrop, LongReads, ReadCost};
 use crate::request_id::RequestId;
@@ -71,6 +74,7 @@ pub struct App {
     router: Router,
     throttle: Arc<Throttle>,
     inbox: Arc<StoreInbox>,
+    outbound: Option<OutboundClient>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
     metrics: Option<Arc<Metrics>>,
@@ -107,6 +111,7 @@ impl App {
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
             inbox: Arc::default(),
+            outbound: None,
             long_reads: LongReads::default(),
             metrics: None,
         }
@@ -117,6 +122,12 @@ impl App {
     pub fn with_config(self, config: Config) -> Self {
         let response_budget = ResponseBudget::new(config.response_bytes);
         Self { config, response_budget, ..self }
+    }
+
+    /// The same application, which asks stores for what they do not send.
+    #[must_use]
+    pub fn with_outbound(self, client: OutboundClient) -> Self {
+        Self { outbound: Some(client), ..self }
     }
 
     /// The same application, which records its requests in `metrics`.
@@ -335,10 +346,26 @@ impl App {
             let message = ReceivedMessage { shop, store_id, head: &head, body: &body, now };
             connected_store::webhook::receive(&*store, &inbox, &message)
         });
-        match timeout(self.config.store_timeout, received).await {
-            Ok(Ok(response)) => response.map(EncodedResponse::into_response),
-            Ok(Err(error)) => Err(Problem::internal(error)),
-            Err(_) => Err(error::unknown_outcome("the store did not respond in time")),
+        let answer = match timeout(self.config.store_timeout, received).await {
+            Ok(Ok(answer)) => answer?,
+            Ok(Err(error)) => return Err(Problem::internal(error)),
+            Err(_) => return Err(error::unknown_outcome("the store did not respond in time")),
+        };
+        if let Some(refunds) = answer.fetch {
+            self.fetch_refunds(shop, refunds, now).await;
+        }
+        Ok(answer.response.into_response())
+    }
+
+    /// Fetches the refunds of an order. A failure is no failure of the message: what is missing
+    /// comes with the next message about the order, or with the next reconciliation.
+    async fn fetch_refunds(&self, shop: ShopId, refunds: RefundsToFetch, now: Timestamp) {
+        let Some(client) = self.outbound.clone() else { return };
+        let RefundsToFetch { connected, currency, order } = refunds;
+        let (store, id) = (Arc::clone(&self.store), connected.id.clone());
+        let fetcher = StoreFetcher { client, store, shop, currency, connected };
+        if let Err(error) = fetcher.fetch_refunds(order, now).await {
+            tracing::warn!(shop = shop.0, store = %id, %error, "Refunds were not fetched");
         }
     }
 

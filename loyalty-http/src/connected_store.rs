@@ -4,8 +4,11 @@
 //! kind is told and says; these modules bring it together with the engine's store.
 
 pub(crate) mod api;
+pub(crate) mod deliver;
+pub(crate) mod fetch;
 pub(crate) mod program;
 pub(crate) mod publish;
+pub mod reconcile;
 pub(crate) mod record;
 pub(crate) mod webhook;
 pub(crate) mod wire;

@@ -88,6 +88,12 @@ pub trait Connector: Send + Sync {
     /// Those of [`Connector::find_unsupported`].
     fn publish(&self, publication: &CodePublication<'_>) -> Result<StoreRequest, Vec<Fault>>;
 
+    /// Returns requests that publish the code under other URLs, to try in turn where
+    /// [`Connector::publish`] finds nobody.
+    fn publish_elsewhere(&self, _: &CodePublication<'_>) -> Vec<StoreRequest> {
+        Vec::new()
+    }
+
     /// Reads the answer to [`Connector::publish`].
     fn read_publish(
         &self,

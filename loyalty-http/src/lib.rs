@@ -62,7 +62,7 @@ pub mod router;
 
 pub mod scheduler;
 
-mod connected_store;
+pub mod connected_store;
 pub mod connector;
 mod endpoint;
 mod idempotency;

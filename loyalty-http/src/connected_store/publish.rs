@@ -120,6 +120,13 @@ impl CodeTask {
         }
     }
 
+    /// Returns the requests to try in turn where the first one finds nobody.
+    pub(crate) fn other_requests(&self, connector: &dyn Connector) -> Vec<StoreRequest> {
+        self.publication()
+            .map(|publication| connector.publish_elsewhere(&publication))
+            .unwrap_or_default()
+    }
+
     /// Reads the answer to a request. `is_check` is true for the answer to a request that
     /// another answer had asked for.
     pub(crate) fn proceed(

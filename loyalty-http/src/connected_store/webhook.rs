@@ -10,7 +10,7 @@
 //! again, and stop sending in the end. It stands among the last messages of the store.
 
 use hyper::HeaderMap;
-use loyalty_core::{ShopId, StoreId, Timestamp};
+use loyalty_core::{OrderId, ShopId, StoreId, Timestamp};
 use loyalty_store::{Rejection, Store};
 
 use super::ConnectedStore;
@@ -31,14 +31,28 @@ pub(crate) struct ReceivedMessage<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// The answer to a message, and what has to be fetched before it is given.
+pub(crate) struct MessageAnswer {
+    pub(crate) response: EncodedResponse,
+    pub(crate) fetch: Option<RefundsToFetch>,
+}
+
+/// An order whose refunds the store tells only when it is asked.
+pub(crate) struct RefundsToFetch {
+    pub(crate) connected: ConnectedStore,
+    pub(crate) currency: ShopCurrency,
+    pub(crate) order: OrderId,
+}
+
 /// Authenticates, reads and records a message. Waits for the disk.
 pub(crate) fn receive(
     store: &dyn Store,
     inbox: &StoreInbox,
     received: &ReceivedMessage<'_>,
-) -> Result<EncodedResponse, Problem> {
+) -> Result<MessageAnswer, Problem> {
     let connected = find(store, received)?;
     let webhooks = connected.kind.webhooks().ok_or_else(not_authentic)?;
+    let id = connected.id.clone();
     let note = |outcome, reason: Option<String>| {
         let text = |text: Option<&str>| text.map(|text| text.chars().take(100).collect());
         let record = StoreMessageRecord {
@@ -48,12 +62,12 @@ pub(crate) fn receive(
             outcome,
             reason,
         };
-        inbox.add(received.shop, &connected.id, record);
+        inbox.add(received.shop, &id, record);
     };
 
     if webhooks.is_ping(received.head, received.body) {
         note(MessageOutcome::Ignored, None);
-        return Ok(answer(Vec::new(), &RecordedMessage::default()));
+        return Ok(answer(Vec::new(), &RecordedMessage::default()).into());
     }
     if !is_authentic(&connected, webhooks, received) {
         let reason = if connected.webhook_secrets.is_empty() {
@@ -65,7 +79,8 @@ pub(crate) fn receive(
         return Err(not_authentic());
     }
 
-    let message = match read(store, webhooks, received)? {
+    let currency = currency(store, received.shop)?;
+    let message = match read(webhooks, received, currency) {
         Ok(message) => message,
         Err(WireError { pointer, reason }) => {
             note(MessageOutcome::Unreadable, Some(format!("{pointer}: {reason}")));
@@ -74,7 +89,7 @@ pub(crate) fn receive(
                 detail: to_sentence(&reason),
                 param: Some(pointer),
             };
-            return Ok(answer(vec![problem], &RecordedMessage::default()));
+            return Ok(answer(vec![problem], &RecordedMessage::default()).into());
         }
     };
     let is_ignored = message == StoreMessage::Ignored;
@@ -91,7 +106,26 @@ pub(crate) fn receive(
         (None, false) => MessageOutcome::Recorded,
     };
     note(outcome, reason.or_else(|| request_text(recorded.request.as_ref())));
-    Ok(answer(problems, &recorded))
+    let response = answer(problems, &recorded);
+    let fetch =
+        recorded
+            .untold_refunds
+            .map(|(order, _)| RefundsToFetch { connected, currency, order });
+    Ok(MessageAnswer { response, fetch })
+}
+
+impl From<EncodedResponse> for MessageAnswer {
+    fn from(response: EncodedResponse) -> Self {
+        Self { response, fetch: None }
+    }
+}
+
+fn currency(store: &dyn Store, shop: ShopId) -> Result<ShopCurrency, Problem> {
+    let shop = store
+        .shop(shop)
+        .map_err(error::from_failure)?
+        .ok_or_else(not_authentic)?;
+    Ok(ShopCurrency { currency: shop.currency, minor_digits: shop.minor_digits() })
 }
 
 fn find(store: &dyn Store, received: &ReceivedMessage<'_>) -> Result<ConnectedStore, Problem> {
@@ -117,19 +151,16 @@ fn is_authentic(
 }
 
 fn read(
-    store: &dyn Store,
     webhooks: &dyn StoreWebhooks,
     received: &ReceivedMessage<'_>,
-) -> Result<Result<StoreMessage, WireError>, Problem> {
-    let shop = store.shop(received.shop).map_err(error::from_failure)?;
-    let shop = shop.ok_or_else(not_authentic)?;
-    let currency = ShopCurrency { currency: shop.currency, minor_digits: shop.minor_digits() };
+    currency: ShopCurrency,
+) -> Result<StoreMessage, WireError> {
     let topic = webhooks.topic(received.head).unwrap_or_default();
     let Ok(body) = std::str::from_utf8(received.body) else {
         let reason = "the body is not UTF-8".to_owned();
-        return Ok(Err(WireError { pointer: String::new(), reason }));
+        return Err(WireError { pointer: String::new(), reason });
     };
-    Ok(webhooks.read(topic, body, currency))
+    webhooks.read(topic, body, currency)
 }
 
 /// What somebody has to do about a message, for the list of messages.
