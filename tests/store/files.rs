@@ -227,7 +227,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(database.open());
     database.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(database.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 18 };
+    let newer = Failure::NewerFormat { found: 99, supported: 19 };
     assert_eq!(
         SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
         newer
@@ -296,7 +296,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 18);
+    assert_eq!(version, 19);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 

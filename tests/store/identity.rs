@@ -99,7 +99,10 @@ fn an_older_file_is_read_as_it_is() {
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     connect(&database.file())
-        .execute_batch("DROP TABLE import; DROP TABLE import_row;")
+        .execute_batch(
+            "DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery;
+             DROP TABLE destination_counter;",
+        )
         .unwrap();
     connect(&database.file())
         .pragma_update(None, "user_version", current - 1)
