@@ -45,6 +45,8 @@ pub mod erasure;
 pub mod gifts;
 pub mod idempotency;
 pub mod imports;
+pub mod listed;
+pub mod lists;
 pub mod orders;
 pub mod points;
 pub mod races;
@@ -143,6 +145,12 @@ macro_rules! conformance {
                 a_reset_is_undone_with_what_it_took
                 imported_lots_stay_apart_through_a_merge
                 an_import_belongs_to_one_shop;
+            lists:
+                orders_are_listed_by_their_last_change
+                orders_of_one_instant_are_listed_once
+                a_customers_orders_come_with_those_of_a_guest
+                redemptions_are_listed_by_status
+                lists_belong_to_one_shop;
             reading:
                 the_account_journal_is_read_in_pages
                 a_position_of_another_account_gives_no_rows

@@ -57,6 +57,7 @@ mod memory;
 mod merge;
 mod metrics;
 mod numeric_id;
+mod order_list;
 mod outbox;
 mod outgoing;
 pub mod personal;
@@ -110,12 +111,17 @@ pub use memory::MemoryStore;
 pub use merge::MergeReport;
 pub use metrics::{StoreMetrics, TIME_BUCKETS, TimeHistogram};
 pub use numeric_id::NumericId;
+pub use order_list::{OrderList, OrderPlace, OrderStatus, Orders};
 pub use outbox::{OutgoingEvent, outgoing_events};
 pub use outgoing::OutgoingKind;
 pub use profile_change::{FieldChange, ProfileChange};
-pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
+pub use query::{
+    CurrentTier, CustomerView, Direction, DueAccount, JournalPage, Page, VerificationReport,
+};
 pub use record::{CustomerRecord, JournalId, JournalRow, MergedCustomer, OrderRecord, Seq};
-pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
+pub use redemption::{
+    RedemptionAction, RedemptionStatus, RedemptionView, Redemptions, RewardsView,
+};
 pub use reminder::{Reminder, ReminderPage};
 pub use report::{ActionTotals, ProgramReport, YearMonth};
 pub use request::{
@@ -175,7 +181,7 @@ use tokio::sync::watch;
 /// # Ok(()) }
 /// ```
 pub trait Store:
-    Catalogue + Deliveries + Discounts + Imports + Redemptions + Send + Sync + 'static
+    Catalogue + Deliveries + Discounts + Imports + Orders + Redemptions + Send + Sync + 'static
 {
     /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;

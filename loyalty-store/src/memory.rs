@@ -6,6 +6,7 @@ mod catalogue;
 mod destination;
 mod discount;
 mod import;
+mod orders;
 mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

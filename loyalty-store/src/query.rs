@@ -195,6 +195,35 @@ pub struct DueAccount {
     pub shop: ShopId,
 }
 
+/// The direction of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// The first place first.
+    Ascending,
+    /// The last place first.
+    #[default]
+    Descending,
+}
+
+impl Direction {
+    /// Sorts places so that the first of the list comes first, each once.
+    pub(crate) fn sort<P: Ord>(self, places: &mut Vec<P>) {
+        places.sort_unstable();
+        places.dedup();
+        if self == Self::Descending {
+            places.reverse();
+        }
+    }
+
+    /// Returns `true` if `one` comes behind `other`.
+    pub(crate) fn is_behind<P: Ord>(self, one: &P, other: &P) -> bool {
+        match self {
+            Self::Ascending => one > other,
+            Self::Descending => one < other,
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {

@@ -154,6 +154,8 @@ pub struct OrderRecord {
     pub snapshot: Option<Seq>,
     /// The position of the last journal row about the order.
     pub seq: Seq,
+    /// The time of that row.
+    pub updated_at: Timestamp,
 }
 
 impl OrderRecord {
@@ -164,6 +166,7 @@ impl OrderRecord {
             state: OrderState::new(id),
             snapshot: None,
             seq: Seq::default(),
+            updated_at: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -178,7 +181,7 @@ impl OrderRecord {
         if let Event::OrderRecorded { snapshot: Some(_), .. } = event {
             self.snapshot = Some(row.seq);
         }
-        self.seq = row.seq;
+        (self.seq, self.updated_at) = (row.seq, row.at);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loyalty_core::RewardOffer;
 use loyalty_core::account::Usage;
-use loyalty_core::redemption::Redemption;
+use loyalty_core::redemption::{Redemption, RedemptionState};
 use loyalty_core::{
     AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, PublicationStatus,
     RedemptionId, RewardId, ShopId, StoreId, Timestamp,
@@ -13,7 +13,7 @@ use loyalty_core::{
 use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::DiscountView;
 use crate::error::Failure;
-use crate::projections::{IssuedRedemption, ProjectionKey, ProjectionState};
+use crate::projections::{IssuedRedemption, Projection, ProjectionKey, ProjectionState};
 use crate::query::{CustomerView, Page};
 
 /// Reads of redemptions.
@@ -33,8 +33,88 @@ pub trait Redemptions {
         limit: usize,
     ) -> Result<Page<RedemptionView>, Failure>;
 
+    /// Returns up to `limit` redemptions of a shop, newest first, behind `after`: all, or those of a
+    /// status at an instant. Costs O(`limit`), whatever the number of redemptions.
+    ///
+    /// A redemption that ended is among the expired ones once that is recorded, soon after its
+    /// end. Until then no list of a status has it.
+    fn shop_redemptions(
+        &self,
+        shop: ShopId,
+        status: Option<(RedemptionStatus, Timestamp)>,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Page<RedemptionView>, Failure>;
+
     /// Returns the total usage of a reward by all customers.
     fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure>;
+}
+
+/// The status of a redemption in lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RedemptionStatus {
+    /// It can be used.
+    Issued,
+    /// It was used.
+    Used,
+    /// It was cancelled.
+    Cancelled,
+    /// It ended unused.
+    Expired,
+}
+
+impl RedemptionStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Issued, Self::Used, Self::Cancelled, Self::Expired];
+
+    /// Returns the status of a state.
+    pub const fn of(state: &RedemptionState) -> Self {
+        match state {
+            RedemptionState::Issued => Self::Issued,
+            RedemptionState::Used { .. } => Self::Used,
+            RedemptionState::Cancelled { .. } => Self::Cancelled,
+            RedemptionState::Expired { .. } => Self::Expired,
+        }
+    }
+
+    /// Returns the name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Used => "used",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Returns the number in the column of the status, which is part of the file format.
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Issued => 1,
+            Self::Used => 2,
+            Self::Cancelled => 3,
+            Self::Expired => 4,
+        }
+    }
+}
+
+/// Returns the status of a projection as recorded; `None` if it is no redemption.
+pub(crate) fn status_of(projection: &Projection) -> Option<RedemptionStatus> {
+    if let ProjectionState::Redemption(Some(issued)) = &projection.state {
+        Some(RedemptionStatus::of(issued.redemption.state()))
+    } else {
+        None
+    }
+}
+
+/// Returns `true` if a redemption belongs to a list of a status.
+pub(crate) fn is_listed(
+    view: &RedemptionView,
+    status: Option<(RedemptionStatus, Timestamp)>,
+) -> bool {
+    let Some((status, now)) = status else { return true };
+    let (recorded, current) = (view.redemption.state(), view.redemption.state_at(now));
+    [recorded, &current].map(RedemptionStatus::of) == [status; 2]
 }
 
 /// A change of a redemption.

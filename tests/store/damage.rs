@@ -52,7 +52,7 @@ fn an_intact_file_shows_no_difference_and_its_counts() {
 
 #[test]
 fn every_kind_of_damage_is_reported() {
-    let cases: [(&str, &str); 23] = [
+    let cases: [(&str, &str); 25] = [
         // The states.
         (
             r#"UPDATE account SET state = replace(state, '"points":90', '"points":91') WHERE id = 1"#,
@@ -92,9 +92,17 @@ fn every_kind_of_damage_is_reported() {
             "UPDATE orders SET seq = seq - 1 WHERE order_id = 'o1'",
             "order o1 of shop 1 is at row 5",
         ),
+        (
+            "UPDATE orders SET updated_at = updated_at - 1 WHERE order_id = 'o1'",
+            "order o1 of shop 1 differs",
+        ),
+        (
+            "UPDATE orders SET status = 5 WHERE order_id = 'o1'",
+            "order o1 of shop 1 is listed with another status",
+        ),
         ("DELETE FROM orders WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
         (
-            "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}')",
+            "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}', 0, 0)",
             "order o9 of shop 1 has no journal",
         ),
         // The journal.
@@ -208,6 +216,10 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
         (
             "UPDATE projection SET created_at = created_at + 1 WHERE kind = 2",
             "Code(CodeId(2)) of shop 1 differs",
+        ),
+        (
+            "UPDATE projection SET status = 2 WHERE kind = 2",
+            "Code(CodeId(2)) of shop 1 is listed with another status",
         ),
         ("DELETE FROM projection WHERE kind = 5", "of shop 1 is at row 0"),
         ("DELETE FROM projection WHERE kind = 4", "of shop 1 is at row 0"),

@@ -18,12 +18,13 @@ use loyalty_tests::*;
 
 use loyalty_store::conformance::administration::new_key;
 use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
+use loyalty_store::conformance::listed::assert_lists_complete;
 use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::time::{
     FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,
 };
 
-use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect};
+use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect, format_of};
 
 pub(crate) fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
@@ -225,9 +226,10 @@ fn old_responses_leave_the_file() {
 fn a_newer_format_is_rejected_by_name() {
     let database = TempDatabase::new();
     drop(database.open());
+    let supported = format_of(&database);
     database.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(database.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 19 };
+    let newer = Failure::NewerFormat { found: 99, supported };
     assert_eq!(
         SqliteStore::open(&database.file(), &StoreSettings::default()).unwrap_err(),
         newer
@@ -283,6 +285,7 @@ fn an_older_format_is_moved_to_the_newest() {
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
 
+    let newest = format_of(&database);
     database.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     database.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     database.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
@@ -292,11 +295,8 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(store.shops_to_reschedule(), Ok(shops.to_vec()), "no due instant is known yet");
     assert_eq!(StoreContents::read(&store), before.without_sequences());
     assert_eq!(store.count_products(shops[0]), Ok(0));
-    let version: i64 = database
-        .connect()
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    assert_eq!(version, 19);
+    assert_lists_complete(&store);
+    assert_eq!(format_of(&database), newest);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }
 

@@ -8,7 +8,7 @@ use loyalty_core::{Currency, Zone};
 use loyalty_store::{Failure, NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 use loyalty_tests::*;
 
-use crate::{TempDatabase, connect};
+use crate::{TempDatabase, connect, format_of};
 
 fn open(file: &Path) -> Result<SqliteStore, Failure> {
     SqliteStore::open(file, &StoreSettings::default())
@@ -95,9 +95,7 @@ fn an_older_file_is_read_as_it_is() {
     let store = database.open();
     let shop = TestShop::new(&store).id;
     drop(store);
-    let current: i64 = connect(&database.file())
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
+    let current = format_of(&database);
     connect(&database.file())
         .execute_batch(
             "DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery;

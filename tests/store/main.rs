@@ -88,6 +88,10 @@ const NAMES_OF_FORMAT_11: &str = "
     DROP TABLE import; DROP TABLE import_row;
     DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery; DROP TABLE destination_counter;
     DROP TABLE journal_block; DROP TABLE journal_id;
+    DROP INDEX order_by_status; DROP INDEX order_of_account; DROP INDEX redemption_by_status;
+    ALTER TABLE orders DROP COLUMN status;
+    ALTER TABLE orders DROP COLUMN updated_at;
+    ALTER TABLE projection DROP COLUMN status;
     ALTER TABLE journal DROP COLUMN sequence;
     ALTER TABLE account DROP COLUMN outgoing;
     ALTER TABLE program DROP COLUMN keeps_schedule;
@@ -164,6 +168,12 @@ impl TempDatabase {
     fn connect(&self) -> rusqlite::Connection {
         connect(&self.file())
     }
+}
+
+/// The format of a file.
+fn format_of(database: &TempDatabase) -> i64 {
+    let db = database.connect();
+    db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
 }
 
 fn connect(file: &Path) -> rusqlite::Connection {

@@ -18,6 +18,7 @@ pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod order_lists;
 pub(crate) mod orders;
 pub(crate) mod points;
 pub(crate) mod price_rules;

@@ -4,11 +4,13 @@
 use hyper::StatusCode;
 use loyalty_core::{CustomerId, RedemptionId};
 use loyalty_store::{
-    Action, CustomerRef, CustomerView, Receipt, RedemptionAction, Rejection, Store,
+    Action, CustomerRef, CustomerView, Receipt, RedemptionAction, RedemptionStatus, Rejection,
+    Store,
 };
 
 use super::{Call, EncodedResponse, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
+use crate::wire::page::PageItems;
 use crate::wire::redemption::{
     CustomerRewardsResponse, EmptyBody, RedemptionBody, RedemptionResponse, RedemptionsResponse,
     RewardsResponse, UseBody,
@@ -113,6 +115,31 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))))
 }
 
+/// `GET /v1/redemptions`: newest first.
+pub(crate) fn list_of_shop(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let (limit, after) = (call.query.limit()?, call.query.cursor::<RedemptionId>()?);
+    let status = call.query.value::<RedemptionStatus>("status")?;
+    let next = call.query.page_linker(call.head.uri.path());
+    let (shop, now) = (call.shop_id(), call.now);
+
+    Ok(HandlerPlan::read(move |store: &dyn Store| {
+        let page = store
+            .shop_redemptions(shop, status.map(|status| (status, now)), after, limit)
+            .map_err(error::from_failure)?;
+        let customers = page
+            .items
+            .iter()
+            .map(|view| store.customer_by_account(shop, view.account));
+        let customers: Vec<_> = customers.collect::<Result<_, _>>().map_err(error::from_failure)?;
+        let items = page.items.iter().zip(&customers).map(|(view, customer)| {
+            (RedemptionResponse::new(view, customer.as_ref(), now), view.id())
+        });
+        let (redemptions, last) = PageItems::encode(items, page.has_more);
+        let link = last.and_then(|last| next.link(&last));
+        Ok(EncodedResponse::ok(&RedemptionsResponse { redemptions }).with_header(link))
+    }))
+}
+
 /// `GET /v1/customers/{customer_id}/redemptions`: newest first. Redemptions of guests who
 /// were merged into this customer come after the customer's own.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
@@ -126,17 +153,11 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let page = store
             .redemptions(shop, account, after, limit)
             .map_err(error::from_failure)?;
-        let last = page
-            .items
-            .last()
-            .filter(|_| page.has_more)
-            .map(loyalty_store::RedemptionView::id);
-
-        let redemptions = page
+        let items = page
             .items
             .iter()
-            .map(|view| RedemptionResponse::new(view, Some(&customer), now))
-            .collect();
+            .map(|view| (RedemptionResponse::new(view, Some(&customer), now), view.id()));
+        let (redemptions, last) = PageItems::encode(items, page.has_more);
         Ok(EncodedResponse::ok(&RedemptionsResponse { redemptions })
             .with_header(last.and_then(|last| next.link(&last))))
     }))

@@ -6,6 +6,7 @@ use crate::problem::code;
 use crate::route::{ProblemCodes, SchemaOf};
 use crate::wire::json::field::FromText;
 use crate::wire::ledger::EntryKind;
+use crate::wire::order_list::SortText;
 use crate::wire::schema;
 
 /// A parameter of the path, the query or the head of a request.
@@ -470,6 +471,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "sort",
+        description: "By the last change: the newest first, or the oldest.",
+        schema: <SortText as FromText>::schema,
+        example: Some(r#""oldest""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
         name: "starts_at_max",
         description: "Lists those that start at this time, or day, at the latest.",
         schema: of::<schema::ListTime>,
@@ -487,7 +496,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         place: "query",
         name: "status",
-        description: "Lists the products of these statuses, separated by commas.",
+        description: "Lists those of this status, and products of several ones, separated by commas.",
         schema: of::<String>,
         example: None,
         problems: &[],
@@ -523,6 +532,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         schema: of::<schema::ListTime>,
         example: Some(r#""2026-03-01T00:00:00Z""#),
         problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "updated_since",
+        description: "Lists those whose last change was recorded from this time on.",
+        schema: of::<schema::Time>,
+        example: Some(r#""2026-03-01T00:00:00Z""#),
+        problems: VALUE,
     },
     Parameter {
         place: "query",

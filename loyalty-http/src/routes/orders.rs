@@ -2,10 +2,11 @@
 
 use hyper::Method;
 
-use crate::endpoint::orders;
+use crate::endpoint::{order_lists, orders};
 use crate::problem::code;
 use crate::route::{Operation, Route, dry_runnable, get};
 use crate::wire::order::{OrderBody, OrderResponse};
+use crate::wire::order_list::OrdersResponse;
 use crate::wire::refund::RefundBody;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -67,6 +68,34 @@ pub(super) const ROUTES: &[Route] = &[
                 ),
                 (429, &[code::TOO_MANY_REQUESTS]),
             ]),
+    ),
+    get(
+        "/v1/orders",
+        &["status", "updated_since", "sort", "limit", "cursor"],
+        order_lists::list,
+        Operation::new("listOrders", "Lists the orders of the shop, by their last changes")
+            .described(
+                "To keep a copy of the orders, read `sort=oldest` from `updated_since` to the end, \
+             and next time from a few minutes before the newest `updated_at` that was seen: \
+             changes of the same moment can be recorded in another order than their times. An \
+             order that changes while pages are read comes again at the end.",
+            )
+            .returns::<OrdersResponse<'_>>()
+            .with_response_headers(&["Link"])
+            .rejects(&[(422, &[code::INVALID_VALUE])]),
+    ),
+    get(
+        "/v1/customers/{customer_id}/orders",
+        &["updated_since", "sort", "limit", "cursor"],
+        order_lists::list_of_customer,
+        Operation::new(
+            "listCustomerOrders",
+            "Lists a customer's orders, by their last changes; those of a guest who became the \
+             customer included",
+        )
+        .returns::<OrdersResponse<'_>>()
+        .with_response_headers(&["Link"])
+        .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
     ),
     get(
         "/v1/orders/{order_id}",

@@ -39,6 +39,20 @@ pub(super) const ROUTES: &[Route] = &[
             .with_response_headers(&["Link"])
             .rejects(&[(404, &[code::CUSTOMER_NOT_FOUND])]),
     ),
+    get(
+        "/v1/redemptions",
+        &["status", "limit", "cursor"],
+        redemptions::list_of_shop,
+        Operation::new("listShopRedemptions", "Lists the redemptions of the shop, newest first")
+            .described(
+                "`status` is `issued`, `used`, `cancelled` or `expired`. One that has ended is \
+             listed as expired when that is recorded, some seconds after its end; until then it \
+             is in the list without a status only.",
+            )
+            .returns::<RedemptionsResponse<'_>>()
+            .with_response_headers(&["Link"])
+            .rejects(&[(422, &[code::INVALID_VALUE])]),
+    ),
     dry_runnable(
         Method::POST,
         "/v1/redemptions",

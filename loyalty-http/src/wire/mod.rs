@@ -23,6 +23,7 @@ pub(crate) mod ledger;
 pub(crate) mod lot;
 pub(crate) mod merge;
 pub(crate) mod order;
+pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod percent;
 pub(crate) mod points;

@@ -10,8 +10,8 @@ use loyalty_core::{
     Points, PriceRuleId, ProductId, Rejection as Refusal, Statement, Statements, Status, Timestamp,
 };
 use loyalty_store::{
-    CodeView, CustomerRef, CustomerView, NumericId, OrderCode, OrderRule, ProfileChange, Receipt,
-    Rejection, Shop,
+    CodeView, CustomerRef, CustomerView, NumericId, OrderCode, OrderRule, OrderStatus,
+    ProfileChange, Receipt, Rejection, Shop,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -107,9 +107,18 @@ struct ShopMoney {
 
 /// The status in a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReportedStatus {
+pub(crate) enum ReportedStatus {
     Reached(Status),
     Cancelled,
+}
+
+impl From<ReportedStatus> for OrderStatus {
+    fn from(status: ReportedStatus) -> Self {
+        match status {
+            ReportedStatus::Reached(status) => Self::Reached(status),
+            ReportedStatus::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl FromText for ReportedStatus {
@@ -463,6 +472,15 @@ struct OrderCustomer<'a> {
     point_balance: Points,
 }
 
+/// The name of an order's status; `None` where the order itself was not reported yet.
+pub(crate) fn status_name(state: &OrderState) -> Option<&'static str> {
+    match OrderStatus::of(state) {
+        OrderStatus::Cancelled => Some("cancelled"),
+        OrderStatus::Reached(status) => Some(status.name()),
+        OrderStatus::Unreported => None,
+    }
+}
+
 impl<'a> OrderResponse<'a> {
     /// The order as of `now`.
     pub(crate) fn new(
@@ -476,11 +494,10 @@ impl<'a> OrderResponse<'a> {
             email: customer.record().email.as_ref().map(Email::as_str),
             point_balance: customer.balance(now),
         });
-        let cancelled = state.is_cancelled();
         Self {
             order_id,
-            status: if cancelled { Some("cancelled") } else { state.status().map(Status::name) },
-            cancelled,
+            status: status_name(state),
+            cancelled: state.is_cancelled(),
             kept: state.snapshot().is_none(),
             points: state.posted().into(),
             points_changed: None,

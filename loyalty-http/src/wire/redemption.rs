@@ -9,10 +9,15 @@ use loyalty_core::{
     Amount, AwardReason, CustomerId, Email, Limit, OrderId, Points, Program, Publication,
     PublicationStatus, Rate, Rejection, RewardId, RewardOffer, Timestamp,
 };
-use loyalty_store::{CustomerView, Receipt, RedemptionAction, RedemptionView, RewardsView};
-use schemars::JsonSchema;
+use loyalty_store::{
+    CustomerView, Receipt, RedemptionAction, RedemptionStatus, RedemptionView, RewardsView,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::json::BodyErrorCode;
+use super::json::field::{FieldError, FromText};
+use super::page::PageItems;
 use super::points::parse_single_customer_ref;
 use super::schema::{self, program};
 use super::value::{IdText, ParsedField, TimeText};
@@ -254,11 +259,27 @@ impl<'a> CustomerRewardsResponse<'a> {
     }
 }
 
-/// A page of a customer's redemptions, newest first.
+/// A page of redemptions, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Redemptions")]
 pub(crate) struct RedemptionsResponse<'a> {
-    pub(crate) redemptions: Vec<RedemptionResponse<'a>>,
+    pub(crate) redemptions: PageItems<RedemptionResponse<'a>>,
+}
+
+impl FromText for RedemptionStatus {
+    const EXPECTED: &'static str = "a status such as \"issued\"";
+
+    fn from_text(text: &str) -> Result<Self, FieldError> {
+        let named = Self::ALL.into_iter().find(|status| status.name() == text);
+        named.ok_or_else(|| {
+            let sentence = "This must be issued, used, cancelled or expired.";
+            FieldError::new(BodyErrorCode::InvalidValue, sentence)
+        })
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schema::one_of_names(Self::ALL.map(Self::name))
+    }
 }
 
 /// A redemption.

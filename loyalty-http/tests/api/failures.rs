@@ -19,9 +19,9 @@ use loyalty_store::{
     DeliveryCounts, DeliveryNote, Destination, DestinationId, DestinationProgress, Discounts,
     DueAccount, Erasure, EventPosition, Failure, ImportRecord, ImportRowRecord, Imports,
     Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId,
-    OrderRecord, Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionView,
-    Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
-    VerificationReport,
+    OrderList, OrderRecord, OrderStatus, Orders, Page, Pending, PriceRuleView, ProductRecord,
+    ProductRef, RedemptionStatus, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery,
+    Seq, Shop, Store, StoreSecret, VerificationReport,
 };
 
 use tokio::sync::watch;
@@ -271,6 +271,28 @@ impl Imports for FaultyStore {
     }
 }
 
+impl Orders for FaultyStore {
+    fn orders(
+        &self,
+        _: ShopId,
+        _: Option<OrderStatus>,
+        _: &OrderList,
+        _: usize,
+    ) -> Result<Page<Arc<OrderRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn customer_orders(
+        &self,
+        _: ShopId,
+        _: AccountId,
+        _: &OrderList,
+        _: usize,
+    ) -> Result<Page<Arc<OrderRecord>>, Failure> {
+        Err(self.failure())
+    }
+}
+
 impl Redemptions for FaultyStore {
     fn redemption(&self, _: ShopId, _: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
         Err(self.failure())
@@ -280,6 +302,16 @@ impl Redemptions for FaultyStore {
         &self,
         _: ShopId,
         _: AccountId,
+        _: Option<RedemptionId>,
+        _: usize,
+    ) -> Result<Page<RedemptionView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn shop_redemptions(
+        &self,
+        _: ShopId,
+        _: Option<(RedemptionStatus, Timestamp)>,
         _: Option<RedemptionId>,
         _: usize,
     ) -> Result<Page<RedemptionView>, Failure> {

@@ -34,6 +34,7 @@ mod isolation;
 mod keys;
 mod ledger;
 mod metrics;
+mod order_lists;
 mod orders;
 mod points;
 mod program;

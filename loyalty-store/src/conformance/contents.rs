@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::listed::assert_lists_complete;
 use crate::{
     CategoryRecord, CodeView, CustomerRecord, CustomerView, Delivery, Destination,
     DestinationProgress, DueAccount, ImportRecord, ImportRowRecord, JournalRow, OrderRecord,
@@ -211,6 +212,7 @@ pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
 pub fn assert_consistent(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
+    assert_lists_complete(store);
 
     let (known, rescheduling) = (all_due(store), store.shops_to_reschedule().unwrap());
 

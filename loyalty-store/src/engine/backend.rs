@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loyalty_core::{
     AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
-    Program, ProgramVersion, ShopId, Timestamp, VariantId,
+    Program, ProgramVersion, RedemptionId, ShopId, Timestamp, VariantId,
 };
 
 use super::batch::BatchWrites;
@@ -14,9 +14,11 @@ use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
 use crate::import::ImportRecord;
 use crate::numeric_id::NumericId;
+use crate::order_list::{OrderIndex, OrderPosition};
 use crate::projections::ProjectionKey;
-use crate::query::DueAccount;
+use crate::query::{Direction, DueAccount};
 use crate::record::{CustomerRecord, JournalRow, Seq};
+use crate::redemption::RedemptionStatus;
 use crate::shop::{ApiKeyRecord, Shop};
 use crate::timeline::ProgramTimeline;
 use crate::transact::{CodeClaim, StoredResponse};
@@ -92,6 +94,22 @@ pub(crate) trait TableReader: LoadStates + TableScan {
         after: Option<DueAccount>,
         limit: usize,
     ) -> Result<Vec<DueAccount>, Failure>;
+    /// Returns positions in an index of orders, `after` one.
+    fn order_positions(
+        &self,
+        index: &OrderIndex,
+        after: Option<&OrderPosition>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<OrderPosition>, Failure>;
+    /// Returns redemptions of a shop with a status, newest first, `after` one.
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        status: RedemptionStatus,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Vec<RedemptionId>, Failure>;
 }
 
 /// Scans of whole tables, for recovery and for the filter. Pages of keys are sorted and begin after

@@ -4,20 +4,20 @@
 //! its cache, so a miss can be answered from the tables. Readers take no common lock; those that
 //! need several records of one commit pause the publication.
 
+mod lists;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use loyalty_core::{
     AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
-    Timestamp,
 };
 
 use super::backend::{Backend, TableReader};
 use super::cache::Cache;
-use super::due_index::DueIndex;
 use super::filter::BloomFilter;
 use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Responses};
+use super::pending_lists::PendingLists;
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
 use super::tail::JournalTail;
@@ -27,7 +27,7 @@ use crate::erasure::{Erasure, ErasureIndex, ErasureKey};
 use crate::error::Failure;
 use crate::metrics::{CommitCounters, StoreMetrics};
 use crate::projections::{Projection, ProjectionKey};
-use crate::query::{CustomerView, DueAccount};
+use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::{ApiKeyRecord, Shop};
 use crate::timeline::{ApplicablePrograms, ProgramTimeline};
@@ -53,8 +53,8 @@ pub(crate) struct CommittedState<B: Backend> {
     pub(crate) tail: JournalTail,
     pub(super) commits: CommitCounters,
     pub(super) states: StateCaches,
-    /// Due dates of accounts that are newer than their table.
-    pub(super) due_index: DueIndex,
+    /// The places in lists of states that are newer than their tables.
+    pub(super) pending: PendingLists,
     codes_by_key: Cache<(ShopId, String), CodeId>,
     emails_by_rule: Cache<(ShopId, PriceRuleId), Arc<[Email]>>,
     customers: Cache<AccountId, Arc<CustomerRecord>>,
@@ -83,7 +83,7 @@ impl<B: Backend> CommittedState<B> {
             tail: JournalTail::default(),
             commits: CommitCounters::default(),
             states: StateCaches::new(cached_records),
-            due_index: DueIndex::default(),
+            pending: PendingLists::default(),
             codes_by_key: Cache::new(cached_records),
             emails_by_rule: Cache::new(1_024),
             customers: Cache::new(cached_records),
@@ -173,7 +173,7 @@ impl<B: Backend> CommittedState<B> {
     /// Discards everything that can be read again, and the connections.
     pub(super) fn clear(&self) {
         self.states.clear();
-        self.due_index.clear();
+        self.pending.clear();
         self.codes_by_key.clear();
         self.emails_by_rule.clear();
         self.customers.clear();
@@ -194,8 +194,8 @@ impl<B: Backend> CommittedState<B> {
             ("customers", self.customers.len()),
             ("by id", self.accounts_by_id.len()),
             ("by e-mail", self.accounts_by_email.len()),
-            ("due", self.due_index.len()),
         ]);
+        sizes.extend(self.pending.sizes());
         sizes
     }
 
@@ -325,39 +325,6 @@ impl<B: Backend> CommittedState<B> {
     pub(crate) fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
         self.api_keys
             .get_or_load(id, || self.with_reader(|tables| Ok(tables.api_key(id)?.map(Arc::new))))
-    }
-
-    /// Returns accounts that are due by `now`, earliest first, `after` one.
-    pub(crate) fn due_accounts(
-        &self,
-        now: Timestamp,
-        after: Option<DueAccount>,
-        limit: usize,
-    ) -> Result<Vec<DueAccount>, Failure> {
-        // Memory first: an account that reaches its table meanwhile is found there.
-        let mut found = self.due_index.find_due(now, after, limit);
-
-        let (mut from, mut current) = (after, 0_usize);
-        while current < limit {
-            let page = self.with_reader(|tables| tables.due_accounts(now, from, limit))?;
-            for due in &page {
-                // A row that is older than memory is not current.
-                let cached = self.states.accounts.get(&due.account);
-                if cached.is_none_or(|record| record.due == Some(due.at)) {
-                    current = current.saturating_add(1);
-                    found.push(*due);
-                }
-            }
-            if page.len() < limit {
-                break;
-            }
-            from = page.last().copied();
-        }
-
-        found.sort_unstable();
-        found.dedup();
-        found.truncate(limit);
-        Ok(found)
     }
 
     // Erasures.

@@ -49,9 +49,7 @@ impl WriteBehind {
         changes: &StateChanges,
         committed: &CommittedState<B>,
     ) {
-        for (id, record) in &changes.accounts {
-            committed.due_index.update(*id, record);
-        }
+        committed.pending.update(changes);
         self.queues.publish(changes, &committed.states, &committed.filter);
     }
 
@@ -106,9 +104,11 @@ impl WriteBehind {
     /// Unpins the states of the committed slice. To be called before the changes of the same commit
     /// are published.
     pub(super) fn confirm_slice<B: Backend>(&mut self, committed: &CommittedState<B>) {
-        for account in self.queues.accounts.uncommitted() {
-            committed.due_index.remove(*account);
-        }
+        committed.pending.remove(
+            self.queues.accounts.uncommitted(),
+            self.queues.orders.uncommitted(),
+            self.queues.projections.uncommitted(),
+        );
         self.queues.confirm_slice(&committed.states);
     }
 }

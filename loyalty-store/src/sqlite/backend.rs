@@ -8,7 +8,7 @@ use std::time::Duration;
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
     AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
-    Program, ProgramVersion, ShopId, Timestamp, VariantId,
+    Program, ProgramVersion, RedemptionId, ShopId, Timestamp, VariantId,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -29,11 +29,13 @@ use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
 use crate::import::ImportRecord;
 use crate::numeric_id::NumericId;
+use crate::order_list::{OrderIndex, OrderPosition};
 use crate::projections::{Projection, ProjectionKey};
-use crate::query::DueAccount;
+use crate::query::{Direction, DueAccount};
 use crate::record::{
     AccountRecord, CustomerRecord, JournalRow, OrderRecord, PersistedSegments, Seq,
 };
+use crate::redemption::RedemptionStatus;
 use crate::shop::{ApiKeyRecord, Shop};
 use crate::timeline::ProgramTimeline;
 use crate::transact::{CodeClaim, StoredResponse};
@@ -422,6 +424,26 @@ impl TableReader for Connection {
         limit: usize,
     ) -> Result<Vec<DueAccount>, Failure> {
         due::read_due_accounts(self, now, after, limit)
+    }
+
+    fn order_positions(
+        &self,
+        index: &OrderIndex,
+        after: Option<&OrderPosition>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<OrderPosition>, Failure> {
+        order::read_positions(self, index, after, direction, limit)
+    }
+
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        status: RedemptionStatus,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Vec<RedemptionId>, Failure> {
+        projection::read_redemptions(self, shop, status, after, limit)
     }
 }
 

@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::{create_private, ensure_own_log, foreign_log, lacks_pages, uncheckpointed_log};
+use super::tables::order::list_orders;
 use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
 use crate::error::Failure;
@@ -26,6 +27,9 @@ const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// The format since which responses are found by slots, which SQL cannot compute.
 const RESPONSE_SLOTS_FORMAT: i64 = 8;
+
+/// The format since which orders have a status and the time of their last change.
+const ORDER_LISTS_FORMAT: i64 = 19;
 
 /// The format since which versions of programs are compared, which SQL cannot do.
 const SCHEDULES_FORMAT: i64 = 13;
@@ -436,6 +440,22 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX import_row_refused ON import_row (shop, import_id, line) WHERE is_refused;
 ",
     "
+    -- Orders are listed by status and by account, in the order of their last changes; redemptions by status.
+    -- SQL cannot tell the status of an order.
+    ALTER TABLE orders ADD COLUMN status INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE orders ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX order_by_status ON orders (shop, status, updated_at, order_id);
+    CREATE INDEX order_of_account ON orders (account, updated_at, order_id) WHERE account IS NOT NULL;
+    ALTER TABLE projection ADD COLUMN status INTEGER;
+    CREATE INDEX redemption_by_status ON projection (shop, status, id) WHERE status IS NOT NULL;
+    UPDATE projection SET status = CASE
+        WHEN state ->> '$.redemption.state' = 'issued' THEN 1
+        WHEN state -> '$.redemption.state.used' IS NOT NULL THEN 2
+        WHEN state -> '$.redemption.state.cancelled' IS NOT NULL THEN 3
+        WHEN state -> '$.redemption.state.expired' IS NOT NULL THEN 4
+    END WHERE kind = 7;
+",
+    "
     -- Who gets outgoing events, how far each has got, and the events that wait or were given up. No personal data,
     -- but for the head of what a receiver has answered, which erasure clears. The secrets are sealed.
     CREATE TABLE destination (
@@ -697,6 +717,9 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
     }
     if found < SCHEDULES_FORMAT {
         compare_schedules(&transaction)?;
+    }
+    if found < ORDER_LISTS_FORMAT {
+        list_orders(&transaction)?;
     }
 
     transaction.pragma_update(None, "user_version", FORMAT)?;

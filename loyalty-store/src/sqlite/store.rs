@@ -5,6 +5,7 @@ pub(super) mod customers;
 mod deliveries;
 mod discounts;
 mod imports;
+mod orders;
 mod redemptions;
 
 use std::ops::ControlFlow;

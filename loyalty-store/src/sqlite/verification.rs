@@ -21,7 +21,7 @@ use super::tables::{
 };
 use crate::engine::Rescheduler;
 use crate::error::Failure;
-use crate::projections;
+use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::VerificationReport;
 use crate::record::{AccountRecord, JournalRow, Seq};
 use crate::transact::CodeClaim;
@@ -219,6 +219,15 @@ impl Verification<'_> {
                 *home
             } else {
                 let stored = order::read_order_as_stored(self.db, row.shop, id)?;
+                let stored = stored.map(|(stored, is_listed)| {
+                    if !is_listed {
+                        let shop = row.shop;
+                        let text =
+                            format!("order {id} of shop {shop} is listed with another status");
+                        self.report.add_difference(text);
+                    }
+                    stored
+                });
                 let home = stored
                     .as_ref()
                     .map_or(part, |stored| Part::of(stored.account, stored.seq));
@@ -288,6 +297,20 @@ impl Verification<'_> {
         Ok(())
     }
 
+    fn check_listed(
+        &mut self,
+        (shop, key): &(ShopId, ProjectionKey),
+        stored: Option<&Projection>,
+    ) -> Result<(), Failure> {
+        if let Some(record) = stored
+            && !projection::is_listed(self.db, *shop, key, record)?
+        {
+            let text = format!("{key:?} of shop {shop} is listed with another status");
+            self.report.add_difference(text);
+        }
+        Ok(())
+    }
+
     fn verify_projections(&mut self) -> Result<(), Failure> {
         let mut rows = std::mem::take(&mut self.projection_rows);
         rows.sort_unstable();
@@ -306,6 +329,7 @@ impl Verification<'_> {
                     if part_of(&entry, parts) == *number && !verifier.has_projection(&entry) {
                         let stored = projection::read_projection(self.db, entry.0, &entry.1)?;
                         stored_count = stored_count.saturating_add(u64::from(stored.is_some()));
+                        self.check_listed(&entry, stored.as_ref())?;
                         verifier.add_stored_projection(entry, stored);
                     }
                 }

@@ -13,6 +13,7 @@ use super::query::{
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionKey, ProjectionState};
 use crate::record::to_json;
+use crate::redemption::{RedemptionStatus, status_of};
 
 /// Returns the columns of a key. They are part of the file format.
 fn encode_key(key: &ProjectionKey) -> (i64, i64, String) {
@@ -103,6 +104,40 @@ pub(crate) fn read_projection(
     query_one(db, sql, params![shop.0, kind, id, text], |row| decode_projection(key, row, 0))
 }
 
+/// Returns `true` if a redemption is listed with its status, and nothing else is.
+pub(crate) fn is_listed(
+    db: &Connection,
+    shop: ShopId,
+    key: &ProjectionKey,
+    record: &Projection,
+) -> Result<bool, Failure> {
+    let (kind, id, text) = encode_key(key);
+    let sql = "SELECT status FROM projection
+        WHERE shop = ? AND kind = ? AND id = ? AND text_id = ?";
+    let listed = query_one(db, sql, params![shop.0, kind, id, text], |row| Ok(row.get(0)?))?;
+    Ok(listed.flatten() == status_of(record).map(RedemptionStatus::number))
+}
+
+/// Returns redemptions with a status, newest first, `after` one.
+pub(crate) fn read_redemptions(
+    db: &Connection,
+    shop: ShopId,
+    status: RedemptionStatus,
+    after: Option<RedemptionId>,
+    limit: usize,
+) -> Result<Vec<RedemptionId>, Failure> {
+    let sql = "SELECT id FROM projection
+        WHERE shop = ? AND status = ? AND id < ? ORDER BY id DESC LIMIT ?";
+    let after = after.map_or(i64::MAX, |after| after.0);
+    let mut found = Vec::new();
+    let values = params![shop.0, status.number(), after, sql_limit(limit)];
+    for_each_row(db, sql, values, |row| {
+        found.push(RedemptionId(row.get(0)?));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Returns keys after one, in ascending order.
 pub(crate) fn read_projection_keys(
     db: &Connection,
@@ -143,20 +178,22 @@ pub(crate) fn for_each_projection(
 }
 
 pub(crate) const UPSERT_PROJECTION: &str = "
-        INSERT INTO projection (shop, kind, id, text_id, seq, created_at, updated_at, state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO projection
+            (shop, kind, id, text_id, seq, created_at, updated_at, status, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, kind, id, text_id) DO UPDATE SET seq = excluded.seq,
             created_at = excluded.created_at, updated_at = excluded.updated_at,
-            state = excluded.state
+            status = excluded.status, state = excluded.state
         WHERE excluded.seq > seq";
 
 /// The same for a projection whose journal rows were rewritten.
 pub(crate) const REWRITE_PROJECTION: &str = "
-        INSERT INTO projection (shop, kind, id, text_id, seq, created_at, updated_at, state)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO projection
+            (shop, kind, id, text_id, seq, created_at, updated_at, status, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, kind, id, text_id) DO UPDATE SET seq = excluded.seq,
             created_at = excluded.created_at, updated_at = excluded.updated_at,
-            state = excluded.state
+            status = excluded.status, state = excluded.state
         WHERE excluded.seq >= seq";
 
 /// Stores a projection unless its row is as new.
@@ -167,6 +204,7 @@ pub(crate) fn upsert_projection(
 ) -> Result<(), Failure> {
     let (kind, id, text) = encode_key(key);
     let Projection { seq, created_at, updated_at, .. } = *record;
+    let status = status_of(record).map(RedemptionStatus::number);
     let state = encode_state(&record.state)?;
     upsert.execute(params![
         shop.0,
@@ -176,6 +214,7 @@ pub(crate) fn upsert_projection(
         seq,
         to_micros(created_at),
         to_micros(updated_at),
+        status,
         state
     ])?;
     Ok(())
