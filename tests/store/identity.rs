@@ -98,10 +98,8 @@ fn an_older_file_is_read_as_it_is() {
     let current = format_of(&database);
     connect(&database.file())
         .execute_batch(
-            "DROP INDEX order_by_status; DROP INDEX order_of_account;
-            DROP INDEX redemption_by_status;
-            ALTER TABLE orders DROP COLUMN status; ALTER TABLE orders DROP COLUMN updated_at;
-            ALTER TABLE projection DROP COLUMN status;",
+            "DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery;
+             DROP TABLE destination_counter;",
         )
         .unwrap();
     connect(&database.file())

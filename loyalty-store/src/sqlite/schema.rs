@@ -455,6 +455,38 @@ pub(super) const MIGRATIONS: &[&str] = &[
         WHEN state -> '$.redemption.state.expired' IS NOT NULL THEN 4
     END WHERE kind = 7;
 ",
+    "
+    -- Who gets outgoing events, how far each has got, and the events that wait or were given up. No personal data,
+    -- but for the head of what a receiver has answered, which erasure clears. The secrets are sealed.
+    CREATE TABLE destination (
+        number INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        record TEXT NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX destination_of_shop ON destination (shop);
+    CREATE TABLE destination_progress (
+        destination INTEGER PRIMARY KEY,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE delivery (
+        destination INTEGER NOT NULL,
+        is_waiting INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        event INTEGER NOT NULL,
+        account INTEGER,
+        at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        last TEXT,
+        PRIMARY KEY (destination, is_waiting, seq, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE destination_counter (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        last_number INTEGER NOT NULL,
+        revision INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO destination_counter VALUES (1, 0, 0);
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =

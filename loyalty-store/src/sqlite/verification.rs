@@ -17,7 +17,7 @@ use loyalty_core::{AccountId, Event, OrderId, ShopId};
 use rusqlite::Connection;
 
 use super::tables::{
-    account, checkpoint, code_claim, discount_index, journal, order, projection, query,
+    account, checkpoint, code_claim, destination, discount_index, journal, order, projection, query,
 };
 use crate::engine::Rescheduler;
 use crate::error::Failure;
@@ -383,6 +383,9 @@ impl Verification<'_> {
         if orphans > 0 {
             let text = format!("{orphans} segments belong to accounts that do not exist");
             report.add_difference(text);
+        }
+        for difference in destination::find_differences(db)? {
+            report.add_difference(difference);
         }
         Ok(())
     }
