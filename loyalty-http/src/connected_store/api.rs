@@ -50,7 +50,6 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let ParsedStore { settings, credentials, is_enabled } = parsed;
     let (kind, secret) = (DestinationKind::Store(id.clone()), credentials.to_secret());
     let known = find(call.store, call.shop_id(), &id)?;
-    let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let action = match known {
         Some(known) => DestinationAction::Update {
             id: known.id,
@@ -77,7 +76,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         to_json(&StoreResponse::new(&connected, destination, StoreStatus::default()))
     };
     let action = AdminAction::Destination(action);
-    Ok(Administration::new(call, action, status, body, error_pointer).into_plan())
+    Ok(Administration::new(call, action, StatusCode::OK, body, error_pointer).into_plan())
 }
 
 /// `DELETE /v1/stores/{store_id}`

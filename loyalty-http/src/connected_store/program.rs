@@ -1,8 +1,6 @@
 //! What connected stores cannot hold of a program: said when it is published, by name.
 
-use loyalty_core::program::{
-    Benefit, OrderCancelledPolicy, OrderRefundedPolicy, Reward, RewardPricing,
-};
+use loyalty_core::program::{Benefit, Reward, RewardPricing};
 use loyalty_core::redemption::Issuance;
 use loyalty_core::{
     Code, CustomerId, Email, Points, Program, ProgramVersion, RedemptionId, Timestamp,
@@ -57,7 +55,7 @@ fn find_unsupported(
     let rewards = program.definition().rewards.iter().enumerate();
     let mut found = Vec::new();
     for (index, reward) in rewards {
-        let Some(sample) = SampleCode::new(reward, shop, now) else {
+        let Some(sample) = SampleCode::new(reward, program, shop, now) else {
             continue;
         };
         let publication = CodePublication {
@@ -85,7 +83,7 @@ struct SampleCode {
 
 impl SampleCode {
     /// Returns `None` for a reward without a code.
-    fn new(reward: &Reward, shop: &Shop, now: Timestamp) -> Option<Self> {
+    fn new(reward: &Reward, program: &Program, shop: &Shop, now: Timestamp) -> Option<Self> {
         let benefit = match &reward.offer {
             RewardPricing::Fixed { benefit, .. } => benefit.clone(),
             RewardPricing::Variable(variable) => Benefit::FixedAmount(variable.minimum),
@@ -93,6 +91,7 @@ impl SampleCode {
         let code = Code::generate(&reward.code_prefix, [0; 16]).ok()?;
         let (customer, email) =
             (CustomerId::new("1").ok()?, Email::new("customer@example.com").ok()?);
+        let terms = &program.definition().redemption;
         let ends_at = reward.valid_for.and_then(|period| shop.zone.after(now, period).ok());
         let issue = Issuance {
             id: RedemptionId(0),
@@ -108,10 +107,10 @@ impl SampleCode {
             day: shop.zone.local(now).ok()?.date(),
             ends_at,
             points_back_when_expired: false,
-            order_cancelled: OrderCancelledPolicy::default(),
-            order_refunded: OrderRefundedPolicy::default(),
-            maximum_share: None,
-            grace: loyalty_core::Period::default(),
+            order_cancelled: terms.order_cancelled,
+            order_refunded: terms.order_refunded,
+            maximum_share: reward.share_of_order(terms),
+            grace: terms.grace,
             cause: None,
         };
         let rule = issue.price_rule(reward, (Some(&customer), Some(&email)), shop.minor_digits());

@@ -98,7 +98,9 @@ fn fetchers(
     for destination in store.all_destinations()? {
         let connected = ConnectedStore::read(&destination, now);
         let connected = connected.filter(|connected| connected.kind == StoreKind::Woocommerce);
-        let Some(connected) = connected.filter(|_| destination.is_enabled()) else { continue };
+        let Some(connected) = connected.filter(|_| destination.is_enabled()) else {
+            continue;
+        };
         let Some(shop) = store.shop(destination.shop)? else { continue };
         let currency = ShopCurrency { currency: shop.currency, minor_digits: shop.minor_digits() };
         found.push((shop.id, currency, connected));

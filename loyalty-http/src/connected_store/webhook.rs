@@ -166,7 +166,7 @@ fn read(
 /// What somebody has to do about a message, for the list of messages.
 fn request_text(request: Option<&StoreRequestKind>) -> Option<String> {
     let text = match request? {
-        StoreRequestKind::Data => "a customer asks for their data: answer with the export",
+        StoreRequestKind::Data(_) => "a customer asks for their data: answer with the export",
         StoreRequestKind::Uninstall => "the store says that it is no longer connected",
     };
     Some(text.to_owned())

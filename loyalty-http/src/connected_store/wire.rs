@@ -49,7 +49,8 @@ impl StoreBody<'_> {
     /// Returns the settings, the credentials and whether the store gets codes.
     pub(crate) fn parse(self, allowed: &[IpNet]) -> Result<ParsedStore, Problem> {
         let invalid = |param: &str, detail: &str| {
-            Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param(param)
+            let code = BodyErrorCode::InvalidValue.as_str();
+            Problem::unprocessable(code, detail.to_owned()).with_param(param)
         };
         let kind = StoreKind::ALL.into_iter().find(|kind| kind.name() == self.kind);
         let kind = kind.ok_or_else(|| {

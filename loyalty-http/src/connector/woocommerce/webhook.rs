@@ -257,11 +257,15 @@ impl WooOrder {
     /// The status; `None` of an order that is cancelled. A status of another plugin is one
     /// in progress.
     fn status(&self) -> Option<Status> {
-        match self.status.as_str() {
-            "cancelled" | "failed" | "trash" => None,
-            "processing" | "refunded" => Some(Status::Paid),
-            "completed" => Some(Status::Completed),
-            _ => Some(Status::Processing),
+        let status = self.status.as_str();
+        if matches!(status, "cancelled" | "failed" | "trash") {
+            None
+        } else if status == "completed" {
+            Some(Status::Completed)
+        } else if status == "processing" || status == "refunded" {
+            Some(Status::Paid)
+        } else {
+            Some(Status::Processing)
         }
     }
 
