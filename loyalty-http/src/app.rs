@@ -27,7 +27,9 @@ use crate::connected_store::fetch::StoreFetcher;
 use crate::connected_store::webhook::{ReceivedMessage, RefundsToFetch};
 use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
-use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
+use crate::endpoint::{
+    BlockingRead, Call, EncodedResponse, HandlerPlan, OutboundCall, StoreWrite, error,
+};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
@@ -385,9 +387,24 @@ impl App {
             }
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
+            HandlerPlan::CallOut(call) => {
+                let response = Box::pin(self.call_out(call)).await?;
+                self.within_budget(context.shop, response)
+            }
             HandlerPlan::Administer(change) => {
                 Box::pin(self.run_administration(*change, context)).await
             }
+        }
+    }
+
+    /// Calls a store. The client's request ends earlier if that takes too long.
+    async fn call_out(&self, call: Box<OutboundCall>) -> Result<Response<Full<Bytes>>, Problem> {
+        let client = self.outbound.clone();
+        let client = client.ok_or_else(|| Problem::unavailable(60, "stores are not called"))?;
+        let called = call(client, Arc::clone(&self.store), self.clock.clone());
+        match timeout(self.config.report_timeout, called).await {
+            Ok(response) => response.map(EncodedResponse::into_response),
+            Err(_) => Err(Problem::unavailable(1, "the store took too long")),
         }
     }
 

@@ -8,16 +8,23 @@ use loyalty_store::{
     AdminAction, AdminOutcome, Destination, DestinationAction, DestinationKind, DestinationUpdate,
     Rejection, Store,
 };
+use tokio::task;
 
-use super::ConnectedStore;
+use super::deliver::StoreDeliverer;
+use super::fetch::{FetchError, StoreFetcher};
 use super::wire::{
-    ParsedStore, StoreBody, StoreMessagesResponse, StoreResponse, StoreStatus, StoresResponse,
+    ParsedStore, ReconciliationBody, ReconciliationResponse, StoreBody, StoreMessagesResponse,
+    StoreResponse, StoreStatus, StoresResponse,
 };
+use super::{ConnectedStore, StoreKind};
+use crate::connector::webhook::ShopCurrency;
 use crate::endpoint::administration::Administration;
-use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, to_json};
-use crate::problem::Problem;
+use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, redemptions, to_json};
+use crate::problem::{Problem, to_sentence};
 use crate::store_inbox::StoreInbox;
-use crate::wire::json::field::Text;
+use crate::wire::json::BodyErrorCode;
+use crate::wire::json::field::{Text, TimeField};
+use crate::wire::redemption::EmptyBody;
 
 /// `GET /v1/stores`
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
@@ -98,6 +105,60 @@ pub(crate) fn messages(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let messages = call.inbox.messages(call.shop_id(), &id);
     let messages = messages.into_iter().map(Into::into).collect();
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&StoreMessagesResponse { messages })))
+}
+
+/// `POST /v1/stores/{store_id}/reconcile`: fetches the orders that changed since an instant.
+pub(crate) fn reconcile(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let id = path_id(call)?;
+    let TimeField(since) = call.body::<ReconciliationBody>()?.since;
+    let destination = find(call.store, call.shop_id(), &id)?.ok_or_else(not_found)?;
+    let connected = ConnectedStore::read(&destination, call.now).ok_or_else(not_found)?;
+    if connected.kind != StoreKind::Woocommerce {
+        let detail = "Only a store of the kind `woocommerce` can be asked for its orders.";
+        return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+            .with_param("store_id"));
+    }
+    let (shop, now) = (call.shop()?, call.now);
+    let currency = ShopCurrency { currency: shop.currency, minor_digits: shop.minor_digits() };
+    Ok(HandlerPlan::CallOut(Box::new(move |client, store, _| {
+        let fetcher = StoreFetcher { client, store, shop: shop.id, currency, connected };
+        Box::pin(async move {
+            let orders = fetcher.reconcile(since, now).await.map_err(no_answer)?;
+            Ok(EncodedResponse::ok(&ReconciliationResponse { orders }))
+        })
+    })))
+}
+
+/// `POST /v1/redemptions/{redemption_id}/publish`: tells all stores about a redemption's code now.
+pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    call.optional_body::<EmptyBody>()?;
+    let (shop, now) = (call.shop_id(), call.now);
+    let redemption = redemptions::path_id(call)?;
+    let found = call.store.redemption(shop, redemption).map_err(error::from_failure)?;
+    found.ok_or_else(redemptions::redemption_not_found)?;
+    let destinations = call.store.destinations(shop).map_err(error::from_failure)?;
+    let stores: Vec<_> = destinations
+        .iter()
+        .filter(|destination| destination.is_enabled())
+        .filter_map(|destination| ConnectedStore::read(destination, now))
+        .collect();
+    Ok(HandlerPlan::CallOut(Box::new(move |client, store, clock| {
+        let deliverer = StoreDeliverer { client, store: Arc::clone(&store), clock };
+        Box::pin(async move {
+            for connected in &stores {
+                // It says itself what has become of the code.
+                let _ = deliverer.deliver(connected, (shop, redemption), true).await;
+            }
+            let shown =
+                task::spawn_blocking(move || redemptions::show_now(&*store, shop, redemption, now));
+            shown.await.map_err(Problem::internal)?
+        })
+    })))
+}
+
+fn no_answer(error: FetchError) -> Problem {
+    let detail = to_sentence(&error.to_string());
+    Problem::unavailable(60, &detail)
 }
 
 /// Reads stores with where they stand.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
-use loyalty_core::{PublicationStatus, RedemptionId, StoreId};
-use loyalty_store::{Action, JournalRow, RedemptionAction, Reply, Request, Store, outgoing_events};
+use loyalty_core::{PublicationStatus, RedemptionId, ShopId, StoreId};
+use loyalty_store::{Action, RedemptionAction, Reply, Request, Store};
 
 use super::ConnectedStore;
 use super::publish::{CodeTask, TaskStep};
@@ -43,25 +43,24 @@ pub(crate) struct StoreDeliverer {
 }
 
 impl StoreDeliverer {
-    /// Tells a store what it has to know of an event. After the last attempt the failure is
+    /// Tells a store what it has to know of a redemption. After the last attempt the failure is
     /// recorded as what has become of the code.
     pub(crate) async fn deliver(
         &self,
         connected: &ConnectedStore,
-        row: &Arc<JournalRow>,
-        index: u16,
+        (shop, redemption): (ShopId, RedemptionId),
         is_last_attempt: bool,
     ) -> StoreDelivery {
-        let task = match self.find_task(connected, row, index).await {
+        let task = match self.find_task(connected, shop, redemption).await {
             Ok(Some(task)) => task,
             Ok(None) => return StoreDelivery::Done,
             Err(reason) => return StoreDelivery::Retry { status: None, reason, after: None },
         };
         match self.run(connected, &task).await {
-            Ok(status) => self.record(row, connected, task.redemption, status).await,
+            Ok(status) => self.record(shop, connected, task.redemption, status).await,
             Err(StoreDelivery::Retry { reason, .. }) if is_last_attempt => {
                 let status = task.give_up(&reason);
-                self.record(row, connected, task.redemption, status).await
+                self.record(shop, connected, task.redemption, status).await
             }
             Err(delivery) => delivery,
         }
@@ -70,15 +69,12 @@ impl StoreDeliverer {
     async fn find_task(
         &self,
         connected: &ConnectedStore,
-        row: &Arc<JournalRow>,
-        index: u16,
+        shop: ShopId,
+        redemption: RedemptionId,
     ) -> Result<Option<CodeTask>, String> {
-        let (store, row) = (Arc::clone(&self.store), Arc::clone(row));
-        let (id, now) = (connected.id.clone(), self.clock.now());
+        let (store, id, now) = (Arc::clone(&self.store), connected.id.clone(), self.clock.now());
         let found = tokio::task::spawn_blocking(move || {
-            let mut events = outgoing_events(&row);
-            let event = events.find(|event| event.index == index);
-            event.map_or(Ok(None), |event| CodeTask::after(&event, &id, &*store, now))
+            CodeTask::find(&*store, (shop, redemption), &id, now)
         });
         let found = found.await.map_err(|error| error.to_string())?;
         found.map_err(|failure| failure.to_string())
@@ -132,14 +128,14 @@ impl StoreDeliverer {
     /// Records what the store has done.
     async fn record(
         &self,
-        row: &JournalRow,
+        shop: ShopId,
         connected: &ConnectedStore,
         id: RedemptionId,
         status: PublicationStatus,
     ) -> StoreDelivery {
         let store: StoreId = connected.id.clone();
         let action = Action::Redemption(RedemptionAction::RecordPublication { id, store, status });
-        let request = Request::new(row.shop, self.clock.now(), action);
+        let request = Request::new(shop, self.clock.now(), action);
         match self.store.execute(request).await {
             Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. }) => StoreDelivery::Done,
             // The redemption is gone: there is nothing to tell.

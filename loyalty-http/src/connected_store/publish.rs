@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use loyalty_core::discount::{Code, PriceRule};
 use loyalty_core::redemption::RedemptionState;
-use loyalty_core::{CustomerId, Fault, PublicationStatus, RedemptionId, StoreId, Timestamp};
-use loyalty_store::{Failure, OutgoingEvent, OutgoingKind, Store};
+use loyalty_core::{
+    CustomerId, Fault, PublicationStatus, RedemptionId, ShopId, StoreId, Timestamp,
+};
+use loyalty_store::{Failure, Store};
 
 use crate::connector::{CodePublication, Connector, PublishOutcome, StoreAnswer, StoreRequest};
 
@@ -44,42 +46,33 @@ pub(crate) enum TaskStep {
 }
 
 impl CodeTask {
-    /// Returns what a store has to be told after an event; `None` for nothing.
+    /// Returns what a store has to be told about a redemption as it is now; `None` for nothing.
     ///
     /// # Errors
     /// A failure of the engine's store.
-    pub(crate) fn after(
-        event: &OutgoingEvent<'_>,
-        id: &StoreId,
+    pub(crate) fn find(
         store: &dyn Store,
+        (shop, redemption): (ShopId, RedemptionId),
+        id: &StoreId,
         now: Timestamp,
     ) -> Result<Option<Self>, Failure> {
-        let is_end = match event.kind {
-            OutgoingKind::RedemptionIssued => false,
-            OutgoingKind::RedemptionCancelled | OutgoingKind::RedemptionExpired => true,
-            _ => return Ok(None),
-        };
-        let (shop, redemption) = (event.row.shop, event.event.redemption());
-        let Some(redemption) = redemption else { return Ok(None) };
         let Some(view) = store.redemption(shop, redemption)? else {
             return Ok(None);
         };
         let known = view.redemption.publication(id).map(|known| &known.status);
-
-        if is_end {
-            let is_over = !matches!(
-                view.redemption.state_at(now),
-                RedemptionState::Issued | RedemptionState::Used { .. }
-            );
-            let Some(PublicationStatus::Published { code_id: Some(code) }) = known else {
-                return Ok(None);
-            };
-            let change = CodeChange::Withdraw(code.to_string());
-            return Ok(is_over.then_some(Self { redemption, change }));
+        match view.redemption.state_at(now) {
+            RedemptionState::Issued => {}
+            RedemptionState::Used { .. } => return Ok(None),
+            RedemptionState::Cancelled { .. } | RedemptionState::Expired { .. } => {
+                let Some(PublicationStatus::Published { code_id: Some(code) }) = known else {
+                    return Ok(None);
+                };
+                let change = CodeChange::Withdraw(code.to_string());
+                return Ok(Some(Self { redemption, change }));
+            }
         }
 
-        let is_open = view.redemption.state_at(now) == RedemptionState::Issued;
-        if !is_open || matches!(known, Some(PublicationStatus::Published { .. })) {
+        if matches!(known, Some(PublicationStatus::Published { .. })) {
             return Ok(None);
         }
         let (Some((rule, _)), Some(code)) = (view.discount(), &view.redemption.issue().code) else {

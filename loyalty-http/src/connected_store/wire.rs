@@ -13,7 +13,7 @@ use crate::network::check_endpoint;
 use crate::problem::{Problem, to_sentence};
 use crate::store_inbox::StoreMessageRecord;
 use crate::wire::json::BodyErrorCode;
-use crate::wire::json::field::Text;
+use crate::wire::json::field::{Text, TimeField};
 use crate::wire::schema;
 use crate::wire::value::TimeText;
 
@@ -179,6 +179,24 @@ impl StoreResponse {
             updated_at: TimeText(destination.updated_at),
         }
     }
+}
+
+/// From when on a store is asked for its orders.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Reconciliation")]
+pub(crate) struct ReconciliationBody {
+    /// Orders that changed since then are fetched.
+    pub(crate) since: TimeField,
+}
+
+/// What was fetched from a store.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReconciliationResult")]
+pub(crate) struct ReconciliationResponse {
+    /// The orders that changed since the instant.
+    #[schemars(with = "schema::Count")]
+    pub(crate) orders: usize,
 }
 
 /// The connected stores of a shop.

@@ -31,6 +31,7 @@ pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,7 +49,9 @@ use serde::{Deserialize, Serialize};
 
 use administration::Administration;
 
+use crate::clock::Clock;
 use crate::network::{self, PublicUrl};
+use crate::outbound::OutboundClient;
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
@@ -151,7 +154,17 @@ pub(crate) enum HandlerPlan {
     Write(Box<StoreWrite>),
     /// One administrative transaction, to be run on a separate thread.
     Administer(Box<Administration>),
+    /// Requests to the outside.
+    CallOut(Box<OutboundCall>),
 }
+
+/// What calls a store: with the client, the engine's store and the clock.
+pub(crate) type OutboundCall =
+    dyn FnOnce(OutboundClient, Arc<dyn Store>, Clock) -> OutboundResponse + Send;
+
+/// The response after a store has answered.
+pub(crate) type OutboundResponse =
+    Pin<Box<dyn Future<Output = Result<EncodedResponse, Problem>> + Send>>;
 
 /// A read that may block its thread.
 pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;

@@ -5,10 +5,12 @@ use loyalty_store::Scope;
 
 use crate::connected_store::api;
 use crate::connected_store::wire::{
-    StoreBody, StoreMessageResult, StoreMessagesResponse, StoreResponse, StoresResponse,
+    ReconciliationBody, ReconciliationResponse, StoreBody, StoreMessageResult,
+    StoreMessagesResponse, StoreResponse, StoresResponse,
 };
 use crate::problem::code;
 use crate::route::{Operation, Route, get_with_scope, store_webhook, write};
+use crate::wire::redemption::{EmptyBody, RedemptionResponse};
 use crate::wire::schema;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -64,6 +66,36 @@ pub(super) const ROUTES: &[Route] = &[
             )
             .returns_nothing()
             .rejects(&[(404, &[code::STORE_NOT_FOUND])]),
+    ),
+    write(
+        Method::POST,
+        "/v1/stores/{store_id}/reconcile",
+        Scope::Admin,
+        api::reconcile,
+        Operation::new("reconcileStore", "Fetches a store's orders that changed since an instant")
+            .described(
+                "For stores of the kind `woocommerce`. Their orders of the last day are fetched \
+                 every hour by themselves; ask after a longer outage. What is known already \
+                 changes nothing.",
+            )
+            .accepts::<ReconciliationBody>(r#"{"since": "2026-03-01T00:00:00Z"}"#)
+            .returns::<ReconciliationResponse>()
+            .rejects(&[(404, &[code::STORE_NOT_FOUND])]),
+    ),
+    write(
+        Method::POST,
+        "/v1/redemptions/{redemption_id}/publish",
+        Scope::Write,
+        api::publish,
+        Operation::new("publishRedemption", "Tells the connected stores about a code now")
+            .described(
+                "Codes are published by themselves. This tries again at once where a store has \
+                 refused a code or has not answered, and says in `publications` what has become \
+                 of it.",
+            )
+            .may_accept::<EmptyBody>("{}")
+            .returns::<RedemptionResponse<'_>>()
+            .rejects(&[(404, &[code::REDEMPTION_NOT_FOUND])]),
     ),
     get_with_scope(
         "/v1/stores/{store_id}/messages",
