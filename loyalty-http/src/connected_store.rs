@@ -164,8 +164,8 @@ impl ConnectedStore {
                 consumer_secret: secret,
             }),
             StoreKind::Shopify => {
-                let shop = self.url.trim_start_matches("https://").trim_end_matches('/');
-                Box::new(ShopifyConnector { shop: shop.to_owned(), access_token: secret })
+                let shop_url = self.url.trim_end_matches('/').to_owned();
+                Box::new(ShopifyConnector { shop_url, access_token: secret })
             }
         }
     }
