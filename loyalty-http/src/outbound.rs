@@ -28,6 +28,7 @@ use ipnet::IpNet;
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
+use crate::clock::Clock;
 use crate::network::{check_endpoint, may_be_called};
 
 /// The longest wait for a connection.
@@ -49,7 +50,7 @@ const IDLE: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: usize = 8;
 
 /// The longest wait that a receiver can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -232,7 +233,7 @@ impl OutboundClient {
             let answer = self.client.request(request).await.map_err(|error| describe(&error))?;
             let (head, body) = answer.into_parts();
             let body = read_head(body, most).await?;
-            let retry_after = retry_after(&head.headers, SystemTime::now());
+            let retry_after = retry_after(&head.headers, Clock::system().now().into());
             Ok(OutboundAnswer { status: head.status, retry_after, body })
         };
         tokio::time::timeout(TOTAL, answered)
@@ -278,7 +279,10 @@ fn describe(error: &hyper_util::client::legacy::Error) -> OutboundError {
     let mut cause: &dyn std::error::Error = error;
     loop {
         let io = cause.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.get_ref().is_some_and(|inner| inner.is::<NoAddress>())) {
+        if io.is_some_and(|io| {
+            io.get_ref()
+                .is_some_and(<dyn std::error::Error + Send + Sync>::is::<NoAddress>)
+        }) {
             return OutboundError::NoAddress;
         }
         match cause.source() {
@@ -318,7 +322,8 @@ mod tests {
     impl Resolve for ScriptedResolver {
         fn resolve(&self, _: String) -> ResolvedAddresses {
             let index = self.asked.fetch_add(1, Ordering::Relaxed);
-            let answer = self.answers[index.min(self.answers.len().saturating_sub(1))];
+            let last = self.answers.len().saturating_sub(1);
+            let answer = *self.answers.get(index.min(last)).unwrap();
             Box::pin(async move { Ok(vec![answer]) })
         }
     }

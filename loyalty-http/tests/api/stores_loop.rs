@@ -276,7 +276,7 @@ fn shopify_from_earning_to_withdrawal() {
     assert_eq!(publication["status"], "published", "{publication}");
     assert_eq!(publication["code_id"], "gid://shopify/DiscountCodeNode/5");
     let asked = store.last().json();
-    let input = &asked["variables"]["input"];
+    let input = &asked["variables"]["discount"];
     assert_eq!(input["code"], code, "{asked}");
     let customers = json!({"customers": {"add": ["gid://shopify/Customer/42"]}});
     assert_eq!(input["context"], customers, "{asked}");
