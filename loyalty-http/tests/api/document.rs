@@ -249,6 +249,9 @@ fn documented_codes_are_those_of_the_source() {
             found.extend(fault_codes(&file));
         }
     }
+    for file in ["connector.rs", "connector/plugin.rs", "connector/shopify.rs"] {
+        found.extend(fault_codes(&read(&format!("loyalty-http/src/{file}"))));
+    }
     found.extend(json_faults());
     assert_eq!(faults, found);
 }
