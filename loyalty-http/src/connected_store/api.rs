@@ -123,7 +123,10 @@ pub(crate) fn reconcile(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::CallOut(Box::new(move |client, store, _| {
         let fetcher = StoreFetcher { client, store, shop: shop.id, currency, connected };
         Box::pin(async move {
-            let orders = fetcher.reconcile(since, now).await.map_err(no_answer)?;
+            let orders = fetcher
+                .reconcile(since, now)
+                .await
+                .map_err(|error| no_answer(&error))?;
             Ok(EncodedResponse::ok(&ReconciliationResponse { orders }))
         })
     })))
@@ -156,7 +159,7 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     })))
 }
 
-fn no_answer(error: FetchError) -> Problem {
+fn no_answer(error: &FetchError) -> Problem {
     let detail = to_sentence(&error.to_string());
     Problem::unavailable(60, &detail)
 }

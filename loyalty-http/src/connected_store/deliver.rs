@@ -117,7 +117,7 @@ impl StoreDeliverer {
                     let status = Some(status);
                     return Err(StoreDelivery::Retry { status, reason, after: retry_after });
                 }
-                step => step,
+                step @ (TaskStep::Ask(_) | TaskStep::Done(_)) => step,
             };
             is_check = true;
         }
@@ -137,9 +137,8 @@ impl StoreDeliverer {
         let action = Action::Redemption(RedemptionAction::RecordPublication { id, store, status });
         let request = Request::new(shop, self.clock.now(), action);
         match self.store.execute(request).await {
-            Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. }) => StoreDelivery::Done,
-            // The redemption is gone: there is nothing to tell.
-            Ok(Reply::Decided(Err(_))) => StoreDelivery::Done,
+            // A redemption that is gone has nothing to tell.
+            Ok(Reply::Decided(_) | Reply::Stored { .. }) => StoreDelivery::Done,
             Err(failure) => {
                 let reason = failure.to_string();
                 StoreDelivery::Retry { status: None, reason, after: None }

@@ -20,7 +20,7 @@ use crate::connector::webhook::ShopCurrency;
 use crate::outbound::OutboundClient;
 
 /// The pause between two passes.
-const INTERVAL: Duration = Duration::from_secs(60 * 60);
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// How far a pass looks back: more than a night of webhooks that did not come.
 const LOOK_BACK: TimeDelta = TimeDelta::hours(25);
@@ -29,7 +29,7 @@ const LOOK_BACK: TimeDelta = TimeDelta::hours(25);
 const CONCURRENCY: usize = 4;
 
 /// The longest time that one store gets.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Reconciles all stores every hour, until `shutdown` resolves.
 pub async fn run(

@@ -93,8 +93,8 @@ pub(crate) fn receive(
         }
     };
     let is_ignored = message == StoreMessage::Ignored;
-    let recorder = MessageRecorder { store, shop: received.shop, now: received.now };
-    let recorded = recorder.record(message).map_err(|failure| {
+    let target = MessageRecorder { store, shop: received.shop, now: received.now };
+    let recorded = target.record(message).map_err(|failure| {
         note(MessageOutcome::Failed, Some(failure.to_string()));
         error::from_failure(failure)
     })?;

@@ -240,8 +240,8 @@ pub(super) fn build_order(
 
 /// Reduces the lines in proportion where their sum is more than `most`. Returns the sum.
 fn cut_to(lines: &mut [Line], most: Amount, minor_digits: u32) -> Amount {
-    let amounts = lines.iter().map(|line| line.amount);
-    let sum = amounts.fold(Some(Amount::ZERO), |sum, amount| sum?.checked_add(amount));
+    let mut amounts = lines.iter().map(|line| line.amount);
+    let sum = amounts.try_fold(Amount::ZERO, Amount::checked_add);
     if let Some(sum) = sum.filter(|sum| *sum <= most) {
         return sum;
     }

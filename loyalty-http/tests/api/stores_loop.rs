@@ -192,7 +192,7 @@ fn woocommerce_from_earning_to_withdrawal() {
 #[test]
 fn a_lost_answer_a_revoked_key_and_a_strangers_code() {
     let (server, mut shop) = (server(), WooCommerce::default());
-    let (loses, refuses) = (Arc::clone(&shop.loses_answer), Arc::clone(&shop.refuses_key));
+    let (loses, revokes) = (Arc::clone(&shop.loses_answer), Arc::clone(&shop.refuses_key));
     loses.store(true, Ordering::Relaxed);
     let store = StandIn::start(move |call| shop.answer(call));
     connect(&server, "woocommerce", &store.url);
@@ -203,11 +203,11 @@ fn a_lost_answer_a_revoked_key_and_a_strangers_code() {
     let found = publish(&server, &id);
     assert_eq!((&found["status"], &found["code_id"]), (&json!("published"), &json!("70")));
 
-    refuses.store(true, Ordering::Relaxed);
-    let (id, _, refused) = redeem(&server, "five");
-    assert_eq!(refused["status"], "failed");
-    assert!(refused["reason"].as_str().unwrap().contains("401"), "{refused}");
-    refuses.store(false, Ordering::Relaxed);
+    revokes.store(true, Ordering::Relaxed);
+    let (id, _, denied) = redeem(&server, "five");
+    assert_eq!(denied["status"], "failed");
+    assert!(denied["reason"].as_str().unwrap().contains("401"), "{denied}");
+    revokes.store(false, Ordering::Relaxed);
     assert_eq!(publish(&server, &id)["status"], "published");
 
     // A coupon with the same code that somebody else has made.

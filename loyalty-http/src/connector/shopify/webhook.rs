@@ -274,13 +274,12 @@ struct ShopifyCode {
 impl ShopifyOrder {
     fn into_order(self, shop: ShopCurrency) -> Result<StoreOrder, WireError> {
         let placed_at = self.processed_at.or(self.created_at);
-        let content = match self.cancelled_at {
-            Some(_) => None,
-            None => {
-                let mut content = self.content(shop)?;
-                content.placed_at = placed_at;
-                Some((content, self.status()))
-            }
+        let content = if self.cancelled_at.is_some() {
+            None
+        } else {
+            let mut content = self.content(shop)?;
+            content.placed_at = placed_at;
+            Some((content, self.status()))
         };
         let refunds = if content.is_some() { self.refunds } else { Vec::new() };
         let refunds = refunds.into_iter().filter_map(|refund| {

@@ -1,5 +1,10 @@
 //! Signatures and the money of orders and refunds.
-#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
 
 use loyalty_core::{Currency, Line};
 use rust_decimal::Decimal;

@@ -1,5 +1,10 @@
 //! What WooCommerce's webhooks say, also where they mislead.
-#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
 
 use hyper::HeaderMap;
 use loyalty_core::{Currency, RefundContent, Status};
