@@ -18,6 +18,7 @@ use loyalty_tests::*;
 
 use loyalty_store::conformance::administration::new_key;
 use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
+use loyalty_store::conformance::days::assert_days_complete;
 use loyalty_store::conformance::listed::assert_lists_complete;
 use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::time::{
@@ -296,6 +297,7 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(StoreContents::read(&store), before.without_sequences());
     assert_eq!(store.count_products(shops[0]), Ok(0));
     assert_lists_complete(&store);
+    assert_days_complete(&store);
     assert_eq!(format_of(&database), newest);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }

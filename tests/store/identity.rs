@@ -97,12 +97,7 @@ fn an_older_file_is_read_as_it_is() {
     drop(store);
     let current = format_of(&database);
     connect(&database.file())
-        .execute_batch(
-            "DROP INDEX order_by_status; DROP INDEX order_of_account;
-            DROP INDEX redemption_by_status;
-            ALTER TABLE orders DROP COLUMN status; ALTER TABLE orders DROP COLUMN updated_at;
-            ALTER TABLE projection DROP COLUMN status;",
-        )
+        .execute_batch("DROP TABLE day_totals")
         .unwrap();
     connect(&database.file())
         .pragma_update(None, "user_version", current - 1)

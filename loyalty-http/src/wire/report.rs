@@ -134,7 +134,7 @@ impl<'a> ReportResponse<'a> {
         by_month.sort_by(|one, other| {
             (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month))
         });
-        let mut actions: Vec<(&ActionId, &ActionTotals)> = report.actions.iter().collect();
+        let mut actions: Vec<(&ActionId, &ActionTotals)> = report.totals.actions.iter().collect();
         actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
         let paid = |(action_id, paid): (&'a ActionId, &ActionTotals)| ActionTotalResponse {
             action_id,
@@ -147,17 +147,17 @@ impl<'a> ReportResponse<'a> {
             until: TimeText(period.end),
             at: TimeText(at),
             issued: IssuedResponse {
-                orders: report.awarded_for_orders,
-                awards: report.awarded_as_bonuses,
-                by_hand: report.added_by_shop,
-                total: report.total_issued(),
+                orders: report.totals.awarded_for_orders,
+                awards: report.totals.awarded_as_bonuses,
+                by_hand: report.totals.added_by_shop,
+                total: report.totals.total_issued(),
             },
-            redeemed: report.redeemed,
-            expired: report.expired,
-            erased: report.erased,
-            clawed_back: report.clawed_back,
-            adjusted: report.adjusted,
-            redemption_rate: redemption_rate(report.redeemed, report.total_issued()),
+            redeemed: report.totals.redeemed,
+            expired: report.totals.expired,
+            erased: report.totals.erased,
+            clawed_back: report.totals.clawed_back,
+            adjusted: report.totals.adjusted,
+            redemption_rate: redemption_rate(report.totals.redeemed, report.totals.total_issued()),
             liability: LiabilityResponse {
                 points: report.liability(),
                 pending: report.pending,
