@@ -236,3 +236,19 @@ pub fn local_day(zone: Zone, at: Timestamp) -> NaiveDate {
 fn add_to(sum: &mut Points, points: Points) {
     *sum = sum.saturating_add(points);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_summed_up_once() {
+        let totals = |points| PeriodTotals { redeemed: points, ..PeriodTotals::default() };
+        let mut day = DayTotals::default();
+        for row in [3, 3, 7, 5, 7] {
+            day.fold(row, &totals(Points::from(10)));
+        }
+        assert_eq!((day.first, day.last), (3, 7));
+        assert_eq!(day.totals, totals(Points::from(20)));
+    }
+}
