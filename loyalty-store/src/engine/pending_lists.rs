@@ -89,7 +89,7 @@ impl PendingLists {
             ("orders by status", self.by_status.len()),
             ("orders by account", self.by_account.len()),
             ("redemptions by status", self.redemptions.len()),
-            ("days", self.days.len()),
+            ("days by shop", self.days.len()),
         ]
     }
 
