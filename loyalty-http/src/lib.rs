@@ -48,6 +48,7 @@ pub mod trace_id;
 
 pub mod metrics;
 pub mod network;
+pub mod outbound;
 
 pub mod app;
 pub mod clock;

@@ -87,6 +87,11 @@ fn is_numeric(host: &str) -> bool {
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Returns true if an address may be called: a public one, or one of an `allowed` network.
+pub(crate) fn may_be_called(address: IpAddr, allowed: &[IpNet]) -> bool {
+    is_public(address) || allowed.iter().any(|network| network.contains(&address))
+}
+
 /// Returns true for an address of the public internet.
 fn is_public(address: IpAddr) -> bool {
     match address {

@@ -1,11 +1,15 @@
-//! Administration: keys and signing secrets. These are rare, and another process may do them on the
-//! same file, so each is a transaction of its own that reads what is stored, and not what is
-//! cached. [`Store::administer`](crate::Store::administer) executes one.
+//! Administration: keys, signing secrets and destinations. These changes are rare, and another
+//! process may make them on the same file, so each is a transaction of its own that reads what is
+//! stored, and not what is cached. [`Store::administer`](crate::Store::administer) executes one.
 
 use chrono::TimeDelta;
 use loyalty_core::{ShopId, StoreId, Timestamp};
 
-use crate::error::Rejection;
+use crate::destination::{
+    Destination, DestinationChange, DestinationId, DestinationKind, DestinationSettings,
+    DestinationUpdate, EventPosition,
+};
+use crate::error::{Failure, Rejection};
 use crate::request::Response;
 use crate::seal::SecretText;
 use crate::shop::{ApiKeyRecord, KeyHash, KeyOwner, NewApiKey};
@@ -101,6 +105,68 @@ pub enum AdminAction {
         /// True if the store may have none yet.
         may_create: bool,
     },
+    /// Changes who gets outgoing events.
+    Destination(DestinationAction),
+}
+
+/// A change of who gets outgoing events. The kind is named so that the id of a destination of
+/// another kind is unknown.
+#[derive(Clone, Debug)]
+pub enum DestinationAction {
+    /// Adds a destination. It gets what happens from now on.
+    Create {
+        /// What it is.
+        kind: DestinationKind,
+        /// What the shop says about it.
+        settings: DestinationSettings,
+        /// The secret.
+        secret: SecretText,
+    },
+    /// Changes a destination.
+    Update {
+        /// The destination.
+        id: DestinationId,
+        /// What it is.
+        kind: DestinationKind,
+        /// What to change.
+        update: DestinationUpdate,
+    },
+    /// Deletes a destination with its deliveries.
+    Delete {
+        /// The destination.
+        id: DestinationId,
+        /// What it is.
+        kind: DestinationKind,
+    },
+    /// Replaces the secret. Two are alive until the older one ends.
+    RotateSecret {
+        /// The destination.
+        id: DestinationId,
+        /// What it is.
+        kind: DestinationKind,
+        /// The new secret.
+        secret: SecretText,
+        /// How long the old secret lives on.
+        grace: TimeDelta,
+    },
+    /// Has an event delivered, whether it was or not.
+    Resend {
+        /// The destination.
+        id: DestinationId,
+        /// What it is.
+        kind: DestinationKind,
+        /// The event.
+        event: EventPosition,
+    },
+    /// Has all events since an instant delivered again. Replaces a recovery that is under way.
+    Recover {
+        /// The destination.
+        id: DestinationId,
+        /// What it is.
+        kind: DestinationKind,
+        /// The instant.
+        since: Timestamp,
+    },
 }
 
 /// What an administrative change has done.
@@ -115,6 +181,10 @@ pub enum AdminOutcome {
         /// When the secret before it ends, if there is one.
         previous_ends_at: Option<Timestamp>,
     },
+    /// A destination as it is now.
+    Destination(Box<Destination>),
+    /// A destination was deleted.
+    Deleted,
 }
 
 /// The reply to an [`AdminRequest`].
@@ -173,5 +243,33 @@ pub(crate) enum AdminChange {
     /// Deletes the secrets of a store that have ended by an instant, and of the others all but the
     /// newest.
     DropOlderSecrets(ShopId, StoreId, Timestamp),
+    Destination(DestinationChange),
     PutResponse(StoredAdminResponse),
+}
+
+/// The end of what is replaced now.
+pub(crate) fn end_after(now: Timestamp, grace: TimeDelta) -> Timestamp {
+    let grace = grace.clamp(TimeDelta::zero(), MAX_GRACE);
+    now.checked_add_signed(grace).unwrap_or(now)
+}
+
+/// Changes with their outcome; a rejection is an outcome without changes.
+pub(crate) type AdminDecision = Result<(Vec<AdminChange>, AdminOutcome), DecisionError>;
+
+/// Why nothing is changed.
+pub(crate) enum DecisionError {
+    Rejected(Rejection),
+    Failed(Failure),
+}
+
+impl From<Rejection> for DecisionError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Failure> for DecisionError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }

@@ -40,6 +40,7 @@ pub mod catalogue;
 pub mod contents;
 pub mod customers;
 pub mod days;
+pub mod deliveries;
 pub mod discounts;
 pub mod erasure;
 pub mod gifts;
@@ -257,6 +258,16 @@ macro_rules! conformance {
                 uses_of_keys_are_written_behind
                 a_signing_secret_is_not_a_keys
                 an_administrative_response_is_replayed;
+            deliveries:
+                a_destination_is_made_changed_and_deleted
+                the_secrets_of_a_destination_rotate
+                the_number_of_endpoints_is_bounded
+                a_note_moves_a_destination_on
+                a_note_overwrites_no_change
+                an_event_is_sent_again
+                a_range_is_recovered
+                what_is_given_up_is_kept_for_a_time
+                erasure_clears_what_receivers_have_said;
             races:
                 points_are_spent_once
                 a_code_with_one_use_left_is_used_by_one_order

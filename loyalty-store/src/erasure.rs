@@ -180,6 +180,11 @@ impl Erasure {
         Self { name_hashes: Vec::new(), ..self }
     }
 
+    /// The accounts that were the person's.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        std::iter::once(self.account).chain(self.merged.iter().copied())
+    }
+
     pub(crate) fn has_account(&self, account: AccountId) -> bool {
         self.account == account || self.merged.contains(&account)
     }

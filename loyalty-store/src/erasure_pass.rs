@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loyalty_core::{AccountId, CustomerId, Email, Event, OrderId, Timestamp, Zone};
+use loyalty_core::{AccountId, CustomerId, Email, Event, OrderId, ShopId, Timestamp, Zone};
 use serde_json::Value;
 
 use crate::Store;
@@ -33,6 +33,8 @@ pub(crate) trait ErasureScan: Store {
         number: i64,
         limit: usize,
     ) -> Result<Vec<(i64, StoredResponse)>, Failure>;
+    /// Clears what receivers of events have answered about accounts.
+    fn clear_answers(&self, shop: ShopId, accounts: &[AccountId]) -> Result<(), Failure>;
     /// Removes what the store's files still have of replaced content. Returns `false` if a
     /// reader needs it.
     fn purge(&self) -> Result<bool, Failure>;
@@ -57,6 +59,8 @@ pub(crate) fn finish(
     pass.clear_rules()?;
     pass.delete_searches()?;
     pass.clear_responses()?;
+    let accounts: Vec<_> = erasure.accounts().collect();
+    store.clear_answers(erasure.shop, &accounts)?;
     if !store.purge()? {
         return Ok(false);
     }

@@ -115,9 +115,24 @@ pub enum Rejection {
         /// The scope.
         scope: Scope,
     },
+    /// The event is none of the shop's.
+    #[error("there is no such delivery")]
+    DeliveryNotFound,
+    /// A store of this id is connected already.
+    #[error("a store with this id is connected already")]
+    StoreConnected,
     /// The shop has no such connected store.
     #[error("there is no such store")]
     StoreNotFound,
+    /// More webhook endpoints than a shop can have.
+    #[error("too many webhook endpoints: at most {limit}")]
+    TooManyWebhookEndpoints {
+        /// The largest number of endpoints allowed.
+        limit: usize,
+    },
+    /// The shop has no such webhook endpoint.
+    #[error("there is no such webhook endpoint")]
+    WebhookEndpointNotFound,
     /// The rules rejected a command.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -187,7 +202,11 @@ impl Rejection {
             Self::KeyRevoked => "unauthorized",
             Self::LastAdminKey => "last_admin_key",
             Self::ScopeNotHeld { .. } => "missing_scope",
+            Self::DeliveryNotFound => "delivery_not_found",
+            Self::StoreConnected => "store_connected",
             Self::StoreNotFound => "store_not_found",
+            Self::TooManyWebhookEndpoints { .. } => "too_many_webhook_endpoints",
+            Self::WebhookEndpointNotFound => "webhook_endpoint_not_found",
             Self::TooManyKeys { .. } => "too_many_keys",
             Self::InvalidPriceRule(_) => "invalid_price_rule",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",

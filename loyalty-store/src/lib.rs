@@ -46,6 +46,7 @@ mod cancel;
 mod catalogue;
 mod customer_ref;
 mod day_totals;
+mod destination;
 mod discount;
 mod engine;
 mod erasure;
@@ -82,7 +83,7 @@ pub mod conformance;
 
 pub use administration::{
     Actor, AdminAction, AdminIdempotency, AdminOutcome, AdminRender, AdminReply, AdminRequest,
-    DEFAULT_GRACE, MAX_GRACE, MAX_KEYS, StoreSecret,
+    DEFAULT_GRACE, DestinationAction, MAX_GRACE, MAX_KEYS, StoreSecret,
 };
 pub use cancel::Cancellation;
 pub use catalogue::{
@@ -91,6 +92,12 @@ pub use catalogue::{
 };
 pub use customer_ref::CustomerRef;
 pub use day_totals::{ActionTotals, DayTotals, PeriodTotals, local_day};
+pub use destination::{
+    DEAD_DAYS, Deliveries, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryNote, DeliveryState,
+    Destination, DestinationId, DestinationKind, DestinationProgress, DestinationSecret,
+    DestinationSettings, DestinationState, DestinationUpdate, DisableReason, EventPosition,
+    MAX_ANSWER, MAX_DEAD, MAX_WEBHOOK_ENDPOINTS, Recovery,
+};
 pub use discount::lookup::CartFacts;
 pub use discount::{
     CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts,
@@ -178,7 +185,7 @@ use tokio::sync::watch;
 /// # Ok(()) }
 /// ```
 pub trait Store:
-    Catalogue + Discounts + Imports + Orders + Redemptions + Send + Sync + 'static
+    Catalogue + Deliveries + Discounts + Imports + Orders + Redemptions + Send + Sync + 'static
 {
     /// Executes one business transaction.
     fn execute(&self, request: Request) -> Pending;

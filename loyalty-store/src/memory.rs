@@ -3,6 +3,7 @@
 
 mod administration;
 mod catalogue;
+mod destination;
 mod discount;
 mod import;
 mod orders;
@@ -43,6 +44,7 @@ use crate::transact::{
 use crate::verify::{StoredStates, verify_in_memory};
 use administration::AdminTables;
 use catalogue::CatalogueTables;
+use destination::DestinationTables;
 use import::ImportTables;
 
 /// A store in memory. Its data is lost when it is dropped.
@@ -83,6 +85,7 @@ struct Tables {
     index: DiscountIndex,
     catalogue: CatalogueTables,
     imports: ImportTables,
+    destinations: DestinationTables,
     stored_responses: HashMap<(ShopId, [u8; 16]), StoredResponse>,
     last_account: i64,
     erasures: ErasureIndex,
@@ -728,6 +731,11 @@ impl ErasureScan for MemoryStore {
         sorted.sort_unstable_by_key(|stored| (stored.shop, stored.key));
         let later = (1..).zip(sorted).filter(|(place, _)| *place > number);
         Ok(later.take(limit).collect())
+    }
+
+    fn clear_answers(&self, shop: ShopId, accounts: &[AccountId]) -> Result<(), Failure> {
+        self.tables().destinations.clear_answers(shop, accounts);
+        Ok(())
     }
 
     fn purge(&self) -> Result<bool, Failure> {

@@ -3,7 +3,11 @@
 //! Each account numbers its outgoing events. So a change of which events leave for an
 //! [`Event`] of old rows changes their numbers: it needs a new format of the journal.
 
+use std::borrow::Cow;
+
 use loyalty_core::{AwardReason, Event, LotCredit, PublicationStatus, TierReason};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The type of an outgoing event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +140,20 @@ impl OutgoingKind {
     /// Returns the type with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl Serialize for OutgoingKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for OutgoingKind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = <Cow<'de, str>>::deserialize(from)?;
+        Self::from_name(&name)
+            .ok_or_else(|| D::Error::custom(format_args!("no type of events: {name}")))
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! [`MEMBERS`] is the one list. The export of a customer shows each member of it, and no other;
 //! erasure removes what it calls [`Fate::Erased`]. A test compares both with the list.
+//!
+//! Besides, what a receiver of events has answered is text of somebody else that can name a
+//! person: [`DeliveryAttempt::answer`](crate::DeliveryAttempt::answer), kept with deliveries that
+//! wait or were given up. It is in no export, and erasure clears it.
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@
 pub(crate) mod administration;
 mod catalogue;
 mod code_claim;
+pub(crate) mod destination;
 mod discount;
 mod erase;
 mod gift;

@@ -145,6 +145,32 @@ fn every_kind_of_damage_is_reported() {
     }
 }
 
+/// What is noted about deliveries must be of rows that the journal has.
+#[test]
+fn deliveries_unlike_the_journal_are_reported() {
+    let destination = "INSERT INTO destination VALUES (1, 1, '{}', x'00')";
+    for (damage, expected) in [
+        (
+            r#"INSERT INTO destination_progress VALUES (1, '{"cursor":99}')"#,
+            "destination 1 is at journal row 99, and the last one is 8",
+        ),
+        (
+            "INSERT INTO delivery VALUES (1, 1, 99, 0, 1, 0, 1, NULL)",
+            "destination 1 has a delivery of journal row 99",
+        ),
+        (
+            "INSERT INTO delivery VALUES (1, 1, 2, 0, 7, 0, 1, NULL)",
+            "destination 1 has a delivery of journal row 2",
+        ),
+    ] {
+        let database = sample_file();
+        for sql in [destination, damage] {
+            assert_eq!(database.connect().execute(sql, []).unwrap(), 1, "{sql}");
+        }
+        assert_eq!(differences(&database), [expected], "{damage}");
+    }
+}
+
 /// Rule 1 has code 2, `ONE`. An order of customer 1 (account 1) uses it, and a checkout
 /// reserves it.
 fn file_with_codes() -> TempDatabase {

@@ -86,6 +86,7 @@ const NAMES_OF_FORMAT_11: &str = "
     DROP TABLE customer_alias;
     DROP TABLE erased; DROP TABLE erasure; DROP TABLE erasure_key;
     DROP TABLE import; DROP TABLE import_row;
+    DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery; DROP TABLE destination_counter;
     DROP TABLE journal_block; DROP TABLE journal_id;
     DROP TABLE day_totals;
     DROP INDEX order_by_status; DROP INDEX order_of_account; DROP INDEX redemption_by_status;

@@ -50,18 +50,22 @@ pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Pr
         | Rejection::CodeNotFound
         | Rejection::ClaimNotFound
         | Rejection::CustomerNotFound
+        | Rejection::DeliveryNotFound
         | Rejection::KeyNotFound
         | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound
         | Rejection::RedemptionNotFound
         | Rejection::ReferralCodeNotFound
         | Rejection::SavedSearchNotFound
-        | Rejection::StoreNotFound => ErrorStatus::NOT_FOUND,
+        | Rejection::StoreNotFound
+        | Rejection::WebhookEndpointNotFound => ErrorStatus::NOT_FOUND,
         Rejection::CodeTaken
         | Rejection::CustomerExists
         | Rejection::LastAdminKey
         | Rejection::SavedSearchNameTaken
-        | Rejection::TooManyKeys { .. } => ErrorStatus::CONFLICT,
+        | Rejection::StoreConnected
+        | Rejection::TooManyKeys { .. }
+        | Rejection::TooManyWebhookEndpoints { .. } => ErrorStatus::CONFLICT,
         Rejection::ScopeNotHeld { .. } => ErrorStatus::FORBIDDEN,
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => {
             ErrorStatus::PRECONDITION_FAILED

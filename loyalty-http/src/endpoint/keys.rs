@@ -44,11 +44,9 @@ pub(crate) fn rotate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// A plan that answers with a new key.
 fn created_key(call: &Call<'_>, action: AdminAction, text: String) -> HandlerPlan {
-    let body = move |outcome: &AdminOutcome| match outcome {
-        AdminOutcome::Key(record) => {
-            to_json(&CreatedKeyResponse { record: record.into(), key: &text })
-        }
-        AdminOutcome::Revoked | AdminOutcome::StoreSecret { .. } => Vec::new(),
+    let body = move |outcome: &AdminOutcome| {
+        let AdminOutcome::Key(record) = outcome else { return Vec::new() };
+        to_json(&CreatedKeyResponse { record: record.into(), key: &text })
     };
     Administration::new(call, action, StatusCode::CREATED, body, error_pointer).into_plan()
 }
@@ -89,13 +87,15 @@ pub(crate) fn rotate_secret(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let secret = credentials::draw_secret().map_err(Problem::internal)?;
 
     let shown = secret.clone();
-    let body = move |outcome: &AdminOutcome| match outcome {
-        AdminOutcome::StoreSecret { previous_ends_at } => to_json(&StoreSecretResponse {
+    let body = move |outcome: &AdminOutcome| {
+        let AdminOutcome::StoreSecret { previous_ends_at } = outcome else {
+            return Vec::new();
+        };
+        to_json(&StoreSecretResponse {
             store_id: id.as_str(),
             secret: shown.expose(),
             previous_expires_at: previous_ends_at.map(TimeText),
-        }),
-        AdminOutcome::Key(_) | AdminOutcome::Revoked => Vec::new(),
+        })
     };
     let action = AdminAction::RotateStoreSecret { store, secret, grace, may_create: false };
     let pointer = |_: &Rejection| Some("store_id".to_owned());

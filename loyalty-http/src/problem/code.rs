@@ -46,6 +46,7 @@ codes! {
     CUSTOMER_NOT_ELIGIBLE "customer_not_eligible": "The code is for other customers.";
     CUSTOMER_NOT_FOUND "customer_not_found": "The customer does not exist.";
     CUSTOMER_REQUIRED "customer_required": "The code needs a customer or an e-mail address.";
+    DELIVERY_NOT_FOUND "delivery_not_found": "The shop has no such event.";
     DISABLED "disabled": "The code is disabled or deleted, or its price rule is deleted.";
     DUPLICATE_FIELD "duplicate_field": "A member occurs twice.";
     DUPLICATE_ID "duplicate_id": "An id occurs twice.";
@@ -117,6 +118,7 @@ codes! {
     SAVED_SEARCH_NAME_TAKEN "saved_search_name_taken": "Another saved search has this name.";
     SAVED_SEARCH_NOT_FOUND "saved_search_not_found": "The saved search does not exist.";
     STALE_REQUEST "stale_request": "The signature is too old, or from the future.";
+    STORE_CONNECTED "store_connected": "A store with this id is connected already.";
     STORE_NOT_FOUND "store_not_found": "The shop has no such connected store.";
     TOO_DEEP "too_deep": "The body is nested too deep.";
     TOO_MANY_AUTOMATIC_RULES "too_many_automatic_rules": "More automatic price rules than a shop can have.";
@@ -128,6 +130,7 @@ codes! {
     TOO_MANY_REQUESTS "too_many_requests": "Too many look-ups without a result; `Retry-After` says when to try again.";
     TOO_MANY_SHIPPING_LINES "too_many_shipping_lines": "More shipping lines than a cart can have.";
     TOO_MANY_VERSIONS "too_many_versions": "Too many versions of the program in one day; `Retry-After` says when to try again.";
+    TOO_MANY_WEBHOOK_ENDPOINTS "too_many_webhook_endpoints": "More webhook endpoints than a shop can have.";
     TOTALS_DISAGREE "totals_disagree": "The order's total is less than the sum of its lines.";
     TRUNCATED_JSON "truncated_json": "The body ends too early.";
     UNAUTHORIZED "unauthorized": "The key is missing or unknown, or the signature does not fit its secret.";
@@ -144,6 +147,7 @@ codes! {
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type": "The media type or encoding of the body is not supported.";
     USED_UP "used_up": "The uses and reservations of the code have reached its limit.";
     VERSION_NOT_FOUND "version_not_found": "The program has no such version.";
+    WEBHOOK_ENDPOINT_NOT_FOUND "webhook_endpoint_not_found": "The webhook endpoint does not exist.";
     WRONG_TYPE "wrong_type": "The value has another JSON type than the member.";
 }
 

@@ -17,12 +17,13 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
-    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, DayTotals, Discounts, DueAccount,
-    Erasure, Failure, ImportRecord, ImportRowRecord, Imports, Integration, JournalId, JournalPage,
-    JournalRow, KeyOwner, MemoryStore, NewShop, NumericId, OrderList, OrderRecord, OrderStatus,
-    Orders, Page, Pending, PriceRuleView, ProductRecord, ProductRef, RedemptionStatus,
-    RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop, Store, StoreSecret,
-    VerificationReport,
+    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, DayTotals, Deliveries, Delivery,
+    DeliveryCounts, DeliveryNote, Destination, DestinationId, DestinationProgress, Discounts,
+    DueAccount, Erasure, EventPosition, Failure, ImportRecord, ImportRowRecord, Imports,
+    Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId,
+    OrderList, OrderRecord, OrderStatus, Orders, Page, Pending, PriceRuleView, ProductRecord,
+    ProductRef, RedemptionStatus, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery,
+    Seq, Shop, Store, StoreSecret, VerificationReport,
 };
 
 use tokio::sync::watch;
@@ -131,6 +132,56 @@ impl Catalogue for FaultyStore {
     }
 
     fn count_saved_searches(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+}
+
+impl Deliveries for FaultyStore {
+    fn destinations(&self, _: ShopId) -> Result<Vec<Destination>, Failure> {
+        Err(self.failure())
+    }
+
+    fn all_destinations(&self) -> Result<Vec<Destination>, Failure> {
+        Err(self.failure())
+    }
+
+    fn destinations_revision(&self) -> Result<i64, Failure> {
+        Err(self.failure())
+    }
+
+    fn destination_progress(
+        &self,
+        _: ShopId,
+        _: DestinationId,
+    ) -> Result<Option<DestinationProgress>, Failure> {
+        Err(self.failure())
+    }
+
+    fn deliveries(
+        &self,
+        _: ShopId,
+        _: DestinationId,
+        _: bool,
+        _: Option<EventPosition>,
+        _: usize,
+    ) -> Result<Vec<Delivery>, Failure> {
+        Err(self.failure())
+    }
+
+    fn delivery(
+        &self,
+        _: ShopId,
+        _: DestinationId,
+        _: EventPosition,
+    ) -> Result<Option<Delivery>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_deliveries(&self, _: ShopId, _: DestinationId) -> Result<DeliveryCounts, Failure> {
+        Err(self.failure())
+    }
+
+    fn note_deliveries(&self, _: &[DeliveryNote]) -> Result<(), Failure> {
         Err(self.failure())
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::days::assert_days_complete;
 use super::listed::assert_lists_complete;
 use crate::{
-    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, ImportRecord,
-    ImportRowRecord, JournalRow, OrderRecord, PriceRuleView, ProductRecord, RedemptionView,
-    SavedSearch, SearchQuery, Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, Delivery, Destination,
+    DestinationProgress, DueAccount, ImportRecord, ImportRowRecord, JournalRow, OrderRecord,
+    PriceRuleView, ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 use loyalty_core::{
     Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
@@ -30,6 +30,7 @@ struct ShopContents {
     products: Vec<Arc<ProductRecord>>,
     categories: Vec<Arc<CategoryRecord>>,
     searches: Vec<Arc<SavedSearch>>,
+    destinations: Vec<(Destination, Option<DestinationProgress>, Vec<Delivery>)>,
     imports: Vec<(Arc<ImportRecord>, Vec<Arc<ImportRowRecord>>)>,
     due: Vec<DueAccount>,
 }
@@ -110,6 +111,15 @@ impl ShopContents {
             (import, rows)
         });
         let imports = imports.collect();
+        let destinations = store.destinations(shop.id).unwrap().into_iter();
+        let destinations = destinations.map(|destination| {
+            let id = destination.id;
+            let progress = store.destination_progress(shop.id, id).unwrap();
+            let mut deliveries = store.deliveries(shop.id, id, true, None, 100_000).unwrap();
+            deliveries.extend(store.deliveries(shop.id, id, false, None, 100_000).unwrap());
+            (destination, progress, deliveries)
+        });
+        let destinations = destinations.collect();
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
         let is_rescheduled = !store.shops_to_reschedule().unwrap().contains(&shop.id);
         let due = all_due(store)
@@ -126,6 +136,7 @@ impl ShopContents {
             products,
             categories,
             searches,
+            destinations,
             imports,
             due,
         }

@@ -70,6 +70,8 @@ impl AdminTables {
                 secrets.retain(|secret| secret.store != store);
                 secrets.extend(newest);
             }
+            // In tables of their own.
+            AdminChange::Destination(_) => {}
             AdminChange::PutResponse(stored) => {
                 self.responses.insert((stored.owner, stored.key), stored);
             }
@@ -81,7 +83,11 @@ impl Tables {
     pub(super) fn administer(&mut self, request: AdminRequest) -> Result<AdminReply, Failure> {
         let (changes, reply) = administer(&*self, request)?;
         for change in changes {
-            self.administration.apply(change);
+            if let AdminChange::Destination(change) = change {
+                self.destinations.administer(change);
+            } else {
+                self.administration.apply(change);
+            }
         }
         Ok(reply)
     }

@@ -5,19 +5,21 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use loyalty_core::{ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{AccountId, ProgramVersion, ShopId, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::master_key::{self, MasterKeySource};
-use super::tables::{access, program, query, shop};
+use super::tables::{access, destination, program, query, shop};
 use super::{file, schema, verification};
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
+use crate::destination::{DeliveryNote, Destination};
 use crate::error::Failure;
 use crate::query::VerificationReport;
 use crate::seal::{MasterKey, MasterKeyId, MasterKeys, SealError};
 use crate::shop::{ApiKeyRecord, Integration, KeyOwner, NewShop, Shop};
 use crate::timeline::PublishedProgram;
 use crate::transact::administration::administer;
+use crate::transact::destination::note;
 
 /// The operator's access to a database file: it creates shops and API keys and verifies all states,
 /// also while a server is running on the same file.
@@ -249,6 +251,38 @@ impl SqliteAdmin {
     pub fn store_secrets(&self, shop: ShopId) -> Result<Vec<StoreSecret>, Failure> {
         let db = self.lock_db();
         access::read_secrets(&db, self.master_keys(&db)?, shop)
+    }
+
+    /// Returns the destinations of a shop, or of all, in the order of their creation.
+    pub(super) fn destinations(&self, shop: Option<ShopId>) -> Result<Vec<Destination>, Failure> {
+        let db = self.lock_db();
+        destination::read_destinations(&db, self.master_keys(&db)?, shop)
+    }
+
+    /// Stores what the sender has done.
+    pub(super) fn note_deliveries(&self, notes: &[DeliveryNote]) -> Result<(), Failure> {
+        let mut db = self.lock_db();
+        let keys = self.master_keys(&db)?;
+        let transaction = begin(&mut db)?;
+        let tables = access::AdminTables { db: &transaction, keys };
+        for one in notes {
+            for change in note(&tables, one)? {
+                destination::write(&transaction, keys, &change)?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Clears what receivers have answered about accounts.
+    pub(super) fn clear_answers(
+        &self,
+        shop: ShopId,
+        accounts: &[AccountId],
+    ) -> Result<(), Failure> {
+        let mut db = self.lock_db();
+        let transaction = begin(&mut db)?;
+        destination::clear_answers(&transaction, shop, accounts)?;
+        Ok(transaction.commit()?)
     }
 
     pub(super) fn write_key_uses(&self, uses: &HashMap<String, Timestamp>) -> Result<(), Failure> {

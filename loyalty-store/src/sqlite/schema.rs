@@ -33,7 +33,7 @@ const RESPONSE_SLOTS_FORMAT: i64 = 8;
 const ORDER_LISTS_FORMAT: i64 = 19;
 
 /// The format since which days are summed up.
-const DAY_TOTALS_FORMAT: i64 = 20;
+const DAY_TOTALS_FORMAT: i64 = 21;
 
 /// The format since which versions of programs are compared, which SQL cannot do.
 const SCHEDULES_FORMAT: i64 = 13;
@@ -458,6 +458,38 @@ pub(super) const MIGRATIONS: &[&str] = &[
         WHEN state -> '$.redemption.state.cancelled' IS NOT NULL THEN 3
         WHEN state -> '$.redemption.state.expired' IS NOT NULL THEN 4
     END WHERE kind = 7;
+",
+    "
+    -- Who gets outgoing events, how far each has got, and the events that wait or were given up. No personal data,
+    -- but for the head of what a receiver has answered, which erasure clears. The secrets are sealed.
+    CREATE TABLE destination (
+        number INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        record TEXT NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX destination_of_shop ON destination (shop);
+    CREATE TABLE destination_progress (
+        destination INTEGER PRIMARY KEY,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE delivery (
+        destination INTEGER NOT NULL,
+        is_waiting INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        event INTEGER NOT NULL,
+        account INTEGER,
+        at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        last TEXT,
+        PRIMARY KEY (destination, is_waiting, seq, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE destination_counter (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        last_number INTEGER NOT NULL,
+        revision INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO destination_counter VALUES (1, 0, 0);
 ",
     "
     -- What each day of a shop adds up to: a fold of the journal, written behind it. SQL cannot tell the shops' days.

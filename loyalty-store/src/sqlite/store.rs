@@ -2,6 +2,7 @@
 
 mod catalogue;
 pub(super) mod customers;
+mod deliveries;
 mod discounts;
 mod imports;
 mod orders;
@@ -495,6 +496,10 @@ impl ErasureScan for SqliteStore {
         limit: usize,
     ) -> Result<Vec<(i64, StoredResponse)>, Failure> {
         self.read(|db| response::read_responses(db, number, limit))
+    }
+
+    fn clear_answers(&self, shop: ShopId, accounts: &[AccountId]) -> Result<(), Failure> {
+        self.admin.clear_answers(shop, accounts)
     }
 
     /// Copies the log into the file, where replaced bytes are overwritten, and cuts it.

@@ -17,8 +17,8 @@ use loyalty_core::{AccountId, Event, OrderId, ShopId};
 use rusqlite::Connection;
 
 use super::tables::{
-    account, checkpoint, code_claim, day_totals, discount_index, journal, order, projection, query,
-    shop,
+    account, checkpoint, code_claim, day_totals, destination, discount_index, journal, order,
+    projection, query, shop,
 };
 use crate::day_totals::Zones;
 use crate::engine::Rescheduler;
@@ -406,6 +406,9 @@ impl Verification<'_> {
         if orphans > 0 {
             let text = format!("{orphans} segments belong to accounts that do not exist");
             report.add_difference(text);
+        }
+        for difference in destination::find_differences(db)? {
+            report.add_difference(difference);
         }
         Ok(())
     }

@@ -1,18 +1,19 @@
 //! Decisions about keys and signing secrets, shared by all stores.
 
-use chrono::{SubsecRound, TimeDelta};
+use chrono::SubsecRound;
 use loyalty_core::{ShopId, StoreId, Timestamp};
 
 use crate::administration::{
-    Actor, AdminAction, AdminChange, AdminOutcome, AdminReply, AdminRequest, DEFAULT_GRACE,
-    MAX_GRACE, MAX_KEYS, StoreSecret, StoredAdminResponse,
+    Actor, AdminAction, AdminChange, AdminDecision, AdminOutcome, AdminReply, AdminRequest,
+    DEFAULT_GRACE, DecisionError, MAX_KEYS, StoreSecret, StoredAdminResponse, end_after,
 };
 use crate::error::{Failure, Rejection};
 use crate::shop::{ApiKeyRecord, KeyOwner, NewApiKey, Scope};
 use crate::transact::StoredResponse;
+use crate::transact::destination::{self, DestinationView};
 
 /// What an administrative decision reads, as it is stored.
-pub(crate) trait AdminView {
+pub(crate) trait AdminView: DestinationView {
     /// Returns all keys of an owner, oldest first, also those that have ended.
     fn keys(&self, owner: KeyOwner) -> Result<Vec<ApiKeyRecord>, Failure>;
     /// Returns a key by its id, whoever owns it.
@@ -69,28 +70,9 @@ fn is_replayable(stored: &StoredAdminResponse, now: Timestamp) -> bool {
     now.signed_duration_since(stored.at).num_days() < StoredResponse::REPLAY_DAYS
 }
 
-/// Changes with their outcome; a rejection is an outcome without changes.
-type Decision = Result<(Vec<AdminChange>, AdminOutcome), DecisionError>;
 type Outcome = Result<AdminOutcome, Rejection>;
 
-enum DecisionError {
-    Rejected(Rejection),
-    Failed(Failure),
-}
-
-impl From<Rejection> for DecisionError {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-impl From<Failure> for DecisionError {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-fn split(decision: Decision) -> Result<(Vec<AdminChange>, Outcome), Failure> {
+fn split(decision: AdminDecision) -> Result<(Vec<AdminChange>, Outcome), Failure> {
     match decision {
         Ok((changes, outcome)) => Ok((changes, Ok(outcome))),
         Err(DecisionError::Rejected(rejection)) => Ok((Vec::new(), Err(rejection))),
@@ -104,7 +86,7 @@ fn decide(
     now: Timestamp,
     actor: &Actor,
     action: AdminAction,
-) -> Decision {
+) -> AdminDecision {
     let scopes = held_scopes(view, now, actor)?;
     let keys = AdminKeys { keys: view.keys(owner)?, owner, now };
     match action {
@@ -151,6 +133,12 @@ fn decide(
             ];
             Ok((changes, AdminOutcome::StoreSecret { previous_ends_at: newest }))
         }
+        AdminAction::Destination(action) => {
+            let KeyOwner::Shop(shop) = owner else {
+                return Err(Rejection::WebhookEndpointNotFound.into());
+            };
+            destination::decide(view, shop, now, action)
+        }
     }
 }
 
@@ -174,12 +162,6 @@ fn ensure_held(held: Option<&[Scope]>, given: &[Scope]) -> Result<(), Rejection>
     }
 }
 
-/// The end of what is replaced now.
-fn end_after(now: Timestamp, grace: TimeDelta) -> Timestamp {
-    let grace = grace.clamp(TimeDelta::zero(), MAX_GRACE);
-    now.checked_add_signed(grace).unwrap_or(now)
-}
-
 /// The keys of an owner.
 struct AdminKeys {
     keys: Vec<ApiKeyRecord>,
@@ -198,7 +180,7 @@ impl AdminKeys {
         if valid < limit { Ok(()) } else { Err(Rejection::TooManyKeys { limit }) }
     }
 
-    fn create(self, key: NewApiKey, held: Option<&[Scope]>) -> Decision {
+    fn create(self, key: NewApiKey, held: Option<&[Scope]>) -> AdminDecision {
         ensure_held(held, &key.scopes)?;
         let is_allowed = |scope: &Scope| match self.owner {
             KeyOwner::Shop(_) => *scope != Scope::Operator,
@@ -215,7 +197,7 @@ impl AdminKeys {
         Ok((self.without_ended(changes), AdminOutcome::Key(created)))
     }
 
-    fn revoke(self, id: &str, allow_last: bool) -> Decision {
+    fn revoke(self, id: &str, allow_last: bool) -> AdminDecision {
         let key = self.find(id)?;
         // One that ends within a day is no way back.
         let soon = end_after(self.now, DEFAULT_GRACE);

@@ -5,17 +5,21 @@ use std::collections::BTreeSet;
 use loyalty_core::{ShopId, StoreId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::query::{corrupt, for_each_row, from_json, from_micros, query_one, to_micros};
-use crate::administration::{AdminChange, StoreSecret, StoredAdminResponse};
-use crate::error::Failure;
-use crate::record::to_json;
-use crate::request::Response;
-use crate::seal::{
-    MasterKeyId, MasterKeys, SealContext, SealError, SecretText, hexadecimal, sealed_by,
+use super::query::{
+    corrupt, count_rows, for_each_row, from_json, from_micros, max_value, query_one, sealing,
+    to_micros,
 };
+use super::{destination, journal};
+use crate::administration::{AdminChange, StoreSecret, StoredAdminResponse};
+use crate::destination::{Destination, DestinationId, DestinationProgress};
+use crate::error::Failure;
+use crate::record::{JournalRow, Seq, to_json};
+use crate::request::Response;
+use crate::seal::{MasterKeyId, MasterKeys, SealContext, SecretText, hexadecimal, sealed_by};
 use crate::shop::{ApiKeyRecord, KeyHash, KeyOwner, NewApiKey};
 use crate::transact::StoredResponse;
 use crate::transact::administration::AdminView;
+use crate::transact::destination::DestinationView;
 
 const SELECT_KEY: &str = "SELECT id, shop, name, hash, scopes, created_at, expires_at, \
     last_used_at FROM api_key";
@@ -85,17 +89,6 @@ fn put_key(db: &Connection, record: &ApiKeyRecord) -> Result<(), Failure> {
 /// The place of a secret: its row.
 fn secret_place(shop: i64, number: &str) -> SealContext<'_> {
     SealContext { shop: Some(ShopId(shop)), table: "store_secret", id: number }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn sealing(error: SealError) -> Failure {
-    match error {
-        SealError::UnknownKey(_) | SealError::NoKey | SealError::MalformedKey => {
-            Failure::MasterKey(error.to_string())
-        }
-        SealError::Random(_) => Failure::Unavailable(error.to_string()),
-        SealError::Damaged => Failure::Corrupt(error.to_string()),
-    }
 }
 
 fn open_text(
@@ -281,6 +274,32 @@ impl AdminView for AdminTables<'_> {
     }
 }
 
+impl DestinationView for AdminTables<'_> {
+    fn destinations(&self, shop: ShopId) -> Result<Vec<Destination>, Failure> {
+        destination::read_destinations(self.db, self.keys, Some(shop))
+    }
+
+    fn destination(&self, id: DestinationId) -> Result<Option<Destination>, Failure> {
+        destination::read_destination(self.db, self.keys, id)
+    }
+
+    fn progress(&self, id: DestinationId) -> Result<Option<DestinationProgress>, Failure> {
+        destination::read_progress(self.db, id)
+    }
+
+    fn next_destination(&self) -> Result<DestinationId, Failure> {
+        destination::next_number(self.db)
+    }
+
+    fn last_position(&self) -> Result<Seq, Failure> {
+        max_value(self.db, "seq", "journal")
+    }
+
+    fn journal_row(&self, seq: Seq) -> Result<Option<JournalRow>, Failure> {
+        journal::read_journal_row(self.db, seq)
+    }
+}
+
 impl AdminTables<'_> {
     pub(crate) fn write(&self, change: &AdminChange) -> Result<(), Failure> {
         let Self { db, keys } = self;
@@ -304,6 +323,10 @@ impl AdminTables<'_> {
                 db.execute(sql, params![shop.0, store.as_str(), to_micros(*now)])?;
                 Ok(())
             }
+            AdminChange::Destination(change) => {
+                destination::count_change(db)?;
+                destination::write(db, keys, change)
+            }
             AdminChange::PutResponse(stored) => put_response(db, keys, stored),
         }
     }
@@ -311,17 +334,21 @@ impl AdminTables<'_> {
 
 // Master keys.
 
-/// Everything sealed: the table, the columns that say where it is, and the sealed column.
-const SEALED: [&str; 2] = ["SELECT sealed FROM store_secret", "SELECT sealed FROM admin_response"];
+/// Everything sealed: the table, and the statement that reads it.
+const SEALED: [(&str, &str); 3] = [
+    ("store_secret", "SELECT sealed FROM store_secret"),
+    ("admin_response", "SELECT sealed FROM admin_response"),
+    ("destination", "SELECT sealed FROM destination"),
+];
 
 /// Returns the master keys that sealed something in the file; none for a file of an older format.
 pub(crate) fn read_master_key_ids(db: &Connection) -> Result<BTreeSet<MasterKeyId>, Failure> {
     let mut ids = BTreeSet::new();
-    let has_table = "SELECT count(*) FROM sqlite_schema WHERE name = 'admin_response'";
-    if db.query_row(has_table, [], |row| row.get::<_, i64>(0))? == 0 {
-        return Ok(ids);
-    }
-    for sql in SEALED {
+    for (table, sql) in SEALED {
+        let has_table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
+        if count_rows(db, has_table, [table])? == 0 {
+            continue;
+        }
         for_each_row(db, sql, [], |row| {
             ids.insert(sealed_by(&row.get::<_, Vec<u8>>(0)?).map_err(sealing)?);
             Ok(())
@@ -333,7 +360,7 @@ pub(crate) fn read_master_key_ids(db: &Connection) -> Result<BTreeSet<MasterKeyI
 /// Seals everything with the first key that another one sealed. Returns how much there was.
 pub(crate) fn seal_anew(db: &Connection, keys: &MasterKeys) -> Result<usize, Failure> {
     let first = keys.first().id();
-    let mut renewed: usize = 0;
+    let mut renewed = destination::seal_anew(db, keys)?;
 
     let mut secrets = Vec::new();
     for_each_row(db, "SELECT number, shop, sealed FROM store_secret", [], |row| {

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cancel;
 use crate::error::Failure;
+use crate::seal::SealError;
 
 pub(crate) fn to_micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
@@ -72,4 +73,15 @@ pub(crate) fn count_rows(
 ) -> Result<u64, Failure> {
     let count: i64 = db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or_default())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn sealing(error: SealError) -> Failure {
+    match error {
+        SealError::UnknownKey(_) | SealError::NoKey | SealError::MalformedKey => {
+            Failure::MasterKey(error.to_string())
+        }
+        SealError::Random(_) => Failure::Unavailable(error.to_string()),
+        SealError::Damaged => Failure::Corrupt(error.to_string()),
+    }
 }
