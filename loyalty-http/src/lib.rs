@@ -71,6 +71,7 @@ mod long_work;
 mod reads;
 mod route;
 mod routes;
+pub mod sender;
 mod shopify;
 mod throttle;
 pub mod wire;
