@@ -36,6 +36,7 @@ use crate::request_id::RequestId;
 use crate::response_budget::ResponseBudget;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
+use crate::sender::Sender;
 use crate::server::ReservedPlace;
 use crate::throttle::Throttle;
 use crate::trace_id::TraceId;
@@ -69,6 +70,7 @@ pub struct App {
     response_budget: ResponseBudget,
     long_reads: LongReads,
     metrics: Option<Arc<Metrics>>,
+    sender: Option<Arc<Sender>>,
 }
 
 /// The facts about a request that its log line and its headers need, as far as they are known.
@@ -103,6 +105,7 @@ impl App {
             throttle: Arc::default(),
             long_reads: LongReads::default(),
             metrics: None,
+            sender: None,
         }
     }
 
@@ -117,6 +120,13 @@ impl App {
     #[must_use]
     pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// The same application, which tells `sender` of changed destinations and asks it to test
+    /// them.
+    #[must_use]
+    pub fn with_sender(self, sender: Arc<Sender>) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
@@ -232,6 +242,8 @@ impl App {
             body: &body,
             throttle: &self.throttle,
             public_url: self.config.public_url.as_ref(),
+            allowed_networks: &self.config.allowed_networks,
+            sender: self.sender.as_ref(),
         };
         match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {
             Ok(plan) => {
@@ -315,7 +327,14 @@ impl App {
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
             HandlerPlan::Administer(change) => {
-                Box::pin(self.run_administration(*change, context)).await
+                let response = Box::pin(self.run_administration(*change, context)).await;
+                if let Some(sender) = &self.sender {
+                    sender.wake();
+                }
+                response
+            }
+            HandlerPlan::Wait(response) => {
+                self.within_budget(context.shop, response.await?.into_response())
             }
         }
     }

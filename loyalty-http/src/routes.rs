@@ -25,6 +25,7 @@ mod reports;
 mod saved_searches;
 mod shopify;
 mod tiers;
+mod webhook_endpoints;
 mod webhooks;
 
 use std::sync::LazyLock;
@@ -41,6 +42,7 @@ pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("ledger", ledger::ROUTES),
     ("tiers", tiers::ROUTES),
     ("events", events::ROUTES),
+    ("webhook endpoints", webhook_endpoints::ROUTES),
     ("actions", actions::ROUTES),
     ("referrals", referrals::ROUTES),
     ("orders", orders::ROUTES),

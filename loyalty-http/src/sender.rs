@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use loyalty_core::Timestamp;
-use loyalty_store::{Destination, DestinationId, EventPosition, OutgoingKind, Store};
+use loyalty_store::{Destination, DestinationId, EventPosition, Store};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -77,9 +77,9 @@ impl Default for SenderSettings {
 #[derive(Clone, Debug)]
 pub(crate) struct RecentDelivery {
     pub(crate) event: EventPosition,
-    pub(crate) kind: Option<OutgoingKind>,
     pub(crate) at: Timestamp,
     pub(crate) status: Option<u16>,
+    pub(crate) attempts: u32,
 }
 
 /// What others share with a sender that runs: they wake it, and read what it has done.

@@ -30,7 +30,9 @@ pub(crate) mod reminders;
 pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;
+pub(crate) mod webhook_endpoints;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,6 +40,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
+use ipnet::IpNet;
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{
     self as store, Action, ApiKeyRecord, Failure, Outcome, Receipt, Rejection, Shop, Store,
@@ -51,6 +54,7 @@ use crate::network::{self, PublicUrl};
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
+use crate::sender::Sender;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
@@ -73,6 +77,10 @@ pub(crate) struct Call<'a> {
     pub(crate) throttle: &'a Arc<Throttle>,
     /// The URL under which clients reach the server, if it is configured.
     pub(crate) public_url: Option<&'a PublicUrl>,
+    /// Private networks that may be called.
+    pub(crate) allowed_networks: &'a [IpNet],
+    /// The sender of events, if the server has one.
+    pub(crate) sender: Option<&'a Arc<Sender>>,
 }
 
 impl<'a> Call<'a> {
@@ -145,7 +153,13 @@ pub(crate) enum HandlerPlan {
     Write(Box<StoreWrite>),
     /// One administrative transaction, to be run on a separate thread.
     Administer(Box<Administration>),
+    /// A response that somebody else is waited for.
+    Wait(WaitingResponse),
 }
+
+/// A response that comes later.
+pub(crate) type WaitingResponse =
+    Pin<Box<dyn Future<Output = Result<EncodedResponse, Problem>> + Send>>;
 
 /// A read that may block its thread.
 pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;

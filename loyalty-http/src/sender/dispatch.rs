@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use loyalty_core::{AccountId, ShopId};
 use loyalty_store::{
     Deliveries, Delivery, DeliveryNote, Destination, DestinationId, DestinationProgress,
-    EventPosition, Failure, JournalRow, Recovery, Seq, Store, outgoing_events,
+    EventPosition, Failure, JournalRow, Recovery, Seq, Store,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task;
@@ -39,7 +39,7 @@ struct Finished {
     destination: DestinationId,
     account: Option<AccountId>,
     event: EventPosition,
-    kind: Option<loyalty_store::OutgoingKind>,
+    attempts: u32,
     report: DeliveryReport,
 }
 
@@ -48,26 +48,20 @@ pub(super) async fn run(sender: Arc<Sender>, shutdown: impl Future<Output = ()>)
     let mut dispatcher = Dispatcher::new(Arc::clone(&sender));
     loop {
         let pause = dispatcher.turn().await;
-        let woken = async {
-            let Dispatcher { position, finished, .. } = &mut dispatcher;
-            tokio::select! {
-                report = finished.recv() => report,
-                changed = position.changed() => {
-                    if changed.is_err() {
-                        // The store is gone: only what is under way ends.
-                        tokio::time::sleep(pause).await;
-                    }
-                    None
-                }
-                () = sender.changed.notified() => None,
-                () = tokio::time::sleep(pause) => None,
-            }
-        };
-        tokio::select! {
+        let Dispatcher { position, finished, is_woken, .. } = &mut dispatcher;
+        let report = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            report = woken => dispatcher.take(report),
-        }
+            report = finished.recv() => report,
+            // The end of the store is no change.
+            Ok(()) = position.changed() => None,
+            () = sender.changed.notified() => {
+                *is_woken = true;
+                None
+            }
+            () = tokio::time::sleep(pause) => None,
+        };
+        dispatcher.take(report);
     }
     dispatcher.stop().await;
 }
@@ -83,6 +77,7 @@ struct Dispatcher {
     disabled: usize,
     revision: Option<i64>,
     is_loaded: bool,
+    is_woken: bool,
     looked_at: Option<Instant>,
     noted_at: Instant,
     in_flight: usize,
@@ -110,6 +105,7 @@ impl Dispatcher {
             disabled: 0,
             revision: None,
             is_loaded: false,
+            is_woken: false,
             looked_at: None,
             noted_at: Instant::now(),
             in_flight: 0,
@@ -198,9 +194,10 @@ impl Dispatcher {
     /// Reads destinations again that were changed.
     async fn look(&mut self) -> Result<(), Failure> {
         let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
-        if !is_due && self.revision.is_some() {
+        if !is_due && !self.is_woken {
             return Ok(());
         }
+        self.is_woken = false;
         let revision = self.run(<dyn Store>::destinations_revision).await?;
         if self.revision != Some(revision) {
             self.load().await?;
@@ -412,7 +409,7 @@ impl Dispatcher {
     /// Takes the result of an attempt.
     fn take(&mut self, finished: Option<Finished>) {
         let Some(finished) = finished else { return };
-        let Finished { destination, account, event, kind, report } = finished;
+        let Finished { destination, account, event, attempts, report } = finished;
         self.in_flight = self.in_flight.saturating_sub(1);
         let figures = Arc::clone(&self.sender.figures);
         figures.count(&report.outcome);
@@ -434,7 +431,7 @@ impl Dispatcher {
             tracing::warn!(shop, destination = destination.0, is_failing, "a receiver has changed");
         }
         if report.outcome == DeliveryOutcome::Delivered {
-            let recent = RecentDelivery { event, kind, at: now.wall, status: report.status };
+            let recent = RecentDelivery { event, at: now.wall, status: report.status, attempts };
             self.sender.remember(destination, recent);
         }
     }
@@ -578,13 +575,11 @@ async fn attempt_delivery(
         destination: id,
         account,
         event,
-        kind: None,
+        attempts: attempts.saturating_add(1),
         report: DeliveryReport::retry("the store cannot be read"),
     };
     match row {
         Ok(Some(row)) => {
-            let kind = outgoing_events(&row).find(|found| found.index == event.index);
-            finished.kind = kind.map(|found| found.kind);
             let to_deliver = EventToDeliver { destination, row, index: event.index, attempts };
             if let Some(receiver) = sender.receiver(&to_deliver.destination) {
                 finished.report = receiver.deliver(&to_deliver, &sender.outside).await;

@@ -40,3 +40,4 @@ pub(crate) mod saved_search;
 pub(crate) mod schema;
 pub(crate) mod tier;
 pub(crate) mod value;
+pub(crate) mod webhook_endpoint;
