@@ -232,7 +232,10 @@ impl DestinationQueue {
 
     /// Returns `true` if more of the journal can be read.
     pub(super) fn has_room(&self, window: usize) -> bool {
-        self.open_count < MAX_OPEN && self.waiting < window
+        // What a failing receiver does not get stays in the journal.
+        let window = if self.is_failing { window.min(PROBED_EVENTS) } else { window };
+        // An open event can become one that waits.
+        self.open_count < MAX_OPEN && self.open_count.saturating_add(self.waiting) < window
     }
 
     pub(super) fn read_to(&self) -> Seq {

@@ -47,3 +47,4 @@ mod shopify_lists;
 mod shopify_rules;
 mod support;
 mod time;
+mod webhook_endpoints;
