@@ -93,8 +93,7 @@ fn only_an_administrator_of_the_shop_sees_endpoints() {
 #[test]
 fn deliveries_are_sent_again_and_recovered() {
     let server = TestServer::new();
-    let points = r#"{"points": 5}"#;
-    server.post("/v1/customers/1/points/add", points).expect(200);
+    server.request("PUT", "/v1/customers/1").body("{}").send().expect(201);
     let created = server.post("/v1/webhook-endpoints", BODY).expect(201).json();
     let path = format!("/v1/webhook-endpoints/{}", created["endpoint_id"].as_str().unwrap());
     server
