@@ -39,6 +39,7 @@ pub mod administration;
 pub mod catalogue;
 pub mod contents;
 pub mod customers;
+pub mod days;
 pub mod deliveries;
 pub mod discounts;
 pub mod erasure;
@@ -145,6 +146,11 @@ macro_rules! conformance {
                 a_reset_is_undone_with_what_it_took
                 imported_lots_stay_apart_through_a_merge
                 an_import_belongs_to_one_shop;
+            days:
+                days_are_those_of_the_shops_zone
+                what_is_recorded_late_counts_for_its_day
+                a_period_may_begin_and_end_within_a_day
+                sums_belong_to_one_shop;
             lists:
                 orders_are_listed_by_their_last_change
                 orders_of_one_instant_are_listed_once

@@ -45,7 +45,7 @@ pub(crate) use batch::{BatchRewrites, BatchWrites};
 pub(crate) use committed::CommittedState;
 pub(crate) use executor::Executor;
 pub(crate) use filter_loader::load_filter;
-pub(crate) use kind::{Accounts, Load, Orders, Projections, Responses, Upsert};
+pub(crate) use kind::{Accounts, Days, Load, Orders, Projections, Responses, Upsert};
 pub(crate) use rescheduler::Rescheduler;
 pub(crate) use response_slot::{GENERATION_BITS, KEY_BITS, NumberedResponse, ResponseKey, slot_of};
 pub(crate) use ttl_cache::TtlCache;

@@ -45,6 +45,7 @@ mod administration;
 mod cancel;
 mod catalogue;
 mod customer_ref;
+mod day_totals;
 mod destination;
 mod discount;
 mod engine;
@@ -90,6 +91,7 @@ pub use catalogue::{
     ProductRef, ProductStatus, SavedSearch, UpsertCounts, Variant,
 };
 pub use customer_ref::CustomerRef;
+pub use day_totals::{ActionTotals, DayTotals, PeriodTotals, local_day};
 pub use destination::{
     DEAD_DAYS, Deliveries, Delivery, DeliveryAttempt, DeliveryCounts, DeliveryNote, DeliveryState,
     Destination, DestinationId, DestinationKind, DestinationProgress, DestinationSecret,
@@ -123,7 +125,7 @@ pub use redemption::{
     RedemptionAction, RedemptionStatus, RedemptionView, Redemptions, RewardsView,
 };
 pub use reminder::{Reminder, ReminderPage};
-pub use report::{ActionTotals, ProgramReport, YearMonth};
+pub use report::{ProgramReport, YearMonth, days_between};
 pub use request::{
     Action, EmailConflict, Existence, Idempotency, Outcome, Pending, Receipt, Reply, Request,
     Response,
@@ -135,8 +137,10 @@ pub use sqlite::{
 };
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use seal::SecretText;
 
 use loyalty_core::{
@@ -369,6 +373,13 @@ pub trait Store:
 
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
+
+    /// Returns the sums of a shop's days that have any, in the shop's calendar. Costs O(days).
+    fn day_totals(
+        &self,
+        shop: ShopId,
+        days: RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure>;
 
     /// Folds the whole journal and compares every stored state with the result.
     fn verify(&self) -> Result<VerificationReport, Failure>;

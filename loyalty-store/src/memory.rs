@@ -10,9 +10,10 @@ mod orders;
 mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::NaiveDate;
 use loyalty_core::{
     AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp,
 };
@@ -23,6 +24,7 @@ use crate::Store;
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::cancel;
 use crate::customer_ref::CustomerRef;
+use crate::day_totals::{DayTotals, days_of};
 use crate::discount::index::DiscountIndex;
 use crate::erasure::{Erasure, ErasureIndex, ErasureKey, PersonHash};
 use crate::erasure_pass::{self, ErasureScan};
@@ -79,6 +81,7 @@ struct Tables {
     by_email: HashMap<(ShopId, String), AccountId>,
     orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
     projections: HashMap<(ShopId, ProjectionKey), Arc<Projection>>,
+    days: BTreeMap<(ShopId, NaiveDate), Arc<DayTotals>>,
     index: DiscountIndex,
     catalogue: CatalogueTables,
     imports: ImportTables,
@@ -242,6 +245,13 @@ impl Tables {
 
     /// Applies the changes of a transaction.
     fn apply(&mut self, shop: ShopId, changes: ChangeSet) {
+        let zone = self.shops.get(&shop).map(|shop| shop.zone);
+        for row in &changes.journal {
+            for (day, totals) in zone.map(|zone| days_of(row, zone)).unwrap_or_default() {
+                let sums = self.days.entry((shop, day)).or_default();
+                Arc::make_mut(sums).fold(row.seq, &totals);
+            }
+        }
         self.journal.extend(changes.journal);
 
         for (account, record) in changes.accounts {
@@ -575,6 +585,16 @@ impl Store for MemoryStore {
         erasure_pass::finish(self, erasure, now)
     }
 
+    fn day_totals(
+        &self,
+        shop: ShopId,
+        days: RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure> {
+        let tables = self.tables();
+        let found = tables.days.range((shop, *days.start())..=(shop, *days.end()));
+        Ok(found.map(|((_, day), sums)| (*day, Arc::clone(sums))).collect())
+    }
+
     fn verify(&self) -> Result<VerificationReport, Failure> {
         let tables = self.tables();
         let accounts = tables
@@ -597,6 +617,12 @@ impl Store for MemoryStore {
             accounts,
             orders,
             projections,
+            days: tables
+                .days
+                .iter()
+                .map(|(key, sums)| (*key, (**sums).clone()))
+                .collect(),
+            zones: tables.shops.values().map(|shop| (shop.id, shop.zone)).collect(),
             index: tables.index.clone(),
             claims: tables.claims.clone(),
         };

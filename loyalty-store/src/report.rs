@@ -1,21 +1,27 @@
 //! Reports of a shop's program: the points of a period, and the liability of an instant.
 //!
-//! A report reads the whole journal and every customer, so it belongs on a thread of its
-//! own. Scheduled events that are due count even if they are not recorded yet.
+//! The points of a period come from daily sums ([`DayTotals`]), and from the rows of the days in
+//! which the period begins and ends. The liability and the members of tiers are counted over every
+//! customer, so a report belongs on a thread of its own. Scheduled events that are due count even if
+//! they are not recorded yet.
+//!
+//! [`DayTotals`]: crate::DayTotals
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use chrono::Datelike;
-use loyalty_core::{Account, ActionId, Event, Points, ShopId, TierId, Timestamp, Zone};
+use chrono::{Datelike, NaiveDate, TimeDelta};
+use loyalty_core::{Account, Points, ShopId, TierId, Timestamp, Zone};
 
 use crate::Store;
 use crate::cancel;
+use crate::day_totals::{PeriodTotals, local_day};
 use crate::error::Failure;
 use crate::query::CustomerView;
+use crate::record::Seq;
 use crate::search::SearchQuery;
 
-/// The number of rows or customers read at once.
+/// The number of rows, customers or days read at once.
 const PAGE_SIZE: usize = 1_000;
 
 /// The points of a period, and the balances at the time of the report.
@@ -38,32 +44,15 @@ const PAGE_SIZE: usize = 1_000;
 ///
 /// let january = "2026-01-01T00:00:00Z".parse()?.."2026-02-01T00:00:00Z".parse()?;
 /// let report = ProgramReport::compute(&store, shop, &january, now)?;
-/// assert_eq!(report.total_issued(), Points::from(250));
-/// assert_eq!(report.redeemed, Points::from(100));
+/// assert_eq!(report.totals.total_issued(), Points::from(250));
+/// assert_eq!(report.totals.redeemed, Points::from(100));
 /// assert_eq!(report.liability(), Points::from(150));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramReport {
-    /// Points awarded for orders in the period.
-    pub awarded_for_orders: Points,
-    /// Points awarded for actions, tiers and referrals in the period.
-    pub awarded_as_bonuses: Points,
-    /// Points added by the shop in the period.
-    pub added_by_shop: Points,
-    /// Points spent in the period: for rewards, less returned points, and subtracted by
-    /// the shop.
-    pub redeemed: Points,
-    /// Points that expired in the period.
-    pub expired: Points,
-    /// Points clawed back in the period for refunds and cancellations.
-    pub clawed_back: Points,
-    /// Points removed in the period with customers who were erased, less their debt.
-    pub erased: Points,
-    /// The net change by setting balances in the period.
-    pub adjusted: Points,
-    /// Points awarded by each action in the period.
-    pub actions: BTreeMap<ActionId, ActionTotals>,
+    /// The points of the period.
+    pub totals: PeriodTotals,
     /// Usable points now, by the month of their expiration in the shop's calendar. `None`
     /// is for points that do not expire.
     pub outstanding: BTreeMap<Option<YearMonth>, Points>,
@@ -84,55 +73,22 @@ pub struct YearMonth {
     pub month: u32,
 }
 
-/// The totals of an action.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ActionTotals {
-    /// The number of awards.
-    pub times: u64,
-    /// The points awarded.
-    pub points: Points,
-}
-
 impl ProgramReport {
-    /// Computes the report of a shop for `period`, with balances at `now`. Reads the
-    /// whole journal and every customer.
+    /// Computes the report of a shop for `period`, with balances at `now`. The totals come from
+    /// daily sums. The balances and members are counted over every customer.
     pub fn compute(
         store: &dyn Store,
         shop: ShopId,
         period: &Range<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
-        let zone = store
-            .shop(shop)?
-            .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?
-            .zone;
+        let zone = zone_of(store, shop)?;
         let mut report = Self::default();
-
-        let mut after = 0;
-        loop {
-            cancel::check()?;
-            let rows = store.journal(shop, after, PAGE_SIZE)?;
-            let Some(last) = rows.last() else { break };
-            after = last.seq;
-
-            // Events are never later than their row: rows before the period have none in
-            // it.
-            for row in rows.iter().filter(|row| row.at >= period.start) {
-                for event in row.events.iter() {
-                    report.count_event(event, event.at().unwrap_or(row.at), period);
-                }
-            }
+        for totals in days_between(store, shop, period)?.values() {
+            report.totals.add(totals);
         }
-
         report.count_customers(store, (shop, zone), period, now)?;
         Ok(report)
-    }
-
-    /// Returns all points issued in the period.
-    pub fn total_issued(&self) -> Points {
-        self.awarded_for_orders
-            .saturating_add(self.awarded_as_bonuses)
-            .saturating_add(self.added_by_shop)
     }
 
     /// Returns all points that customers can spend now.
@@ -140,75 +96,6 @@ impl ProgramReport {
         self.outstanding
             .values()
             .fold(Points::ZERO, |sum, points| sum.saturating_add(*points))
-    }
-
-    fn count_event(&mut self, event: &Event, at: Timestamp, period: &Range<Timestamp>) {
-        if !period.contains(&at) {
-            return;
-        }
-
-        match event {
-            Event::PointsAwarded { points, .. } => add_to(&mut self.awarded_for_orders, *points),
-            Event::AwardGiven { points, award, .. } => {
-                add_to(&mut self.awarded_as_bonuses, *points);
-                self.count_action(award.reason.action(), *points);
-            }
-            Event::PointsAdded { points, reason, .. } if reason.sets_balance => {
-                add_to(&mut self.adjusted, *points);
-            }
-            Event::PointsAdded { points, reason, .. } => {
-                add_to(&mut self.added_by_shop, *points);
-                self.count_action(reason.action.as_ref(), *points);
-            }
-            Event::PointsSubtracted { reason, .. } if reason.sets_balance => {
-                add_to(&mut self.adjusted, event.points());
-            }
-            Event::PointsSubtracted { .. }
-            | Event::RedemptionCancelled { .. }
-            | Event::RedemptionExpired { .. }
-            | Event::RedemptionRefunded { .. }
-            | Event::RedemptionUsed { .. }
-            | Event::RewardRedeemed { .. } => add_to(&mut self.redeemed, event.points().negated()),
-            Event::PointsExpired { points, .. } => add_to(&mut self.expired, *points),
-            Event::AwardTakenBack { clawback, .. } | Event::PointsTakenBack { clawback, .. } => {
-                add_to(&mut self.clawed_back, clawback.points());
-            }
-            Event::AccountErased { points, .. } => add_to(&mut self.erased, *points),
-            Event::AccountAbsorbed(_)
-            | Event::AccountMerged { .. }
-            | Event::AccountReopened { .. }
-            | Event::ClaimUndone(_)
-            | Event::OrderNamedGuest { .. }
-            | Event::CustomerAdded
-            | Event::CustomerUpdated { .. }
-            | Event::ProgramPublished { .. }
-            | Event::PublicationRecorded { .. }
-            | Event::Discount(_)
-            | Event::GiftUndone { .. }
-            | Event::OrderCancelled { .. }
-            | Event::OrderClosed { .. }
-            | Event::OrderCounted { .. }
-            | Event::OrderPinned { .. }
-            | Event::OrderRecorded { .. }
-            | Event::OrderRefunded { .. }
-            | Event::PointsReleased { .. }
-            | Event::RedemptionReopened { .. }
-            | Event::ReferralCodeIssued { .. }
-            | Event::ReferralCompleted { .. }
-            | Event::ReferralJoined { .. }
-            | Event::ReferralUndone { .. }
-            | Event::TierChanged { .. }
-            | Event::TierLapsed { .. }
-            | Event::TierRetained { .. }
-            | Event::TierSet { .. } => {}
-        }
-    }
-
-    fn count_action(&mut self, action: Option<&ActionId>, points: Points) {
-        let Some(action) = action else { return };
-        let totals = self.actions.entry(action.clone()).or_default();
-        totals.times = totals.times.saturating_add(1);
-        add_to(&mut totals.points, points);
     }
 
     fn count_customers(
@@ -243,7 +130,9 @@ impl ProgramReport {
     ) {
         // Events that are due but not recorded are in no journal row.
         for event in customer.due(now) {
-            self.count_event(&event, event.at().unwrap_or(now), period);
+            if period.contains(&event.at().unwrap_or(now)) {
+                self.totals.count(&event);
+            }
         }
 
         let account: &Account = &customer.as_of(now);
@@ -258,6 +147,70 @@ impl ProgramReport {
         let members = self.members.entry(account.current_tier_id(now).cloned()).or_default();
         *members = members.saturating_add(1);
     }
+}
+
+/// Returns the totals of each day of a period in the shop's calendar that has any. Scheduled events
+/// that are not recorded yet are not among them.
+///
+/// Reads the daily sums, and of the days in which the period begins and ends the rows between the
+/// first and the last one that has an event of the day.
+pub fn days_between(
+    store: &dyn Store,
+    shop: ShopId,
+    period: &Range<Timestamp>,
+) -> Result<BTreeMap<NaiveDate, PeriodTotals>, Failure> {
+    let zone = zone_of(store, shop)?;
+    let before = |at: Timestamp| at.checked_sub_signed(TimeDelta::microseconds(1)).unwrap_or(at);
+    if period.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (first, last) = (local_day(zone, period.start), local_day(zone, before(period.end)));
+    let begins_within = local_day(zone, before(period.start)) == first;
+    let ends_within = local_day(zone, period.end) == last;
+
+    let mut days = BTreeMap::new();
+    for (day, sums) in store.day_totals(shop, first..=last)? {
+        let is_whole = !(begins_within && day == first || ends_within && day == last);
+        let totals = if is_whole {
+            sums.totals.clone()
+        } else {
+            fold_part_of_day(store, (shop, zone), day, (sums.first, sums.last), period)?
+        };
+        days.insert(day, totals);
+    }
+    days.retain(|_, totals| *totals != PeriodTotals::default());
+    Ok(days)
+}
+
+/// Folds the events of a day in a period from its rows.
+fn fold_part_of_day(
+    store: &dyn Store,
+    (shop, zone): (ShopId, Zone),
+    day: NaiveDate,
+    (first, last): (Seq, Seq),
+    period: &Range<Timestamp>,
+) -> Result<PeriodTotals, Failure> {
+    let (mut totals, mut after) = (PeriodTotals::default(), first.saturating_sub(1));
+    while after < last {
+        cancel::check()?;
+        let rows = store.journal(shop, after, PAGE_SIZE)?;
+        for row in rows.iter().filter(|row| row.seq <= last) {
+            for event in row.events.iter() {
+                let at = event.at().unwrap_or(row.at);
+                if period.contains(&at) && local_day(zone, at) == day {
+                    totals.count(event);
+                }
+            }
+        }
+        let Some(row) = rows.last() else { break };
+        after = row.seq;
+    }
+    Ok(totals)
+}
+
+fn zone_of(store: &dyn Store, shop: ShopId) -> Result<Zone, Failure> {
+    let missing = || Failure::Corrupt(format!("shop {shop} does not exist"));
+    store.shop(shop)?.map(|shop| shop.zone).ok_or_else(missing)
 }
 
 fn add_to(sum: &mut Points, points: Points) {

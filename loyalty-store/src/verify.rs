@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use loyalty_core::{AccountId, Event, OrderId, Points, ShopId, Timestamp};
+use chrono::NaiveDate;
+use loyalty_core::{AccountId, Event, OrderId, Points, ShopId, Timestamp, Zone};
 
+use crate::day_totals::{DayTotals, PeriodTotals, days_of};
 use crate::discount::code_state;
 use crate::discount::index::{DiscountIndex, IndexChange};
 use crate::error::Failure;
@@ -19,6 +21,8 @@ pub(crate) struct StoredStates {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
     pub(crate) projections: HashMap<(ShopId, ProjectionKey), Projection>,
+    pub(crate) days: HashMap<(ShopId, NaiveDate), DayTotals>,
+    pub(crate) zones: HashMap<ShopId, Zone>,
     pub(crate) index: DiscountIndex,
     /// The account of each claimed code.
     pub(crate) claims: HashMap<(ShopId, CodeClaim), AccountId>,
@@ -47,6 +51,74 @@ pub(crate) struct PartVerifier {
 #[derive(Default)]
 pub(crate) struct IndexVerifier {
     changes: Vec<(Seq, ShopId, IndexChange)>,
+}
+
+/// The sums of days as the journal has them. Rows come in any order. Keeps some hundred bytes for
+/// each day of each shop.
+#[derive(Default)]
+pub(crate) struct DayVerifier {
+    stored: HashMap<(ShopId, NaiveDate), DayTotals>,
+    persisted_up_to: Seq,
+    days: HashMap<(ShopId, NaiveDate), DayCheck>,
+}
+
+/// A day folded so far.
+#[derive(Default)]
+struct DayCheck {
+    /// Of the rows that the stored sums include.
+    folded: DayTotals,
+    /// The last row that the stored sums must include.
+    required_seq: Seq,
+}
+
+impl DayVerifier {
+    /// A verifier of sums that must be stored up to a row.
+    pub(crate) fn new(
+        stored: HashMap<(ShopId, NaiveDate), DayTotals>,
+        persisted_up_to: Seq,
+    ) -> Self {
+        Self { stored, persisted_up_to, days: HashMap::new() }
+    }
+
+    /// Adds what a row has of each day.
+    pub(crate) fn add(&mut self, row: &JournalRow, days: Vec<(NaiveDate, PeriodTotals)>) {
+        for (day, totals) in days {
+            let key = (row.shop, day);
+            let included = self.stored.get(&key).map_or(0, |sums| sums.last);
+            let DayCheck { folded, required_seq } = self.days.entry(key).or_default();
+            if row.seq <= self.persisted_up_to {
+                *required_seq = row.seq.max(*required_seq);
+            }
+            if row.seq <= included {
+                let first = if folded.first == 0 { row.seq } else { folded.first.min(row.seq) };
+                (folded.first, folded.last) = (first, folded.last.max(row.seq));
+                folded.totals.add(&totals);
+            }
+        }
+    }
+
+    pub(crate) fn finish(self, report: &mut VerificationReport) {
+        for (key, sums) in &self.stored {
+            let folded = self.days.get(key).map(|check| &check.folded);
+            if folded.is_none_or(|folded| folded != sums) {
+                let (shop, day) = key;
+                report.add_difference(format!(
+                    "the sums of {day} of shop {shop} differ from the journal at row {}",
+                    sums.last
+                ));
+            }
+        }
+        for (key, check) in &self.days {
+            let last = self.stored.get(key).map_or(0, |sums| sums.last);
+            if last < check.required_seq {
+                let (shop, day) = key;
+                let required = check.required_seq;
+                report.add_difference(format!(
+                    "the sums of {day} of shop {shop} are at row {last}, their journal at {required}"
+                ));
+            }
+        }
+    }
 }
 
 /// A state folded so far, and the stored state.
@@ -377,7 +449,10 @@ pub(crate) fn verify_in_memory<'a>(
     };
     let (mut report, mut index) = (VerificationReport::default(), IndexVerifier::default());
     let mut claims = HashMap::new();
+    let mut days = DayVerifier::new(stored.days, Seq::MAX);
     for row in rows {
+        let zone = stored.zones.get(&row.shop);
+        days.add(row, zone.map(|zone| days_of(row, *zone)).unwrap_or_default());
         report.rows = report.rows.saturating_add(1);
         report.newest = Some(row.at);
         report.events = report.events.saturating_add(count(row.events.len()));
@@ -391,6 +466,7 @@ pub(crate) fn verify_in_memory<'a>(
         verifier.fold_projections(row, &mut index, |_| true);
     }
 
+    days.finish(&mut report);
     report.projections = verifier.finish_projections(&mut report);
     index.finish((&stored.index, &stored.claims), &claims, &mut report);
     report.accounts = verifier.account_count();

@@ -52,7 +52,7 @@ fn an_intact_file_shows_no_difference_and_its_counts() {
 
 #[test]
 fn every_kind_of_damage_is_reported() {
-    let cases: [(&str, &str); 25] = [
+    let cases: [(&str, &str); 29] = [
         // The states.
         (
             r#"UPDATE account SET state = replace(state, '"points":90', '"points":91') WHERE id = 1"#,
@@ -105,6 +105,17 @@ fn every_kind_of_damage_is_reported() {
             "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}', 0, 0)",
             "order o9 of shop 1 has no journal",
         ),
+        // The sums.
+        (
+            r#"UPDATE day_totals SET totals = replace(totals, '"added":107', '"added":108')"#,
+            "the sums of 2026-01-01 of shop 1 differ",
+        ),
+        ("UPDATE day_totals SET first_seq = 4", "the sums of 2026-01-01 of shop 1 differ"),
+        (
+            "UPDATE day_totals SET last_seq = last_seq - 1",
+            "the sums of 2026-01-01 of shop 1",
+        ),
+        ("DELETE FROM day_totals", "are at row 0, their journal at"),
         // The journal.
         ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
         ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),

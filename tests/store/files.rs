@@ -18,6 +18,7 @@ use loyalty_tests::*;
 
 use loyalty_store::conformance::administration::new_key;
 use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
+use loyalty_store::conformance::days::assert_days_complete;
 use loyalty_store::conformance::listed::assert_lists_complete;
 use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::time::{
@@ -177,6 +178,25 @@ fn one_busy_account_does_not_delay_the_checkpoint() {
     assert!(last - through < 200, "row {last}, but the checkpoint is at {through}");
 }
 
+/// Some rows of a day are in its table, others only in the journal.
+#[test]
+fn sums_of_days_are_complete_after_a_crash() {
+    let database = TempDatabase::new();
+    let shop = TestShop::new(&database.open()).id;
+    let days = ["2026-01-01T12:00:00Z", "2026-01-02T12:00:00Z", "2026-01-03T12:00:00Z"];
+    for round in 1..=3 {
+        let store = database.open();
+        for now in days {
+            let shop = TestShop { store: &store, id: shop, now: at(now) };
+            shop.execute_commands(&id("c1"), vec![add(round)]).unwrap();
+        }
+        let copy = database.copy();
+        assert_consistent(&copy.open());
+        // Once more, after the copy has written all sums.
+        assert_consistent(&copy.open());
+    }
+}
+
 #[test]
 fn a_clean_close_leaves_nothing_to_fold() {
     let database = TempDatabase::new();
@@ -296,6 +316,7 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(StoreContents::read(&store), before.without_sequences());
     assert_eq!(store.count_products(shops[0]), Ok(0));
     assert_lists_complete(&store);
+    assert_days_complete(&store);
     assert_eq!(format_of(&database), newest);
     assert_eq!(shops.map(|shop| repeat_requests(&store, shop)), responses);
 }

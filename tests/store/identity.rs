@@ -97,10 +97,7 @@ fn an_older_file_is_read_as_it_is() {
     drop(store);
     let current = format_of(&database);
     connect(&database.file())
-        .execute_batch(
-            "DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery;
-             DROP TABLE destination_counter;",
-        )
+        .execute_batch("DROP TABLE day_totals")
         .unwrap();
     connect(&database.file())
         .pragma_update(None, "user_version", current - 1)

@@ -88,6 +88,7 @@ const NAMES_OF_FORMAT_11: &str = "
     DROP TABLE import; DROP TABLE import_row;
     DROP TABLE destination; DROP TABLE destination_progress; DROP TABLE delivery; DROP TABLE destination_counter;
     DROP TABLE journal_block; DROP TABLE journal_id;
+    DROP TABLE day_totals;
     DROP INDEX order_by_status; DROP INDEX order_of_account; DROP INDEX redemption_by_status;
     ALTER TABLE orders DROP COLUMN status;
     ALTER TABLE orders DROP COLUMN updated_at;

@@ -8,6 +8,7 @@ use crate::wire::json::field::FromText;
 use crate::wire::ledger::EntryKind;
 use crate::wire::order_list::SortText;
 use crate::wire::schema;
+use crate::wire::time_series::{ByAction, Interval};
 
 /// A parameter of the path, the query or the head of a request.
 #[derive(Clone, Copy, Debug)]
@@ -273,6 +274,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "query",
+        name: "by",
+        description: "Adds the points of each of the twenty actions that paid most.",
+        schema: <ByAction as FromText>::schema,
+        example: None,
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
         name: "code",
         description: "The discount code as the shopper typed it.",
         schema: of::<schema::CodeText>,
@@ -378,7 +387,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         place: "query",
         name: "from",
-        description: "The start of the period: by default the beginning for a report, and now for reminders.",
+        description: "The start of the period: by default the beginning for a report, thirty days ago for a time series, and now for reminders.",
         schema: of::<schema::Time>,
         example: None,
         problems: VALUE,
@@ -389,6 +398,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         description: "At most 250 numbers, separated by commas.",
         schema: |_| json_schema!({"type": "string", "pattern": "^ *[0-9]+ *( *, *[0-9]+ *)*$"}),
         example: Some(r#""42""#),
+        problems: &[(422, &[code::INVALID_VALUE])],
+    },
+    Parameter {
+        place: "query",
+        name: "interval",
+        description: "The length of an interval.",
+        schema: <Interval as FromText>::schema,
+        example: Some(r#""week""#),
         problems: &[(422, &[code::INVALID_VALUE])],
     },
     Parameter {

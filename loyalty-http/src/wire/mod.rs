@@ -39,5 +39,6 @@ pub(crate) mod report;
 pub(crate) mod saved_search;
 pub(crate) mod schema;
 pub(crate) mod tier;
+pub(crate) mod time_series;
 pub(crate) mod value;
 pub(crate) mod webhook_endpoint;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use loyalty_core::{ActionId, Amount, Points, TierId, Timestamp};
-use loyalty_store::{ActionTotals, ProgramReport, YearMonth};
+use loyalty_store::{ActionTotals, PeriodTotals, ProgramReport, YearMonth};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use super::schema;
 use super::value::TimeText;
 
 /// The most actions of a report.
-const MAX_ACTIONS: usize = 20;
+pub(crate) const MAX_ACTIONS: usize = 20;
 
 /// Points issued and used from `from` until `until`, and the liability at `at`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -47,7 +47,7 @@ pub(crate) struct ReportResponse<'a> {
 /// Points issued in the period.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "IssuedPoints")]
-struct IssuedResponse {
+pub(crate) struct IssuedResponse {
     #[schemars(with = "schema::Points")]
     orders: Points,
     #[schemars(with = "schema::Points")]
@@ -108,13 +108,40 @@ struct MembersResponse<'a> {
 /// The points paid for an action.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ActionTotal")]
-struct ActionTotalResponse<'a> {
+pub(crate) struct ActionTotalResponse<'a> {
     #[schemars(with = "schema::Id")]
     action_id: &'a ActionId,
     #[schemars(with = "schema::Count")]
     times: u64,
     #[schemars(with = "schema::Points")]
     points: Points,
+}
+
+impl IssuedResponse {
+    pub(crate) fn new(totals: &PeriodTotals) -> Self {
+        Self {
+            orders: totals.awarded_for_orders,
+            awards: totals.awarded_as_bonuses,
+            by_hand: totals.added_by_shop,
+            total: totals.total_issued(),
+        }
+    }
+
+    /// Its points, in the order of its members.
+    pub(crate) const fn cells(&self) -> [Points; 4] {
+        [self.orders, self.awards, self.by_hand, self.total]
+    }
+}
+
+impl<'a> ActionTotalResponse<'a> {
+    pub(crate) const fn new(action_id: &'a ActionId, paid: &ActionTotals) -> Self {
+        Self { action_id, times: paid.times, points: paid.points }
+    }
+
+    /// Its members.
+    pub(crate) fn cells(&self) -> (&'a str, u64, Points) {
+        (self.action_id.as_str(), self.times, self.points)
+    }
 }
 
 impl<'a> ReportResponse<'a> {
@@ -134,30 +161,22 @@ impl<'a> ReportResponse<'a> {
         by_month.sort_by(|one, other| {
             (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month))
         });
-        let mut actions: Vec<(&ActionId, &ActionTotals)> = report.actions.iter().collect();
+        let mut actions: Vec<(&ActionId, &ActionTotals)> = report.totals.actions.iter().collect();
         actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
-        let paid = |(action_id, paid): (&'a ActionId, &ActionTotals)| ActionTotalResponse {
-            action_id,
-            times: paid.times,
-            points: paid.points,
-        };
+        let paid =
+            |(action, paid): (&'a ActionId, &ActionTotals)| ActionTotalResponse::new(action, paid);
         let members = report.members.iter();
         Self {
             from: TimeText(period.start),
             until: TimeText(period.end),
             at: TimeText(at),
-            issued: IssuedResponse {
-                orders: report.awarded_for_orders,
-                awards: report.awarded_as_bonuses,
-                by_hand: report.added_by_shop,
-                total: report.total_issued(),
-            },
-            redeemed: report.redeemed,
-            expired: report.expired,
-            erased: report.erased,
-            clawed_back: report.clawed_back,
-            adjusted: report.adjusted,
-            redemption_rate: redemption_rate(report.redeemed, report.total_issued()),
+            issued: IssuedResponse::new(&report.totals),
+            redeemed: report.totals.redeemed,
+            expired: report.totals.expired,
+            erased: report.totals.erased,
+            clawed_back: report.totals.clawed_back,
+            adjusted: report.totals.adjusted,
+            redemption_rate: redemption_rate(report.totals.redeemed, report.totals.total_issued()),
             liability: LiabilityResponse {
                 points: report.liability(),
                 pending: report.pending,
@@ -186,10 +205,8 @@ impl<'a> ReportResponse<'a> {
             // A string grows without failing.
             let _ = write!(csv, "{section},{},{points},{count}\r\n", escape_cell(name));
         };
-        let IssuedResponse { orders, awards, by_hand, total } = self.issued;
-        for (name, points) in
-            [("orders", orders), ("awards", awards), ("by_hand", by_hand), ("total", total)]
-        {
+        let names = ["orders", "awards", "by_hand", "total"].into_iter();
+        for (name, points) in names.zip(self.issued.cells()) {
             line("issued", name, Some(points), None);
         }
         for (name, points) in [
@@ -246,7 +263,7 @@ fn redemption_rate(redeemed: Points, issued: Points) -> Option<String> {
 
 /// Escapes a cell. A text that a spreadsheet would run as a formula gets an apostrophe, also
 /// behind a semicolon or a tab, which part cells in some countries.
-fn escape_cell(text: &str) -> String {
+pub(crate) fn escape_cell(text: &str) -> String {
     let runs = |part: &str| {
         part.trim_start()
             .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%'])

@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDate;
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
@@ -15,7 +17,7 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     AdminReply, AdminRequest, ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord,
-    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, Deliveries, Delivery,
+    CheckoutView, CodeBatch, CodeView, CustomerRef, CustomerView, DayTotals, Deliveries, Delivery,
     DeliveryCounts, DeliveryNote, Destination, DestinationId, DestinationProgress, Discounts,
     DueAccount, Erasure, EventPosition, Failure, ImportRecord, ImportRowRecord, Imports,
     Integration, JournalId, JournalPage, JournalRow, KeyOwner, MemoryStore, NewShop, NumericId,
@@ -428,6 +430,14 @@ impl Store for FaultyStore {
         _: Option<DueAccount>,
         _: usize,
     ) -> Result<Vec<DueAccount>, Failure> {
+        Err(self.failure())
+    }
+
+    fn day_totals(
+        &self,
+        _: ShopId,
+        _: RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure> {
         Err(self.failure())
     }
 

@@ -173,3 +173,98 @@ fn an_invalid_report_request_is_rejected() {
             .assert_problem(422, code, param);
     }
 }
+
+/// The clock of the tests stands at 12:00 UTC of 1 March 2026, a Sunday, in Berlin.
+#[test]
+fn a_time_series_adds_up_by_days_weeks_and_months() {
+    let server = shop();
+    server.set_time("2026-03-02T09:00:00Z");
+    server
+        .post("/v1/points-add", r#"{"customer_id":"2","points":3}"#)
+        .expect(200);
+    server.set_time("2026-04-01T09:00:00Z");
+    server
+        .post("/v1/points-add", r#"{"customer_id":"2","points":2}"#)
+        .expect(200);
+    let series = |query: &str| {
+        let path = format!("/v1/reports/timeseries?{query}");
+        server.get(&path).expect(200).json()
+    };
+    let brief = |series: &serde_json::Value| {
+        let buckets = series["buckets"].as_array().unwrap().iter();
+        let brief = buckets.map(|bucket| {
+            let start = bucket["start"].as_str().unwrap().to_owned();
+            (start, bucket["issued"]["total"].as_i64().unwrap(), bucket["redeemed"].clone())
+        });
+        brief.collect::<Vec<_>>()
+    };
+    let march = "from=2026-02-28T23:00:00Z&until=2026-03-03T23:00:00Z";
+    let days = series(march);
+    let bucket =
+        |start: &str, issued: i64, redeemed: i64| (start.to_owned(), issued, json!(redeemed));
+    let (first, second) = (bucket("2026-03-01", 217, 27), bucket("2026-03-02", 3, 0));
+    assert_eq!(brief(&days), [first, second, bucket("2026-03-03", 0, 0)]);
+    assert_eq!(days["buckets"][0]["clawed_back"], 30);
+    assert_eq!(days["time_zone"], "Europe/Berlin");
+
+    let weeks = series(&format!("{march}&interval=week"));
+    assert_eq!(brief(&weeks), [bucket("2026-02-23", 217, 27), bucket("2026-03-02", 3, 0)]);
+    let months = series("from=2026-03-01T13:00:00Z&interval=month&until=2026-04-02T00:00:00Z");
+    assert_eq!(brief(&months), [bucket("2026-03-01", 3, 0), bucket("2026-04-01", 2, 0)]);
+
+    let by_action = series(&format!("{march}&by=action"));
+    let expected = json!([{"action_id": "plan", "times": 1, "points": 10},
+        {"action_id": "=cmd()", "times": 1, "points": 7}]);
+    assert_eq!(by_action["buckets"][0]["actions"], expected);
+    let csv = |query: &str| {
+        let answer = server.get(&format!("/v1/reports/timeseries?{march}&format=csv{query}"));
+        assert_eq!(answer.status, 200);
+        answer.text().to_owned()
+    };
+    let header = "start,orders,awards,by_hand,issued,redeemed,expired,clawed_back,erased,adjusted";
+    let lines = ["2026-03-01,200,7,10,217,27,0,30,0,5", "2026-03-02,0,0,3,3,0,0,0,0,0"];
+    assert_eq!(
+        csv(""),
+        format!("{header}\r\n{}\r\n2026-03-03,0,0,0,0,0,0,0,0,0\r\n", lines.join("\r\n"))
+    );
+    assert_eq!(
+        csv("&by=action"),
+        "start,action_id,times,points\r\n2026-03-01,plan,1,10\r\n2026-03-01,'=cmd(),1,7\r\n"
+    );
+}
+
+#[test]
+fn a_time_series_says_up_to_when_it_is_settled() {
+    let server = shop();
+    let settled = |server: &TestServer| {
+        server.get("/v1/reports/timeseries").expect(200).json()["settled_until"].clone()
+    };
+    let store: Arc<dyn Store> = server.store.clone();
+    assert_eq!(settled(&server), json!(null), "a program was published");
+    let clock = Clock::fixed(time("2026-03-01T12:00:00Z"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(scheduler::run_pass(&store, &clock, 10)).unwrap();
+    assert_eq!(settled(&server), json!("2026-03-01T12:00:00Z"));
+    server.set_time("2026-06-01T12:00:00Z");
+    assert_eq!(settled(&server), json!("2026-04-19T22:00:00Z"), "a birthday is due");
+}
+
+#[test]
+fn a_wrong_time_series_is_named() {
+    let server = TestServer::new();
+    for (query, code, param) in [
+        ("interval=hour", "invalid_value", "interval"),
+        ("by=tier", "invalid_value", "by"),
+        ("format=xml", "invalid_value", "format"),
+        ("from=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z", "invalid_value", "until"),
+        ("from=2020-01-01T00:00:00Z", "out_of_range", "from"),
+    ] {
+        let path = format!("/v1/reports/timeseries?{query}");
+        server.get(&path).assert_problem(422, code, param);
+    }
+    let month = server.get("/v1/reports/timeseries?interval=month&from=2020-01-01T00:00:00Z");
+    assert_eq!(month.expect(200).json()["buckets"].as_array().unwrap().len(), 75);
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::days::assert_days_complete;
 use super::listed::assert_lists_complete;
 use crate::{
     CategoryRecord, CodeView, CustomerRecord, CustomerView, Delivery, Destination,
@@ -213,6 +214,7 @@ pub fn assert_consistent(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
     assert_lists_complete(store);
+    assert_days_complete(store);
 
     let (known, rescheduling) = (all_due(store), store.shops_to_reschedule().unwrap());
 

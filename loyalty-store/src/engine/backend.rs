@@ -1,7 +1,9 @@
 //! What the engine needs of a durable backend: committed rows to read, and transactions that write.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use loyalty_core::{
     AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
     Program, ProgramVersion, RedemptionId, ShopId, Timestamp, VariantId,
@@ -10,6 +12,7 @@ use loyalty_core::{
 use super::batch::BatchWrites;
 use super::states::{LoadStates, UpsertStates};
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
+use crate::day_totals::DayTotals;
 use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
 use crate::import::ImportRecord;
@@ -102,6 +105,12 @@ pub(crate) trait TableReader: LoadStates + TableScan {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<OrderPosition>, Failure>;
+    /// Returns the sums of a shop's days.
+    fn day_totals(
+        &self,
+        shop: ShopId,
+        days: &RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure>;
     /// Returns redemptions of a shop with a status, newest first, `after` one.
     fn redemptions(
         &self,

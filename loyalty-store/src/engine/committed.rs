@@ -9,6 +9,7 @@ mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use chrono::NaiveDate;
 use loyalty_core::{
     AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
 };
@@ -16,12 +17,13 @@ use loyalty_core::{
 use super::backend::{Backend, TableReader};
 use super::cache::Cache;
 use super::filter::BloomFilter;
-use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections, Responses};
+use super::kind::{Accounts, Days, FilterKey, Kind, Load, Orders, Projections, Responses};
 use super::pending_lists::PendingLists;
 use super::response_slot::ResponseKey;
 use super::states::StateCaches;
 use super::tail::JournalTail;
 use super::ttl_cache::TtlCache;
+use crate::day_totals::DayTotals;
 use crate::discount::index::IndexChange;
 use crate::erasure::{Erasure, ErasureIndex, ErasureKey};
 use crate::error::Failure;
@@ -233,6 +235,10 @@ impl<B: Backend> CommittedState<B> {
         key: &(ShopId, OrderId),
     ) -> Result<Option<Arc<OrderRecord>>, Failure> {
         self.load_state::<Orders>(&self.states.orders, key)
+    }
+
+    pub(super) fn day(&self, key: &(ShopId, NaiveDate)) -> Result<Option<Arc<DayTotals>>, Failure> {
+        self.load_state::<Days>(&self.states.days, key)
     }
 
     pub(super) fn projection(

@@ -9,9 +9,11 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use loyalty_core::{AccountId, OrderId, ShopId};
 
 use super::response_slot::{NumberedResponse, ResponseKey, key_bits, slot_of};
+use crate::day_totals::DayTotals;
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionKey};
 use crate::record::{AccountRecord, OrderRecord};
@@ -88,6 +90,15 @@ impl Kind for Projections {
     fn filter_key(key: &Self::Key) -> Option<FilterKey<'_>> {
         Some(FilterKey::Projection(key))
     }
+}
+
+/// Sums of a shop's days.
+#[derive(Debug)]
+pub(crate) enum Days {}
+
+impl Kind for Days {
+    type Key = (ShopId, NaiveDate);
+    type Value = Arc<DayTotals>;
 }
 
 /// Responses under idempotency keys. A commit appends them; only their slots are written behind.

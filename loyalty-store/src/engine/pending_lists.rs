@@ -1,5 +1,6 @@
 //! The indexes in memory of lists: accounts that are due, orders, redemptions.
 
+use chrono::NaiveDate;
 use loyalty_core::{AccountId, OrderId, RedemptionId, ShopId};
 
 use super::pending_index::PendingIndex;
@@ -19,6 +20,7 @@ pub(super) struct PendingLists {
     by_status: PendingIndex<ShopOrder, OrderIndex, OrderPosition>,
     by_account: PendingIndex<ShopOrder, OrderIndex, OrderPosition>,
     pub(super) redemptions: PendingIndex<RedemptionId, (ShopId, RedemptionStatus), RedemptionId>,
+    pub(super) days: PendingIndex<(ShopId, NaiveDate), ShopId, NaiveDate>,
 }
 
 impl PendingLists {
@@ -37,6 +39,9 @@ impl PendingLists {
             let index = order.account.map(OrderIndex::Account);
             self.by_account.update(key, index.map(|index| (index, position)));
         }
+        for key in changes.days.keys() {
+            self.days.update(key, Some(*key));
+        }
         for ((shop, key), projection) in &changes.projections {
             if let ProjectionKey::Redemption(id) = key {
                 self.redemptions.update(id, redemption_place(*shop, *id, projection));
@@ -50,7 +55,11 @@ impl PendingLists {
         accounts: &[AccountId],
         orders: &[ShopOrder],
         projections: &[ShopProjection],
+        days: &[(ShopId, NaiveDate)],
     ) {
+        for key in days {
+            self.days.remove(key);
+        }
         for account in accounts {
             self.due.remove(account);
         }
@@ -70,15 +79,17 @@ impl PendingLists {
         self.by_status.clear();
         self.by_account.clear();
         self.redemptions.clear();
+        self.days.clear();
     }
 
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> [(&'static str, usize); 4] {
+    pub(super) fn sizes(&self) -> [(&'static str, usize); 5] {
         [
             ("due", self.due.len()),
             ("orders by status", self.by_status.len()),
             ("orders by account", self.by_account.len()),
             ("redemptions by status", self.redemptions.len()),
+            ("days by shop", self.days.len()),
         ]
     }
 

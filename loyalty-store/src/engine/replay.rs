@@ -9,10 +9,11 @@ use loyalty_core::OrderId;
 use super::backend::{Backend, TableReader};
 use super::batch::Sequences;
 use super::committed::CommittedState;
-use super::kind::{Accounts, FilterKey, Kind, Load, Orders, Projections};
+use super::kind::{Accounts, Days, FilterKey, Kind, Load, Orders, Projections};
 use super::map::Map;
 use super::rescheduler::Rescheduler;
 use super::states::StateChanges;
+use crate::day_totals::Zones;
 use crate::discount::index;
 use crate::error::Failure;
 use crate::projections::{self, Projection};
@@ -25,7 +26,7 @@ pub(super) fn replay_journal<B: Backend>(
     committed: &CommittedState<B>,
 ) -> Result<(StateChanges, Sequences), Failure> {
     let checkpoint = tables.checkpoint()?;
-    let mut states = StateChanges::default();
+    let (mut states, mut zones) = (StateChanges::default(), Zones::default());
     let mut last = Sequences {
         seq: checkpoint.seq,
         account: tables.last_account()?,
@@ -41,7 +42,7 @@ pub(super) fn replay_journal<B: Backend>(
             let key = (row.shop, key.to_owned());
             committed.filter.add(FilterKey::Code(&key));
         }
-        fold_row(tables, &mut states, &row)
+        fold_row(tables, &mut zones, &mut states, &row)
     })?;
 
     // Due dates are no part of the fold: they follow from the programs and the customers, too.
@@ -61,6 +62,7 @@ pub(super) fn replay_journal<B: Backend>(
 /// Folds one row into the states that it is about.
 fn fold_row(
     tables: &impl TableReader,
+    zones: &mut Zones,
     states: &mut StateChanges,
     row: &JournalRow,
 ) -> Result<(), Failure> {
@@ -78,6 +80,13 @@ fn fold_row(
                 Arc::new(Projection::new(&key.1))
             })?;
         Arc::make_mut(record).fold(&key.1, row);
+    }
+
+    let zone = |shop| Ok(tables.shop(shop)?.map(|shop| shop.zone));
+    for (day, totals) in zones.days_of(row, zone)? {
+        let key = (row.shop, day);
+        let record = load_once::<Days>(&mut states.days, tables, key, |_| Arc::default())?;
+        Arc::make_mut(record).fold(row.seq, &totals);
     }
 
     // A table may be ahead of the checkpoint: a row that is in a state is not folded twice. Several

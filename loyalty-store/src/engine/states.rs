@@ -3,7 +3,7 @@
 
 use super::cache::Cache;
 use super::filter::BloomFilter;
-use super::kind::{Accounts, Kind, Load, Orders, Projections, Responses, Upsert};
+use super::kind::{Accounts, Days, Kind, Load, Orders, Projections, Responses, Upsert};
 use super::map::Map;
 use super::write_queue::WriteQueue;
 use crate::error::Failure;
@@ -126,6 +126,7 @@ stored_kinds! {
     projections: Projections,
     accounts: Accounts,
     orders: Orders,
+    days: Days,
     responses: Responses,
 }
 

@@ -108,6 +108,7 @@ impl WriteBehind {
             self.queues.accounts.uncommitted(),
             self.queues.orders.uncommitted(),
             self.queues.projections.uncommitted(),
+            self.queues.days.uncommitted(),
         );
         self.queues.confirm_slice(&committed.states);
     }

@@ -7,6 +7,7 @@
 //! all else stays as it is. When writing or committing fails otherwise, the store is failed: memory is discarded, the place is opened
 //! again, and everything is recovered from it. So what was committed is there, and nothing else.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ use super::batch::{Batch, BatchState, BatchWrites, Sequences};
 use super::committed::CommittedState;
 use super::executor::{Executor, QueuedRequest, WriterTask};
 use super::replay::replay_journal;
+use super::states::StateChanges;
 use super::write_behind::WriteBehind;
+use crate::day_totals::days_of;
 use crate::error::Failure;
 use crate::transact::StoredResponse;
 
@@ -105,11 +108,15 @@ impl<B: Backend> Writer<B> {
         if !writes.is_empty() {
             self.last_request_at = now;
             let begun = Instant::now();
-            match self.commit(&writes, state.states.len(), replies.len()) {
-                Ok(()) => {
+            let committed = self.fold_days(&writes).and_then(|days| {
+                self.commit(&writes, state.states.len(), replies.len())?;
+                Ok(days)
+            });
+            match committed {
+                Ok(days) => {
                     self.committed.commits.record_success(begun.elapsed(), replies.len());
                     self.committed.set_write_failure(None);
-                    self.publish(&state);
+                    self.publish(&state, &days);
                     let rows = writes.journal.iter().map(|(row, _)| row);
                     self.committed.tail.append(rows, self.sequences.seq);
                 }
@@ -126,6 +133,25 @@ impl<B: Backend> Writer<B> {
             // The caller may have gone.
             let _ = sender.send(reply);
         }
+    }
+
+    /// Folds the rows of a batch into the sums of their days. Decisions do not read these.
+    fn fold_days(&self, writes: &BatchWrites) -> Result<StateChanges, Failure> {
+        let mut states = StateChanges::default();
+        for (row, _) in &writes.journal {
+            let Some(shop) = self.committed.shop(row.shop)? else { continue };
+            for (day, totals) in days_of(row, shop.zone) {
+                let record = match states.days.entry((row.shop, day)) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let known = self.committed.day(entry.key())?;
+                        entry.insert(known.unwrap_or_default())
+                    }
+                };
+                Arc::make_mut(record).fold(row.seq, &totals);
+            }
+        }
+        Ok(states)
     }
 
     /// Writes a batch that changes `states` states and replies to `requests` requests.
@@ -158,12 +184,13 @@ impl<B: Backend> Writer<B> {
     }
 
     /// Makes a committed batch visible. The order matters to readers that take no lock.
-    fn publish(&mut self, batch: &BatchState) {
+    fn publish(&mut self, batch: &BatchState, days: &StateChanges) {
         let committed = &self.committed;
         let _publication = committed.begin_publication();
 
         self.write_behind.confirm_slice(committed);
         self.write_behind.publish(&batch.states, committed);
+        self.write_behind.publish(days, committed);
         for (shop, change) in &batch.index_changes {
             committed.publish_index_change(*shop, change);
         }

@@ -1,10 +1,12 @@
 //! The engine's backend over one SQLite file: connections that read, and one that writes.
 
 use std::fs::File;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
     AccountId, CategoryId, CodeId, CustomerId, Email, ImportId, OrderId, PriceRuleId, ProductId,
@@ -16,14 +18,15 @@ use super::checkpointer::CheckpointTrigger;
 use super::file::{FileIdentity, uncheckpointed_log};
 use super::schema;
 use super::tables::{
-    access, account, catalogue, checkpoint, code_claim, customer, discount_index, due, erasure,
-    import, journal, order, program, projection, query, response, shop,
+    access, account, catalogue, checkpoint, code_claim, customer, day_totals, discount_index, due,
+    erasure, import, journal, order, program, projection, query, response, shop,
 };
 use crate::catalogue::{CategoryRecord, ProductRecord, SavedSearch};
+use crate::day_totals::DayTotals;
 use crate::engine::{
-    Accounts, Backend, BatchRewrites, BatchWrites, CheckpointPosition, Load, NumberedResponse,
-    Orders, Projections, ResponseKey, Responses, TableReader, TableScan, TableWriter, Upsert,
-    WriteTransaction,
+    Accounts, Backend, BatchRewrites, BatchWrites, CheckpointPosition, Days, Load,
+    NumberedResponse, Orders, Projections, ResponseKey, Responses, TableReader, TableScan,
+    TableWriter, Upsert, WriteTransaction,
 };
 use crate::erasure::{Erasure, ErasureKey};
 use crate::error::Failure;
@@ -266,6 +269,12 @@ impl Load<Projections> for Connection {
     }
 }
 
+impl Load<Days> for Connection {
+    fn load(&self, (shop, day): &(ShopId, NaiveDate)) -> Result<Option<Arc<DayTotals>>, Failure> {
+        Ok(day_totals::read_day(self, *shop, *day)?.map(Arc::new))
+    }
+}
+
 impl Load<Responses> for Connection {
     fn load(&self, key: &ResponseKey) -> Result<Option<NumberedResponse>, Failure> {
         let found = response::find_response(self, key)?;
@@ -301,6 +310,14 @@ impl Upsert<Projections> for SqliteTransaction<'_> {
         let mut upsert = self.db.prepare_cached(projection::UPSERT_PROJECTION)?;
         let mut slice = slice.iter();
         slice.try_for_each(|(key, record)| projection::upsert_projection(&mut upsert, key, record))
+    }
+}
+
+impl Upsert<Days> for SqliteTransaction<'_> {
+    fn upsert(&mut self, slice: &[((ShopId, NaiveDate), Arc<DayTotals>)]) -> Result<(), Failure> {
+        let mut upsert = self.db.prepare_cached(day_totals::UPSERT_DAY)?;
+        let mut slice = slice.iter();
+        slice.try_for_each(|(key, sums)| day_totals::upsert_day(&mut upsert, key, sums))
     }
 }
 
@@ -434,6 +451,14 @@ impl TableReader for Connection {
         limit: usize,
     ) -> Result<Vec<OrderPosition>, Failure> {
         order::read_positions(self, index, after, direction, limit)
+    }
+
+    fn day_totals(
+        &self,
+        shop: ShopId,
+        days: &RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure> {
+        day_totals::read_days(self, shop, days)
     }
 
     fn redemptions(

@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::file::{create_private, ensure_own_log, foreign_log, lacks_pages, uncheckpointed_log};
+use super::tables::day_totals::sum_journal;
 use super::tables::order::list_orders;
 use super::tables::program::compare_schedules;
 use super::tables::response::rebuild_slots;
@@ -30,6 +31,9 @@ const RESPONSE_SLOTS_FORMAT: i64 = 8;
 
 /// The format since which orders have a status and the time of their last change.
 const ORDER_LISTS_FORMAT: i64 = 19;
+
+/// The format since which days are summed up.
+const DAY_TOTALS_FORMAT: i64 = 21;
 
 /// The format since which versions of programs are compared, which SQL cannot do.
 const SCHEDULES_FORMAT: i64 = 13;
@@ -487,6 +491,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
     INSERT INTO destination_counter VALUES (1, 0, 0);
 ",
+    "
+    -- What each day of a shop adds up to: a fold of the journal, written behind it. SQL cannot tell the shops' days.
+    CREATE TABLE day_totals (
+        shop INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        first_seq INTEGER NOT NULL,
+        last_seq INTEGER NOT NULL,
+        totals TEXT NOT NULL,
+        PRIMARY KEY (shop, day)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 const WRITE_FLAGS: OpenFlags =
@@ -720,6 +735,9 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
     }
     if found < ORDER_LISTS_FORMAT {
         list_orders(&transaction)?;
+    }
+    if found < DAY_TOTALS_FORMAT {
+        sum_journal(&transaction)?;
     }
 
     transaction.pragma_update(None, "user_version", FORMAT)?;

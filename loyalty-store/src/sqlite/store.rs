@@ -8,11 +8,12 @@ mod imports;
 mod orders;
 mod redemptions;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use chrono::NaiveDate;
 use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use tokio::sync::watch;
 
@@ -27,6 +28,7 @@ use super::tables::{access, customer, journal, program, response};
 use crate::Store;
 use crate::administration::{AdminReply, AdminRequest, StoreSecret};
 use crate::customer_ref::CustomerRef;
+use crate::day_totals::DayTotals;
 use crate::engine::{CommittedState, Executor, TtlCache, Writer, load_filter};
 use crate::erasure::{Erasure, ErasureKey};
 use crate::erasure_pass::{self, ErasureScan};
@@ -382,6 +384,15 @@ impl Store for SqliteStore {
 
     fn finish_erasure(&self, erasure: &Erasure, now: Timestamp) -> Result<bool, Failure> {
         erasure_pass::finish(self, erasure, now)
+    }
+
+    fn day_totals(
+        &self,
+        shop: ShopId,
+        days: RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure> {
+        let _available = self.committed.ensure_available()?;
+        self.committed.day_totals(shop, &days)
     }
 
     fn verify(&self) -> Result<VerificationReport, Failure> {

@@ -9,6 +9,7 @@ pub(super) mod catalogue;
 pub(super) mod checkpoint;
 pub(super) mod code_claim;
 pub(super) mod customer;
+pub(super) mod day_totals;
 pub(super) mod destination;
 pub(super) mod discount_index;
 pub(super) mod due;

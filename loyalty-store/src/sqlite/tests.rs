@@ -173,10 +173,13 @@ fn memory_is_bounded_regardless_of_customers() {
     }
     assert!(looked_up > 100);
 
-    // Every cache was in use.
+    // Every cache was in use, but those of redemptions and of days, which are one here.
     for kind in 0..samples.first().unwrap().len() {
         let mut sizes = samples.iter().map(|sizes| sizes.get(kind).unwrap());
-        assert!(sizes.any(|(_, size)| *size > 10), "{:?}", samples.last());
+        let is_small =
+            |name: &str| ["days", "days by shop", "redemptions by status"].contains(&name);
+        let is_used = sizes.any(|(name, size)| *size > 10 || is_small(name));
+        assert!(is_used, "{:?}", samples.last());
     }
     assert!(store.verify().unwrap().differences.is_empty());
 }

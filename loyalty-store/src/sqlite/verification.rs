@@ -17,15 +17,17 @@ use loyalty_core::{AccountId, Event, OrderId, ShopId};
 use rusqlite::Connection;
 
 use super::tables::{
-    account, checkpoint, code_claim, destination, discount_index, journal, order, projection, query,
+    account, checkpoint, code_claim, day_totals, destination, discount_index, journal, order,
+    projection, query, shop,
 };
+use crate::day_totals::Zones;
 use crate::engine::Rescheduler;
 use crate::error::Failure;
 use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::VerificationReport;
 use crate::record::{AccountRecord, JournalRow, Seq};
 use crate::transact::CodeClaim;
-use crate::verify::{IndexVerifier, PartVerifier};
+use crate::verify::{DayVerifier, IndexVerifier, PartVerifier};
 
 // The sizes of parts, in debug builds so small that every test has several.
 
@@ -75,13 +77,17 @@ pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
         projection_parts: projection_parts(db)?,
         claims: HashMap::new(),
         rescheduler: Rescheduler::default(),
+        days: DayVerifier::default(),
+        zones: Zones::default(),
     };
 
+    verification.load_days()?;
     let parts = verification.count_rows()?;
     verification.verify_parts(&parts)?;
     verification.verify_strays()?;
     verification.verify_projections()?;
     verification.verify_completeness()?;
+    verification.days.finish(&mut verification.report);
     Ok(verification.report)
 }
 
@@ -101,6 +107,8 @@ struct Verification<'db> {
     /// The first row that claims a code, with its account.
     claims: HashMap<(ShopId, CodeClaim), (Seq, AccountId)>,
     rescheduler: Rescheduler,
+    days: DayVerifier,
+    zones: Zones,
 }
 
 fn projection_parts(db: &Connection) -> Result<u64, Failure> {
@@ -109,6 +117,19 @@ fn projection_parts(db: &Connection) -> Result<u64, Failure> {
 }
 
 impl Verification<'_> {
+    fn load_days(&mut self) -> Result<(), Failure> {
+        let (mut stored, report) = (HashMap::new(), &mut self.report);
+        day_totals::for_each_day(self.db, |key, sums| match sums {
+            Ok(sums) => drop(stored.insert(key, sums)),
+            Err(failure) => {
+                let (shop, day) = key;
+                report.add_difference(format!("the sums of {day} of shop {shop}: {failure}"));
+            }
+        })?;
+        self.days = DayVerifier::new(stored, self.persisted_up_to);
+        Ok(())
+    }
+
     /// Checks that positions are consecutive. Returns the parts, with their numbers of rows.
     fn count_rows(&mut self) -> Result<BTreeMap<Part, usize>, Failure> {
         let mut parts = BTreeMap::<Part, usize>::new();
@@ -183,6 +204,8 @@ impl Verification<'_> {
             self.report.events = self.report.events.saturating_add(events);
             verifier.fold_account(&row);
             self.note_claims_and_projections(&row);
+            let zone = |shop| Ok(shop::read_shop(self.db, shop)?.map(|shop| shop.zone));
+            self.days.add(&row, self.zones.days_of(&row, zone)?);
 
             for home in self.find_homes(&row, part, &mut homes, &mut verifier)? {
                 self.strays.insert((home, row.seq));

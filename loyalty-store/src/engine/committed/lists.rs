@@ -4,11 +4,15 @@
 //! than their table. Neither decides: a state is listed if it is, as it is now, at the place where
 //! it was found.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use loyalty_core::{RedemptionId, ShopId, Timestamp};
 
 use super::CommittedState;
+use crate::day_totals::DayTotals;
 use crate::engine::backend::{Backend, TableReader};
 use crate::engine::kind::Orders;
 use crate::engine::pending_lists::ShopOrder;
@@ -95,6 +99,29 @@ impl<B: Backend> CommittedState<B> {
             Some(order) => Ok(Some(order)),
             None => self.load_uncached::<Orders>(key),
         }
+    }
+
+    /// Returns the sums of a shop's days that have any.
+    pub(crate) fn day_totals(
+        &self,
+        shop: ShopId,
+        days: &RangeInclusive<NaiveDate>,
+    ) -> Result<Vec<(NaiveDate, Arc<DayTotals>)>, Failure> {
+        // The days are those of one commit.
+        let _paused = self.pause_publication();
+        let direction = Direction::Ascending;
+        let pending = self.pending.days.page(&shop, None, direction, usize::MAX);
+        let mut found = BTreeMap::new();
+        for day in pending.into_iter().filter(|day| days.contains(day)) {
+            found.extend(self.states.days.get(&(shop, day)).map(|totals| (day, totals)));
+        }
+        for (day, totals) in self.with_reader(|tables| tables.day_totals(shop, days))? {
+            let known = found.entry(day).or_insert_with(|| Arc::clone(&totals));
+            if known.last < totals.last {
+                *known = totals;
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// Returns a page of a shop's redemptions, newest first.
