@@ -287,6 +287,8 @@ mod tests {
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
             public_url: None,
+            allowed_networks: &[],
+            sender: None,
         };
         let HandlerPlan::Write(write) = update(&call).unwrap() else {
             panic!("no write")

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 use loyalty_http::clock::ManualClock;
+use loyalty_http::outbound::OutboundClient;
+use loyalty_http::sender::{Sender, SenderSettings};
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
@@ -59,7 +61,15 @@ impl TestServer {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with_config(config));
+        let app = App::new(front(Arc::clone(&store)), clock.clone()).with_config(config);
+        // It sends nothing but tests.
+        let client = OutboundClient::new(Arc::default());
+        let settings = SenderSettings::default();
+        let sender = {
+            let _entered = runtime.enter();
+            Sender::new(Arc::<MemoryStore>::clone(&store), client, clock, settings).unwrap()
+        };
+        let app = Arc::new(app.with_sender(Arc::new(sender)));
         let service = move |request, id| {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
