@@ -62,6 +62,7 @@ pub mod router;
 
 pub mod scheduler;
 
+pub mod connected_store;
 pub mod connector;
 mod endpoint;
 mod idempotency;
@@ -73,6 +74,7 @@ mod route;
 mod routes;
 pub mod sender;
 mod shopify;
+mod store_inbox;
 mod throttle;
 pub mod wire;
 

@@ -50,11 +50,14 @@ use serde::{Deserialize, Serialize};
 
 use administration::Administration;
 
+use crate::clock::Clock;
 use crate::network::{self, PublicUrl};
+use crate::outbound::OutboundClient;
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
 use crate::sender::Sender;
+use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
@@ -75,10 +78,12 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
     /// The rate limit of failed code lookups.
     pub(crate) throttle: &'a Arc<Throttle>,
+    /// The last messages of connected stores.
+    pub(crate) inbox: &'a Arc<StoreInbox>,
+    /// The private networks whose addresses may be called.
+    pub(crate) allowed_networks: &'a [IpNet],
     /// The URL under which clients reach the server, if it is configured.
     pub(crate) public_url: Option<&'a PublicUrl>,
-    /// Private networks that may be called.
-    pub(crate) allowed_networks: &'a [IpNet],
     /// The sender of events, if the server has one.
     pub(crate) sender: Option<&'a Arc<Sender>>,
 }
@@ -154,11 +159,17 @@ pub(crate) enum HandlerPlan {
     /// One administrative transaction, to be run on a separate thread.
     Administer(Box<Administration>),
     /// A response that somebody else is waited for.
-    Wait(WaitingResponse),
+    Wait(OutboundResponse),
+    /// Requests to the outside.
+    CallOut(Box<OutboundCall>),
 }
 
-/// A response that comes later.
-pub(crate) type WaitingResponse =
+/// What calls a store: with the client, the engine's store and the clock.
+pub(crate) type OutboundCall =
+    dyn FnOnce(OutboundClient, Arc<dyn Store>, Clock) -> OutboundResponse + Send;
+
+/// The response after a store has answered.
+pub(crate) type OutboundResponse =
     Pin<Box<dyn Future<Output = Result<EncodedResponse, Problem>> + Send>>;
 
 /// A read that may block its thread.

@@ -38,7 +38,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let endpoint = EndpointResponse::from(&**destination);
         to_json(&CreatedEndpointResponse { endpoint, secret: shown.expose() })
     };
-    let action = DestinationAction::Create { kind: KIND, settings, secret };
+    let action = DestinationAction::Create { kind: KIND, settings, secret, is_enabled: true };
     Ok(plan(call, action, StatusCode::CREATED, body))
 }
 

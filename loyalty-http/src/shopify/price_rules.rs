@@ -286,8 +286,9 @@ mod tests {
             query: Query::parse(None, route.query).unwrap(),
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
-            public_url: None,
+            inbox: &Arc::default(),
             allowed_networks: &[],
+            public_url: None,
             sender: None,
         };
         let HandlerPlan::Write(write) = update(&call).unwrap() else {

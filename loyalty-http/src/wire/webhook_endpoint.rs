@@ -107,6 +107,7 @@ impl EndpointChangeBody<'_> {
             description: self.description.map(Text::into_string),
             events: self.events.as_deref().map(parse_kinds).transpose()?,
             details: None,
+            secret: None,
             is_enabled: self.enabled,
         })
     }

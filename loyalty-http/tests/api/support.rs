@@ -61,13 +61,14 @@ impl TestServer {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let app = App::new(front(Arc::clone(&store)), clock.clone()).with_config(config);
+        let outbound = OutboundClient::new(Arc::clone(&config.allowed_networks));
+        let app = App::new(front(Arc::clone(&store)), clock.clone());
+        let app = app.with_config(config).with_outbound(outbound.clone());
         // It sends nothing but tests.
-        let client = OutboundClient::new(Arc::default());
         let settings = SenderSettings::default();
         let sender = {
             let _entered = runtime.enter();
-            Sender::new(Arc::<MemoryStore>::clone(&store), client, clock, settings).unwrap()
+            Sender::new(Arc::<MemoryStore>::clone(&store), outbound, clock, settings).unwrap()
         };
         let app = Arc::new(app.with_sender(Arc::new(sender)));
         let service = move |request, id| {

@@ -129,7 +129,7 @@ impl World {
             details: None,
         };
         let secret = SecretText::new(SECRET.to_owned());
-        self.change(DestinationAction::Create { kind: KIND, settings, secret })
+        self.change(DestinationAction::Create { kind: KIND, settings, secret, is_enabled: true })
             .id
     }
 
