@@ -254,8 +254,8 @@ impl App {
             body: &body,
             throttle: &self.throttle,
             inbox: &self.inbox,
-            public_url: self.config.public_url.as_ref(),
             allowed_networks: &self.config.allowed_networks,
+            public_url: self.config.public_url.as_ref(),
             sender: self.sender.as_ref(),
         };
         match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {

@@ -107,8 +107,8 @@ impl EndpointChangeBody<'_> {
             description: self.description.map(Text::into_string),
             events: self.events.as_deref().map(parse_kinds).transpose()?,
             details: None,
-            is_enabled: self.enabled,
             secret: None,
+            is_enabled: self.enabled,
         })
     }
 }

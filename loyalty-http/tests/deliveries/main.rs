@@ -129,7 +129,7 @@ impl World {
             details: None,
         };
         let secret = SecretText::new(SECRET.to_owned());
-        self.change(DestinationAction::Create { kind: KIND, settings, secret })
+        self.change(DestinationAction::Create { kind: KIND, settings, secret, is_enabled: true })
             .id
     }
 
@@ -140,7 +140,7 @@ impl World {
 
     fn add(&self, customer: usize) {
         let add = Command::AddPoints { points: 5.into(), reason: AdjustmentReason::default() };
-        let customer = CustomerRef::Id(CustomerId::new(&customer.to_string()).unwrap());
+        let customer = CustomerRef::Id(CustomerId::new(customer.to_string()).unwrap());
         let action = Action::for_customer(customer, Existence::Any, vec![add]);
         self.store
             .execute(Request::new(self.shop, now(), action))
@@ -449,7 +449,7 @@ fn a_wait_that_a_receiver_asks_for_is_obeyed() {
 #[test]
 fn a_receiver_that_hangs_delays_no_other() {
     let mut world = World::new(fast());
-    let hung = Receiver::new(|_, _| Answer::Hang(Duration::from_secs(60)));
+    let hung = Receiver::new(|_, _| Answer::Hang(Duration::from_mins(1)));
     let quick = Receiver::new(|_, _| Answer::Status(200));
     let id = world.endpoint(&hung.url, &[]);
     world.endpoint(&quick.url, &[]);
@@ -471,7 +471,7 @@ fn a_receiver_that_hangs_delays_no_other() {
 fn what_waits_is_bounded_by_the_window() {
     let mut world = World::new(fast());
     world.settings.window = 20;
-    world.settings.backoff = vec![Duration::from_secs(60); 4];
+    world.settings.backoff = vec![Duration::from_mins(1); 4];
     // One customer's events succeed, so that the receiver is not failing as a whole.
     let receiver = Receiver::new(|message, _| {
         let is_fine = message.account() == "1";
