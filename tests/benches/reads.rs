@@ -64,7 +64,7 @@ fn main() {
     let series = |period: &Range<Timestamp>| {
         let period = period.clone();
         move |store: &SqliteStore, shop: ShopId| {
-            assert!(!days_between(store, shop, &period).unwrap().is_empty() || period.is_empty());
+            std::hint::black_box(days_between(store, shop, &period).unwrap());
         }
     };
     compare("a month by days", [&small, &large], count, series(&month));
