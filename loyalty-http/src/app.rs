@@ -12,8 +12,9 @@ use hyper::body::Body;
 use hyper::header::{CACHE_CONTROL, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use loyalty_core::{ShopId, Timestamp};
+use loyalty_core::{ShopId, StoreId, Timestamp};
 use loyalty_store::{self as store, Cancellation, Idempotency, Outcome, Reply, Store};
+use matchit::Params;
 use tokio::task;
 use tokio::time::timeout;
 
@@ -21,15 +22,21 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia, PrefixCheck};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connected_store;
+use crate::connected_store::fetch::StoreFetcher;
+use crate::connected_store::webhook::{ReceivedMessage, RefundsToFetch};
 use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
-use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
+use crate::endpoint::{
+    BlockingRead, Call, EncodedResponse, HandlerPlan, OutboundCall, StoreWrite, error,
+};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::long_work::{self, LONG_BODY};
 use crate::metrics::Metrics;
 use crate::openapi;
+use crate::outbound::OutboundClient;
 use crate::problem::Problem;
 use crate::reads::{CancelOnDrop, LongReads, ReadCost};
 use crate::request_id::RequestId;
@@ -37,9 +44,11 @@ use crate::response_budget::ResponseBudget;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
 use crate::server::ReservedPlace;
+use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::trace_id::TraceId;
 use crate::wire::query::Query;
+use crate::wire::value::parse_number;
 
 /// A loyalty server without its socket.
 ///
@@ -66,6 +75,8 @@ pub struct App {
     config: Config,
     router: Router,
     throttle: Arc<Throttle>,
+    inbox: Arc<StoreInbox>,
+    outbound: Option<OutboundClient>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
     metrics: Option<Arc<Metrics>>,
@@ -101,6 +112,8 @@ impl App {
             config,
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
+            inbox: Arc::default(),
+            outbound: None,
             long_reads: LongReads::default(),
             metrics: None,
         }
@@ -111,6 +124,12 @@ impl App {
     pub fn with_config(self, config: Config) -> Self {
         let response_budget = ResponseBudget::new(config.response_bytes);
         Self { config, response_budget, ..self }
+    }
+
+    /// The same application, which asks stores for what they do not send.
+    #[must_use]
+    pub fn with_outbound(self, client: OutboundClient) -> Self {
+        Self { outbound: Some(client), ..self }
     }
 
     /// The same application, which records its requests in `metrics`.
@@ -191,6 +210,9 @@ impl App {
             RouteHandler::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers, now)?)
             }
+            RouteHandler::StoreWebhook => {
+                return Box::pin(self.receive_store_message(head, body, &params, trace)).await;
+            }
             RouteHandler::Signed(event) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
                 return Box::pin(self.receive_webhook(head, body, (platform, event), id, trace))
@@ -206,7 +228,8 @@ impl App {
             RouteHandler::Open(_)
             | RouteHandler::Document
             | RouteHandler::Bearer(..)
-            | RouteHandler::Signed(_) => Query::parse(head.uri.query(), route.query)?,
+            | RouteHandler::Signed(_)
+            | RouteHandler::StoreWebhook => Query::parse(head.uri.query(), route.query)?,
         };
         let (record, body) = if route.method == Method::GET {
             (None, Bytes::new())
@@ -231,6 +254,8 @@ impl App {
             query,
             body: &body,
             throttle: &self.throttle,
+            inbox: &self.inbox,
+            allowed_networks: &self.config.allowed_networks,
             public_url: self.config.public_url.as_ref(),
         };
         match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {
@@ -298,6 +323,54 @@ impl App {
             .await
     }
 
+    /// Answers a message of a connected store. The shop and the store follow from the path.
+    async fn receive_store_message<B>(
+        &self,
+        head: &Parts,
+        body: B,
+        params: &Params<'_, '_>,
+        trace: &mut RequestTrace,
+    ) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let shop = params.get("shop_id").and_then(parse_number).map(ShopId);
+        let store_id = params.get("store_id").and_then(StoreId::new);
+        let (Some(shop), Some(store_id)) = (shop, store_id) else {
+            return Err(connected_store::webhook::not_authentic());
+        };
+        let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
+        trace.shop = Some(shop);
+
+        let (store, inbox) = (Arc::clone(&self.store), Arc::clone(&self.inbox));
+        let (head, now) = (head.headers.clone(), self.clock.now());
+        let received = task::spawn_blocking(move || {
+            let message = ReceivedMessage { shop, store_id, head: &head, body: &body, now };
+            connected_store::webhook::receive(&*store, &inbox, &message)
+        });
+        let answer = match timeout(self.config.store_timeout, received).await {
+            Ok(Ok(answer)) => answer?,
+            Ok(Err(error)) => return Err(Problem::internal(error)),
+            Err(_) => return Err(error::unknown_outcome("the store did not respond in time")),
+        };
+        if let Some(refunds) = answer.fetch {
+            self.fetch_refunds(shop, refunds, now).await;
+        }
+        Ok(answer.response.into_response())
+    }
+
+    /// Fetches the refunds of an order. A failure is no failure of the message: what is missing
+    /// comes with the next message about the order, or with the next reconciliation.
+    async fn fetch_refunds(&self, shop: ShopId, refunds: RefundsToFetch, now: Timestamp) {
+        let Some(client) = self.outbound.clone() else { return };
+        let RefundsToFetch { connected, currency, order } = refunds;
+        let (store, id) = (Arc::clone(&self.store), connected.id.clone());
+        let fetcher = StoreFetcher { client, store, shop, currency, connected };
+        if let Err(error) = fetcher.fetch_refunds(order, now).await {
+            tracing::warn!(shop = shop.0, store = %id, %error, "Refunds were not fetched");
+        }
+    }
+
     async fn execute_plan(
         &self,
         plan: HandlerPlan,
@@ -314,9 +387,24 @@ impl App {
             }
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
+            HandlerPlan::CallOut(call) => {
+                let response = Box::pin(self.call_out(call)).await?;
+                self.within_budget(context.shop, response)
+            }
             HandlerPlan::Administer(change) => {
                 Box::pin(self.run_administration(*change, context)).await
             }
+        }
+    }
+
+    /// Calls a store. The client's request ends earlier if that takes too long.
+    async fn call_out(&self, call: Box<OutboundCall>) -> Result<Response<Full<Bytes>>, Problem> {
+        let client = self.outbound.clone();
+        let client = client.ok_or_else(|| Problem::unavailable(60, "stores are not called"))?;
+        let called = call(client, Arc::clone(&self.store), self.clock.clone());
+        match timeout(self.config.report_timeout, called).await {
+            Ok(response) => response.map(EncodedResponse::into_response),
+            Err(_) => Err(Problem::unavailable(1, "the store took too long")),
         }
     }
 

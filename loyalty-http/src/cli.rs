@@ -1,6 +1,7 @@
 //! What the subcommands share. Each has a file of its own below `cli/`.
 
 pub(crate) mod backup;
+pub(crate) mod expiry;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod key;

@@ -6,6 +6,7 @@
 
 pub mod plugin;
 pub mod shopify;
+pub mod webhook;
 pub mod woocommerce;
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -86,6 +87,12 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// Those of [`Connector::find_unsupported`].
     fn publish(&self, publication: &CodePublication<'_>) -> Result<StoreRequest, Vec<Fault>>;
+
+    /// Returns requests that publish the code under other URLs, to try in turn where
+    /// [`Connector::publish`] finds nobody.
+    fn publish_elsewhere(&self, _: &CodePublication<'_>) -> Vec<StoreRequest> {
+        Vec::new()
+    }
 
     /// Reads the answer to [`Connector::publish`].
     fn read_publish(

@@ -62,6 +62,7 @@ pub mod router;
 
 pub mod scheduler;
 
+pub mod connected_store;
 pub mod connector;
 mod endpoint;
 mod idempotency;
@@ -72,6 +73,7 @@ mod reads;
 mod route;
 mod routes;
 mod shopify;
+mod store_inbox;
 mod throttle;
 pub mod wire;
 

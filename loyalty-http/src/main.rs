@@ -1,5 +1,5 @@
 //! The server's command line: `serve` (the default), `shop`, `key`, `store-secret`, `master-key`,
-//! `verify`, `backup`, `restore` and `health`.
+//! `verify`, `backup`, `restore`, `health`, `import` and `expiry`.
 //!
 //! An error is one line on standard error, with exit code 2. `verify` exits with code 1
 //! if a stored state differs from the journal.
@@ -11,13 +11,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::cli::backup::{Backup, Restore};
+use crate::cli::expiry::ExpiryCommand;
 use crate::cli::health::Health;
 use crate::cli::import::Import;
 use crate::cli::key::{KeyCommand, SecretCommand};
 use crate::cli::master_key::MasterKeyCommand;
 use crate::cli::serve::Serve;
 use crate::cli::shop::ShopCommand;
-use crate::cli::{Database, backup, health, import, key, master_key, serve, shop, verify};
+use crate::cli::{Database, backup, expiry, health, import, key, master_key, serve, shop, verify};
 
 /// mimalloc, because responses are many small allocations that one thread makes and
 /// another one frees.
@@ -60,6 +61,9 @@ enum Command {
     Health(Health),
     /// Import customers and points from a file. The server must be stopped.
     Import(Box<Import>),
+    /// Undo the expiry of points by a clock that was wrong.
+    #[command(subcommand)]
+    Expiry(ExpiryCommand),
 }
 
 fn main() -> ExitCode {
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Some(Command::Restore(options)) => backup::restore(&options),
         Some(Command::Health(options)) => health::check(&options),
         Some(Command::Import(options)) => import::import(&options),
+        Some(Command::Expiry(command)) => expiry::run(&command),
     };
 
     result.unwrap_or_else(|error| {

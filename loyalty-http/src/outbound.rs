@@ -40,6 +40,9 @@ const TOTAL: Duration = Duration::from_secs(15);
 /// The most that is read of an answer, in bytes.
 pub const MAX_ANSWER: usize = 64 << 10;
 
+/// The most that is read of a list that was asked for, in bytes.
+pub const MAX_FETCHED: usize = 16 << 20;
+
 /// How long a connection without requests is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -196,19 +199,40 @@ impl OutboundClient {
         Self { client, allowed }
     }
 
+    /// Sends a request as [`OutboundClient::send`] does, and reads up to [`MAX_FETCHED`] bytes of
+    /// the answer.
+    ///
+    /// # Errors
+    /// Those of [`OutboundClient::send`], and an answer that is longer.
+    pub async fn fetch(&self, request: OutboundRequest) -> Result<OutboundAnswer, OutboundError> {
+        let answer = self.send_reading(request, MAX_FETCHED.saturating_add(1)).await?;
+        if answer.body.len() > MAX_FETCHED {
+            return Err(OutboundError::Connection("the answer is too long".to_owned()));
+        }
+        Ok(answer)
+    }
+
     /// Sends a request. Any status is an answer, also a redirect, which is not followed.
     ///
     /// # Errors
     /// The URL must not be called, or there was no answer. After a connection that broke or was
     /// too slow the receiver may have acted.
     pub async fn send(&self, request: OutboundRequest) -> Result<OutboundAnswer, OutboundError> {
+        self.send_reading(request, MAX_ANSWER).await
+    }
+
+    async fn send_reading(
+        &self,
+        request: OutboundRequest,
+        most: usize,
+    ) -> Result<OutboundAnswer, OutboundError> {
         check_endpoint(&request.url, &self.allowed)
             .map_err(|error| OutboundError::Url(error.to_string()))?;
         let request = build(request)?;
         let answered = async {
             let answer = self.client.request(request).await.map_err(|error| describe(&error))?;
             let (head, body) = answer.into_parts();
-            let body = read_head(body).await?;
+            let body = read_head(body, most).await?;
             let retry_after = retry_after(&head.headers, Clock::system().now().into());
             Ok(OutboundAnswer { status: head.status, retry_after, body })
         };
@@ -235,15 +259,15 @@ fn build(request: OutboundRequest) -> Result<Request<Full<Bytes>>, OutboundError
 }
 
 /// Reads the first bytes of an answer. What is longer is left, and the connection with it.
-async fn read_head(mut body: Incoming) -> Result<Bytes, OutboundError> {
+async fn read_head(mut body: Incoming, most: usize) -> Result<Bytes, OutboundError> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| OutboundError::Connection(error.to_string()))?;
         let Some(data) = frame.data_ref() else { continue };
-        let room = MAX_ANSWER.saturating_sub(read.len());
+        let room = most.saturating_sub(read.len());
         let taken = data.get(..data.len().min(room)).unwrap_or_default();
         read.extend_from_slice(taken);
-        if read.len() >= MAX_ANSWER {
+        if read.len() >= most {
             break;
         }
     }

@@ -44,6 +44,8 @@ pub(crate) enum RouteHandler {
     Shopify(Scope, Handler),
     /// A key and a signature in the body, from a store plugin.
     Signed(WebhookEvent),
+    /// A signature in the head, from a connected store.
+    StoreWebhook,
 }
 
 type Handler = fn(&Call<'_>) -> Result<HandlerPlan, Problem>;
@@ -57,7 +59,8 @@ pub enum Access {
     Bearer(Scope),
     /// A key with this scope in the header of Shopify's clients.
     Shopify(Scope),
-    /// A key and a signature in the body, from a store plugin.
+    /// A signature: of a key in the body, from a store plugin, or in the head, from a
+    /// connected store.
     Signed,
 }
 
@@ -68,7 +71,7 @@ impl Route {
             RouteHandler::Open(_) | RouteHandler::Document => Access::Open,
             RouteHandler::Bearer(scope, _) => Access::Bearer(scope),
             RouteHandler::Shopify(scope, _) => Access::Shopify(scope),
-            RouteHandler::Signed(_) => Access::Signed,
+            RouteHandler::Signed(_) | RouteHandler::StoreWebhook => Access::Signed,
         }
     }
 
@@ -200,6 +203,16 @@ pub(crate) const fn signed(
         pattern,
         query: &[],
         handler,
+        operation,
+    }
+}
+
+pub(crate) const fn store_webhook(pattern: &'static str, operation: Operation) -> Route {
+    Route {
+        method: Method::POST,
+        pattern,
+        query: &[],
+        handler: RouteHandler::StoreWebhook,
         operation,
     }
 }

@@ -24,6 +24,7 @@ mod reminders;
 mod reports;
 mod saved_searches;
 mod shopify;
+mod stores;
 mod tiers;
 mod webhooks;
 
@@ -36,6 +37,7 @@ pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("health", health::ROUTES),
     ("key", key::ROUTES),
     ("keys", keys::ROUTES),
+    ("stores", stores::ROUTES),
     ("customers", customers::ROUTES),
     ("points", points::ROUTES),
     ("ledger", ledger::ROUTES),

@@ -12,6 +12,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use loyalty_core::{AdjustmentReason, Command as LoyaltyCommand, Program};
+use loyalty_http::Clock;
+use loyalty_store::{Action, CustomerRef, Existence, Request, SqliteStore, Store, StoreSettings};
 use serde_json::Value;
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> Output {
@@ -269,4 +272,61 @@ fn lots_are_imported_from_lines_of_json() {
          line 5: invalid_json\n\
          Import lots.ndjson is completed: 5 rows; 1 created, 1 updated, 0 skipped, 3 refused; 12 points.\n"
     );
+}
+
+#[test]
+fn points_that_expired_by_a_wrong_clock_come_back() {
+    let directory = shop_with_file("unused.csv", b"");
+    let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
+    let now = Clock::system().now();
+    let ahead = now + chrono::TimeDelta::days(800);
+    let customer = CustomerRef::Id("1001".parse().unwrap());
+    {
+        let store =
+            SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default());
+        let store = store.unwrap();
+        let shop = store.shops().unwrap()[0].id;
+        let program = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#).unwrap();
+        let publish = Action::PublishProgram { program: Box::new(program), replaces: None };
+        let reason = AdjustmentReason::default();
+        let add = LoyaltyCommand::AddPoints { points: 1_000.into(), reason };
+        let add = Action::for_customer(customer.clone(), Existence::Any, vec![add]);
+        let execute = |at, action| store.execute(Request::new(shop, at, action)).wait().unwrap();
+        execute(now, publish);
+        execute(now, add);
+
+        // The clock goes ahead, and the scheduler records what is due by it.
+        let account = store.customer(shop, &customer).unwrap().unwrap().record().account;
+        execute(ahead, Action::CatchUp(account));
+        let after = store.customer(shop, &customer).unwrap().unwrap();
+        assert_eq!(after.balance(now), 0_u32.into());
+    }
+
+    let (from, until) = (now + chrono::TimeDelta::days(1), ahead + chrono::TimeDelta::days(1));
+    let (from, until) = (from.to_rfc3339(), until.to_rfc3339());
+    let undo = ["expiry", "undo", "--recorded-from", &from, "--recorded-until", &until];
+    let tried = stdout(&run(&[&undo[..], &["--dry-run"]].concat()));
+    assert_eq!(tried, "1 customer would get 1,000 points back.\n");
+    for _ in 0..2 {
+        let undone = run(&undo);
+        let says =
+            "1 customer got 1,000 points back. It can be taken back: import undo \"expiry undone";
+        assert!(stdout(&undone).starts_with(says), "{undone:?}");
+    }
+    let reversed = ["expiry", "undo", "--recorded-from", &until, "--recorded-until", &from];
+    assert_fails(&run(&reversed), "--recorded-until must be after --recorded-from");
+
+    let store =
+        SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default()).unwrap();
+    let shop = store.shops().unwrap()[0].id;
+    let restored = store.customer(shop, &customer).unwrap().unwrap();
+    assert_eq!(restored.balance(now), 1_000_u32.into(), "once, though it was asked twice");
+
+    // The account goes on at the wrong clock's time, with as much time left.
+    for (days, left) in [(725, 1_000_u32), (735, 0)] {
+        let later = ahead + chrono::TimeDelta::days(days);
+        assert_eq!(restored.balance(later), left.into(), "after {days} days");
+    }
+    drop(store);
+    assert!(stdout(&run(&["verify"])).contains("Every stored state matches"));
 }

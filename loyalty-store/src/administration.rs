@@ -121,6 +121,8 @@ pub enum DestinationAction {
         settings: DestinationSettings,
         /// The secret.
         secret: SecretText,
+        /// Whether it gets events.
+        is_enabled: bool,
     },
     /// Changes a destination.
     Update {

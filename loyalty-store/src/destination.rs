@@ -118,6 +118,8 @@ pub struct DestinationUpdate {
     pub details: Option<String>,
     /// Whether it gets events. Enabled again, it goes on where it stopped.
     pub is_enabled: Option<bool>,
+    /// The secret, in place of all others.
+    pub secret: Option<SecretText>,
 }
 
 /// A receiver of outgoing events.

@@ -239,6 +239,13 @@ impl Connector for PluginConnector {
         })
     }
 
+    fn publish_elsewhere(&self, publication: &CodePublication<'_>) -> Vec<StoreRequest> {
+        let others = self.other_endpoints().into_iter();
+        others
+            .filter_map(|endpoint| Self { endpoint, ..self.clone() }.publish(publication).ok())
+            .collect()
+    }
+
     fn read_publish(&self, _: &CodePublication<'_>, answer: &StoreAnswer<'_>) -> PublishOutcome {
         let body: PluginAnswer = serde_json::from_slice(answer.body).unwrap_or_default();
         let id = body.price_rule.and_then(|rule| rule.id).and_then(StoreId::into_text);

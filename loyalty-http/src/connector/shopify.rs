@@ -4,6 +4,8 @@
 //! `THROTTLED`. Every document and its variables are validated against Shopify's schema in a
 //! test.
 
+pub mod webhook;
+
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use loyalty_core::discount::{CustomerSelection, DiscountClass, ItemSelection, PriceRule};
@@ -73,7 +75,7 @@ mutation endCode($id: ID!) {
 /// use loyalty_http::connector::{CodePublication, Connector};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let shop = ShopifyConnector {
-///     shop: "tea.myshopify.com".into(),
+///     shop_url: "https://tea.myshopify.com".into(),
 ///     access_token: "shpat_1".into(),
 /// };
 /// let parts = PriceRuleParts {
@@ -93,8 +95,8 @@ mutation endCode($id: ID!) {
 /// ```
 #[derive(Clone)]
 pub struct ShopifyConnector {
-    /// The shop's domain: `name.myshopify.com`.
-    pub shop: String,
+    /// The shop's URL, `https://name.myshopify.com`, without a slash at its end.
+    pub shop_url: String,
     /// The token of the app's installation.
     pub access_token: String,
 }
@@ -104,7 +106,7 @@ impl std::fmt::Debug for ShopifyConnector {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("ShopifyConnector")
-            .field("shop", &self.shop)
+            .field("shop_url", &self.shop_url)
             .finish_non_exhaustive()
     }
 }
@@ -134,7 +136,7 @@ impl ShopifyConnector {
         let body = json!({ "query": document, "variables": variables });
         StoreRequest {
             method: Method::POST,
-            url: format!("https://{}/admin/api/{VERSION}/graphql.json", self.shop),
+            url: format!("{}/admin/api/{VERSION}/graphql.json", self.shop_url),
             headers,
             body: body.to_string().into_bytes(),
         }

@@ -4,6 +4,8 @@
 //! coupon never ends; `date_expires` with milliseconds, or without `Z`, is read as the
 //! site's time. So `date_expires` is sent with `Z` and whole seconds.
 
+pub mod webhook;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -75,6 +77,11 @@ impl std::fmt::Debug for WooCommerceConnector {
     }
 }
 
+/// The value of the header `Authorization`.
+pub(crate) fn basic_auth(key: &str, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{key}:{secret}")))
+}
+
 const CAPABILITIES: Capabilities = Capabilities {
     store: "WooCommerce",
     endless: true,
@@ -92,8 +99,7 @@ const CAPABILITIES: Capabilities = Capabilities {
 impl WooCommerceConnector {
     /// The headers of every request.
     fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let credentials = format!("{}:{}", self.consumer_key, self.consumer_secret);
-        let basic = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(credentials)));
+        let basic = HeaderValue::try_from(basic_auth(&self.consumer_key, &self.consumer_secret));
         let mut headers = vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         if let Ok(mut basic) = basic {
             basic.set_sensitive(true);

@@ -31,6 +31,7 @@ pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -38,6 +39,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
+use ipnet::IpNet;
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{
     self as store, Action, ApiKeyRecord, Failure, Outcome, Receipt, Rejection, Shop, Store,
@@ -47,10 +49,13 @@ use serde::{Deserialize, Serialize};
 
 use administration::Administration;
 
+use crate::clock::Clock;
 use crate::network::{self, PublicUrl};
+use crate::outbound::OutboundClient;
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
+use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
@@ -71,6 +76,10 @@ pub(crate) struct Call<'a> {
     pub(crate) body: &'a [u8],
     /// The rate limit of failed code lookups.
     pub(crate) throttle: &'a Arc<Throttle>,
+    /// The last messages of connected stores.
+    pub(crate) inbox: &'a Arc<StoreInbox>,
+    /// The private networks whose addresses may be called.
+    pub(crate) allowed_networks: &'a [IpNet],
     /// The URL under which clients reach the server, if it is configured.
     pub(crate) public_url: Option<&'a PublicUrl>,
 }
@@ -145,7 +154,17 @@ pub(crate) enum HandlerPlan {
     Write(Box<StoreWrite>),
     /// One administrative transaction, to be run on a separate thread.
     Administer(Box<Administration>),
+    /// Requests to the outside.
+    CallOut(Box<OutboundCall>),
 }
+
+/// What calls a store: with the client, the engine's store and the clock.
+pub(crate) type OutboundCall =
+    dyn FnOnce(OutboundClient, Arc<dyn Store>, Clock) -> OutboundResponse + Send;
+
+/// The response after a store has answered.
+pub(crate) type OutboundResponse =
+    Pin<Box<dyn Future<Output = Result<EncodedResponse, Problem>> + Send>>;
 
 /// A read that may block its thread.
 pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;

@@ -42,12 +42,14 @@ fn load(
 }
 
 /// `PUT /v1/program`: publishes a new version.
-pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+/// `warnings` are what is to be said about a valid program.
+pub(crate) fn publish(call: &Call<'_>, warnings: Vec<Fault>) -> Result<HandlerPlan, Problem> {
     let program = parse_program(call)?.map_err(program::invalid_program)?;
     let replaces = call.if_match()?.map(parse_etag).transpose()?;
     let action = Action::PublishProgram { program: Box::new(program), replaces };
-    let body =
-        |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionResponse { version }));
+    let body = move |receipt: &Receipt| {
+        to_json(&receipt.program.map(|version| VersionResponse { version, warnings }))
+    };
     Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |rejection| {
         matches!(rejection, Rejection::ProgramChanged { .. }).then(|| "If-Match".to_owned())
     }))
@@ -78,11 +80,13 @@ fn parse_program(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem
 }
 
 /// `POST /v1/program/validate`
-pub(crate) fn validate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+/// `warnings` are what is to be said about a valid program.
+pub(crate) fn validate(call: &Call<'_>, warnings: Vec<Fault>) -> Result<HandlerPlan, Problem> {
     let faults = parse_program(call)?.err().unwrap_or_default();
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&ValidationResponse {
         valid: faults.is_empty(),
         faults,
+        warnings,
     })))
 }
 

@@ -2,7 +2,7 @@
 //! redemptions.
 
 use hyper::StatusCode;
-use loyalty_core::{CustomerId, RedemptionId};
+use loyalty_core::{CustomerId, RedemptionId, ShopId, Timestamp};
 use loyalty_store::{
     Action, CustomerRef, CustomerView, Receipt, RedemptionAction, RedemptionStatus, Rejection,
     Store,
@@ -98,21 +98,21 @@ fn render_receipt(receipt: &Receipt) -> Vec<u8> {
 
 /// `GET /v1/redemptions/{redemption_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (shop, now) = (call.shop_id(), call.now);
-    let view = call
-        .store
-        .redemption(shop, path_id(call)?)
-        .map_err(error::from_failure)?
-        .ok_or_else(redemption_not_found)?;
-    let customer = call
-        .store
-        .customer_by_account(shop, view.account)
-        .map_err(error::from_failure)?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&RedemptionResponse::new(
-        &view,
-        customer.as_ref(),
-        now,
-    ))))
+    show_now(call.store, call.shop_id(), path_id(call)?, call.now).map(HandlerPlan::Respond)
+}
+
+/// A redemption as it is now.
+pub(crate) fn show_now(
+    store: &dyn Store,
+    shop: ShopId,
+    id: RedemptionId,
+    now: Timestamp,
+) -> Result<EncodedResponse, Problem> {
+    let view = store.redemption(shop, id).map_err(error::from_failure)?;
+    let view = view.ok_or_else(redemption_not_found)?;
+    let customer = store.customer_by_account(shop, view.account);
+    let customer = customer.map_err(error::from_failure)?;
+    Ok(EncodedResponse::ok(&RedemptionResponse::new(&view, customer.as_ref(), now)))
 }
 
 /// `GET /v1/redemptions`: newest first.
@@ -163,12 +163,12 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-fn path_id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
+pub(crate) fn path_id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
     let text = call.params.get("redemption_id").unwrap_or_default();
     parse_number(text).map(RedemptionId).ok_or_else(redemption_not_found)
 }
 
 /// 404, also for an id that is not a number.
-fn redemption_not_found() -> Problem {
+pub(crate) fn redemption_not_found() -> Problem {
     error::from_rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
 }

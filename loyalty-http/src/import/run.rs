@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use loyalty_core::{ImportId, ShopId, Timestamp};
 use loyalty_store::{
-    Action, Failure, ImportAction, ImportCounts, ImportOutcome, ImportRecord, ImportRow,
-    ImportRowRecord, Pending, Rejection, Reply, Request, Store,
+    Action, Failure, ImportAction, ImportContent, ImportCounts, ImportOutcome, ImportRecord,
+    ImportRow, ImportRowRecord, ImportSettings, Pending, Rejection, Reply, Request, Store,
 };
 
 use super::content_error::ContentError;
@@ -120,6 +120,35 @@ pub fn run<R: Read>(
     let record = steps.load()?;
     let refused = store.import_rows(options.shop, &options.id, 0, true, MAX_REPORTED)?;
     Ok(report(&record, refused))
+}
+
+/// Runs an import of rows that are in memory, or goes on with one. `digest` is a hash of them and
+/// of how they were found.
+///
+/// # Errors
+/// An id of another import, or a store that fails.
+pub fn run_contents(
+    store: &dyn Store,
+    now: &dyn Fn() -> Timestamp,
+    (shop, id): (ShopId, &ImportId),
+    digest: String,
+    contents: Vec<ImportContent>,
+) -> Result<Arc<ImportRecord>, RunError> {
+    let steps = Steps { store, now, shop, id };
+    let settings = ImportSettings { repeats_customers: true, ..ImportSettings::default() };
+    let record = steps.act(ImportAction::Begin { digest, settings })?;
+    if record.state != loyalty_store::ImportState::Running {
+        return Ok(record);
+    }
+
+    let mut window = Window::new(&steps, record.last_line);
+    for (content, line) in contents.into_iter().zip(1_u64..) {
+        if line > record.last_line {
+            window.push(ImportRow { line, content: Ok(Box::new(content)) }, |_| ())?;
+        }
+    }
+    window.finish(|_| ())?;
+    steps.act(ImportAction::Finish)
 }
 
 /// Undoes an import: takes back what is left of its lots. Goes on with an undoing that stopped.

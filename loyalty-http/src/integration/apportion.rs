@@ -10,7 +10,7 @@
 /// Each share is the exact one rounded down or up: up for the largest remainders, and for
 /// the earlier ones of equal remainders. If all weights are zero, the first share is the
 /// total. Without weights there are no shares.
-pub(super) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
+pub(crate) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum: u128 = weights.iter().copied().map(u128::from).sum();
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());

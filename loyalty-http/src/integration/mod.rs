@@ -28,14 +28,14 @@
 //! # }
 //! ```
 
-mod apportion;
+pub(crate) mod apportion;
 mod order;
 mod php;
-mod scalar;
+pub(crate) mod scalar;
 pub(crate) mod schema;
 mod signature;
 pub(crate) mod webhook;
-mod wire;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod tests;

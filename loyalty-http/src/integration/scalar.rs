@@ -51,7 +51,7 @@ enum ScalarError {
 const MAX_URL: usize = 2_000;
 
 /// A required id.
-pub(super) fn id<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn id<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -60,7 +60,7 @@ where
 }
 
 /// An optional id; `None` for null and the empty string.
-pub(super) fn optional_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn optional_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -70,7 +70,7 @@ where
 
 /// A customer's id; `None` for null, the empty string, and 0, which stores send for a
 /// guest.
-pub(super) fn customer_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn customer_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -79,12 +79,12 @@ where
 }
 
 /// An e-mail address; `None` if it is not valid.
-pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
+pub(crate) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
     Ok(text_without_nul(deserializer)?.and_then(|text| Email::new(&text).ok()))
 }
 
 /// A name or other line, cut to `MAX` characters; control characters become spaces.
-pub(super) fn text_line<'de, const MAX: usize, D>(
+pub(crate) fn text_line<'de, const MAX: usize, D>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error>
 where
@@ -96,7 +96,7 @@ where
 
 /// A birthday, sent as a date or as a time of midnight; `None` if it is not valid, such
 /// as the empty string or the date of zeros of some databases.
-pub(super) fn birthday<'de, D: Deserializer<'de>>(
+pub(crate) fn birthday<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<NaiveDate>, D::Error> {
     let text: Option<String> =
@@ -108,19 +108,19 @@ pub(super) fn birthday<'de, D: Deserializer<'de>>(
 }
 
 /// An instant in whole seconds since 1970.
-pub(super) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+pub(crate) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let text = deserializer.deserialize_any(TextVisitor)?;
     text.and_then(|text| text.parse().ok())
         .ok_or_else(|| D::Error::custom(ScalarError::NotTime))
 }
 
 /// A required http or https URL.
-pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     optional_url(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::Empty))
 }
 
 /// An optional http or https URL; `None` for null and the empty string.
-pub(super) fn optional_url<'de, D: Deserializer<'de>>(
+pub(crate) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
     match deserializer.deserialize_any(TextVisitor)? {
@@ -130,27 +130,27 @@ pub(super) fn optional_url<'de, D: Deserializer<'de>>(
 }
 
 /// A required amount that is not negative.
-pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+pub(crate) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     check_not_negative(number(deserializer)?)
 }
 
 /// An amount that is not negative; zero for null and the empty string, which are sent for
 /// a product without a price.
-pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(
+pub(crate) fn amount_or_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
     check_not_negative(optional_number(deserializer)?.unwrap_or_default())
 }
 
 /// A required amount; a negative one counts as zero.
-pub(super) fn amount_at_least_zero<'de, D: Deserializer<'de>>(
+pub(crate) fn amount_at_least_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
     Ok(number(deserializer)?.max(Decimal::ZERO))
 }
 
 /// A number of units, rounded half up to three decimals.
-pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
+pub(crate) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
     let units =
         number(deserializer)?.round_dp_with_strategy(3, RoundingStrategy::MidpointAwayFromZero);
     Quantity::new(units).map_err(D::Error::custom)
@@ -184,7 +184,7 @@ fn check_not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
     if amount < Decimal::ZERO { Err(E::custom(ScalarError::Negative)) } else { Ok(amount) }
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     optional_number(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::NotDecimal))
 }
 
@@ -231,7 +231,7 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 /// A list of objects. PHP encodes a list whose keys have gaps as an object, and sometimes
 /// an empty one as null.
-pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(crate) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     struct ListVisitor<T>(PhantomData<T>);
@@ -268,7 +268,7 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// A list of objects; empty if one of them cannot be read.
-pub(super) fn readable_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(crate) fn readable_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?.get();
@@ -277,7 +277,7 @@ pub(super) fn readable_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// Discount codes: strings, or objects with a `code`, single or in a list. Invalid codes
 /// are ignored.
-pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
+pub(crate) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
     fn one(value: &Value) -> Option<Code> {
         match value {
             Value::String(text) => Code::new(text).ok(),
@@ -303,7 +303,7 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
 }
 
 /// An optional object. PHP encodes an empty one as an empty list.
-pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(crate) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     struct OptionalObjectVisitor<T>(PhantomData<T>);

@@ -354,7 +354,7 @@ fn known_customer<'de, D: serde::Deserializer<'de>>(
 }
 
 /// Parses a body. It is parsed again with path tracking only to locate an error.
-pub(super) fn read<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
+pub(crate) fn read<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     serde_json::from_str(body).or_else(|_| read_with_path(body))
 }
 

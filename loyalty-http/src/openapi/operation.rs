@@ -124,7 +124,7 @@ fn add_route_problems(route: &Route, problems: &mut Problems) {
     problems.add(parameters::ANY);
     match route.handler {
         RouteHandler::Open(_) | RouteHandler::Document => return,
-        RouteHandler::Signed(_) => problems.add(parameters::SIGNED),
+        RouteHandler::Signed(_) | RouteHandler::StoreWebhook => problems.add(parameters::SIGNED),
         RouteHandler::Bearer(..) | RouteHandler::Shopify(..) => problems.add(parameters::KEYED),
     }
     if route.method != Method::GET {

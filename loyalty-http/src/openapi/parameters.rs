@@ -218,6 +218,14 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "path",
+        name: "shop_id",
+        description: "The number of the shop.",
+        schema: of::<schema::Numeral>,
+        example: Some(r#""1""#),
+        problems: &[],
+    },
+    Parameter {
+        place: "path",
         name: "store_id",
         description: "The connected store; `plugin` is the one that runs a plugin.",
         schema: of::<String>,

@@ -177,9 +177,9 @@ impl JsonSchema for FaultCode {
         json_schema!({
             "type": "string",
             "enum": [
-                "contradiction", "duplicate_field", "duplicate_id", "invalid_value",
-                "malformed_json", "missing_field", "out_of_range", "too_fine", "too_many",
-                "unknown_field", "unknown_reward", "unknown_tier", "wrong_type"
+                "contradiction", "customer_id_required", "duplicate_field", "duplicate_id",
+                "email_required", "invalid_value", "malformed_json", "missing_field",
+                "not_supported", "out_of_range", "too_fine", "too_many", "unknown_field", "unknown_reward", "unknown_tier", "wrong_type"
             ]
         })
     }

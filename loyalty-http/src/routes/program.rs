@@ -3,6 +3,7 @@
 use hyper::Method;
 use loyalty_store::Scope;
 
+use crate::connected_store;
 use crate::endpoint::program;
 use crate::problem::code;
 use crate::route::{Operation, Route, get, write};
@@ -28,7 +29,7 @@ pub(super) const ROUTES: &[Route] = &[
         Method::PUT,
         "/v1/program",
         Scope::Admin,
-        program::publish,
+        connected_store::program::publish,
         Operation::new(
             "publishProgram",
             "Publishes a new version of the program, unless it is equal to the one in force",
@@ -70,7 +71,7 @@ pub(super) const ROUTES: &[Route] = &[
         Method::POST,
         "/v1/program/validate",
         Scope::Read,
-        program::validate,
+        connected_store::program::validate,
         Operation::new("validateProgram", "Validates a program and lists its faults")
             .accepts_document::<schema::Anything>(r#"{"debt": "stop_at_zero"}"#)
             .returns::<ValidationResponse>(),

@@ -286,6 +286,8 @@ mod tests {
             query: Query::parse(None, route.query).unwrap(),
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
+            inbox: &Arc::default(),
+            allowed_networks: &[],
             public_url: None,
         };
         let HandlerPlan::Write(write) = update(&call).unwrap() else {

@@ -62,6 +62,10 @@ pub(crate) fn invalid_program(faults: Vec<Fault>) -> Problem {
 pub(crate) struct VersionResponse {
     #[schemars(with = "u32", range(min = 1))]
     pub(crate) version: ProgramVersion,
+    /// What connected stores cannot hold of the rewards: such codes are not published there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(crate) warnings: Vec<Fault>,
 }
 
 /// The validity of a program.
@@ -71,6 +75,10 @@ pub(crate) struct ValidationResponse {
     /// True where the program can be published.
     pub(crate) valid: bool,
     pub(crate) faults: Vec<Fault>,
+    /// What connected stores cannot hold of the rewards: such codes are not published there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(crate) warnings: Vec<Fault>,
 }
 
 /// An order whose points are calculated without recording it.

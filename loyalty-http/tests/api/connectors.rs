@@ -82,7 +82,10 @@ fn shopify_accepts_every_document_and_its_variables() {
     if !is_installed(GRAPHQL, install_node(&at, &[GRAPHQL])) {
         return;
     }
-    let shop = ShopifyConnector { shop: "tea.myshopify.com".into(), access_token: "t".into() };
+    let shop = ShopifyConnector {
+        shop_url: "https://tea.myshopify.com".into(),
+        access_token: "t".into(),
+    };
     let code = Code::new("FIVE").unwrap();
     let mut bodies = vec![shop.withdraw("gid://shopify/DiscountCodeNode/1").unwrap().body];
     for parts in rules() {

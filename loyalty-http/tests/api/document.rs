@@ -143,6 +143,11 @@ fn documented_bodies_are_the_required_ones() {
                 });
         let request = server.request(&operation.method.to_uppercase(), &path);
         let answer = request.header("x-shopify-access-token", &server.key).send();
+        // The signature is in the head, so that it is missed first.
+        if operation.id() == "receiveStoreMessage" {
+            assert_eq!(answer.status, 401);
+            continue;
+        }
         let missed = answer.status == 400 && answer.problem().1 == "truncated_json";
         assert_eq!(missed, needed, "{}: {}", operation.id(), answer.text());
         assert!(operation.method != "get" || operation.body().is_none(), "{}", operation.id());
@@ -243,6 +248,9 @@ fn documented_codes_are_those_of_the_source() {
         for file in sources(&root.join(directory)) {
             found.extend(fault_codes(&file));
         }
+    }
+    for file in ["connector.rs", "connector/plugin.rs", "connector/shopify.rs"] {
+        found.extend(fault_codes(&read(&format!("loyalty-http/src/{file}"))));
     }
     found.extend(json_faults());
     assert_eq!(faults, found);

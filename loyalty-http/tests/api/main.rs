@@ -45,5 +45,8 @@ mod saved_searches;
 mod shopify;
 mod shopify_lists;
 mod shopify_rules;
+mod stand_in;
+mod stores;
+mod stores_loop;
 mod support;
 mod time;

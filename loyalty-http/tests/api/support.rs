@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 use loyalty_http::clock::ManualClock;
+use loyalty_http::outbound::OutboundClient;
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
@@ -59,7 +60,9 @@ impl TestServer {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with_config(config));
+        let outbound = OutboundClient::new(Arc::clone(&config.allowed_networks));
+        let app = App::new(front(Arc::clone(&store)), clock);
+        let app = Arc::new(app.with_config(config).with_outbound(outbound));
         let service = move |request, id| {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }

@@ -51,7 +51,12 @@ fn create(shop: &TestShop<'_>) -> Destination {
     let settings = settings("https://a.example/hook");
     changed(
         shop,
-        DestinationAction::Create { kind: KIND, settings, secret: secret("first") },
+        DestinationAction::Create {
+            kind: KIND,
+            settings,
+            secret: secret("first"),
+            is_enabled: true,
+        },
     )
 }
 
@@ -183,15 +188,20 @@ pub fn the_number_of_endpoints_is_bounded(store: &dyn Store) {
         create(&shop);
     }
     let settings = settings("https://a.example/hook");
-    let one_more =
-        DestinationAction::Create { kind: KIND, settings: settings.clone(), secret: secret("s") };
+    let one_more = DestinationAction::Create {
+        kind: KIND,
+        settings: settings.clone(),
+        secret: secret("s"),
+        is_enabled: true,
+    };
     let too_many = Rejection::TooManyWebhookEndpoints { limit: MAX_WEBHOOK_ENDPOINTS };
     assert_eq!(change(&shop, one_more), Err(too_many));
     create(&elsewhere);
 
     // Stores are counted apart, and each is there once.
     let kind = DestinationKind::Store(StoreId::plugin());
-    let connect = DestinationAction::Create { kind, settings, secret: secret("key") };
+    let connect =
+        DestinationAction::Create { kind, settings, secret: secret("key"), is_enabled: true };
     assert!(change(&shop, connect.clone()).is_ok());
     assert_eq!(change(&shop, connect), Err(Rejection::StoreConnected));
 }

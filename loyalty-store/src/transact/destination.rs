@@ -39,8 +39,9 @@ pub(crate) fn decide(
     action: DestinationAction,
 ) -> AdminDecision {
     match action {
-        DestinationAction::Create { kind, settings, secret } => {
-            create(view, (shop, now), kind, settings, secret)
+        DestinationAction::Create { kind, settings, secret, is_enabled } => {
+            let state = state_after(DestinationState::Enabled, is_enabled, now);
+            create(view, (shop, now), kind, settings, (secret, state))
         }
         DestinationAction::Update { id, kind, update } => {
             update_destination(view, find(view, shop, id, &kind)?, now, update)
@@ -88,7 +89,7 @@ fn create(
     (shop, now): (ShopId, Timestamp),
     kind: DestinationKind,
     settings: DestinationSettings,
-    secret: SecretText,
+    (secret, state): (SecretText, DestinationState),
 ) -> AdminDecision {
     let known = view.destinations(shop)?;
     let endpoints = known
@@ -107,7 +108,7 @@ fn create(
         shop,
         kind,
         settings,
-        state: DestinationState::Enabled,
+        state,
         secrets: vec![DestinationSecret { secret, created_at: now, expires_at: None }],
         created_at: now,
         updated_at: now,
@@ -126,13 +127,16 @@ fn update_destination(
     now: Timestamp,
     update: DestinationUpdate,
 ) -> AdminDecision {
-    let DestinationUpdate { url, description, events, details, is_enabled } = update;
+    let DestinationUpdate { url, description, events, details, is_enabled, secret } = update;
     let mut after = before.clone();
     let settings = &mut after.settings;
     settings.url = url.unwrap_or_else(|| settings.url.clone());
     settings.description = description.unwrap_or_else(|| settings.description.clone());
     settings.events = events.unwrap_or_else(|| settings.events.clone());
     settings.details = details.or_else(|| settings.details.clone());
+    if let Some(secret) = secret.filter(|secret| is_other(&before.secrets, secret)) {
+        after.secrets = vec![DestinationSecret { secret, created_at: now, expires_at: None }];
+    }
     if let Some(is_enabled) = is_enabled {
         after.state = state_after(before.state, is_enabled, now);
     }
@@ -148,6 +152,11 @@ fn update_destination(
         changes.push(DestinationChange::PutProgress(before.id, progress));
     }
     Ok(put(changes, Destination { updated_at: now, ..after }))
+}
+
+/// True if a secret is not the newest one.
+fn is_other(secrets: &[DestinationSecret], secret: &SecretText) -> bool {
+    secrets.first().is_none_or(|newest| newest.secret != *secret)
 }
 
 /// Has an event delivered again: one that was given up or waits, or any other one of the shop.

@@ -14,7 +14,7 @@ use super::*;
 
 fn shop() -> ShopifyConnector {
     ShopifyConnector {
-        shop: "tea.myshopify.com".into(),
+        shop_url: "https://tea.myshopify.com".into(),
         access_token: "shpat_1".into(),
     }
 }
