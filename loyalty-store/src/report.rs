@@ -193,7 +193,9 @@ fn fold_part_of_day(
     let (mut totals, mut after) = (PeriodTotals::default(), first.saturating_sub(1));
     while after < last {
         cancel::check()?;
-        let rows = store.journal(shop, after, PAGE_SIZE)?;
+        // No more rows than positions that are left.
+        let rest = usize::try_from(last.saturating_sub(after)).unwrap_or(PAGE_SIZE);
+        let rows = store.journal(shop, after, rest.min(PAGE_SIZE))?;
         for row in rows.iter().filter(|row| row.seq <= last) {
             for event in row.events.iter() {
                 let at = event.at().unwrap_or(row.at);
