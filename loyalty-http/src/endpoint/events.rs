@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use loyalty_core::{CustomerId, ShopId};
+use loyalty_core::ShopId;
 use loyalty_store::{JournalRow, OutgoingEvent, Store, outgoing_events};
 
 use super::{Call, EncodedResponse, HandlerPlan, error};
 use crate::problem::Problem;
-use crate::wire::event::{EventBody, EventId, EventResponse, EventsResponse};
+use crate::wire::event::{EventBody, EventId, EventResponse, EventsResponse, customer_of};
 use crate::wire::query::{EventCursor, PageLinker};
 
 /// The most journal rows that a page passes. Few of them may have events.
@@ -37,7 +37,7 @@ fn list_page(
     let mut events = Vec::with_capacity(limit);
     let listed = page.rows.iter().flat_map(|row| events_after(row, after)).take(limit);
     for event in listed {
-        let customer = customer_id(store, &event)?;
+        let customer = customer_of(store, &event).map_err(error::from_failure)?;
         events.push(EventResponse {
             id: EventId::of(&journal, &event),
             body: EventBody::new(&event, customer),
@@ -101,15 +101,4 @@ fn events_after(
     outgoing_events(row).filter(move |event| {
         after.is_none_or(|after| (event.row.seq, event.index) > (after.seq, after.index))
     })
-}
-
-/// The shop's id of the customer of an event.
-pub(crate) fn customer_id(
-    store: &dyn Store,
-    event: &OutgoingEvent<'_>,
-) -> Result<Option<CustomerId>, Problem> {
-    let Some(account) = event.row.account else { return Ok(None) };
-    let customer = store.customer_by_account(event.row.shop, account);
-    let customer = customer.map_err(error::from_failure)?;
-    Ok(customer.and_then(|customer| customer.record().id.clone()))
 }

@@ -15,9 +15,8 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::receiver::{DeliveryOutcome, DeliveryReport, EventToDeliver, Outside, Receiver};
-use crate::endpoint::events::customer_id;
 use crate::outbound::{OutboundAnswer, OutboundError, OutboundRequest};
-use crate::wire::event::{EventBody, EventId};
+use crate::wire::event::{EventBody, EventId, customer_of};
 use crate::wire::value::TimeText;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -81,7 +80,7 @@ impl Receiver for WebhookReceiver {
 /// Returns the id and the body of an event.
 fn render(event: &EventToDeliver, outside: &Outside) -> Result<(String, Vec<u8>), String> {
     let found = event.event().ok_or("the journal has no such event")?;
-    let customer = customer_id(&*outside.store, &found);
+    let customer = customer_of(&*outside.store, &found);
     let customer = customer.map_err(|_| "the store cannot be read")?;
     let body = serde_json::to_vec(&EventBody::new(&found, customer));
     let body = body.map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hmac::{Hmac, KeyInit, Mac};
 use loyalty_core::{ActionId, CustomerId, Event, OrderId, Points, RewardId, TierId};
-use loyalty_store::{JournalId, OutgoingEvent, OutgoingKind};
+use loyalty_store::{Failure, JournalId, OutgoingEvent, OutgoingKind, Store};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
@@ -114,6 +114,16 @@ struct EventData<'a> {
     /// The explanation of the entry as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+}
+
+/// Returns the shop's id of the customer of an event.
+pub(crate) fn customer_of(
+    store: &dyn Store,
+    event: &OutgoingEvent<'_>,
+) -> Result<Option<CustomerId>, Failure> {
+    let Some(account) = event.row.account else { return Ok(None) };
+    let customer = store.customer_by_account(event.row.shop, account)?;
+    Ok(customer.and_then(|customer| customer.record().id.clone()))
 }
 
 impl<'a> EventBody<'a> {
