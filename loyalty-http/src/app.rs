@@ -27,22 +27,20 @@ use crate::connected_store::fetch::StoreFetcher;
 use crate::connected_store::webhook::{ReceivedMessage, RefundsToFetch};
 use crate::endpoint::administration::Administration;
 use crate::endpoint::redemptions::draw_entropy;
-use crate::endpoint::{
-    BlockingRead, Call, EncodedResponse, HandlerPlan, OutboundCall, StoreWrite, error,
-};
+use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::long_work::{self, LONG_BODY};
 use crate::metrics::Metrics;
 use crate::openapi;
-use crate::outbound::OutboundClient;
 use crate::problem::Problem;
 use crate::reads::{CancelOnDrop, LongReads, ReadCost};
 use crate::request_id::RequestId;
 use crate::response_budget::ResponseBudget;
 use crate::route::RouteHandler;
 use crate::router::{MatchedRoute, ROUTES, Router};
+use crate::sender::Sender;
 use crate::server::ReservedPlace;
 use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
@@ -76,10 +74,10 @@ pub struct App {
     router: Router,
     throttle: Arc<Throttle>,
     inbox: Arc<StoreInbox>,
-    outbound: Option<OutboundClient>,
     response_budget: ResponseBudget,
     long_reads: LongReads,
     metrics: Option<Arc<Metrics>>,
+    sender: Option<Arc<Sender>>,
 }
 
 /// The facts about a request that its log line and its headers need, as far as they are known.
@@ -113,9 +111,9 @@ impl App {
             router: Router::new(&ROUTES),
             throttle: Arc::default(),
             inbox: Arc::default(),
-            outbound: None,
             long_reads: LongReads::default(),
             metrics: None,
+            sender: None,
         }
     }
 
@@ -126,16 +124,17 @@ impl App {
         Self { config, response_budget, ..self }
     }
 
-    /// The same application, which asks stores for what they do not send.
-    #[must_use]
-    pub fn with_outbound(self, client: OutboundClient) -> Self {
-        Self { outbound: Some(client), ..self }
-    }
-
     /// The same application, which records its requests in `metrics`.
     #[must_use]
     pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// The same application, which tells `sender` of changed destinations and asks it to test
+    /// them.
+    #[must_use]
+    pub fn with_sender(self, sender: Arc<Sender>) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
@@ -257,6 +256,7 @@ impl App {
             inbox: &self.inbox,
             allowed_networks: &self.config.allowed_networks,
             public_url: self.config.public_url.as_ref(),
+            sender: self.sender.as_ref(),
         };
         match long_work::run(body.len() >= LONG_BODY, || handler(&call)) {
             Ok(plan) => {
@@ -362,7 +362,8 @@ impl App {
     /// Fetches the refunds of an order. A failure is no failure of the message: what is missing
     /// comes with the next message about the order, or with the next reconciliation.
     async fn fetch_refunds(&self, shop: ShopId, refunds: RefundsToFetch, now: Timestamp) {
-        let Some(client) = self.outbound.clone() else { return };
+        let Some(sender) = &self.sender else { return };
+        let client = sender.outside().client.clone();
         let RefundsToFetch { connected, currency, order } = refunds;
         let (store, id) = (Arc::clone(&self.store), connected.id.clone());
         let fetcher = StoreFetcher { client, store, shop, currency, connected };
@@ -387,24 +388,18 @@ impl App {
             }
             // Never refused: it reports something that has happened.
             HandlerPlan::Write(write) => Box::pin(self.run_write(*write, context)).await,
-            HandlerPlan::CallOut(call) => {
-                let response = Box::pin(self.call_out(call)).await?;
-                self.within_budget(context.shop, response)
-            }
             HandlerPlan::Administer(change) => {
-                Box::pin(self.run_administration(*change, context)).await
+                let response = Box::pin(self.run_administration(*change, context)).await;
+                if let Some(sender) = &self.sender {
+                    sender.wake();
+                }
+                response
             }
-        }
-    }
-
-    /// Calls a store. The client's request ends earlier if that takes too long.
-    async fn call_out(&self, call: Box<OutboundCall>) -> Result<Response<Full<Bytes>>, Problem> {
-        let client = self.outbound.clone();
-        let client = client.ok_or_else(|| Problem::unavailable(60, "stores are not called"))?;
-        let called = call(client, Arc::clone(&self.store), self.clock.clone());
-        match timeout(self.config.report_timeout, called).await {
-            Ok(response) => response.map(EncodedResponse::into_response),
-            Err(_) => Err(Problem::unavailable(1, "the store took too long")),
+            HandlerPlan::Wait(response) => {
+                let response = timeout(self.config.report_timeout, response).await;
+                let late = |_| Problem::unavailable(1, "the other side took too long");
+                self.within_budget(context.shop, response.map_err(late)??.into_response())
+            }
         }
     }
 

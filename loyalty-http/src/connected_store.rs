@@ -4,7 +4,7 @@
 //! kind is told and says; these modules bring it together with the engine's store.
 
 pub(crate) mod api;
-pub(crate) mod deliver;
+mod deliver;
 pub(crate) mod fetch;
 pub(crate) mod program;
 pub(crate) mod publish;
@@ -12,6 +12,8 @@ pub mod reconcile;
 pub(crate) mod record;
 pub(crate) mod webhook;
 pub(crate) mod wire;
+
+pub use deliver::StoreReceiver;
 
 use std::fmt;
 

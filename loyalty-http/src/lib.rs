@@ -72,6 +72,7 @@ mod long_work;
 mod reads;
 mod route;
 mod routes;
+pub mod sender;
 mod shopify;
 mod store_inbox;
 mod throttle;

@@ -26,6 +26,7 @@ use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
 use crate::log::method_name;
+use crate::sender::SenderFigures;
 
 /// The type of the text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -86,6 +87,13 @@ impl Metrics {
         registry.register("http_request_duration_seconds", help, durations.clone());
         registry.register_collector(Box::new(StoreCollector { store, clock }));
         Self { registry, requests, durations }
+    }
+
+    /// The same metrics with those of the sender of events.
+    #[must_use]
+    pub fn with_sender(mut self, figures: Arc<SenderFigures>) -> Self {
+        self.registry.register_collector(Box::new(SenderCollector(figures)));
+        self
     }
 
     /// Counts an answered request. `route` is the pattern of its path.
@@ -201,6 +209,30 @@ impl Collector for StoreCollector {
         if let Some(bytes) = resident_memory() {
             let help = "Memory of the process that is in use";
             gauge(&mut encoder, "process_resident_memory_bytes", help, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads what the sender has done.
+#[derive(Debug)]
+struct SenderCollector(Arc<SenderFigures>);
+
+impl Collector for SenderCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Attempts to deliver an event";
+        let name = "deliveries_attempts";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (outcome, count) in self.0.attempts() {
+            let labels = [("outcome", outcome)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        let given_up = ConstCounter::new(self.0.given_up());
+        let help = "Deliveries that were given up";
+        let name = "deliveries_given_up";
+        given_up.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        for (name, help, value) in self.0.gauges() {
+            gauge(&mut encoder, &format!("deliveries_{name}"), help, value)?;
         }
         Ok(())
     }

@@ -320,6 +320,11 @@ impl Operation {
         self.with_success::<T>(StatusCode::CREATED)
     }
 
+    /// 202 with a body.
+    pub(crate) const fn accepts_later<T: JsonSchema>(self) -> Self {
+        self.with_success::<T>(StatusCode::ACCEPTED)
+    }
+
     /// 303 with a body.
     pub(crate) const fn redirects<T: JsonSchema>(self) -> Self {
         self.with_success::<T>(StatusCode::SEE_OTHER)

@@ -26,6 +26,7 @@ mod saved_searches;
 mod shopify;
 mod stores;
 mod tiers;
+mod webhook_endpoints;
 mod webhooks;
 
 use std::sync::LazyLock;
@@ -43,6 +44,7 @@ pub(crate) const RESOURCES: &[(&str, &[Route])] = &[
     ("ledger", ledger::ROUTES),
     ("tiers", tiers::ROUTES),
     ("events", events::ROUTES),
+    ("webhook endpoints", webhook_endpoints::ROUTES),
     ("actions", actions::ROUTES),
     ("referrals", referrals::ROUTES),
     ("orders", orders::ROUTES),

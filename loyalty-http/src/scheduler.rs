@@ -121,7 +121,7 @@ async fn write_key_uses(store: &Arc<dyn Store>) {
 
 /// Detects a clock that jumps ahead, since points recorded as expired cannot be restored.
 #[derive(Debug, Default)]
-struct JumpGuard {
+pub(crate) struct JumpGuard {
     /// The last time that was right, by both clocks.
     right: Option<(Instant, Timestamp)>,
 }
@@ -129,7 +129,7 @@ struct JumpGuard {
 impl JumpGuard {
     /// Fails with how far the clock is ahead of the time that has passed, if that is more than a
     /// day. The first time is taken to be right: an operator has started the server.
-    fn check(&mut self, instant: Instant, now: Timestamp) -> Result<(), TimeDelta> {
+    pub(crate) fn check(&mut self, instant: Instant, now: Timestamp) -> Result<(), TimeDelta> {
         if let Some((instant_before, before)) = self.right {
             let passed = TimeDelta::from_std(instant.duration_since(instant_before));
             let went = now.signed_duration_since(before);

@@ -9,8 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 use loyalty_core::{Currency, Zone};
+use loyalty_http::connected_store::{StoreReceiver, reconcile};
 use loyalty_http::metrics::Metrics;
 use loyalty_http::network::{PublicUrl, parse_network};
+use loyalty_http::outbound::OutboundClient;
+use loyalty_http::sender::{Sender, SenderSettings};
 use loyalty_http::{App, Clock, Config, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{NewShop, SqliteAdmin, SqliteStore, Store, StoreSettings};
 
@@ -146,7 +149,14 @@ async fn run_server(
 ) -> CommandResult {
     let listener = bind(options.listen).await?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let metrics = Arc::new(Metrics::new(Arc::clone(&store), Clock::system()));
+    let client = OutboundClient::new(Arc::clone(&config.allowed_networks));
+    let settings = SenderSettings::default();
+    let stores = StoreReceiver { attempts: settings.attempts() };
+    let sender = Sender::new(Arc::clone(&store), client.clone(), Clock::system(), settings);
+    let sender = sender.map_err(|error| error.to_string())?;
+    let sender = Arc::new(sender.with_stores(Arc::new(stores)));
+    let metrics = Metrics::new(Arc::clone(&store), Clock::system());
+    let metrics = Arc::new(metrics.with_sender(sender.figures()));
     let serve_metrics = match options.metrics_listen {
         Some(address) => Some(serve_metrics(bind(address).await?, Arc::clone(&metrics))?),
         None => None,
@@ -156,7 +166,8 @@ async fn run_server(
 
     let app = App::new(Arc::clone(&store), Clock::system())
         .with_config(config)
-        .with_metrics(metrics);
+        .with_metrics(metrics)
+        .with_sender(Arc::clone(&sender));
     let app = Arc::new(app);
     let service = move |request, id| {
         let app = Arc::clone(&app);
@@ -164,18 +175,31 @@ async fn run_server(
     };
 
     let (stop_scheduler, stopped) = tokio::sync::oneshot::channel::<()>();
-    let scheduler = tokio::spawn(scheduler::run(store, Clock::system(), schedule, async {
-        // An error means that the sender was dropped, which is how it is stopped.
+    let scheduler =
+        tokio::spawn(scheduler::run(Arc::clone(&store), Clock::system(), schedule, async {
+            // An error means that the sender was dropped, which is how it is stopped.
+            let _ = stopped.await;
+        }));
+
+    let (stop_reconciling, stopped) = tokio::sync::oneshot::channel::<()>();
+    let reconciling = tokio::spawn(reconcile::run(store, client, Clock::system(), async {
         let _ = stopped.await;
     }));
 
-    // The scheduler stops after the server, so that no request outlives it.
+    let (stop_sender, stopped) = tokio::sync::oneshot::channel::<()>();
+    let sending = tokio::spawn(sender.run(async {
+        let _ = stopped.await;
+    }));
+
+    // The scheduler and the sender stop after the server, so that no request outlives them.
     server::run(listener, service, limits, stop_signal()?).await;
     if let Some(metrics) = serve_metrics {
         metrics.abort();
     }
-    drop(stop_scheduler);
+    drop((stop_scheduler, stop_sender, stop_reconciling));
     scheduler.await.map_err(|error| error.to_string())?;
+    sending.await.map_err(|error| error.to_string())?;
+    reconciling.await.map_err(|error| error.to_string())?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ use crate::connector::webhook::ShopCurrency;
 use crate::endpoint::administration::Administration;
 use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, redemptions, to_json};
 use crate::problem::{Problem, to_sentence};
+use crate::sender::Outside;
 use crate::store_inbox::StoreInbox;
 use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::{Text, TimeField};
@@ -120,15 +121,14 @@ pub(crate) fn reconcile(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }
     let (shop, now) = (call.shop()?, call.now);
     let currency = ShopCurrency { currency: shop.currency, minor_digits: shop.minor_digits() };
-    Ok(HandlerPlan::CallOut(Box::new(move |client, store, _| {
-        let fetcher = StoreFetcher { client, store, shop: shop.id, currency, connected };
-        Box::pin(async move {
-            let orders = fetcher
-                .reconcile(since, now)
-                .await
-                .map_err(|error| no_answer(&error))?;
-            Ok(EncodedResponse::ok(&ReconciliationResponse { orders }))
-        })
+    let Outside { client, store, .. } = outside(call)?;
+    let fetcher = StoreFetcher { client, store, shop: shop.id, currency, connected };
+    Ok(HandlerPlan::Wait(Box::pin(async move {
+        let orders = fetcher
+            .reconcile(since, now)
+            .await
+            .map_err(|error| no_answer(&error))?;
+        Ok(EncodedResponse::ok(&ReconciliationResponse { orders }))
     })))
 }
 
@@ -145,18 +145,25 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .filter(|destination| destination.is_enabled())
         .filter_map(|destination| ConnectedStore::read(destination, now))
         .collect();
-    Ok(HandlerPlan::CallOut(Box::new(move |client, store, clock| {
-        let deliverer = StoreDeliverer { client, store: Arc::clone(&store), clock };
-        Box::pin(async move {
-            for connected in &stores {
-                // It says itself what has become of the code.
-                let _ = deliverer.deliver(connected, (shop, redemption), true).await;
-            }
-            let shown =
-                task::spawn_blocking(move || redemptions::show_now(&*store, shop, redemption, now));
-            shown.await.map_err(Problem::internal)?
-        })
+    let Outside { client, store, clock, .. } = outside(call)?;
+    let deliverer = StoreDeliverer { client, store: Arc::clone(&store), clock };
+    Ok(HandlerPlan::Wait(Box::pin(async move {
+        for connected in &stores {
+            // The redemption says what has become of the code.
+            let _ = deliverer.deliver(connected, (shop, redemption), true).await;
+        }
+        let shown =
+            task::spawn_blocking(move || redemptions::show_now(&*store, shop, redemption, now));
+        shown.await.map_err(Problem::internal)?
     })))
+}
+
+/// What is used to call stores.
+fn outside(call: &Call<'_>) -> Result<Outside, Problem> {
+    let sender = call
+        .sender
+        .ok_or_else(|| Problem::unavailable(60, "stores are not called"))?;
+    Ok(sender.outside().clone())
 }
 
 fn no_answer(error: &FetchError) -> Problem {

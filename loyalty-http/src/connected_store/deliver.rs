@@ -1,6 +1,7 @@
 //! Delivers outgoing events to connected stores: what a store has to be told about a code, and
 //! what it has answered.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,56 @@ use super::publish::{CodeTask, TaskStep};
 use crate::clock::Clock;
 use crate::connector::{StoreAnswer, StoreRequest};
 use crate::outbound::{OutboundAnswer, OutboundClient, OutboundRequest};
+use crate::sender::{DeliveryOutcome, DeliveryReport, EventToDeliver, Outside, Receiver};
 
 /// The most requests that one event makes: the code at all endpoints of a plugin, and a look whose
 /// it is.
 const MAX_REQUESTS: usize = 6;
+
+/// The receiver of the sender for all connected stores.
+///
+/// An event about a code only says where to look: what the store is told follows from the
+/// redemption as it is then, so nothing is told twice, or in the wrong order.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreReceiver {
+    /// The attempts of the sender. The failure of the last one is recorded.
+    pub attempts: u32,
+}
+
+impl Receiver for StoreReceiver {
+    fn deliver<'a>(
+        &'a self,
+        event: &'a EventToDeliver,
+        outside: &'a Outside,
+    ) -> Pin<Box<dyn Future<Output = DeliveryReport> + Send + 'a>> {
+        let is_last = event.attempts.saturating_add(1) >= self.attempts;
+        Box::pin(deliver_event(event, outside, is_last))
+    }
+}
+
+async fn deliver_event(
+    event: &EventToDeliver,
+    outside: &Outside,
+    is_last_attempt: bool,
+) -> DeliveryReport {
+    let Some(redemption) = event.event().and_then(|event| CodeTask::subject(&event)) else {
+        return DeliveryReport::nothing_to_do();
+    };
+    let Outside { store, client, clock, .. } = outside.clone();
+    let Some(connected) = ConnectedStore::read(&event.destination, clock.now()) else {
+        return DeliveryReport::retry("the settings of the store cannot be read");
+    };
+    let deliverer = StoreDeliverer { client, store, clock };
+    let subject = (event.row.shop, redemption);
+    match deliverer.deliver(&connected, subject, is_last_attempt).await {
+        StoreDelivery::Done => DeliveryReport::nothing_to_do(),
+        StoreDelivery::Retry { status, reason, after } => DeliveryReport {
+            outcome: DeliveryOutcome::Retry { after, all: after.is_some() },
+            status: status.map(|status| status.as_u16()),
+            ..DeliveryReport::retry(reason)
+        },
+    }
+}
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

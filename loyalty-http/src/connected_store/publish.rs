@@ -10,7 +10,7 @@ use loyalty_core::redemption::RedemptionState;
 use loyalty_core::{
     CustomerId, Fault, PublicationStatus, RedemptionId, ShopId, StoreId, Timestamp,
 };
-use loyalty_store::{Failure, Store};
+use loyalty_store::{Failure, OutgoingEvent, OutgoingKind, Store};
 
 use crate::connector::{CodePublication, Connector, PublishOutcome, StoreAnswer, StoreRequest};
 
@@ -46,6 +46,17 @@ pub(crate) enum TaskStep {
 }
 
 impl CodeTask {
+    /// Returns the redemption that a store may have to be told about after an event.
+    pub(crate) fn subject(event: &OutgoingEvent<'_>) -> Option<RedemptionId> {
+        let is_about_code = matches!(
+            event.kind,
+            OutgoingKind::RedemptionIssued
+                | OutgoingKind::RedemptionCancelled
+                | OutgoingKind::RedemptionExpired
+        );
+        event.event.redemption().filter(|_| is_about_code)
+    }
+
     /// Returns what a store has to be told about a redemption as it is now; `None` for nothing.
     ///
     /// # Errors

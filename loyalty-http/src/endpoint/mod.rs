@@ -30,6 +30,7 @@ pub(crate) mod reminders;
 pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;
+pub(crate) mod webhook_endpoints;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -49,12 +50,11 @@ use serde::{Deserialize, Serialize};
 
 use administration::Administration;
 
-use crate::clock::Clock;
 use crate::network::{self, PublicUrl};
-use crate::outbound::OutboundClient;
 use crate::problem::{self, Problem};
 use crate::reads::ReadCost;
 use crate::request_id::RequestId;
+use crate::sender::Sender;
 use crate::store_inbox::StoreInbox;
 use crate::throttle::Throttle;
 use crate::wire::customer::CountResponse;
@@ -82,6 +82,8 @@ pub(crate) struct Call<'a> {
     pub(crate) allowed_networks: &'a [IpNet],
     /// The URL under which clients reach the server, if it is configured.
     pub(crate) public_url: Option<&'a PublicUrl>,
+    /// The sender of events, if the server has one.
+    pub(crate) sender: Option<&'a Arc<Sender>>,
 }
 
 impl<'a> Call<'a> {
@@ -154,16 +156,12 @@ pub(crate) enum HandlerPlan {
     Write(Box<StoreWrite>),
     /// One administrative transaction, to be run on a separate thread.
     Administer(Box<Administration>),
-    /// Requests to the outside.
-    CallOut(Box<OutboundCall>),
+    /// A response that somebody else is waited for.
+    Wait(WaitingResponse),
 }
 
-/// What calls a store: with the client, the engine's store and the clock.
-pub(crate) type OutboundCall =
-    dyn FnOnce(OutboundClient, Arc<dyn Store>, Clock) -> OutboundResponse + Send;
-
-/// The response after a store has answered.
-pub(crate) type OutboundResponse =
+/// A response that comes later.
+pub(crate) type WaitingResponse =
     Pin<Box<dyn Future<Output = Result<EncodedResponse, Problem>> + Send>>;
 
 /// A read that may block its thread.

@@ -154,6 +154,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         place: "path",
+        name: "delivery_id",
+        description: "The id of the delivery: the place of its event in the journal.",
+        schema: of::<String>,
+        example: Some(r#""17-0""#),
+        problems: ID,
+    },
+    Parameter {
+        place: "path",
+        name: "endpoint_id",
+        description: "The id of the webhook endpoint.",
+        schema: of::<String>,
+        example: Some(r#""1""#),
+        problems: ID,
+    },
+    Parameter {
+        place: "path",
         name: "key_id",
         description: "The public id of the key.",
         schema: of::<String>,

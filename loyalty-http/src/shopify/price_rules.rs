@@ -289,6 +289,7 @@ mod tests {
             inbox: &Arc::default(),
             allowed_networks: &[],
             public_url: None,
+            sender: None,
         };
         let HandlerPlan::Write(write) = update(&call).unwrap() else {
             panic!("no write")

@@ -41,3 +41,4 @@ pub(crate) mod schema;
 pub(crate) mod tier;
 pub(crate) mod time_series;
 pub(crate) mod value;
+pub(crate) mod webhook_endpoint;

@@ -156,6 +156,12 @@ values! {
         "type": "string",
         "pattern": r"^\s*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]{0,254}\s*$"
     };
+    /// An absolute URL.
+    Url {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 2048
+    };
     /// A text that is not blank.
     Title {
         "type": "string",

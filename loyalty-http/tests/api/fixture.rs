@@ -111,6 +111,12 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
     numbers.insert("claim_id", claim);
     let key = json!({"name": prefixed("Till"), "scopes": ["read"]});
     numbers.insert("key_id", create(server, "/v1/keys", &key, "key_id"));
+    let endpoint = json!({"url": "https://shop.invalid/hook", "description": prefixed("Ours")});
+    let endpoint = create(server, "/v1/webhook-endpoints", &endpoint, "endpoint_id");
+    numbers.insert("endpoint_id", endpoint);
+    let events = server.get("/v1/events?limit=1").expect(200).json();
+    let entry = events["events"][0]["data"]["entry_id"].as_str().unwrap().to_owned();
+    numbers.insert("delivery_id", format!("{}-0", entry.split('-').next().unwrap()));
     let search = json!({"name": prefixed("Everybody"), "query": "ada"});
     let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());

@@ -50,3 +50,4 @@ mod stores;
 mod stores_loop;
 mod support;
 mod time;
+mod webhook_endpoints;

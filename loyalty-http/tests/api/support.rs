@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 use loyalty_http::clock::ManualClock;
+use loyalty_http::connected_store::StoreReceiver;
 use loyalty_http::outbound::OutboundClient;
+use loyalty_http::sender::{Sender, SenderSettings};
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
@@ -30,6 +32,7 @@ pub(crate) struct TestServer {
     pub(crate) other: String,
     pub(crate) shop: ShopId,
     address: SocketAddr,
+    sender: Arc<Sender>,
     shutdown: tokio::sync::oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
     runtime: Runtime,
@@ -61,8 +64,13 @@ impl TestServer {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let outbound = OutboundClient::new(Arc::clone(&config.allowed_networks));
-        let app = App::new(front(Arc::clone(&store)), clock);
-        let app = Arc::new(app.with_config(config).with_outbound(outbound));
+        let front = front(Arc::clone(&store));
+        let settings = SenderSettings::default();
+        let stores = StoreReceiver { attempts: settings.attempts() };
+        let sender = Sender::new(Arc::clone(&front), outbound, clock.clone(), settings).unwrap();
+        let sender = Arc::new(sender.with_stores(Arc::new(stores)));
+        let app = App::new(front, clock).with_sender(Arc::clone(&sender));
+        let app = Arc::new(app.with_config(config));
         let service = move |request, id| {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
@@ -80,10 +88,17 @@ impl TestServer {
             other,
             shop,
             address,
+            sender,
             shutdown,
             served,
             runtime,
         }
+    }
+
+    /// Has events delivered from now on.
+    pub(crate) fn start_sender(&self) {
+        let sender = Arc::clone(&self.sender);
+        self.runtime.spawn(sender.run(std::future::pending()));
     }
 
     /// Asks the server to stop, and waits until it has stopped.
