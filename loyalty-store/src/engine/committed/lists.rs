@@ -199,3 +199,34 @@ fn merge_pages<P: Clone + Ord, T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    /// A table has the places 1 to 8, of which 1 to 3 have moved to 11 to 13 in memory.
+    #[test]
+    fn what_has_moved_skips_nothing_in_between() {
+        let (table, memory) = ((1..=8).collect::<Vec<u8>>(), vec![11, 12, 13]);
+        let read = |after: Option<&u8>, count| {
+            let behind = |part: &[u8]| {
+                let rest = part.iter().filter(|place| after.is_none_or(|after| *place > after));
+                rest.take(count).copied().collect::<Vec<_>>()
+            };
+            Ok(vec![behind(&memory), behind(&table)])
+        };
+        let load = |place: &u8| Ok((*place > 3).then_some(*place));
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let part = (Direction::Ascending, after);
+            let page = merge_pages(part, 2, read, load, |_| true).unwrap();
+            after = page.items.last().copied();
+            all.extend(page.items);
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(all, [4, 5, 6, 7, 8, 11, 12, 13]);
+    }
+}
