@@ -2,7 +2,7 @@
 //!
 //! Each store is asked at the start and every hour for what changed in the last day. An order
 //! that is known already changes nothing, so nothing has to be remembered between two passes.
-//! An outage that lasts longer is made good by hand: WooCommerce lists the deliveries that failed.
+//! After a longer outage an operator asks since an instant.
 
 use std::pin::pin;
 use std::sync::Arc;
