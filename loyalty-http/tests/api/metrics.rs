@@ -11,6 +11,8 @@ use http_body_util::Full;
 use hyper::Request;
 use loyalty_core::{Currency, Zone};
 use loyalty_http::metrics::Metrics;
+use loyalty_http::outbound::OutboundClient;
+use loyalty_http::sender::{Sender, SenderSettings};
 use loyalty_http::{App, Clock, RequestId, auth};
 use loyalty_store::{NewShop, Scope, SqliteStore, Store, StoreSettings};
 
@@ -41,7 +43,10 @@ fn metrics_after_requests() -> String {
     let (key, text) = auth::new_key(&[7; auth::KEY_BYTES], "test", Scope::OF_SHOP.to_vec());
     store.add_api_key(shop.id, &key, time(NOW)).unwrap();
 
-    let metrics = Arc::new(Metrics::new(Arc::clone(&store), clock.clone()));
+    let client = OutboundClient::new(Arc::new([]));
+    let sender = Sender::new(Arc::clone(&store), client, clock.clone(), SenderSettings::default());
+    let metrics = Metrics::new(Arc::clone(&store), clock.clone());
+    let metrics = Arc::new(metrics.with_sender(sender.unwrap().figures()));
     let app = App::new(store, clock).with_metrics(Arc::clone(&metrics));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (method, path, key, body) in [
