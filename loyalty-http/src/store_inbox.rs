@@ -9,6 +9,9 @@ use loyalty_core::{ShopId, StoreId, Timestamp};
 /// The messages that are kept of a store.
 const CAPACITY: usize = 500;
 
+/// The messages that are kept of a store whose signature was wrong.
+const REFUSED_CAPACITY: usize = 20;
+
 /// The stores whose messages are kept. Those of the store that was quiet for longest go first.
 const MAX_STORES: usize = 1_000;
 
@@ -58,10 +61,24 @@ impl MessageOutcome {
     }
 }
 
+/// The last messages of one store.
+#[derive(Debug, Default)]
+struct Messages {
+    authentic: VecDeque<StoreMessageRecord>,
+    /// Anybody can send these, so they have a place of their own, and push out no other.
+    refused: VecDeque<StoreMessageRecord>,
+}
+
+impl Messages {
+    fn newest(&self) -> Option<Timestamp> {
+        self.authentic.front().map(|message| message.at)
+    }
+}
+
 /// The last messages of each store.
 #[derive(Debug, Default)]
 pub(crate) struct StoreInbox {
-    stores: Mutex<HashMap<(ShopId, StoreId), VecDeque<StoreMessageRecord>>>,
+    stores: Mutex<HashMap<(ShopId, StoreId), Messages>>,
 }
 
 impl StoreInbox {
@@ -70,32 +87,36 @@ impl StoreInbox {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (shop, store.clone());
         if stores.len() >= MAX_STORES && !stores.contains_key(&key) {
-            let newest = |messages: &VecDeque<StoreMessageRecord>| {
-                messages.front().map(|message| message.at)
-            };
-            let oldest = stores.iter().min_by_key(|(_, messages)| newest(messages));
+            let oldest = stores.iter().min_by_key(|(_, messages)| messages.newest());
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                 stores.remove(&oldest);
             }
         }
         let messages = stores.entry(key).or_default();
-        messages.push_front(message);
-        messages.truncate(CAPACITY);
+        let (kept, capacity) = if message.outcome == MessageOutcome::NotAuthentic {
+            (&mut messages.refused, REFUSED_CAPACITY)
+        } else {
+            (&mut messages.authentic, CAPACITY)
+        };
+        kept.push_front(message);
+        kept.truncate(capacity);
     }
 
     /// Returns the last messages of a store, newest first.
     pub(crate) fn messages(&self, shop: ShopId, store: &StoreId) -> Vec<StoreMessageRecord> {
         let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let messages = stores.get(&(shop, store.clone()));
+        let Some(Messages { authentic, refused }) = stores.get(&(shop, store.clone())) else {
+            return Vec::new();
+        };
+        let mut messages: Vec<_> = authentic.iter().chain(refused).cloned().collect();
+        messages.sort_by_key(|message| std::cmp::Reverse(message.at));
         messages
-            .map(|messages| messages.iter().cloned().collect())
-            .unwrap_or_default()
     }
 
-    /// Returns when the last message of a store came.
+    /// Returns when the last message of a store came that was the store's.
     pub(crate) fn last_at(&self, shop: ShopId, store: &StoreId) -> Option<Timestamp> {
         let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.get(&(shop, store.clone()))?.front().map(|message| message.at)
+        stores.get(&(shop, store.clone()))?.newest()
     }
 
     /// Forgets the messages of a store that is no longer connected.

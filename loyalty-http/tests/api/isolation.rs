@@ -41,13 +41,15 @@ fn comparable(answer: &TestResponse) -> (u16, Value) {
     (answer.status, body)
 }
 
-/// The responses of all reads by the owner.
+/// The responses of all reads by the owner, but of the list of a store's messages: those with a
+/// wrong signature stand there, whoever sent them.
 fn snapshot(server: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, Value))> {
     let owner = Credentials::from_seed(OWNER_SEED);
     let readable = operations()
         .iter()
         .copied()
-        .filter(|operation| is_read(*operation) && !is_open(*operation));
+        .filter(|operation| is_read(*operation) && !is_open(*operation))
+        .filter(|operation| operation.id() != "listStoreMessages");
     readable
         .map(|operation| {
             (

@@ -64,12 +64,12 @@ impl TestServer {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let outbound = OutboundClient::new(Arc::clone(&config.allowed_networks));
-        let front = front(Arc::clone(&store));
         let settings = SenderSettings::default();
         let stores = StoreReceiver { attempts: settings.attempts() };
-        let sender = Sender::new(Arc::clone(&front), outbound, clock.clone(), settings).unwrap();
+        let sender = Arc::<MemoryStore>::clone(&store);
+        let sender = Sender::new(sender, outbound, clock.clone(), settings).unwrap();
         let sender = Arc::new(sender.with_stores(Arc::new(stores)));
-        let app = App::new(front, clock).with_sender(Arc::clone(&sender));
+        let app = App::new(front(Arc::clone(&store)), clock).with_sender(Arc::clone(&sender));
         let app = Arc::new(app.with_config(config));
         let service = move |request, id| {
             let app = Arc::clone(&app);
