@@ -1,7 +1,7 @@
 //! The sender: has receivers told what has happened.
 //!
 //! One task follows the journal for all destinations. It keeps a queue for each
-//! ([`queue`](self::queue)), has attempts made beside each other, and notes in the store how far
+//! (`queue`), has attempts made beside each other, and notes in the store how far
 //! each destination has got: once a second, per thousand events, and at the end. What was sent
 //! and is not noted is sent again after a crash, with the same id.
 //!

@@ -46,6 +46,7 @@ mod shopify;
 mod shopify_lists;
 mod shopify_rules;
 mod stand_in;
+mod standard_webhooks;
 mod stores;
 mod stores_loop;
 mod support;
