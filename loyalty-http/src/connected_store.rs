@@ -1,7 +1,7 @@
 //! Connected stores: where codes are published, and whose webhooks are recorded.
 //!
 //! A store has a kind, a URL and credentials. [`connector`](crate::connector) knows what each
-//! kind is told and says; these modules bring it together with the engine's store.
+//! kind gets and sends; these modules bring it together with the engine's store.
 
 pub(crate) mod api;
 mod deliver;

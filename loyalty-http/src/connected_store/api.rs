@@ -132,7 +132,7 @@ pub(crate) fn reconcile(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     })))
 }
 
-/// `POST /v1/redemptions/{redemption_id}/publish`: tells all stores about a redemption's code now.
+/// `POST /v1/redemptions/{redemption_id}/publish`: publishes a redemption's code in all stores now.
 pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     call.optional_body::<EmptyBody>()?;
     let (shop, now) = (call.shop_id(), call.now);

@@ -1,4 +1,4 @@
-//! Delivers outgoing events to connected stores: what a store has to be told about a code, and
+//! Delivers outgoing events to connected stores: what a store has to know about a code, and
 //! what it has answered.
 
 use std::pin::Pin;
@@ -22,8 +22,8 @@ const MAX_REQUESTS: usize = 6;
 
 /// The receiver of the sender for all connected stores.
 ///
-/// An event about a code only says where to look: what the store is told follows from the
-/// redemption as it is then, so nothing is told twice, or in the wrong order.
+/// An event about a code only says where to look: what the store gets follows from the
+/// redemption as it is then, so nothing is sent twice, or in the wrong order.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreReceiver {
     /// The attempts of the sender. The failure of the last one is recorded.
@@ -68,7 +68,7 @@ async fn deliver_event(
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreDelivery {
-    /// There is nothing to tell, or the store has answered for good.
+    /// There is nothing to send, or the store has answered for good.
     Done,
     /// Another attempt may succeed.
     Retry {
@@ -184,7 +184,7 @@ impl StoreDeliverer {
         let action = Action::Redemption(RedemptionAction::RecordPublication { id, store, status });
         let request = Request::new(shop, self.clock.now(), action);
         match self.store.execute(request).await {
-            // A redemption that is gone has nothing to tell.
+            // A redemption that is gone has nothing to send.
             Ok(Reply::Decided(_) | Reply::Stored { .. }) => StoreDelivery::Done,
             Err(failure) => {
                 let reason = failure.to_string();

@@ -1,4 +1,4 @@
-//! What a store tells only when it is asked: the refunds of WooCommerce's orders, and the orders
+//! What a store sends only when it is asked: the refunds of WooCommerce's orders, and the orders
 //! that changed while its webhooks did not come.
 
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl StoreFetcher {
                 // One that cannot be read stands among the messages, when its webhook comes.
                 let Ok(message) = message else { continue };
                 let recorded = self.record(vec![message], now).await?;
-                if let Some((order, _)) = recorded.untold_refunds {
+                if let Some((order, _)) = recorded.missing_refunds {
                     self.fetch_refunds(order, now).await?;
                 }
             }

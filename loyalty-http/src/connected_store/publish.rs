@@ -1,4 +1,4 @@
-//! What a store has to be told about a redemption's code, after an outgoing event.
+//! What a store has to know about a redemption's code, after an outgoing event.
 //!
 //! The event says only that something has happened. What is to do follows from what is stored
 //! now: a code that was cancelled before the store heard of it is never published.
@@ -37,7 +37,7 @@ enum CodeChange {
 /// Where a task stands.
 #[derive(Clone, Debug)]
 pub(crate) enum TaskStep {
-    /// The answer to this request tells.
+    /// The answer to this request decides.
     Ask(Box<StoreRequest>),
     /// It is over, and this is to be recorded.
     Done(PublicationStatus),
@@ -46,7 +46,7 @@ pub(crate) enum TaskStep {
 }
 
 impl CodeTask {
-    /// Returns the redemption that a store may have to be told about after an event.
+    /// Returns the redemption that a store may have to know about after an event.
     pub(crate) fn subject(event: &OutgoingEvent<'_>) -> Option<RedemptionId> {
         let is_about_code = matches!(
             event.kind,
@@ -57,7 +57,7 @@ impl CodeTask {
         event.event.redemption().filter(|_| is_about_code)
     }
 
-    /// Returns what a store has to be told about a redemption as it is now; `None` for nothing.
+    /// Returns what a store has to know about a redemption as it is now; `None` for nothing.
     ///
     /// # Errors
     /// A failure of the engine's store.

@@ -19,7 +19,7 @@ pub(crate) struct RecordedMessage {
     /// What somebody has to do.
     pub(crate) request: Option<StoreRequestKind>,
     /// The order, and those of its refunds that have to be fetched.
-    pub(crate) untold_refunds: Option<(OrderId, Vec<RefundId>)>,
+    pub(crate) missing_refunds: Option<(OrderId, Vec<RefundId>)>,
 }
 
 /// Something in a message that is more than a fact.
@@ -107,17 +107,18 @@ impl MessageRecorder<'_> {
                 self.add_categories(line)?;
             }
         }
-        if !order.untold_refunds.is_empty() {
+        if !order.missing_refunds.is_empty() {
             let known = self.store.order(self.shop, &order.id)?;
             let is_unknown = |id: &RefundId| {
                 known
                     .as_ref()
                     .is_none_or(|known| !known.state.refunds().contains_key(id))
             };
-            let untold: Vec<_> = order.untold_refunds.iter().filter(|id| is_unknown(id)).collect();
-            if !untold.is_empty() {
-                let untold = untold.into_iter().cloned().collect();
-                recorded.untold_refunds = Some((order.id.clone(), untold));
+            let missing: Vec<_> =
+                order.missing_refunds.iter().filter(|id| is_unknown(id)).collect();
+            if !missing.is_empty() {
+                let missing = missing.into_iter().cloned().collect();
+                recorded.missing_refunds = Some((order.id.clone(), missing));
             }
         }
         Ok(order.into_actions())

@@ -37,7 +37,7 @@ pub(crate) struct MessageAnswer {
     pub(crate) fetch: Option<RefundsToFetch>,
 }
 
-/// An order whose refunds the store tells only when it is asked.
+/// An order whose refunds the store sends only when it is asked.
 pub(crate) struct RefundsToFetch {
     pub(crate) connected: ConnectedStore,
     pub(crate) currency: ShopCurrency,
@@ -109,7 +109,7 @@ pub(crate) fn receive(
     let response = answer(problems, &recorded);
     let fetch =
         recorded
-            .untold_refunds
+            .missing_refunds
             .map(|(order, _)| RefundsToFetch { connected, currency, order });
     Ok(MessageAnswer { response, fetch })
 }

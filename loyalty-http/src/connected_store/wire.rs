@@ -246,7 +246,7 @@ impl From<StoreMessageRecord> for StoreMessageResponse {
     }
 }
 
-/// What became of a message, as the store is told. The status is 200 also where it says nothing
+/// What became of a message, as the store sees it. The status is 200 also where it says nothing
 /// that could be recorded: stores that get anything else send it again, and stop in the end.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StoreMessageResult")]

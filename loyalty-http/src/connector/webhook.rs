@@ -108,8 +108,8 @@ pub struct StoreOrder {
     pub at: Option<Timestamp>,
     /// The refunds, as far as the message has them.
     pub refunds: Vec<(Refund, Option<Timestamp>)>,
-    /// The ids of refunds whose content the store tells only when it is asked.
-    pub untold_refunds: Vec<RefundId>,
+    /// The ids of refunds whose content the store sends only when it is asked.
+    pub missing_refunds: Vec<RefundId>,
 }
 
 impl StoreOrder {
@@ -259,7 +259,7 @@ fn cut_to(lines: &mut [Line], most: Amount, minor_digits: u32) -> Amount {
     most
 }
 
-/// A refund as a store tells it, before its parts fit together.
+/// A refund as a store reports it, before its parts fit together.
 pub(super) struct RefundMoney {
     pub(super) amount: Decimal,
     pub(super) shipping: Decimal,
@@ -319,8 +319,8 @@ pub(super) fn read_codes<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Code> 
     read
 }
 
-/// The change of a member that was told.
-pub(super) fn set_if_told<T>(value: Option<T>) -> FieldChange<T> {
+/// The change of a member that was sent.
+pub(super) fn set_if_sent<T>(value: Option<T>) -> FieldChange<T> {
     value.map_or(FieldChange::Keep, |value| FieldChange::Set(Some(value)))
 }
 

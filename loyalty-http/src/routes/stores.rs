@@ -87,7 +87,7 @@ pub(super) const ROUTES: &[Route] = &[
         "/v1/redemptions/{redemption_id}/publish",
         Scope::Write,
         api::publish,
-        Operation::new("publishRedemption", "Tells the connected stores about a code now")
+        Operation::new("publishRedemption", "Publishes a code in the connected stores now")
             .described(
                 "Codes are published by themselves. This tries again at once where a store has \
                  refused a code or has not answered, and says in `publications` what has become \

@@ -173,7 +173,7 @@ fn woocommerce_from_earning_to_withdrawal() {
         (&json!(1), &json!("2026-04-01T11:00:00Z"))
     );
 
-    // Again it is not told.
+    // It is not sent again.
     publish(&server, &id);
     assert_eq!(store.lines().len(), 1);
 
@@ -323,7 +323,7 @@ fn shopify_from_earning_to_withdrawal() {
 }
 
 #[test]
-fn a_program_is_told_what_a_store_cannot_hold() {
+fn a_program_gets_warnings_of_what_a_store_cannot_hold() {
     let server = server();
     let validate = || {
         let program = r#"{"rewards": [

@@ -7,7 +7,7 @@
 //!   and those that came back, which leaves out what an edit removed.
 //! - `refund_line_items[].subtotal` is a JSON number, other amounts are texts.
 //! - `transactions[].amount` is in the currency that was paid in.
-//! - A refund whose payment is pending is told again when that has succeeded.
+//! - A refund whose payment is pending is sent again when that has succeeded.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use crate::connector::webhook::{
     OrderMoney, RefundMoney, ShopCurrency, StoreCustomer, StoreMessage, StoreOrder, StoreWebhooks,
-    build_order, build_refund, fault, header, read_codes, round_amount, set_if_told,
+    build_order, build_refund, fault, header, read_codes, round_amount, set_if_sent,
 };
 use crate::integration::WireError;
 use crate::integration::scalar;
@@ -287,8 +287,8 @@ impl ShopifyOrder {
             refund.into_refund(shop).transpose().map(|refund| Ok((refund?, at)))
         });
 
-        let told = self.customer.and_then(|customer| customer.into_customer(false));
-        let (customer, change) = match told {
+        let reported = self.customer.and_then(|customer| customer.into_customer(false));
+        let (customer, change) = match reported {
             Some(known) => (Some(known.customer), known.change),
             None => (self.email.map(CustomerRef::Email), ProfileChange::default()),
         };
@@ -300,7 +300,7 @@ impl ShopifyOrder {
             content,
             at: self.updated_at,
             refunds: refunds.collect::<Result<_, _>>()?,
-            untold_refunds: Vec::new(),
+            missing_refunds: Vec::new(),
         })
     }
 
@@ -522,10 +522,10 @@ impl ShopifyCustomer {
             tags.take(crate::wire::customer::MAX_TAGS).collect()
         });
         let change = ProfileChange {
-            first_name: set_if_told(self.first_name),
-            last_name: set_if_told(self.last_name),
-            zip: set_if_told(zip),
-            country: set_if_told(country),
+            first_name: set_if_sent(self.first_name),
+            last_name: set_if_sent(self.last_name),
+            zip: set_if_sent(zip),
+            country: set_if_sent(country),
             tags,
             ..ProfileChange::default()
         };

@@ -128,7 +128,7 @@ fn money_paid_in_another_currency_is_refunded_at_the_order_s_rate() {
 }
 
 #[test]
-fn postage_that_comes_back_is_told_in_two_ways() {
+fn postage_that_comes_back_is_reported_in_two_ways() {
     let lines = json!([{"subtotal_amount_set":
         {"shop_money": {"amount": "5.00", "currency_code": "EUR"}}}]);
     let adjustments = json!([{"kind": "shipping_refund", "amount": "-5.00"}]);

@@ -81,11 +81,11 @@ fn statuses_are_those_of_woocommerce() {
 }
 
 #[test]
-fn refunds_are_told_when_asked() {
+fn refunds_are_sent_when_asked() {
     let mut body = paid();
     body["refunds"] = json!([{"id": 800, "reason": "", "total": "-26.78"}]);
-    let told = order(&body);
-    assert_eq!((told.refunds.len(), told.untold_refunds[0].as_str()), (0, "800"));
+    let reported = order(&body);
+    assert_eq!((reported.refunds.len(), reported.missing_refunds[0].as_str()), (0, "800"));
 
     let list = json!([{
         "id": 800, "date_created_gmt": "2026-03-03T09:00:00", "amount": "29.28",

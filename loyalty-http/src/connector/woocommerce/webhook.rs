@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use crate::connector::webhook::{
     OrderMoney, RefundMoney, ShopCurrency, StoreCustomer, StoreMessage, StoreOrder, StoreWebhooks,
-    build_order, build_refund, fault, header, read_codes, round_amount, set_if_told,
+    build_order, build_refund, fault, header, read_codes, round_amount, set_if_sent,
 };
 use crate::integration::WireError;
 use crate::integration::scalar;
@@ -233,14 +233,14 @@ impl WooOrder {
                 Some((content, status))
             }
         };
-        let untold = if content.is_some() { self.refunds } else { Vec::new() };
+        let refunds = if content.is_some() { self.refunds } else { Vec::new() };
         let billing = self.billing.unwrap_or_default();
         let customer = CustomerRef::new(self.customer_id, billing.email);
         let change = ProfileChange {
-            first_name: set_if_told(billing.first_name.filter(|name| !name.is_empty())),
-            last_name: set_if_told(billing.last_name.filter(|name| !name.is_empty())),
-            zip: set_if_told(billing.postcode.filter(|zip| !zip.is_empty())),
-            country: set_if_told(billing.country.filter(|country| !country.is_empty())),
+            first_name: set_if_sent(billing.first_name.filter(|name| !name.is_empty())),
+            last_name: set_if_sent(billing.last_name.filter(|name| !name.is_empty())),
+            zip: set_if_sent(billing.postcode.filter(|zip| !zip.is_empty())),
+            country: set_if_sent(billing.country.filter(|country| !country.is_empty())),
             ..ProfileChange::default()
         };
         Ok(StoreOrder {
@@ -250,7 +250,7 @@ impl WooOrder {
             content,
             at,
             refunds: Vec::new(),
-            untold_refunds: untold.into_iter().map(|refund| refund.id).collect(),
+            missing_refunds: refunds.into_iter().map(|refund| refund.id).collect(),
         })
     }
 
@@ -388,10 +388,10 @@ impl WooCustomer {
     fn into_customer(self, signs_up: bool) -> Option<StoreCustomer> {
         let billing = self.billing.unwrap_or_default();
         let change = ProfileChange {
-            first_name: set_if_told(self.first_name),
-            last_name: set_if_told(self.last_name),
-            zip: set_if_told(billing.postcode),
-            country: set_if_told(billing.country),
+            first_name: set_if_sent(self.first_name),
+            last_name: set_if_sent(self.last_name),
+            zip: set_if_sent(billing.postcode),
+            country: set_if_sent(billing.country),
             ..ProfileChange::default()
         };
         Some(StoreCustomer {
