@@ -73,7 +73,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         None => DestinationAction::Create { kind, settings, secret, is_enabled },
     };
 
-    let now = call.now;
+    let (now, webhook_url) = (call.now, webhook_url(call.origin().as_deref(), call.shop_id(), &id));
     let body = move |outcome: &AdminOutcome| {
         let AdminOutcome::Destination(destination) = outcome else {
             return Vec::new();
@@ -81,7 +81,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let Some(connected) = ConnectedStore::read(destination, now) else {
             return Vec::new();
         };
-        to_json(&StoreResponse::new(&connected, destination, StoreStatus::default()))
+        let status = StoreStatus { webhook_url, ..StoreStatus::default() };
+        to_json(&StoreResponse::new(&connected, destination, status))
     };
     let action = AdminAction::Destination(action);
     Ok(Administration::new(call, action, StatusCode::OK, body, error_pointer).into_plan())
@@ -201,15 +202,19 @@ impl StoreReader {
         };
         let progress = store.destination_progress(self.shop, destination.id);
         let counts = store.count_deliveries(self.shop, destination.id);
-        let path = format!("/integrations/stores/{}/{}", self.shop, connected.id);
         let status = StoreStatus {
             progress: progress.map_err(error::from_failure)?.unwrap_or_default(),
             counts: counts.map_err(error::from_failure)?,
             last_received_at: self.inbox.last_at(self.shop, &connected.id),
-            webhook_url: self.origin.as_ref().map(|origin| format!("{origin}{path}")),
+            webhook_url: webhook_url(self.origin.as_deref(), self.shop, &connected.id),
         };
         Ok(Some(StoreResponse::new(&connected, destination, status)))
     }
+}
+
+/// The URL for a store's webhooks, where it is known how the server is reached.
+fn webhook_url(origin: Option<&str>, shop: ShopId, store: &StoreId) -> Option<String> {
+    origin.map(|origin| format!("{origin}/integrations/stores/{shop}/{store}"))
 }
 
 fn find(store: &dyn Store, shop: ShopId, id: &StoreId) -> Result<Option<Destination>, Problem> {

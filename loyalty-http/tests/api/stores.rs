@@ -53,6 +53,7 @@ fn outcomes(server: &TestServer, store: &str) -> Vec<(String, String)> {
 fn a_store_is_connected_changed_and_disconnected() {
     let server = TestServer::new();
     let connected = server.put("/v1/stores/woo", WOOCOMMERCE).expect(200);
+    assert_eq!(connected.json()["webhook_url"], "http://x/integrations/stores/1/woo");
     for secret in ["ck_key", "cs_secret", "woo webhooks"] {
         assert!(!connected.text().contains(secret), "credentials are never shown");
     }
