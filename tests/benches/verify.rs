@@ -120,7 +120,7 @@ fn version_file(versions: u32) -> PathBuf {
                 r#"{{"earning": [{{"id": "base", "earn": {{"per_unit": "{version}"}}}}],
                     "expiry": {{"per_lot": {{"after": "P{version}D"}}}}}}"#
             );
-            let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(u64::from(version) * 60);
+            let now = at("2024-01-01T12:00:00Z") + Duration::from_mins(u64::from(version) * 10);
             let shop = TestShop { now, ..shop };
             shop.execute(publish_action(&program)).unwrap();
         }
