@@ -81,6 +81,20 @@ pub(crate) enum StoreDelivery {
     },
 }
 
+impl StoreDelivery {
+    /// Returns what is recorded after the last attempt, if anything.
+    fn status_to_record(
+        &self,
+        is_last_attempt: bool,
+        task: &CodeTask,
+    ) -> Option<PublicationStatus> {
+        match self {
+            Self::Retry { reason, .. } if is_last_attempt => task.give_up(reason),
+            Self::Retry { .. } | Self::Done => None,
+        }
+    }
+}
+
 /// Delivers to stores.
 #[derive(Clone)]
 pub(crate) struct StoreDeliverer {
@@ -90,7 +104,7 @@ pub(crate) struct StoreDeliverer {
 }
 
 impl StoreDeliverer {
-    /// Tells a store what it has to know of a redemption. After the last attempt the failure is
+    /// Sends a store what it has to know of a redemption. After the last attempt the failure is
     /// recorded as what has become of the code.
     pub(crate) async fn deliver(
         &self,
@@ -105,11 +119,10 @@ impl StoreDeliverer {
         };
         match self.run(connected, &task).await {
             Ok(status) => self.record(shop, connected, task.redemption, status).await,
-            Err(StoreDelivery::Retry { reason, .. }) if is_last_attempt => {
-                let status = task.give_up(&reason);
-                self.record(shop, connected, task.redemption, status).await
-            }
-            Err(delivery) => delivery,
+            Err(delivery) => match delivery.status_to_record(is_last_attempt, &task) {
+                Some(status) => self.record(shop, connected, task.redemption, status).await,
+                None => delivery,
+            },
         }
     }
 

@@ -93,8 +93,15 @@ impl StoreFetcher {
                 // One that cannot be read stands among the messages, when its webhook comes.
                 let Ok(message) = message else { continue };
                 let recorded = self.record(vec![message], now).await?;
-                if let Some((order, _)) = recorded.missing_refunds {
-                    self.fetch_refunds(order, now).await?;
+                let Some(order) = recorded.order_to_fetch else { continue };
+                match self.fetch_refunds(order, now).await {
+                    Ok(_) => {}
+                    // One order must not stop all that changed after it.
+                    Err(error @ (FetchError::Refused(_) | FetchError::Unreadable(_))) => {
+                        let (shop, store) = (self.shop.0, &self.connected.id);
+                        tracing::warn!(shop, %store, %error, "refunds were not fetched");
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             count = count.saturating_add(found);

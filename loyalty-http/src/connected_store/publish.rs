@@ -151,15 +151,22 @@ impl CodeTask {
             PublishOutcome::Done { store_id } => TaskStep::Done(done(store_id)),
             PublishOutcome::Check(request) => TaskStep::Ask(request),
             PublishOutcome::Retry { reason } => TaskStep::Retry(self.without_customer(&reason)),
-            PublishOutcome::Refused { reason } => {
-                TaskStep::Done(PublicationStatus::failed(&self.without_customer(&reason)))
-            }
+            PublishOutcome::Refused { reason } => match self.give_up(&reason) {
+                Some(status) => TaskStep::Done(status),
+                None => TaskStep::Retry(reason),
+            },
         }
     }
 
-    /// Returns what is recorded where the last attempt has failed.
-    pub(crate) fn give_up(&self, reason: &str) -> PublicationStatus {
-        PublicationStatus::failed(&self.without_customer(reason))
+    /// Returns what is recorded where the last attempt has failed; `None` for a code that could
+    /// not be withdrawn. The store still has it, so it stays published, and can be withdrawn later.
+    pub(crate) fn give_up(&self, reason: &str) -> Option<PublicationStatus> {
+        match self.change {
+            CodeChange::Publish { .. } => {
+                Some(PublicationStatus::failed(&self.without_customer(reason)))
+            }
+            CodeChange::Withdraw(_) => None,
+        }
     }
 
     fn publication(&self) -> Option<CodePublication<'_>> {

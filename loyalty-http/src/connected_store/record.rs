@@ -1,13 +1,13 @@
 //! Records what a connected store has said: each fact is a transaction of its own.
 
-use loyalty_core::{Command, Points, ShopId};
-use loyalty_core::{CustomerId, Line, OrderId, RefundId, Timestamp};
+use loyalty_core::{Command, Line, OrderId, Points, RefundId, ShopId, Timestamp};
 use loyalty_store::{
     Action, CatalogueAction, CustomerRef, Failure, ProductRef, ProfileChange, Rejection, Reply,
     Request, Store,
 };
 
 use crate::connector::webhook::{StoreMessage, StoreOrder, refund_action};
+use crate::endpoint::redemptions::draw_entropy;
 
 /// What became of a message.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,23 +18,17 @@ pub(crate) struct RecordedMessage {
     pub(crate) rejections: Vec<Rejection>,
     /// What somebody has to do.
     pub(crate) request: Option<StoreRequestKind>,
-    /// The order, and those of its refunds that have to be fetched.
-    pub(crate) missing_refunds: Option<(OrderId, Vec<RefundId>)>,
+    /// The order whose refunds have to be fetched.
+    pub(crate) order_to_fetch: Option<OrderId>,
 }
 
 /// Something in a message that is more than a fact.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StoreRequestKind {
     /// A customer asks what is known of them.
-    Data(CustomerId),
+    Data,
     /// The store is no longer connected.
     Uninstall,
-}
-
-/// Random bits for the codes of gifts; without them gifts wait for a later request.
-fn draw_entropy() -> Option<[u8; 32]> {
-    let mut bits = [0; 32];
-    getrandom::fill(&mut bits).ok().map(|()| bits)
 }
 
 /// Where messages are recorded.
@@ -66,8 +60,8 @@ impl MessageRecorder<'_> {
             StoreMessage::CustomerErased(id) => {
                 vec![Action::EraseCustomer { customer: CustomerRef::Id(id) }]
             }
-            StoreMessage::DataRequested(id) => {
-                recorded.request = Some(StoreRequestKind::Data(id));
+            StoreMessage::DataRequested(_) => {
+                recorded.request = Some(StoreRequestKind::Data);
                 Vec::new()
             }
             StoreMessage::Product { mut product, has_categories } => {
@@ -109,16 +103,13 @@ impl MessageRecorder<'_> {
         }
         if !order.missing_refunds.is_empty() {
             let known = self.store.order(self.shop, &order.id)?;
-            let is_unknown = |id: &RefundId| {
+            let is_known = |id: &RefundId| {
                 known
                     .as_ref()
-                    .is_none_or(|known| !known.state.refunds().contains_key(id))
+                    .is_some_and(|known| known.state.refunds().contains_key(id))
             };
-            let missing: Vec<_> =
-                order.missing_refunds.iter().filter(|id| is_unknown(id)).collect();
-            if !missing.is_empty() {
-                let missing = missing.into_iter().cloned().collect();
-                recorded.missing_refunds = Some((order.id.clone(), missing));
+            if !order.missing_refunds.iter().all(is_known) {
+                recorded.order_to_fetch = Some(order.id.clone());
             }
         }
         Ok(order.into_actions())
@@ -136,7 +127,8 @@ impl MessageRecorder<'_> {
     }
 
     fn execute(&self, action: Action, recorded: &mut RecordedMessage) -> Result<(), Failure> {
-        let entropy = draw_entropy();
+        // Without random bits gifts wait for a later request.
+        let entropy = draw_entropy().ok();
         let request = Request { entropy, ..Request::new(self.shop, self.now, action) };
         match self.store.execute(request).wait()? {
             Reply::Decided(Ok(receipt)) => {

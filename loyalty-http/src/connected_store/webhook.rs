@@ -107,10 +107,8 @@ pub(crate) fn receive(
     };
     note(outcome, reason.or_else(|| request_text(recorded.request.as_ref())));
     let response = answer(problems, &recorded);
-    let fetch =
-        recorded
-            .missing_refunds
-            .map(|(order, _)| RefundsToFetch { connected, currency, order });
+    let to_fetch = recorded.order_to_fetch;
+    let fetch = to_fetch.map(|order| RefundsToFetch { connected, currency, order });
     Ok(MessageAnswer { response, fetch })
 }
 
@@ -166,7 +164,7 @@ fn read(
 /// What somebody has to do about a message, for the list of messages.
 fn request_text(request: Option<&StoreRequestKind>) -> Option<String> {
     let text = match request? {
-        StoreRequestKind::Data(_) => "a customer asks for their data: answer with the export",
+        StoreRequestKind::Data => "a customer asks for their data: answer with the export",
         StoreRequestKind::Uninstall => "the store says that it is no longer connected",
     };
     Some(text.to_owned())

@@ -16,9 +16,7 @@ use loyalty_core::{
     Amount, Command, Currency, CustomerId, Line, Money, Order, OrderId, Origin, OverRefund,
     ProductId, Refund, RefundAmount, RefundContent, RefundCurrency, RefundId, Status, Timestamp,
 };
-use loyalty_store::{
-    Action, CustomerRef, EmailConflict, Existence, FieldChange, Product, ProfileChange,
-};
+use loyalty_store::{Action, CustomerRef, EmailConflict, Existence, Product, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
 use sha2::Sha256;
 
@@ -317,11 +315,6 @@ pub(super) fn read_codes<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Code> 
     let mut read: Vec<Code> = codes.filter_map(|code| Code::new(code).ok()).collect();
     read.truncate(Order::MAX_CODES);
     read
-}
-
-/// The change of a member that was sent.
-pub(super) fn set_if_sent<T>(value: Option<T>) -> FieldChange<T> {
-    value.map_or(FieldChange::Keep, |value| FieldChange::Set(Some(value)))
 }
 
 #[cfg(test)]

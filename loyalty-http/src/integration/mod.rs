@@ -29,7 +29,7 @@
 //! ```
 
 pub(crate) mod apportion;
-mod order;
+pub(crate) mod order;
 mod php;
 pub(crate) mod scalar;
 pub(crate) mod schema;

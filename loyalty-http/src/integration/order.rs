@@ -220,6 +220,7 @@ impl wire::Customer {
     }
 }
 
-fn set_if_sent<T>(value: Option<T>) -> FieldChange<T> {
+/// The change of a member that was sent.
+pub(crate) fn set_if_sent<T>(value: Option<T>) -> FieldChange<T> {
     value.map_or(FieldChange::Keep, |value| FieldChange::Set(Some(value)))
 }

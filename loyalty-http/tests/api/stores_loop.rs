@@ -251,6 +251,22 @@ fn a_lost_answer_a_revoked_key_and_a_strangers_code() {
 }
 
 #[test]
+fn a_code_that_cannot_be_withdrawn_stays_published() {
+    let (server, mut shop) = (server(), WooCommerce::default());
+    let revokes = Arc::clone(&shop.refuses_key);
+    let store = StandIn::start(move |call| shop.answer(call));
+    connect(&server, "woocommerce", &store.url);
+    let (id, _, _) = redeem(&server, "five");
+
+    // The store still has it. Recorded as failed, it would never be withdrawn.
+    revokes.store(true, Ordering::Relaxed);
+    server.post(&format!("/v1/redemptions/{id}/cancel"), "{}").expect(200);
+    assert_eq!(publish(&server, &id)["status"], "published");
+    revokes.store(false, Ordering::Relaxed);
+    assert_eq!(publish(&server, &id)["status"], "withdrawn");
+}
+
+#[test]
 fn the_plugin_is_found_at_another_url_and_free_shipping_is_not_a_free_cart() {
     let server = server();
     let store = StandIn::start(|call| {

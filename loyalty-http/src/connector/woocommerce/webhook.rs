@@ -23,9 +23,10 @@ use serde::Deserialize;
 
 use crate::connector::webhook::{
     OrderMoney, RefundMoney, ShopCurrency, StoreCustomer, StoreMessage, StoreOrder, StoreWebhooks,
-    build_order, build_refund, fault, header, read_codes, round_amount, set_if_sent,
+    build_order, build_refund, fault, header, read_codes, round_amount,
 };
 use crate::integration::WireError;
+use crate::integration::order::set_if_sent;
 use crate::integration::scalar;
 use crate::integration::wire::read;
 
